@@ -1,0 +1,94 @@
+import js from "@eslint/js";
+import tseslint from "typescript-eslint";
+
+/**
+ * Who may import whom, below lib/. A folder sees itself and the folders listed for it, nothing else.
+ * `packages` lists the npm packages and node: modules it may use; a pure folder has none.
+ */
+const layers = {
+  caller: { folders: [], packages: [] },
+  grants: { folders: ["caller"], packages: ["yaml", "zod", "node:crypto"] },
+  keys: { folders: [], packages: ["node:crypto", "zod", "@aws-sdk/client-secrets-manager"] },
+  token: { folders: ["caller", "keys"], packages: ["jose", "node:crypto"] },
+  audit: { folders: ["caller", "token"], packages: ["node:crypto"] },
+  http: { folders: ["caller"], packages: ["zod", "aws-lambda"] },
+  voximplant: { folders: [], packages: ["zod"] },
+  rotation: { folders: ["audit", "grants", "keys", "token", "voximplant"], packages: ["*"] },
+  reconciliation: {
+    folders: ["audit", "grants", "keys", "rotation", "token", "voximplant"],
+    packages: ["*"],
+  },
+  // What callers install: of the server, only the wire contract.
+  client: { folders: ["http/wire.ts", "voximplant"], packages: ["*"] },
+  cli: {
+    folders: [
+      "caller",
+      "client",
+      "grants",
+      "http/wire.ts",
+      "keys",
+      "reconciliation",
+      "rotation",
+      "token",
+      "voximplant",
+    ],
+    packages: ["*"],
+  },
+};
+
+const escape = (text) => text.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&");
+
+const layerRules = Object.entries(layers).map(([folder, { folders, packages }]) => {
+  const siblings = folders.map((name) => (name.endsWith(".ts") ? `${escape(name)}$` : `${escape(name)}/`));
+  const patterns = [
+    {
+      regex: siblings.length > 0 ? `^\\.\\./(?!${siblings.join("|")})` : "^\\.\\./",
+      message: `lib/${folder} may import ${folders.join(", ") || "nothing outside itself"}; see eslint.config.js.`,
+    },
+  ];
+  if (!packages.includes("*")) {
+    const names = packages.map((name) => `${escape(name)}(?:$|/)`);
+    patterns.push({
+      regex: names.length > 0 ? `^(?!\\.|${names.join("|")})` : "^(?!\\.)",
+      message: `lib/${folder} may use ${packages.join(", ") || "no package"}; see eslint.config.js.`,
+    });
+  }
+  return {
+    files: [`lib/${folder}/**/*.ts`],
+    rules: { "@typescript-eslint/no-restricted-imports": ["error", { patterns }] },
+  };
+});
+
+export default tseslint.config(
+  { ignores: ["dist/", "coverage/", "reports/", ".serverless/", ".local/", ".stryker-tmp/", "examples/"] },
+  js.configs.recommended,
+  {
+    files: ["**/*.ts"],
+    extends: [tseslint.configs.strictTypeChecked, tseslint.configs.stylisticTypeChecked],
+    languageOptions: { parserOptions: { projectService: true } },
+    rules: {
+      "@typescript-eslint/consistent-type-imports": "error",
+      "@typescript-eslint/restrict-template-expressions": [
+        "error",
+        { allowNumber: true, allowBoolean: true },
+      ],
+      "@typescript-eslint/switch-exhaustiveness-check": "error",
+    },
+  },
+  ...layerRules,
+  {
+    // The environment is read in functions/, the CLI's entry and local/; below that, configuration is a parameter.
+    files: ["lib/**/*.ts"],
+    ignores: ["lib/cli/main.ts"],
+    rules: {
+      "no-restricted-properties": [
+        "error",
+        { object: "process", property: "env", message: "Take configuration as a parameter." },
+      ],
+    },
+  },
+  {
+    files: ["**/*.{js,mjs}"],
+    languageOptions: { globals: { process: "readonly", console: "readonly" } },
+  },
+);

@@ -1,0 +1,47 @@
+/**
+ * The wire contract: what travels between the function and its callers. The client imports this file and nothing else
+ * of the server.
+ */
+
+/** `POST /v1/service-accounts/{serviceAccount}/token`. Names of RFC 6749 §5.1 where it has one. */
+export interface TokenResponse {
+  readonly access_token: string;
+  readonly token_type: "Bearer";
+  /** Seconds from the answer to the token's `exp`. */
+  readonly expires_in: number;
+  /** The token's `exp`, RFC 3339 in UTC, whole seconds. */
+  readonly expires_at: string;
+  readonly service_account: string;
+  /** The Voximplant account the token is for: its `iss`. */
+  readonly account_id: number;
+}
+
+/** `GET /v1/service-accounts`. */
+export interface EntitlementsResponse {
+  readonly principal: string;
+  readonly service_accounts: readonly {
+    readonly name: string;
+    readonly max_ttl_seconds: number;
+    readonly child_account_ids: readonly number[];
+  }[];
+}
+
+/** Every answer that is not 2xx, API Gateway's own included. */
+export interface ErrorResponse {
+  readonly error: ErrorCode;
+  readonly error_description: string;
+  readonly request_id: string;
+}
+
+export type ErrorCode =
+  | "invalid_request"
+  | "ttl_too_long"
+  | "unauthenticated"
+  | "access_denied"
+  /** API Gateway itself refused: signature, clock, IAM policy, resource policy, or an unknown route. */
+  | "not_authorized"
+  | "not_found"
+  | "method_not_allowed"
+  | "throttled"
+  | "internal_error"
+  | "signing_key_unavailable";
