@@ -22,6 +22,7 @@ const layers = {
   client: { folders: ["http/wire.ts", "voximplant"], packages: ["*"] },
   cli: {
     folders: [
+      "../package.json",
       "caller",
       "client",
       "grants",
@@ -38,11 +39,13 @@ const layers = {
 
 const escape = (text) => text.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&");
 
-const layerRules = Object.entries(layers).map(([folder, { folders, packages }]) => {
-  const siblings = folders.map((name) => (name.endsWith(".ts") ? `${escape(name)}$` : `${escape(name)}/`));
+/** `up` leads from a file to lib/: "../", or "../../" where the file stands in a folder of its own. */
+const layerRule = (folder, files, up) => {
+  const { folders, packages } = layers[folder];
+  const allowed = folders.map((name) => (/\.\w+$/.test(name) ? `${escape(name)}$` : `${escape(name)}/`));
   const patterns = [
     {
-      regex: siblings.length > 0 ? `^\\.\\./(?!${siblings.join("|")})` : "^\\.\\./",
+      regex: `^${escape(up)}${allowed.length > 0 ? `(?!${allowed.join("|")})` : ""}`,
       message: `lib/${folder} may import ${folders.join(", ") || "nothing outside itself"}; see eslint.config.js.`,
     },
   ];
@@ -53,11 +56,13 @@ const layerRules = Object.entries(layers).map(([folder, { folders, packages }]) 
       message: `lib/${folder} may use ${packages.join(", ") || "no package"}; see eslint.config.js.`,
     });
   }
-  return {
-    files: [`lib/${folder}/**/*.ts`],
-    rules: { "@typescript-eslint/no-restricted-imports": ["error", { patterns }] },
-  };
-});
+  return { files, rules: { "@typescript-eslint/no-restricted-imports": ["error", { patterns }] } };
+};
+
+const layerRules = Object.keys(layers).flatMap((folder) => [
+  layerRule(folder, [`lib/${folder}/*.ts`], "../"),
+  layerRule(folder, [`lib/${folder}/*/*.ts`], "../../"),
+]);
 
 export default tseslint.config(
   { ignores: ["dist/", "coverage/", "reports/", ".serverless/", ".local/", ".stryker-tmp/", "examples/"] },

@@ -1,0 +1,5 @@
+import type { Command } from "commander";
+import type { Io } from "../io.ts";
+
+/** The operator's side, in the order of `voxtoken admin --help`. One line per command. */
+export const adminCommands: readonly ((io: Io) => Command)[] = [];

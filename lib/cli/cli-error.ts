@@ -1,0 +1,28 @@
+/** How every command ends, for scripts to act on. */
+export const EXIT = {
+  ok: 0,
+  /** Something on the way failed: the network, the function, the platform, this machine. */
+  failure: 1,
+  /** The command line is wrong; nothing was tried. */
+  usage: 2,
+  /** Somebody said no: IAM, the grants, or the platform. Trying again will not help. */
+  denied: 3,
+} as const;
+
+export type ExitStatus = (typeof EXIT)[keyof typeof EXIT];
+
+/**
+ * How a command fails. The message is one line, says what is wrong, and never holds a key or a token; the hint says what to
+ * do about it. Both are printed on stderr by {@link runProgram}; nothing else prints an error.
+ */
+export class CliError extends Error {
+  override readonly name = "CliError";
+  readonly exitStatus: ExitStatus;
+  readonly hint: string | undefined;
+
+  constructor(message: string, exitStatus: ExitStatus, hint?: string, options?: ErrorOptions) {
+    super(message, options);
+    this.exitStatus = exitStatus;
+    this.hint = hint;
+  }
+}

@@ -1,0 +1,29 @@
+import picocolors from "picocolors";
+
+/**
+ * Everything a command may touch outside itself. lib/cli/main.ts makes the real one, and nothing else reads `process`; a
+ * test passes its own.
+ */
+export interface Io {
+  readonly stdin: Input;
+  readonly stdout: Output;
+  readonly stderr: Output;
+  readonly env: Environment;
+  readonly fetch: typeof fetch;
+  /** Milliseconds since the epoch, as `Date.now`. */
+  readonly now: () => number;
+}
+
+export type Input = AsyncIterable<Buffer | string> & { readonly isTerminal: boolean };
+
+export interface Output {
+  readonly isTerminal: boolean;
+  write(text: string): void;
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Colours for one of the streams: on a terminal only, and never with NO_COLOR (https://no-color.org). */
+export function colorsFor(io: Io, output: Output): ReturnType<typeof picocolors.createColors> {
+  return picocolors.createColors(output.isTerminal && !io.env["NO_COLOR"] && io.env["TERM"] !== "dumb");
+}

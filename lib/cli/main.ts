@@ -1,0 +1,32 @@
+#!/usr/bin/env node
+import type { Input, Io, Output } from "./io.ts";
+import { runProgram } from "./program.ts";
+
+const output = (stream: NodeJS.WriteStream): Output => ({
+  isTerminal: stream.isTTY,
+  write: (text) => {
+    stream.write(text);
+  },
+});
+
+const input: Input = {
+  isTerminal: process.stdin.isTTY,
+  [Symbol.asyncIterator]: () => process.stdin[Symbol.asyncIterator](),
+};
+
+// A reader that has seen enough (`voxtoken whoami | head -1`) is no error.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit();
+  throw error;
+});
+
+const io: Io = {
+  stdin: input,
+  stdout: output(process.stdout),
+  stderr: output(process.stderr),
+  env: process.env,
+  fetch: globalThis.fetch,
+  now: Date.now,
+};
+
+process.exitCode = await runProgram(process.argv.slice(2), io);
