@@ -1,0 +1,58 @@
+import * as z from "zod/mini";
+
+/**
+ * The credentials file that Voximplant's control panel downloads and `CreateKey` returns, which is, byte for byte, the
+ * value of the secret. Fields that are not used here may come and go.
+ */
+const credentialsFile = z.object({
+  account_id: z.int().check(z.positive()),
+  key_id: z.string().check(z.minLength(1), z.maxLength(128)),
+  private_key: z.string().check(z.minLength(1)),
+  account_email: z.optional(z.string()),
+});
+
+export interface Credentials {
+  readonly accountId: number;
+  readonly keyId: string;
+  /** PEM: PKCS#8 (`BEGIN PRIVATE KEY`) or PKCS#1 (`BEGIN RSA PRIVATE KEY`). */
+  readonly privateKey: string;
+  readonly accountEmail?: string;
+}
+
+/** What is wrong with a credentials file. Names the field, never shows a value: that could be the key. */
+export class CredentialsFileError extends Error {
+  override readonly name = "CredentialsFileError";
+}
+
+/**
+ * Reads a credentials file.
+ *
+ * @throws {CredentialsFileError} not JSON, or a field is missing or of another type; every such field is named.
+ */
+export function parseCredentials(text: string): Credentials {
+  const parsed = credentialsFile.safeParse(parseJson(text));
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map(
+      ({ path, message }) => `${path.join(".") || "file"}: ${message}`,
+    );
+    throw new CredentialsFileError(problems.join("; "));
+  }
+  const { account_id, key_id, private_key, account_email } = parsed.data;
+  return {
+    accountId: account_id,
+    keyId: key_id,
+    privateKey: private_key,
+    ...(account_email !== undefined && { accountEmail: account_email }),
+  };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // V8's message quotes the text around the fault, which may be the key: so it is not passed on.
+    throw new CredentialsFileError(
+      "file: not JSON; the value must be the credentials file as Voximplant gave it",
+    );
+  }
+}

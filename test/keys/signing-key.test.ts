@@ -1,0 +1,71 @@
+import { createPublicKey, generateKeyPairSync, verify, webcrypto } from "node:crypto";
+
+import { describe, expect, it } from "vitest";
+
+import { importSigningKey } from "../../lib/keys/signing-key.ts";
+import { makeEcPem, makeRsaPem } from "../fakes/credentials.ts";
+
+const importPem = (privateKey: string) =>
+  importSigningKey({ accountId: 1234567, keyId: "key-1", privateKey });
+
+describe("a signing key", () => {
+  it.each(["pkcs8", "pkcs1"] as const)(
+    "is imported from a %s PEM, and signs what others verify",
+    async (type) => {
+      const pem = makeRsaPem(2048, type);
+      const { key, keyId, accountId } = await importPem(pem);
+
+      const signature = await webcrypto.subtle.sign("RSASSA-PKCS1-v1_5", key, Buffer.from("message"));
+      expect(verify("RSA-SHA256", Buffer.from("message"), createPublicKey(pem), Buffer.from(signature))).toBe(
+        true,
+      );
+      expect({ keyId, accountId }).toEqual({ keyId: "key-1", accountId: 1234567 });
+    },
+  );
+
+  it("cannot be exported, in any format", async () => {
+    const { key } = await importPem(makeRsaPem());
+    expect(key.extractable).toBe(false);
+    await expect(webcrypto.subtle.exportKey("pkcs8", key)).rejects.toThrow();
+    await expect(webcrypto.subtle.exportKey("jwk", key)).rejects.toThrow();
+  });
+
+  it("is accepted with Windows line ends and surrounding blank lines", async () => {
+    await expect(importPem(`\r\n${makeRsaPem().replaceAll("\n", "\r\n")}\r\n`)).resolves.toBeDefined();
+  });
+
+  const rsaPss = () =>
+    generateKeyPairSync("rsa-pss", { modulusLength: 2048 }).privateKey.export({
+      type: "pkcs8",
+      format: "pem",
+    });
+  const encrypted = () =>
+    generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey.export({
+      type: "pkcs8",
+      format: "pem",
+      cipher: "aes-256-cbc",
+      passphrase: "secret",
+    });
+  const publicKey = () => createPublicKey(makeRsaPem()).export({ type: "spki", format: "pem" });
+
+  it.each([
+    ["an EC key", makeEcPem, /this one is ec/],
+    ["an RSA-PSS key", rsaPss, /this one is rsa-pss/],
+    ["a 1024-bit key", () => makeRsaPem(1024), /this key has 1024/],
+    ["a 2047-bit key", () => makeRsaPem(2047), /this key has 2047/],
+    ["an encrypted key", encrypted, /not an unencrypted private key/],
+    ["a public key", publicKey, /not an unencrypted private key/],
+    ["a truncated PEM", () => makeRsaPem().slice(0, 800), /not an unencrypted private key/],
+    ["no PEM", () => "MIIEvQIBADANBgkqhkiG9w0", /not an unencrypted private key/],
+  ])("cannot be %s, and the message quotes none of it", async (_, makePem, message) => {
+    const pem = makePem().toString();
+    const error: unknown = await importPem(pem).catch((caught: unknown) => caught);
+    expect(error).toMatchObject({
+      name: "CredentialsFileError",
+      message: expect.stringMatching(message) as string,
+    });
+    expect(String(error)).toMatch(/private_key/);
+    const body = pem.split("\n")[1] ?? pem;
+    expect(String(error)).not.toContain(body.slice(0, 16));
+  });
+});
