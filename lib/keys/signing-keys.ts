@@ -1,0 +1,141 @@
+import { CredentialsFileError, parseCredentials } from "./credentials-file.ts";
+import { type FetchedSecret, type FetchSecret, SecretUnavailableError } from "./fetch-secret.ts";
+import { importSigningKey, type SigningKey } from "./signing-key.ts";
+
+/** A key in hand, and what the audit record says of it. */
+export interface HeldKey {
+  readonly signingKey: SigningKey;
+  readonly secretVersionId: string;
+  /** When Secrets Manager gave it, milliseconds since the epoch. */
+  readonly fetchedAt: number;
+}
+
+/**
+ * `stale`: Secrets Manager was asked again in vain, and an older answer is used.
+ * `unavailable`: there is no key to use; asking again before `retryAfterSeconds` is pointless.
+ */
+export type KeyOutcome =
+  | { readonly state: "fresh"; readonly held: HeldKey }
+  | { readonly state: "stale"; readonly held: HeldKey; readonly detail: string }
+  | { readonly state: "unavailable"; readonly retryAfterSeconds: number; readonly detail: string };
+
+/**
+ * The current signing key of a secret.
+ *
+ * @throws {MalformedSecretError} the secret holds something else than a credentials file with an RSA key.
+ */
+export type GetSigningKey = (secret: string) => Promise<KeyOutcome>;
+
+export interface SigningKeysOptions {
+  readonly fetchSecret: FetchSecret;
+  /** Seconds for which a fetched key is used without asking again. */
+  readonly ttlSeconds: number;
+  /** Seconds beyond that for which it is still used while Secrets Manager fails. */
+  readonly maxStaleSeconds: number;
+  /** Milliseconds since the epoch. A wall clock: a monotonic one may stand still while Lambda freezes the process. */
+  readonly now: () => number;
+  /** In [0, 1), for jitter. */
+  readonly random: () => number;
+}
+
+/** The secret answered, and what it holds is no signing key. Names the secret, its version and the field, never the value. */
+export class MalformedSecretError extends Error {
+  override readonly name = "MalformedSecretError";
+}
+
+/** What is known of one secret. */
+interface Slot {
+  held?: HeldKey;
+  /** The one fetch that is under way, however many requests wait for it. */
+  inFlight?: Promise<unknown>;
+  /** Why the last fetch failed; absent when it did not. */
+  failure?: Failure;
+}
+
+interface Failure {
+  readonly error: SecretUnavailableError | MalformedSecretError;
+  readonly consecutive: number;
+  /** Milliseconds since the epoch. */
+  readonly failedAt: number;
+  /** Milliseconds after that in which the fetch is not tried again. */
+  readonly pause: number;
+}
+
+const FIRST_BACKOFF_MS = 250;
+const MAX_BACKOFF_MS = 30_000;
+
+/**
+ * Holds the signing keys of all secrets, each by itself:
+ *
+ * | age of the key            | Secrets Manager      | answer                        |
+ * | ------------------------- | -------------------- | ----------------------------- |
+ * | under `ttlSeconds`        | not asked            | the key, fresh                |
+ * | older                     | answers              | the new key, fresh            |
+ * | under ttl + `maxStale…`   | fails                | the key, stale                |
+ * | older, or none            | fails                | unavailable                   |
+ * | any                       | says it is withdrawn | unavailable, the key is dropped |
+ * | any                       | gives something else | MalformedSecretError, the key is dropped |
+ *
+ * A failure is not tried again by every request, but after a pause that doubles from 250 ms to 30 s, with jitter.
+ * The caller is no part of what is cached: who may have a token is decided before, for each request.
+ */
+export function holdSigningKeys(options: SigningKeysOptions): GetSigningKey {
+  const { fetchSecret, ttlSeconds, maxStaleSeconds, now, random } = options;
+  const slots = new Map<string, Slot>();
+
+  // Where the clock was set back, an age is negative and says nothing: the key counts as too old, the pause as over.
+  const isWithin = (milliseconds: number, since: number) => {
+    const age = now() - since;
+    return age >= 0 && age < milliseconds;
+  };
+
+  async function refresh(secret: string, slot: Slot): Promise<void> {
+    try {
+      slot.held = await readKey(secret, await fetchSecret(secret), now());
+      delete slot.failure;
+    } catch (error) {
+      if (!(error instanceof SecretUnavailableError || error instanceof MalformedSecretError)) throw error;
+      if (error instanceof MalformedSecretError || error.withdrawn) delete slot.held;
+      const consecutive = (slot.failure?.consecutive ?? 0) + 1;
+      const longest = Math.min(FIRST_BACKOFF_MS * 2 ** (consecutive - 1), MAX_BACKOFF_MS);
+      slot.failure = { error, consecutive, failedAt: now(), pause: longest * (0.5 + random() / 2) };
+    }
+  }
+
+  return async (secret) => {
+    const slot = slots.get(secret) ?? {};
+    slots.set(secret, slot);
+
+    if (slot.held && isWithin(ttlSeconds * 1000, slot.held.fetchedAt))
+      return { state: "fresh", held: slot.held };
+
+    if (!slot.failure || !isWithin(slot.failure.pause, slot.failure.failedAt)) {
+      slot.inFlight ??= refresh(secret, slot).finally(() => delete slot.inFlight);
+      await slot.inFlight;
+    }
+    return judge(slot);
+  };
+
+  /** What a slot is good for, once Secrets Manager has been asked or is not to be asked again yet. */
+  function judge({ held, failure }: Slot): KeyOutcome {
+    if (failure?.error instanceof MalformedSecretError) throw failure.error;
+    if (held && !failure) return { state: "fresh", held };
+    const detail = failure?.error.message ?? "never fetched";
+    if (held && isWithin((ttlSeconds + maxStaleSeconds) * 1000, held.fetchedAt))
+      return { state: "stale", held, detail };
+    const remaining = failure ? failure.failedAt + failure.pause - now() : 0;
+    return { state: "unavailable", retryAfterSeconds: Math.max(1, Math.ceil(remaining / 1000)), detail };
+  }
+}
+
+async function readKey(secret: string, { value, versionId }: FetchedSecret, now: number): Promise<HeldKey> {
+  try {
+    const signingKey = await importSigningKey(parseCredentials(value));
+    return { signingKey, secretVersionId: versionId, fetchedAt: now };
+  } catch (error) {
+    if (!(error instanceof CredentialsFileError)) throw error;
+    throw new MalformedSecretError(`secret ${secret}, version ${versionId}: ${error.message}`, {
+      cause: error,
+    });
+  }
+}

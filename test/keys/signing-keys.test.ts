@@ -1,0 +1,239 @@
+import { beforeEach, describe, expect, it } from "vitest";
+
+import { type FetchSecret, SecretUnavailableError } from "../../lib/keys/fetch-secret.ts";
+import { type GetSigningKey, holdSigningKeys } from "../../lib/keys/signing-keys.ts";
+import { makeEcPem, makeKeyFile, makeRsaPem } from "../fakes/credentials.ts";
+
+const ttlSeconds = 300;
+const maxStaleSeconds = 3600;
+const secret = "voximplant/outbound-calls";
+const pem = makeRsaPem();
+const first = JSON.stringify(makeKeyFile({ key_id: "key-1", private_key: pem }));
+const second = JSON.stringify(makeKeyFile({ key_id: "key-2", private_key: pem }));
+
+const outage = () => new SecretUnavailableError(secret, new Error("socket hang up"));
+const withdrawal = (name: string) =>
+  new SecretUnavailableError(secret, Object.assign(new Error("no"), { name }));
+
+/** Secrets Manager as a script: what it answers now, and how often it was asked. */
+let answer: () => Promise<string>;
+let fetches: string[];
+let now: number;
+let getKey: GetSigningKey;
+
+const advance = (seconds: number) => (now += seconds * 1000);
+const keyId = async () => {
+  const outcome = await getKey(secret);
+  return outcome.state === "unavailable"
+    ? outcome.state
+    : `${outcome.state} ${outcome.held.signingKey.keyId}`;
+};
+
+beforeEach(() => {
+  answer = () => Promise.resolve(first);
+  fetches = [];
+  now = Date.UTC(2026, 10, 24, 12);
+  const fetchSecret: FetchSecret = async (name) => {
+    fetches.push(name);
+    return { value: await answer(), versionId: `version-${fetches.length}` };
+  };
+  getKey = holdSigningKeys({
+    fetchSecret,
+    ttlSeconds,
+    maxStaleSeconds,
+    now: () => now,
+    random: () => 0.999_999,
+  });
+});
+
+describe("a key that Secrets Manager gives", () => {
+  it("is used without asking again until it is as old as the TTL", async () => {
+    await getKey(secret);
+    advance(ttlSeconds - 0.001);
+    expect(await keyId()).toBe("fresh key-1");
+    expect(fetches).toHaveLength(1);
+
+    advance(0.001);
+    expect(await keyId()).toBe("fresh key-1");
+    expect(fetches).toHaveLength(2);
+  });
+
+  it("is replaced within the TTL of a rotation", async () => {
+    await getKey(secret);
+    answer = () => Promise.resolve(second);
+    expect(await keyId()).toBe("fresh key-1");
+    advance(ttlSeconds);
+    expect(await keyId()).toBe("fresh key-2");
+  });
+
+  it("comes with the version and the time, for the audit record", async () => {
+    expect(await getKey(secret)).toMatchObject({
+      state: "fresh",
+      held: { secretVersionId: "version-1", fetchedAt: now, signingKey: { accountId: 1234567 } },
+    });
+  });
+
+  it("is fetched once, however many ask at the same time", async () => {
+    const outcomes = await Promise.all(Array.from({ length: 100 }, () => keyId()));
+    expect(new Set(outcomes)).toEqual(new Set(["fresh key-1"]));
+    expect(fetches).toHaveLength(1);
+  });
+
+  it("is held for its own secret only", async () => {
+    await getKey(secret);
+    await getKey("voximplant/call-history");
+    expect(fetches).toEqual([secret, "voximplant/call-history"]);
+  });
+
+  it("is asked for again when the clock was set back, since its age is not known then", async () => {
+    await getKey(secret);
+    advance(-3600);
+    await getKey(secret);
+    expect(fetches).toHaveLength(2);
+  });
+});
+
+describe("while Secrets Manager fails", () => {
+  const fail = () => (answer = () => Promise.reject(outage()));
+
+  it("a held key is used, marked stale and with the reason, as long as the stale limit allows", async () => {
+    await getKey(secret);
+    fail();
+    advance(ttlSeconds + maxStaleSeconds - 0.001);
+    expect(await getKey(secret)).toMatchObject({
+      state: "stale",
+      detail: `secret ${secret}: Error: socket hang up`,
+      held: { signingKey: { keyId: "key-1" } },
+    });
+  });
+
+  it("a held key is not used beyond the stale limit", async () => {
+    await getKey(secret);
+    fail();
+    advance(ttlSeconds + maxStaleSeconds);
+    expect(await keyId()).toBe("unavailable");
+  });
+
+  it("without a held key there is none, and the answer says when to come back", async () => {
+    fail();
+    expect(await getKey(secret)).toEqual({
+      state: "unavailable",
+      retryAfterSeconds: 1,
+      detail: `secret ${secret}: Error: socket hang up`,
+    });
+  });
+
+  it("it is not asked by every request, but after a pause that doubles up to 30 s", async () => {
+    fail();
+    const pauses: number[] = [];
+    await getKey(secret);
+    for (let failures = 1; failures <= 10; failures++) {
+      const asked = fetches.length;
+      const since = now;
+      while (fetches.length === asked) {
+        advance(0.05);
+        await getKey(secret);
+      }
+      pauses.push((now - since) / 1000);
+    }
+    expect(pauses).toEqual([0.25, 0.5, 1, 2, 4, 8, 16, 30, 30, 30]);
+  });
+
+  it("the answer during a pause says how long the pause still is", async () => {
+    fail();
+    for (let failures = 0; failures < 9; failures++) {
+      await getKey(secret);
+      advance(30);
+    }
+    await getKey(secret);
+    advance(10);
+    expect(await getKey(secret)).toMatchObject({ state: "unavailable", retryAfterSeconds: 20 });
+  });
+
+  it("the first answer after it recovers is used, and the next failure begins with a short pause again", async () => {
+    fail();
+    await getKey(secret);
+    answer = () => Promise.resolve(first);
+    advance(1);
+    expect(await keyId()).toBe("fresh key-1");
+
+    fail();
+    advance(ttlSeconds);
+    expect(await keyId()).toBe("stale key-1");
+    answer = () => Promise.resolve(second);
+    advance(0.25);
+    expect(await keyId()).toBe("fresh key-2");
+  });
+
+  it("requests that wait for the same failing fetch all get the same answer from it", async () => {
+    fail();
+    const outcomes = await Promise.all(Array.from({ length: 10 }, () => keyId()));
+    expect(outcomes.every((outcome) => outcome === "unavailable")).toBe(true);
+    expect(fetches).toHaveLength(1);
+  });
+
+  it("a slow answer is waited for rather than replaced by a stale key", async () => {
+    await getKey(secret);
+    advance(ttlSeconds);
+    answer = () => new Promise((resolve) => setImmediate(resolve, second));
+    expect(await keyId()).toBe("fresh key-2");
+  });
+});
+
+describe("a key that was withdrawn", () => {
+  it.each([
+    "ResourceNotFoundException",
+    "AccessDeniedException",
+    "InvalidRequestException",
+    "DecryptionFailure",
+  ])("(%s) is not used any more, although it is held and the stale limit is not reached", async (name) => {
+    await getKey(secret);
+    answer = () => Promise.reject(withdrawal(name));
+    advance(ttlSeconds);
+    expect(await keyId()).toBe("unavailable");
+  });
+
+  it.each(["InternalServiceError", "ThrottlingException", "TimeoutError"])(
+    "is not what %s means",
+    async (name) => {
+      await getKey(secret);
+      answer = () => Promise.reject(withdrawal(name));
+      advance(ttlSeconds);
+      expect(await keyId()).toBe("stale key-1");
+    },
+  );
+});
+
+describe("a secret that holds something else", () => {
+  it.each([
+    ["text", "not JSON", /file: not JSON/],
+    [
+      "a file without its key",
+      JSON.stringify({ ...makeKeyFile({ private_key: pem }), private_key: 1 }),
+      /private_key/,
+    ],
+    ["a 1024-bit key", JSON.stringify(makeKeyFile({ private_key: makeRsaPem(1024) })), /this key has 1024/],
+    ["an EC key", JSON.stringify(makeKeyFile({ private_key: makeEcPem() })), /this one is ec/],
+  ])(
+    "(%s) is an error that names secret, version and field, even where a key is held",
+    async (_, value, message) => {
+      await getKey(secret);
+      answer = () => Promise.resolve(value);
+      advance(ttlSeconds);
+      await expect(getKey(secret)).rejects.toMatchObject({
+        name: "MalformedSecretError",
+        message: expect.stringMatching(message) as string,
+      });
+      await expect(getKey(secret)).rejects.toThrow(/secret voximplant\/outbound-calls, version version-2/);
+      expect(fetches).toHaveLength(2);
+    },
+  );
+
+  it("is read again after the pause, so that mending it suffices", async () => {
+    answer = () => Promise.resolve("broken");
+    await expect(getKey(secret)).rejects.toThrow();
+    answer = () => Promise.resolve(first);
+    advance(0.25);
+    expect(await keyId()).toBe("fresh key-1");
+  });
+});
