@@ -1,0 +1,129 @@
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { setTimeout as wait } from "node:timers/promises";
+import type { Fault } from "./fault.ts";
+
+/** A request as it came in: nothing decoded, merged or sorted, because signatures depend on it. */
+export interface RawRequest {
+  readonly method: string;
+  /** Path and query, byte for byte. */
+  readonly target: string;
+  /** In the order and case in which they were sent. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  /** Cut off at the limit that `listen` was given. */
+  readonly body: Buffer;
+  readonly bodyTooLarge: boolean;
+  readonly sourceIp: string;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string | readonly string[]>>;
+  readonly body: string | Buffer;
+}
+
+/** How a call is carried out: what to answer, and what goes wrong on the way. */
+export interface Call {
+  readonly fault: Fault | undefined;
+  readonly answer: () => Answer | Promise<Answer>;
+}
+
+export interface Listening {
+  /** `http://127.0.0.1:PORT`, without a slash at the end. */
+  readonly url: string;
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** The port could not be had; the message says whose it was to be and what to do. */
+export class ListenError extends Error {
+  override readonly name = "ListenError";
+}
+
+/**
+ * Serves on the loopback interface only: what runs here hands out keys and tokens to whoever asks.
+ *
+ * @param options.port 0 for any free one.
+ * @param options.what names the server in the message of {@link ListenError}, with its flag: `the gateway (--port)`.
+ * @param options.maxBodyBytes what is longer is not read: `bodyTooLarge`.
+ */
+export async function listen(options: {
+  readonly port: number;
+  readonly what: string;
+  readonly maxBodyBytes: number;
+  readonly serve: (request: RawRequest) => Call;
+}): Promise<Listening> {
+  const server = createServer((incoming, response) => {
+    void respond(incoming, response, options).catch((error: unknown) => {
+      // A bug of a stand-in, or a client that hung up while it was sending.
+      if (!incoming.destroyed) console.error(error);
+      response.destroy();
+    });
+  });
+  server.listen(options.port, "127.0.0.1");
+  try {
+    await once(server, "listening");
+  } catch (cause) {
+    throw new ListenError(explain(cause, options), { cause });
+  }
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}`,
+    port,
+    close: async () => {
+      server.close();
+      server.closeAllConnections();
+      if (server.listening) await once(server, "close");
+    },
+  };
+}
+
+async function respond(
+  incoming: IncomingMessage,
+  response: ServerResponse,
+  options: { readonly maxBodyBytes: number; readonly serve: (request: RawRequest) => Call },
+): Promise<void> {
+  const { fault, answer } = options.serve(await readRequest(incoming, options.maxBodyBytes));
+  if (fault !== undefined && "drop" in fault) {
+    if (fault.drop === "after") await answer();
+    incoming.socket.destroy();
+    return;
+  }
+  if (fault !== undefined && "delayMs" in fault) await wait(fault.delayMs);
+  const { status, headers, body } = fault !== undefined && "status" in fault ? fault : await answer();
+  response.writeHead(status, { ...headers, "Content-Length": Buffer.byteLength(body) }).end(body);
+}
+
+async function readRequest(incoming: IncomingMessage, maxBodyBytes: number): Promise<RawRequest> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of incoming as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length <= maxBodyBytes) chunks.push(chunk);
+  }
+  return {
+    method: incoming.method ?? "GET",
+    target: incoming.url ?? "/",
+    headers: pairs(incoming.rawHeaders),
+    body: Buffer.concat(chunks),
+    bodyTooLarge: length > maxBodyBytes,
+    sourceIp: incoming.socket.remoteAddress ?? "127.0.0.1",
+  };
+}
+
+function pairs(rawHeaders: readonly string[]): [string, string][] {
+  const result: [string, string][] = [];
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    result.push([rawHeaders[i] ?? "", rawHeaders[i + 1] ?? ""]);
+  }
+  return result;
+}
+
+function explain(cause: unknown, { port, what }: { readonly port: number; readonly what: string }): string {
+  const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+  if (code === "EADDRINUSE")
+    return `Port ${port} for ${what} is in use: stop what listens there, or choose another.`;
+  if (code === "EACCES") return `Port ${port} for ${what} needs more rights: choose one above 1023.`;
+  return `Port ${port} for ${what} cannot be opened: ${cause instanceof Error ? cause.message : String(cause)}.`;
+}

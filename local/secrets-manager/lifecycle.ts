@@ -1,0 +1,147 @@
+import * as z from "zod";
+import { invalidParameter, SecretsManagerError } from "./error.ts";
+import type { Secret, SecretVersion } from "./secret.ts";
+import { findActiveSecret, findSecret, seconds, type Vault } from "./vault.ts";
+import { secretId } from "./wire.ts";
+
+export const describeSecretInput = z.object({ SecretId: secretId });
+
+export function describeSecret(vault: Vault, input: z.infer<typeof describeSecretInput>) {
+  const secret = findSecret(vault, input.SecretId);
+  return { ...summary(secret), VersionIdsToStages: stagesByVersion(secret) };
+}
+
+const page = {
+  MaxResults: z.int().min(1).max(100).optional(),
+  NextToken: z.string().optional(),
+};
+
+export const listSecretsInput = z.object({
+  ...page,
+  IncludePlannedDeletion: z.boolean().optional(),
+  Filters: z
+    .array(
+      z.object({
+        Key: z.enum(["all", "name", "description", "tag-key", "tag-value"]),
+        Values: z.array(z.string()).min(1),
+      }),
+    )
+    .optional(),
+});
+
+export function listSecrets(vault: Vault, input: z.infer<typeof listSecretsInput>) {
+  const matching = [...vault.secrets.values()].filter(
+    (secret) =>
+      (input.IncludePlannedDeletion === true || secret.deletedDate === undefined) &&
+      (input.Filters ?? []).every((filter) => filter.Values.some((value) => fits(secret, filter.Key, value))),
+  );
+  const { items, next } = paginate(matching, input);
+  return {
+    SecretList: items.map((secret) => ({
+      ...summary(secret),
+      SecretVersionsToStages: stagesByVersion(secret),
+    })),
+    ...next,
+  };
+}
+
+export const listSecretVersionIdsInput = z.object({
+  SecretId: secretId,
+  ...page,
+  IncludeDeprecated: z.boolean().optional(),
+});
+
+export function listSecretVersionIds(vault: Vault, input: z.infer<typeof listSecretVersionIdsInput>) {
+  const secret = findSecret(vault, input.SecretId);
+  const versions = [...secret.versions.values()].filter(
+    (version) => input.IncludeDeprecated === true || version.stages.size > 0,
+  );
+  const { items, next } = paginate(versions, input);
+  return { ARN: secret.arn, Name: secret.name, Versions: items.map(versionSummary), ...next };
+}
+
+export const deleteSecretInput = z.object({
+  SecretId: secretId,
+  RecoveryWindowInDays: z.int().optional(),
+  ForceDeleteWithoutRecovery: z.boolean().optional(),
+});
+
+export function deleteSecret(vault: Vault, input: z.infer<typeof deleteSecretInput>) {
+  const { RecoveryWindowInDays: days, ForceDeleteWithoutRecovery: force } = input;
+  if (force === true && days !== undefined) {
+    throw invalidParameter(
+      "You can't use ForceDeleteWithoutRecovery in conjunction with RecoveryWindowInDays.",
+    );
+  }
+  if (days !== undefined && (days < 7 || days > 30)) {
+    throw invalidParameter("The RecoveryWindowInDays value must be between 7 and 30 days (inclusive).");
+  }
+  const secret = force === true ? findSecret(vault, input.SecretId) : findActiveSecret(vault, input.SecretId);
+  secret.deletedDate = seconds(vault);
+  if (force === true) vault.secrets.delete(secret.name);
+  const delay = force === true ? 0 : (days ?? 30) * 86_400;
+  return { ARN: secret.arn, Name: secret.name, DeletionDate: secret.deletedDate + delay };
+}
+
+export const restoreSecretInput = z.object({ SecretId: secretId });
+
+export function restoreSecret(vault: Vault, input: z.infer<typeof restoreSecretInput>) {
+  const secret = findSecret(vault, input.SecretId);
+  delete secret.deletedDate;
+  return { ARN: secret.arn, Name: secret.name };
+}
+
+function summary(secret: Secret) {
+  const { rotation } = secret;
+  return {
+    ARN: secret.arn,
+    Name: secret.name,
+    Description: secret.description,
+    KmsKeyId: secret.kmsKeyId,
+    CreatedDate: secret.createdDate,
+    LastChangedDate: secret.lastChangedDate,
+    DeletedDate: secret.deletedDate,
+    Tags: secret.tags,
+    ...(rotation !== undefined && {
+      RotationEnabled: rotation.enabled,
+      RotationLambdaARN: rotation.lambdaArn,
+      RotationRules: rotation.rules,
+      LastRotatedDate: rotation.lastRotatedDate,
+    }),
+  };
+}
+
+/** Versions without a label are deprecated, and not shown. */
+function stagesByVersion(secret: Secret): Record<string, string[]> {
+  const labelled = [...secret.versions.values()].filter((version) => version.stages.size > 0);
+  return Object.fromEntries(labelled.map((version) => [version.id, [...version.stages]]));
+}
+
+function versionSummary(version: SecretVersion) {
+  return { VersionId: version.id, VersionStages: [...version.stages], CreatedDate: version.createdDate };
+}
+
+/** A filter matches a prefix; one that begins with `!` matches all but these. */
+function fits(secret: Secret, key: string, value: string): boolean {
+  if (value.startsWith("!")) return !fits(secret, key, value.slice(1));
+  const texts: Record<string, readonly string[]> = {
+    name: [secret.name],
+    description: [secret.description ?? ""],
+    "tag-key": secret.tags.map((tag) => tag.Key),
+    "tag-value": secret.tags.map((tag) => tag.Value),
+  };
+  const candidates = key === "all" ? Object.values(texts).flat() : (texts[key] ?? []);
+  return candidates.some((text) => text.startsWith(value));
+}
+
+function paginate<T>(
+  all: readonly T[],
+  input: { readonly MaxResults?: number | undefined; readonly NextToken?: string | undefined },
+): { items: T[]; next: { NextToken?: string } } {
+  const start = input.NextToken === undefined ? 0 : Number(input.NextToken);
+  if (!Number.isInteger(start)) {
+    throw new SecretsManagerError("InvalidNextTokenException", "The NextToken value is invalid.");
+  }
+  const end = start + (input.MaxResults ?? 100);
+  return { items: all.slice(start, end), next: end < all.length ? { NextToken: String(end) } : {} };
+}

@@ -1,0 +1,35 @@
+import * as z from "zod";
+import { SecretsManagerError } from "./error.ts";
+
+export const secretId = z.string().min(1).max(2048);
+
+/** A version's id: the ClientRequestToken of the call that made it. */
+export const requestToken = z.string().min(32).max(64);
+
+export const secretName = z
+  .string()
+  .min(1)
+  .max(512)
+  .regex(/^[A-Za-z0-9/_+=.@!-]+$/, {
+    error:
+      "Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@!",
+  });
+
+/** Reads the body of a call. Errors: SerializationException (not JSON), ValidationException (names the field). */
+export function parseInput<T>(schema: z.ZodType<T>, body: Buffer): T {
+  let json: unknown;
+  try {
+    json = JSON.parse(body.toString("utf8") || "{}");
+  } catch {
+    throw new SecretsManagerError("SerializationException", "The request body is not valid JSON.");
+  }
+  const parsed = schema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map(
+    (issue) => `Value at '${issue.path.join(".")}' failed to satisfy constraint: ${issue.message}`,
+  );
+  throw new SecretsManagerError(
+    "ValidationException",
+    `${problems.length} validation error${problems.length > 1 ? "s" : ""} detected: ${problems.join("; ")}`,
+  );
+}
