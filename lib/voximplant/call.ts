@@ -1,0 +1,178 @@
+import * as z from "zod/mini";
+
+import { errorCodes, VoximplantError, VoximplantUnavailableError } from "./errors.ts";
+
+export const MANAGEMENT_API_URL = "https://api.voximplant.com/platform_api";
+
+/** Who is calling: a token, or (deprecated, and with every right there is) the account's API key. */
+export type Authorization =
+  { readonly token: string } | { readonly accountId: number; readonly apiKey: string };
+
+export type Parameters = Readonly<Record<string, string | number | boolean | undefined>>;
+
+/** The world, as far as a call needs it. A test passes its own. */
+export interface Connection {
+  /** `https://api.voximplant.com/platform_api`, or what stands in for it. */
+  readonly url: string;
+  readonly fetch: typeof fetch;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  readonly sleep: (milliseconds: number) => Promise<void>;
+  /** From 0 up to, not including, 1. */
+  readonly random: () => number;
+  /** For one attempt. Default 10 s. */
+  readonly attemptTimeoutMs?: number;
+  /** For all attempts and the waits between them. Default 30 s. */
+  readonly deadlineMs?: number;
+  /** Default 8 MiB: a page of 1,000 keys with their roles is well below. */
+  readonly maxResponseBytes?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** What became of one attempt: an answer, or a failure and whether the platform may have acted on the request. */
+type Attempt =
+  | { readonly answered: true; readonly body: Record<string, unknown> }
+  | { readonly answered: false; readonly error: Error; readonly tookEffect: "no" | "unknown" };
+
+const ApiError = z.looseObject({ code: z.number(), msg: z._default(z.string(), "no message") });
+
+/** The official clients read `error`; some of them `errors` too. */
+const Answer = z.looseObject({
+  result: z.optional(z.unknown()),
+  error: z.nullish(ApiError),
+  errors: z.nullish(z.array(ApiError)),
+});
+
+/** Refused before anything was done, so that even a method that must not run twice can be sent again. */
+const notYet = new Set<number>([errorCodes.rateLimited]);
+/** Refused because it was done a moment ago: only for a method that may run twice. */
+const doneRecently = new Set<number>([errorCodes.sameOperationRecently]);
+
+const MAX_ATTEMPTS = 5;
+
+/**
+ * Calls one method of the HTTP Management API and resolves to its whole answer (`result` and what stands beside it).
+ *
+ * The body is read whatever the HTTP status, since the platform's status of an error is not documented.
+ * Waits and tries again, with full jitter, after error 340 and HTTP 429 (nothing was done); after error 515, a lost
+ * connection, a time-out and a 5xx only where `repeatable`, because there the method may have taken effect.
+ *
+ * @param repeatable whether running the method twice does the same as once. `CreateKey` is not.
+ * @throws VoximplantError the platform refuses; VoximplantUnavailableError there is no answer to be understood.
+ * @see https://voximplant.com/docs/references/httpapi
+ */
+export async function callMethod(
+  connection: Connection,
+  authorization: Authorization,
+  method: string,
+  parameters: Parameters,
+  { repeatable }: { readonly repeatable: boolean },
+): Promise<Record<string, unknown>> {
+  const { now, sleep, random, deadlineMs = 30_000 } = connection;
+  const deadline = now() + deadlineMs;
+  for (let attempts = 1; ; attempts += 1) {
+    const attempt = await attemptOnce(connection, authorization, method, parameters, deadline - now());
+    if (attempt.answered) return attempt.body;
+
+    const mayRepeat = attempt.tookEffect === "no" || (repeatable && isPassing(attempt.error));
+    const pauseMs = Math.ceil(random() * Math.min(8_000, 500 * 2 ** (attempts - 1)));
+    const ended = attempts === MAX_ATTEMPTS || now() + pauseMs >= deadline || connection.signal?.aborted;
+    if (!mayRepeat || ended) throw attempt.error;
+    await sleep(pauseMs);
+  }
+}
+
+function isPassing(error: Error): boolean {
+  return (
+    error instanceof VoximplantUnavailableError ||
+    (error instanceof VoximplantError && doneRecently.has(error.code))
+  );
+}
+
+async function attemptOnce(
+  connection: Connection,
+  authorization: Authorization,
+  method: string,
+  parameters: Parameters,
+  remainingMs: number,
+): Promise<Attempt> {
+  const { attemptTimeoutMs = 10_000, maxResponseBytes = 8 * 1024 * 1024 } = connection;
+  const timeout = AbortSignal.timeout(Math.max(1, Math.min(attemptTimeoutMs, remainingMs)));
+  const signal = connection.signal === undefined ? timeout : AbortSignal.any([connection.signal, timeout]);
+  let status: number;
+  let text: string;
+  try {
+    const response = await connection.fetch(`${connection.url.replace(/\/$/, "")}/${method}`, {
+      method: "POST",
+      headers: "token" in authorization ? { authorization: `Bearer ${authorization.token}` } : {},
+      body: form(authorization, parameters),
+      // A token goes where it was meant to go, and nowhere that an answer names.
+      redirect: "error",
+      signal,
+    });
+    status = response.status;
+    text = await readBounded(response, maxResponseBytes);
+  } catch (cause) {
+    const detail = timeout.aborted ? "no answer in time" : describe(cause);
+    return unavailable(method, detail, "unknown", cause);
+  }
+  return understand(method, status, text);
+}
+
+/** Reads a body by the documented shapes. The text itself never goes into an error: it may hold a private key. */
+function understand(method: string, status: number, text: string): Attempt {
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    return unavailable(method, `HTTP ${status} without JSON`, status === 429 ? "no" : "unknown");
+  }
+  const answer = Answer.safeParse(body);
+  const refusal = answer.data?.error ?? answer.data?.errors?.[0];
+  if (refusal) {
+    const error = new VoximplantError(method, refusal.code, refusal.msg);
+    return { answered: false, error, tookEffect: notYet.has(error.code) ? "no" : "unknown" };
+  }
+  if (answer.success && answer.data.result !== undefined) return { answered: true, body: answer.data };
+  return unavailable(
+    method,
+    `HTTP ${status} with neither result nor error`,
+    status === 429 ? "no" : "unknown",
+  );
+}
+
+function unavailable(method: string, detail: string, tookEffect: "no" | "unknown", cause?: unknown): Attempt {
+  return { answered: false, error: new VoximplantUnavailableError(method, detail, { cause }), tookEffect };
+}
+
+function form(authorization: Authorization, parameters: Parameters): URLSearchParams {
+  const fields = new URLSearchParams();
+  for (const [name, value] of Object.entries(parameters)) {
+    if (value !== undefined) fields.set(name, String(value));
+  }
+  if ("apiKey" in authorization) {
+    fields.set("account_id", String(authorization.accountId));
+    fields.set("api_key", authorization.apiKey);
+  }
+  return fields;
+}
+
+async function readBounded(response: Response, maxBytes: number): Promise<string> {
+  const decoder = new TextDecoder();
+  const body: AsyncIterable<Uint8Array> | null = response.body;
+  let text = "";
+  let size = 0;
+  for await (const chunk of body ?? []) {
+    size += chunk.byteLength;
+    if (size > maxBytes) throw new Error(`the answer is larger than ${maxBytes} bytes`);
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text + decoder.decode();
+}
+
+/** `fetch failed` says nothing; its cause says `ECONNREFUSED`. */
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return "the request failed";
+  const cause = error.cause;
+  return cause instanceof Error ? `${error.message} (${cause.message})` : error.message;
+}

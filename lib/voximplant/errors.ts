@@ -1,0 +1,73 @@
+/**
+ * What the Management API answers when it does not do what was asked. Codes as the official clients list them
+ * (`apiclient-nodejs`, `apiclient-python`); whatever is not among them is still a {@link VoximplantError}, with its number.
+ */
+export const errorCodes = {
+  authorizationFailed: 100,
+  forbidden: 104,
+  rateLimited: 340,
+  invalidKeyId: 433,
+  invalidRoleSet: 435,
+  tooManyKeys: 437,
+  invalidToken: 447,
+  tokenTtlTooLong: 454,
+  tokenFromTheFuture: 455,
+  tokenExpired: 456,
+  sameOperationRecently: 515,
+} as const;
+
+export type ErrorCodeName = keyof typeof errorCodes;
+
+const remedies: Record<ErrorCodeName, string> = {
+  authorizationFailed:
+    "The key is unknown to the account, or lacks the role that this method needs, or this machine's clock is wrong.",
+  forbidden: "Give the service account a role that allows this method; `GetRoles` lists them.",
+  rateLimited: "Call less often; try again in a few seconds.",
+  invalidKeyId: "The key does not exist (any more): see `voxtoken admin keys`.",
+  invalidRoleSet: "The key may not give these roles: set them in the control panel, under Service accounts.",
+  tooManyKeys:
+    "The account holds as many keys as it may: delete those that nobody uses; see `voxtoken admin keys`.",
+  invalidToken: "The token is not one that the platform can read: see `iss` and `kid`.",
+  tokenTtlTooLong: "`exp` may be at most 3600 seconds after `iat`.",
+  tokenFromTheFuture: "The clock of the machine that minted the token is ahead: set it.",
+  tokenExpired: "Get a new token; if it was new, the clock of the machine that minted it is behind.",
+  sameOperationRecently: "The same operation was done a moment ago; try again in a few seconds.",
+};
+
+const nameOf = new Map<number, ErrorCodeName>(
+  Object.entries(errorCodes).map(([name, code]) => [code, name as ErrorCodeName]),
+);
+
+/** The platform understood and refused: `{"error": {"code", "msg"}}`. The message names no token and no key material. */
+export class VoximplantError extends Error {
+  override readonly name = "VoximplantError";
+  readonly method: string;
+  readonly code: number;
+  /** What the code is called, where it is a known one. */
+  readonly codeName: ErrorCodeName | undefined;
+
+  constructor(method: string, code: number, msg: string) {
+    const codeName = nameOf.get(code);
+    const remedy = codeName === undefined ? "" : ` ${remedies[codeName]}`;
+    super(`Voximplant refused ${method} (error ${code}): ${msg.replace(/[.\s]*$/, ".")}${remedy}`);
+    this.method = method;
+    this.code = code;
+    this.codeName = codeName;
+  }
+}
+
+/** No answer, or none that can be read: whether the method took effect is unknown. */
+export class VoximplantUnavailableError extends Error {
+  override readonly name = "VoximplantUnavailableError";
+  readonly method: string;
+
+  constructor(method: string, detail: string, options?: ErrorOptions) {
+    super(`Voximplant gave no usable answer to ${method}: ${detail}`, options);
+    this.method = method;
+  }
+}
+
+/** Whether `error` is the platform's refusal under one of these names. */
+export function isRefusal(error: unknown, ...names: readonly ErrorCodeName[]): error is VoximplantError {
+  return error instanceof VoximplantError && error.codeName !== undefined && names.includes(error.codeName);
+}

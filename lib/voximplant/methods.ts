@@ -1,0 +1,160 @@
+import * as z from "zod/mini";
+
+import { callMethod, type Authorization, type Connection, type Parameters } from "./call.ts";
+import { isRefusal, VoximplantUnavailableError } from "./errors.ts";
+
+/** How long a key's name may be: `key_name` of CreateKey and UpdateKey. */
+export const MAX_KEY_NAME_LENGTH = 50;
+
+const Account = z.looseObject({
+  account_id: z.number(),
+  account_email: z.optional(z.string()),
+  /** Names of the methods that this key may call. */
+  access_entries: z.optional(z.array(z.string())),
+});
+
+const Role = z.looseObject({
+  role_id: z.number(),
+  role_name: z.string(),
+  /** Held through another role, so not to be set by itself. */
+  inherited: z.optional(z.boolean()),
+});
+
+const Key = z.looseObject({
+  key_id: z.string(),
+  key_name: z._default(z.nullable(z.string()), null),
+  description: z._default(z.nullable(z.string()), null),
+  roles: z.optional(z.array(Role)),
+});
+
+const CreatedKey = z.looseObject({ account_id: z.number(), key_id: z.string(), private_key: z.string() });
+
+const Application = z.looseObject({ application_id: z.number() });
+
+const Rule = z.looseObject({
+  rule_id: z.number(),
+  rule_name: z._default(z.string(), ""),
+  bind_key_id: z.optional(z.nullable(z.string())),
+});
+
+export type Account = z.infer<typeof Account>;
+export type Role = z.infer<typeof Role>;
+export type Key = z.infer<typeof Key>;
+/** The credentials file, as an object: the only time the platform shows the private key. */
+export type CreatedKey = z.infer<typeof CreatedKey>;
+export type Rule = z.infer<typeof Rule>;
+
+/** The Management API as one key (or, at bootstrap, the account's API key) may call it. Fields keep the platform's names. */
+export interface ManagementApi {
+  getAccountInfo(): Promise<Account>;
+  /**
+   * Makes a key without roles, or with those given. Not sent again after a failure that leaves open whether the key
+   * was made: look for its name with {@link ManagementApi.getKeys} first.
+   */
+  createKey(key: { name: string; description: string; roleIds?: readonly number[] }): Promise<CreatedKey>;
+  /** All keys of the account, with their roles, whatever the number of pages. */
+  getKeys(): Promise<Key[]>;
+  updateKey(keyId: string, change: { name: string; description: string }): Promise<void>;
+  /** `absent`: it was gone already, as after a repeated call. */
+  deleteKey(keyId: string): Promise<"deleted" | "absent">;
+  getKeyRoles(keyId: string): Promise<Role[]>;
+  setKeyRoles(keyId: string, roleIds: readonly number[]): Promise<void>;
+  removeKeyRoles(keyId: string, roleIds: readonly number[]): Promise<void>;
+  /** All roles there are, to look up ids by name: names differ between the platform's pages. */
+  getRoles(): Promise<Role[]>;
+  /** The routing rules, of all applications, that are bound to the key. */
+  getRulesBoundTo(keyId: string): Promise<Rule[]>;
+  bindRule(ruleId: number, keyId: string): Promise<void>;
+}
+
+/**
+ * @param authorize called before each call, so that a token is fresh however long the work takes.
+ * @see https://voximplant.com/docs/references/httpapi/rolesystem
+ */
+export function openManagementApi(
+  connection: Connection,
+  authorize: () => Promise<Authorization> | Authorization,
+): ManagementApi {
+  const call = async <T>(
+    method: string,
+    result: z.ZodMiniType<T>,
+    parameters: Parameters = {},
+    repeatable = true,
+  ): Promise<T> => {
+    const body = await callMethod(connection, await authorize(), method, parameters, { repeatable });
+    return read(method, result, body);
+  };
+
+  // Until a page is empty or the total is reached: the platform may cap a page below the size asked for.
+  const pages = async <T>(method: string, item: z.ZodMiniType<T>, parameters: Parameters): Promise<T[]> => {
+    const all: T[] = [];
+    for (let page = 0; page < MAX_PAGES; page += 1) {
+      const authorization = await authorize();
+      const window = { ...parameters, count: PAGE_SIZE, offset: all.length };
+      const body = await callMethod(connection, authorization, method, window, { repeatable: true });
+      const items = read(method, z.array(item), body);
+      all.push(...items);
+      if (items.length === 0 || all.length === body["total_count"]) return all;
+    }
+    throw new VoximplantUnavailableError(method, `the list does not end after ${MAX_PAGES} pages`);
+  };
+
+  return {
+    getAccountInfo: () => call("GetAccountInfo", Account),
+    async createKey({ name, description, roleIds }) {
+      const created = await call(
+        "CreateKey",
+        // The documentation shows an object; four official clients type an array.
+        z.union([CreatedKey, z.array(CreatedKey)]),
+        { key_name: name, description, role_id: roleIds?.join(";") },
+        false,
+      );
+      const [key] = [created].flat();
+      if (key === undefined) throw new VoximplantUnavailableError("CreateKey", "the answer holds no key");
+      return key;
+    },
+    getKeys: () => pages("GetKeys", Key, { with_roles: true }),
+    async updateKey(keyId, { name, description }) {
+      await call("UpdateKey", z.unknown(), { key_id: keyId, key_name: name, description });
+    },
+    async deleteKey(keyId) {
+      try {
+        await call("DeleteKey", z.unknown(), { key_id: keyId });
+        return "deleted";
+      } catch (error) {
+        if (isRefusal(error, "invalidKeyId")) return "absent";
+        throw error;
+      }
+    },
+    getKeyRoles: (keyId) => call("GetKeyRoles", z.array(Role), { key_id: keyId, with_expanded_roles: true }),
+    async setKeyRoles(keyId, roleIds) {
+      await call("SetKeyRoles", z.unknown(), { key_id: keyId, role_id: roleIds.join(";") });
+    },
+    async removeKeyRoles(keyId, roleIds) {
+      await call("RemoveKeyRoles", z.unknown(), { key_id: keyId, role_id: roleIds.join(";") });
+    },
+    getRoles: () => call("GetRoles", z.array(Role)),
+    async getRulesBoundTo(keyId) {
+      const applications = await pages("GetApplications", Application, {});
+      const rules: Rule[] = [];
+      for (const { application_id } of applications) {
+        rules.push(...(await pages("GetRules", Rule, { application_id, attached_key_id: keyId })));
+      }
+      return rules.filter(({ bind_key_id }) => bind_key_id === keyId || bind_key_id === undefined);
+    },
+    async bindRule(ruleId, keyId) {
+      await call("SetRuleInfo", z.unknown(), { rule_id: ruleId, bind_key_id: keyId });
+    },
+  };
+}
+
+const PAGE_SIZE = 100;
+const MAX_PAGES = 200;
+
+function read<T>(method: string, result: z.ZodMiniType<T>, body: Record<string, unknown>): T {
+  const parsed = result.safeParse(body["result"]);
+  if (parsed.success) return parsed.data;
+  // The paths alone: a value may be a private key.
+  const where = parsed.error.issues.map(({ path }) => ["result", ...path].join(".")).join(", ");
+  throw new VoximplantUnavailableError(method, `the answer has another shape than documented, at ${where}`);
+}
