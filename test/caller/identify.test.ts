@@ -1,0 +1,145 @@
+import { describe, expect, it } from "vitest";
+import { identifyCaller } from "../../lib/caller/identify.ts";
+
+const ACCOUNT = "111122223333";
+
+describe("a role session is its role", () => {
+  it.each([
+    ["aws", "billing-worker", "i-0abc", "arn:aws:iam::111122223333:role/billing-worker"],
+    ["aws-cn", "billing-worker", "s3", "arn:aws-cn:iam::111122223333:role/billing-worker"],
+    ["aws-us-gov", "billing-worker", "s3", "arn:aws-us-gov:iam::111122223333:role/billing-worker"],
+    ["aws-iso", "r", "s3", "arn:aws-iso:iam::111122223333:role/r"],
+    ["aws-iso-b", "r", "s3", "arn:aws-iso-b:iam::111122223333:role/r"],
+    ["aws-iso-e", "r", "s3", "arn:aws-iso-e:iam::111122223333:role/r"],
+    ["aws-iso-f", "r", "s3", "arn:aws-iso-f:iam::111122223333:role/r"],
+    ["aws", "A_b+c=d,e.f@g-1", "alice@example.com", "arn:aws:iam::111122223333:role/A_b+c=d,e.f@g-1"],
+    ["aws", "r".repeat(64), "s".repeat(64), `arn:aws:iam::111122223333:role/${"r".repeat(64)}`],
+  ])("partition %s, role %s, session %s", (partition, name, sessionName, principal) => {
+    const userArn = `arn:${partition}:sts::${ACCOUNT}:assumed-role/${name}/${sessionName}`;
+    expect(identifyCaller({ userArn })).toEqual({
+      identified: true,
+      caller: { principal, kind: "role", partition, accountId: ACCOUNT, name, sessionName },
+    });
+  });
+
+  it("is the same principal whatever session name the caller chose", () => {
+    const principals = ["a", "billing-worker", "admin@example.com", "role=billing-worker"].map((session) => {
+      const result = identifyCaller({ userArn: `arn:aws:sts::${ACCOUNT}:assumed-role/intern/${session}` });
+      return result.identified && result.caller.principal;
+    });
+    expect(new Set(principals)).toEqual(new Set([`arn:aws:iam::${ACCOUNT}:role/intern`]));
+  });
+});
+
+describe("a user keeps its path", () => {
+  it.each([
+    ["alice", "arn:aws:iam::111122223333:user/alice"],
+    ["ops/alice", "arn:aws:iam::111122223333:user/ops/alice"],
+    ["a/b/c/alice", "arn:aws:iam::111122223333:user/a/b/c/alice"],
+    ["team:ops!/alice", "arn:aws:iam::111122223333:user/team:ops!/alice"],
+    [`${"p".repeat(510)}/alice`, `arn:aws:iam::111122223333:user/${"p".repeat(510)}/alice`],
+  ])("user %s", (name, principal) => {
+    expect(identifyCaller({ userArn: principal })).toEqual({
+      identified: true,
+      caller: { principal, kind: "user", partition: "aws", accountId: ACCOUNT, name },
+    });
+  });
+});
+
+describe("anything else is not a caller", () => {
+  it.each([
+    ["missing", undefined, "the event's userArn is undefined: is the method set to AWS_IAM?"],
+    ["null", null, "the event's userArn is null: is the method set to AWS_IAM?"],
+    ["empty", "", "the event's userArn is empty: is the method set to AWS_IAM?"],
+    ["root", "arn:aws:iam::111122223333:root", "an account's root user"],
+    ["a federated user", "arn:aws:sts::111122223333:federated-user/alice", "a federated user"],
+    ["a role itself", "arn:aws:iam::111122223333:role/billing-worker", "a role itself"],
+    ["a group", "arn:aws:iam::111122223333:group/ops", "something else"],
+    ["an account", "111122223333", "something else"],
+    ["the word null", "null", "something else"],
+    [
+      "a service's session",
+      "arn:aws:sts::111122223333:assumed-role/aws:ec2-instance/i-0abc",
+      "would not allow",
+    ],
+    ["no session", "arn:aws:sts::111122223333:assumed-role/billing-worker", "would not allow"],
+    ["an empty session", "arn:aws:sts::111122223333:assumed-role/billing-worker/", "would not allow"],
+    ["an empty role", "arn:aws:sts::111122223333:assumed-role//session", "would not allow"],
+    ["a user without a name", "arn:aws:iam::111122223333:user/", "something else"],
+    ["a user with only a path", "arn:aws:iam::111122223333:user/ops/", "something else"],
+    ["an assumed role in iam", "arn:aws:iam::111122223333:assumed-role/r/s", "would not allow"],
+    ["a user in sts", "arn:aws:sts::111122223333:user/alice", "something else"],
+    ["a region", "arn:aws:sts:us-east-1:111122223333:assumed-role/r/s", "would not allow"],
+    ["a short account", "arn:aws:sts::11112222333:assumed-role/r/s", "would not allow"],
+    ["a long account", "arn:aws:sts::1111222233334:assumed-role/r/s", "would not allow"],
+    ["digits of another script", "arn:aws:sts::１１１１２２２２３３３３:assumed-role/r/s", "would not allow"],
+    ["an unknown partition", "arn:aws-evil:sts::111122223333:assumed-role/r/s", "would not allow"],
+    ["a partition with more behind it", "arn:aws-cn-x:sts::111122223333:assumed-role/r/s", "would not allow"],
+    ["text in front", "x arn:aws:sts::111122223333:assumed-role/r/s", "would not allow"],
+    ["a line in front", "x\narn:aws:sts::111122223333:assumed-role/r/s", "would not allow"],
+    ["a line break behind", "arn:aws:sts::111122223333:assumed-role/r/s\n", "would not allow"],
+    ["a line break behind a user", "arn:aws:iam::111122223333:user/alice\n", "something else"],
+    ["a line break in a path", "arn:aws:iam::111122223333:user/a\n/alice", "something else"],
+    ["a path longer than IAM's", `arn:aws:iam::111122223333:user/${"p".repeat(511)}/alice`, "something else"],
+    ["a name longer than IAM's", `arn:aws:iam::111122223333:user/${"n".repeat(65)}`, "something else"],
+    ["a wildcard in a role", "arn:aws:sts::111122223333:assumed-role/*/session", "would not allow"],
+    ["another letter case", "ARN:aws:sts::111122223333:assumed-role/r/s", "would not allow"],
+  ])("%s", (_, userArn, detail) => {
+    const result = identifyCaller({ userArn });
+    expect(result).toEqual({ identified: false, detail: expect.stringContaining(detail) as string });
+  });
+
+  it.each([
+    "x/../role/billing-worker",
+    "x/role/billing-worker",
+    "arn:aws:iam::111122223333:role/billing-worker",
+    "x:role/billing-worker",
+    "billing-worker/session",
+    "billing-worker\u2028",
+    "bílling-worker",
+    "x%2Frole%2Fbilling-worker",
+    "x\u0000",
+    " ",
+  ])("a session that imitates something else: %j", (session) => {
+    const userArn = `arn:aws:sts::${ACCOUNT}:assumed-role/intern/${session}`;
+    expect(identifyCaller({ userArn })).toMatchObject({ identified: false });
+  });
+
+  it("quotes at most 256 characters of a hostile ARN, on one line", () => {
+    const result = identifyCaller({ userArn: "\n".repeat(100_000) });
+    expect(result).toMatchObject({ identified: false });
+    const { detail } = result as { detail: string };
+    expect(detail.length).toBeLessThan(700);
+    expect(detail).not.toContain("\n");
+  });
+});
+
+describe("the unique id", () => {
+  const role = `arn:aws:sts::${ACCOUNT}:assumed-role/billing-worker/session`;
+  const user = `arn:aws:iam::${ACCOUNT}:user/alice`;
+  it.each([
+    ["of a role session stands before the colon", role, "AROAEXAMPLEID:session", "AROAEXAMPLEID"],
+    ["of a user is all of userId", user, "AIDAEXAMPLEID", "AIDAEXAMPLEID"],
+    ["of a user is not a role's", role, "AIDAEXAMPLEID:session", undefined],
+    ["of a role is not a user's", user, "AROAEXAMPLEID", undefined],
+    ["is not taken out of the session", role, "X:AROAEXAMPLEID", undefined],
+    ["may be null", role, null, undefined],
+    ["may be missing", role, undefined, undefined],
+    ["may be empty", role, "", undefined],
+  ])("%s", (_, userArn, userId, uniqueId) => {
+    const result = identifyCaller({ userArn, userId });
+    expect(result.identified && result.caller.uniqueId).toBe(uniqueId);
+  });
+});
+
+describe("the organisation", () => {
+  const userArn = `arn:aws:iam::${ACCOUNT}:user/alice`;
+  it("is the event's principalOrgId", () => {
+    const result = identifyCaller({ userArn, principalOrgId: "o-a1b2c3d4e5" });
+    expect(result.identified && result.caller.organizationId).toBe("o-a1b2c3d4e5");
+  });
+  it.each([undefined, null, ""])("is absent where the event says %j", (principalOrgId) => {
+    const result = identifyCaller({ userArn, principalOrgId });
+    expect(result.identified && "organizationId" in result.caller).toBe(false);
+  });
+});

@@ -1,0 +1,266 @@
+import { describe, expect, it } from "vitest";
+import { authorize, indexGrants, listEntitlements } from "../../lib/grants/authorize.ts";
+import type { Grant } from "../../lib/grants/policy.ts";
+import { callerOf, grant, policy, roleArn, serviceAccount, userArn } from "./policy-sample.ts";
+
+const billing = callerOf(roleArn("billing-worker"));
+const request = { serviceAccount: "outbound-calls" };
+
+function decide(grants: Grant[], caller = billing, wanted: Parameters<typeof authorize>[2] = request) {
+  return authorize(indexGrants(policy(...grants)), caller, wanted);
+}
+
+describe("deny by default", () => {
+  it.each([
+    ["no grants at all", []],
+    ["a grant to another role", [grant([roleArn("other")], ["outbound-calls"])]],
+    [
+      "a grant to the role of another account",
+      [grant([roleArn("billing-worker", "444455556666")], ["outbound-calls"])],
+    ],
+    ["a grant to a user of that name", [grant([userArn("billing-worker")], ["outbound-calls"])]],
+    ["a grant of another service account", [grant([roleArn("billing-worker")], ["call-history"])]],
+  ])("%s", (_, grants) => {
+    expect(decide(grants)).toMatchObject({ allowed: false, reason: "access_denied" });
+  });
+
+  it.each([
+    "nope",
+    "constructor",
+    "__proto__",
+    "toString",
+    "hasOwnProperty",
+    "",
+    "outbound-calls ",
+    "Outbound-Calls",
+  ])("a service account that is not in the file: %j", (name) => {
+    const grants = [grant([roleArn("*")], ["outbound-calls"])];
+    expect(decide(grants, billing, { serviceAccount: name })).toEqual({
+      allowed: false,
+      reason: "access_denied",
+      detail: `there is no service account ${JSON.stringify(name)}`,
+    });
+  });
+
+  it("a service account called constructor is one like any other", () => {
+    const grants = [grant([roleArn("billing-worker")], ["constructor"])];
+    expect(decide(grants, billing, { serviceAccount: "constructor" })).toMatchObject({ allowed: true });
+    expect(decide(grants, callerOf(roleArn("intern")), { serviceAccount: "constructor" })).toMatchObject({
+      allowed: false,
+    });
+  });
+});
+
+describe("an allowance", () => {
+  it("names the grant and the pattern that decided", () => {
+    const g = grant([roleArn("x"), roleArn("billing-*")], ["call-history", "outbound-calls"]);
+    expect(decide([g])).toEqual({
+      allowed: true,
+      serviceAccount: serviceAccount("outbound-calls"),
+      ttlSeconds: 300,
+      grant: g.source,
+      pattern: roleArn("billing-*"),
+    });
+  });
+
+  it("is not swayed by the session's name", () => {
+    const grants = [grant([roleArn("admin")], ["outbound-calls"])];
+    expect(decide(grants, callerOf(roleArn("intern"), { session: "admin" }))).toMatchObject({
+      allowed: false,
+    });
+    expect(decide(grants, callerOf(roleArn("admin"), { session: "intern" }))).toMatchObject({
+      allowed: true,
+    });
+  });
+});
+
+describe("the lifetime", () => {
+  it.each([
+    { grantMax: 3600, accountMax: 3600, asked: undefined, ttlSeconds: 300 },
+    { grantMax: 300, accountMax: 3600, asked: undefined, ttlSeconds: 300 },
+    { grantMax: 299, accountMax: 3600, asked: undefined, ttlSeconds: 299 },
+    { grantMax: 3600, accountMax: 60, asked: undefined, ttlSeconds: 60 },
+    { grantMax: 3600, accountMax: 3600, asked: 30, ttlSeconds: 30 },
+    { grantMax: 3600, accountMax: 3600, asked: 3600, ttlSeconds: 3600 },
+    { grantMax: 900, accountMax: 600, asked: 600, ttlSeconds: 600 },
+    { grantMax: 600, accountMax: 900, asked: 600, ttlSeconds: 600 },
+  ])("$asked of $grantMax and $accountMax is $ttlSeconds", ({ grantMax, accountMax, asked, ttlSeconds }) => {
+    const index = indexGrants({
+      serviceAccounts: [serviceAccount("outbound-calls", { maxTtlSeconds: accountMax })],
+      grants: [grant([roleArn("billing-worker")], ["outbound-calls"], { maxTtlSeconds: grantMax })],
+    });
+    const wanted = { ...request, ...(asked === undefined ? {} : { ttlSeconds: asked }) };
+    expect(authorize(index, billing, wanted)).toMatchObject({ allowed: true, ttlSeconds });
+  });
+
+  it.each([
+    { grantMax: 300, accountMax: 3600, asked: 301, max: 300 },
+    { grantMax: 3600, accountMax: 300, asked: 301, max: 300 },
+    { grantMax: 3600, accountMax: 3600, asked: 3601, max: 3600 },
+    { grantMax: 9999, accountMax: 9999, asked: 3601, max: 3600 },
+    { grantMax: 300, accountMax: 300, asked: Number.NaN, max: 300 },
+  ])("$asked of $grantMax and $accountMax is refused, never cut", ({ grantMax, accountMax, asked, max }) => {
+    const index = indexGrants({
+      serviceAccounts: [serviceAccount("outbound-calls", { maxTtlSeconds: accountMax })],
+      grants: [
+        grant([roleArn("billing-worker")], ["outbound-calls"], { maxTtlSeconds: grantMax, source: "g:1" }),
+      ],
+    });
+    expect(authorize(index, billing, { ...request, ttlSeconds: asked })).toEqual({
+      allowed: false,
+      reason: "ttl_too_long",
+      maxTtlSeconds: max,
+      detail: `${asked} s asked, g:1 gives at most ${max} s`,
+    });
+  });
+
+  it("is not told to somebody without a grant, however long they ask", () => {
+    const grants = [grant([roleArn("other")], ["outbound-calls"], { maxTtlSeconds: 60 })];
+    expect(decide(grants, billing, { ...request, ttlSeconds: 3600 })).toMatchObject({
+      reason: "access_denied",
+    });
+  });
+});
+
+describe("a child account", () => {
+  const g = grant([roleArn("billing-worker")], ["outbound-calls"], { childAccountIds: [7, 8] });
+  it("that the grant lists is allowed", () => {
+    expect(decide([g], billing, { ...request, accountId: 8 })).toMatchObject({ allowed: true, accountId: 8 });
+  });
+  it("is not chosen for a caller who did not ask", () => {
+    expect(decide([g])).not.toHaveProperty("accountId");
+  });
+  it("that the grant does not list is refused, with the reason inside", () => {
+    expect(decide([g], billing, { ...request, accountId: 9 })).toEqual({
+      allowed: false,
+      reason: "access_denied",
+      detail: `${billing.principal} matches, but ${g.source} lists only the child accounts 7, 8`,
+    });
+  });
+  it("listed for another service account of the same caller is refused", () => {
+    const other = grant([roleArn("billing-worker")], ["call-history"], { childAccountIds: [9] });
+    expect(decide([g, other], billing, { ...request, accountId: 9 })).toMatchObject({
+      reason: "access_denied",
+    });
+  });
+  it("that is refused is refused before any lifetime is spoken of", () => {
+    expect(decide([g], billing, { ...request, accountId: 9, ttlSeconds: 9999 })).toMatchObject({
+      reason: "access_denied",
+    });
+  });
+});
+
+describe("a pinned principal", () => {
+  const g = grant([{ arn: roleArn("billing-*"), uniqueId: "AROAFIRST" }], ["outbound-calls"]);
+  it.each([
+    ["the very role", { uniqueId: "AROAFIRST:session" }, true],
+    ["a role made later under the same name", { uniqueId: "AROASECOND:session" }, false],
+    ["a session that carries the id in its name", { uniqueId: "AROASECOND:AROAFIRST" }, false],
+    ["an id that only begins alike", { uniqueId: "AROAFIRST2:session" }, false],
+    ["an event without a userId", {}, false],
+  ])("%s", (_, fields, allowed) => {
+    expect(decide([g], callerOf(roleArn("billing-worker"), fields))).toMatchObject({ allowed });
+  });
+  it("tells inside whom it is pinned to", () => {
+    expect(decide([g], callerOf(roleArn("billing-worker"), { uniqueId: "AROASECOND:s" }))).toMatchObject({
+      detail: `${billing.principal} matches, but ${g.source} is pinned to AROAFIRST, the caller is AROASECOND`,
+    });
+    expect(decide([g])).toMatchObject({
+      detail: `${billing.principal} matches, but ${g.source} is pinned to AROAFIRST, the caller is without a unique id`,
+    });
+  });
+});
+
+describe("principalOrgId", () => {
+  const g = grant([roleArn("billing-worker", "*")], ["outbound-calls"], { principalOrgId: "o-a1b2c3d4e5" });
+  const elsewhere = roleArn("billing-worker", "444455556666");
+  it.each([
+    ["any account of the organisation", { org: "o-a1b2c3d4e5" }, true],
+    ["an account of another organisation", { org: "o-zzzzzzzzzz" }, false],
+    ["an account of none", {}, false],
+  ])("%s", (_, fields, allowed) => {
+    expect(decide([g], callerOf(elsewhere, fields))).toMatchObject({ allowed });
+  });
+  it("tells inside which organisation was asked for", () => {
+    expect(decide([g], callerOf(elsewhere, { org: "o-zzzzzzzzzz" }))).toMatchObject({
+      detail: `${elsewhere} matches, but ${g.source} asks for organisation o-a1b2c3d4e5, the caller is of o-zzzzzzzzzz`,
+    });
+    expect(decide([g], callerOf(elsewhere))).toMatchObject({
+      detail: expect.stringMatching(/the caller is of none$/) as string,
+    });
+  });
+});
+
+describe("several grants for one caller", () => {
+  const short = grant([roleArn("billing-worker")], ["outbound-calls"], { maxTtlSeconds: 60 });
+  const long = grant([roleArn("billing-*")], ["outbound-calls"], { maxTtlSeconds: 900 });
+  const child = grant([roleArn("*")], ["outbound-calls"], { maxTtlSeconds: 30, childAccountIds: [7] });
+  it.each([
+    ["the most generous decides", request, { grant: long.source, ttlSeconds: 300 }],
+    ["even where a shorter one would do", { ...request, ttlSeconds: 30 }, { grant: long.source }],
+    [
+      "only those that fit the request count",
+      { ...request, accountId: 7 },
+      { grant: child.source, ttlSeconds: 30 },
+    ],
+    ["also for the maximum", { ...request, accountId: 7, ttlSeconds: 60 }, { maxTtlSeconds: 30 }],
+    ["the refusal says the most generous maximum", { ...request, ttlSeconds: 901 }, { maxTtlSeconds: 900 }],
+  ])("%s", (_, wanted, expected) => {
+    expect(decide([short, long, child], billing, wanted)).toMatchObject(expected);
+    expect(decide([child, long, short], billing, wanted)).toMatchObject(expected);
+  });
+
+  it("between equals, the exact principal is named, then the one further up", () => {
+    const wild = grant([roleArn("billing-*")], ["outbound-calls"], { source: "grants.yml:3" });
+    const at9 = grant([{ arn: roleArn("billing-worker") }], ["outbound-calls"], { source: "grants.yml:9" });
+    const at14 = grant([{ arn: roleArn("billing-worker") }], ["outbound-calls"], { source: "grants.yml:14" });
+    const sourced = [wild, at9, at14].map((g) => ({
+      ...g,
+      principals: g.principals.map((p) => ({ ...p, source: g.source })),
+    }));
+    for (const grants of [sourced, sourced.toReversed()]) {
+      expect(decide(grants)).toMatchObject({ grant: "grants.yml:9" });
+    }
+  });
+
+  it("the detail of a refusal tells the nearest three, and how many more there are", () => {
+    const grants = ["a", "b", "c", "d"].map((name) => grant([roleArn("billing-worker")], [name]));
+    const near = grant([roleArn("billing-worker")], ["outbound-calls"]);
+    const detail = `${billing.principal} matches, but ${near.source} lists no child accounts; ${String(grants[0]?.source)} is for a and lists no child accounts; ${String(grants[1]?.source)} is for b and lists no child accounts; and 2 more`;
+    const denial = decide([...grants, near], billing, { ...request, accountId: 7 });
+    expect(denial).toEqual({ allowed: false, reason: "access_denied", detail });
+    expect(decide([near, ...grants.toReversed()], billing, { ...request, accountId: 7 })).toEqual(denial);
+  });
+});
+
+describe("listEntitlements", () => {
+  it("gives a caller without grants an empty list", () => {
+    expect(listEntitlements(indexGrants(policy(grant([roleArn("other")], ["a"]))), billing)).toEqual([]);
+  });
+
+  it("joins what several grants give, by name, and shows nothing of others", () => {
+    const index = indexGrants({
+      serviceAccounts: ["zeta", "alpha", "secret"].map((name) =>
+        serviceAccount(name, { maxTtlSeconds: 600 }),
+      ),
+      grants: [
+        grant([roleArn("billing-worker")], ["zeta", "alpha"], {
+          maxTtlSeconds: 60,
+          childAccountIds: [9, 10],
+        }),
+        grant([roleArn("billing-*")], ["zeta"], { maxTtlSeconds: 3600, childAccountIds: [9, 8] }),
+        grant([roleArn("other")], ["secret"]),
+        grant([{ arn: roleArn("billing-worker"), uniqueId: "AROAOTHER" }], ["secret"]),
+        grant([roleArn("billing-worker")], ["secret"], { principalOrgId: "o-other" }),
+      ],
+    });
+    expect(listEntitlements(index, billing)).toEqual([
+      { name: "alpha", maxTtlSeconds: 60, childAccountIds: [9, 10] },
+      { name: "zeta", maxTtlSeconds: 600, childAccountIds: [8, 9, 10] },
+    ]);
+  });
+});
+
+it("a wildcard that is not the ARN of a role or user cannot be indexed", () => {
+  expect(() => indexGrants(policy(grant(["*"], ["a"])))).toThrow("* is not the ARN of a role or user");
+});
