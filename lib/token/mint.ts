@@ -1,3 +1,5 @@
+import { createHash } from "node:crypto";
+
 import { CompactSign } from "jose";
 
 import type { SigningKey } from "../keys/signing-key.ts";
@@ -14,4 +16,9 @@ export async function mintToken(claims: TokenClaims, { key, keyId }: SigningKey)
   return new CompactSign(encoder.encode(JSON.stringify(claims)))
     .setProtectedHeader({ alg: "RS256", typ: "JWT", kid: keyId })
     .sign(key);
+}
+
+/** What an audit record says of a token, so that a token found somewhere can be traced: SHA-256 in hexadecimal. */
+export function fingerprint(token: string): string {
+  return createHash("sha256").update(token).digest("hex");
 }

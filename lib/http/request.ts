@@ -1,0 +1,124 @@
+import * as z from "zod/mini";
+
+import type { IamIdentity } from "../caller/caller.ts";
+
+/** One HTTP request as API Gateway passed it on, whichever of its event formats it used. */
+export interface GatewayRequest {
+  readonly method: string;
+  /** Percent-encoding, if any, is left as it is; stage prefixes are gone. */
+  readonly path: string;
+  /** As sent: base64 is undone. */
+  readonly body: string;
+  readonly identity: IamIdentity;
+  readonly requestId?: string | undefined;
+  readonly apiId?: string | undefined;
+  readonly sourceIp?: string | undefined;
+  readonly userAgent?: string | undefined;
+}
+
+/** The event is not one of API Gateway's: the function is wired up wrongly, or somebody invoked it by hand. */
+export class MalformedEventError extends Error {
+  override readonly name = "MalformedEventError";
+}
+
+const text = z.nullish(z.string());
+const body = { body: text, isBase64Encoded: z.nullish(z.boolean()) };
+
+/** https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html */
+const format1 = z.object({
+  ...body,
+  httpMethod: z.string(),
+  path: z.string(),
+  requestContext: z.object({
+    requestId: text,
+    apiId: text,
+    identity: z.nullish(
+      z.object({
+        userArn: text,
+        user: text,
+        accountId: text,
+        principalOrgId: text,
+        sourceIp: text,
+        userAgent: text,
+      }),
+    ),
+  }),
+});
+
+/** https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html */
+const format2 = z.object({
+  ...body,
+  version: z.literal("2.0"),
+  rawPath: z.string(),
+  requestContext: z.object({
+    requestId: text,
+    apiId: text,
+    stage: text,
+    http: z.object({ method: z.string(), sourceIp: text, userAgent: text }),
+    authorizer: z.nullish(
+      z.object({
+        iam: z.nullish(z.object({ userArn: text, userId: text, accountId: text, principalOrgId: text })),
+      }),
+    ),
+  }),
+});
+
+/**
+ * Reads the event of a REST API (payload format 1.0) or of an HTTP API or function URL (2.0).
+ *
+ * @throws {MalformedEventError} neither of the two.
+ */
+export function readRequest(event: unknown): GatewayRequest {
+  const second = format2.safeParse(event);
+  if (second.success) return fromFormat2(second.data);
+  const first = format1.safeParse(event);
+  if (first.success) return fromFormat1(first.data);
+  const fault = ["event", ...(first.error.issues[0]?.path ?? [])].join(".");
+  throw new MalformedEventError(`not an event of API Gateway: ${fault} is missing or of another type`);
+}
+
+function fromFormat1(event: z.infer<typeof format1>): GatewayRequest {
+  const { identity, requestId, apiId } = event.requestContext;
+  return {
+    method: event.httpMethod,
+    path: event.path,
+    body: decodeBody(event),
+    identity: {
+      userArn: identity?.userArn,
+      userId: identity?.user,
+      accountId: identity?.accountId,
+      principalOrgId: identity?.principalOrgId,
+    },
+    requestId: requestId ?? undefined,
+    apiId: apiId ?? undefined,
+    sourceIp: identity?.sourceIp ?? undefined,
+    userAgent: identity?.userAgent ?? undefined,
+  };
+}
+
+function fromFormat2(event: z.infer<typeof format2>): GatewayRequest {
+  const { http, stage, authorizer, requestId, apiId } = event.requestContext;
+  return {
+    method: http.method,
+    path: withoutStage(event.rawPath, stage),
+    body: decodeBody(event),
+    identity: authorizer?.iam ?? {},
+    requestId: requestId ?? undefined,
+    apiId: apiId ?? undefined,
+    sourceIp: http.sourceIp ?? undefined,
+    userAgent: http.userAgent ?? undefined,
+  };
+}
+
+/** An HTTP API's `rawPath` begins with the stage's name, unless that is `$default` or a custom domain hides it. */
+function withoutStage(path: string, stage: string | null | undefined): string {
+  return stage && path.startsWith(`/${stage}/`) ? path.slice(stage.length + 1) : path;
+}
+
+function decodeBody(event: {
+  body?: string | null | undefined;
+  isBase64Encoded?: boolean | null | undefined;
+}): string {
+  const sent = event.body ?? "";
+  return event.isBase64Encoded ? Buffer.from(sent, "base64").toString() : sent;
+}

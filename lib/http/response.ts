@@ -1,0 +1,98 @@
+import type { Outcome, TokenVended } from "../outcome.ts";
+import type { EntitlementsResponse, ErrorCode, ErrorResponse, TokenResponse } from "./wire.ts";
+
+/** What Lambda hands back to API Gateway; the same in both payload formats. */
+export interface HttpResponse {
+  readonly statusCode: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/**
+ * The HTTP answer to an outcome. This file alone knows status codes, and what a caller may be told: a refusal is the same
+ * for an unknown service account, a missing grant and an unlisted child account, so that nothing can be learnt by asking.
+ */
+export function toResponse(outcome: Outcome, requestId: string): HttpResponse {
+  const fail = (
+    statusCode: number,
+    error: ErrorCode,
+    description: string,
+    headers?: Record<string, string>,
+  ) => {
+    const body = { error, error_description: description, request_id: requestId } satisfies ErrorResponse;
+    return respond(statusCode, body, headers);
+  };
+
+  switch (outcome.reason) {
+    case "token_vended":
+      return respond(200, tokenResponse(outcome));
+    case "entitlements_listed":
+      return respond(200, {
+        principal: outcome.principal,
+        service_accounts: outcome.entitlements.map(({ name, maxTtlSeconds, childAccountIds }) => ({
+          name,
+          max_ttl_seconds: maxTtlSeconds,
+          child_account_ids: childAccountIds,
+        })),
+      } satisfies EntitlementsResponse);
+    case "not_found":
+      return fail(
+        404,
+        outcome.reason,
+        "No such path. There are POST /v1/service-accounts/{serviceAccount}/token and GET /v1/service-accounts.",
+      );
+    case "method_not_allowed":
+      return fail(405, outcome.reason, `This path takes ${outcome.allow} only.`, { Allow: outcome.allow });
+    case "unauthenticated":
+      return fail(
+        401,
+        outcome.reason,
+        "The request carries no identity of an IAM role or user. Sign it with AWS Signature Version 4.",
+      );
+    case "invalid_request":
+      return fail(400, outcome.reason, outcome.detail);
+    case "access_denied":
+      return fail(
+        403,
+        outcome.reason,
+        "No grant gives the caller what it asks for. GET /v1/service-accounts lists what it may have; whoever keeps the " +
+          "grants finds the reason in the audit record of this request_id.",
+      );
+    case "ttl_too_long":
+      return fail(
+        400,
+        outcome.reason,
+        `ttl_seconds: the caller may have at most ${outcome.maxTtlSeconds} seconds.`,
+      );
+    case "signing_key_unavailable":
+      return fail(
+        503,
+        outcome.reason,
+        "The signing key cannot be fetched at the moment. Try again after the time in Retry-After.",
+        {
+          "Retry-After": String(outcome.retryAfterSeconds),
+        },
+      );
+    case "internal_error":
+      return fail(500, outcome.reason, "Something went wrong here. The log of this request_id tells what.");
+  }
+}
+
+function tokenResponse({ token, claims, expiresIn, serviceAccount }: TokenVended): TokenResponse {
+  return {
+    access_token: token,
+    token_type: "Bearer",
+    expires_in: expiresIn,
+    expires_at: new Date(claims.exp * 1000).toISOString().replace(".000Z", "Z"),
+    service_account: serviceAccount.name,
+    account_id: claims.iss,
+  };
+}
+
+function respond(statusCode: number, body: object, headers: Record<string, string> = {}): HttpResponse {
+  return {
+    statusCode,
+    headers: { "Content-Type": "application/json", "Cache-Control": "no-store", ...headers },
+    body: JSON.stringify(body),
+  };
+}

@@ -1,0 +1,83 @@
+import { describe, expect, it } from "vitest";
+
+import { readRequest } from "../../lib/http/request.ts";
+import { billingWorker, eventFormats, httpEvent, restEvent } from "../fakes/events.ts";
+
+describe.each(eventFormats)("an event of a %s", (_, makeEvent) => {
+  it("is read into the same request", () => {
+    expect(readRequest(makeEvent({ body: '{"ttl_seconds":60}' }))).toEqual({
+      method: "POST",
+      path: "/v1/service-accounts/outbound-calls/token",
+      body: '{"ttl_seconds":60}',
+      identity: expect.objectContaining({
+        userArn: billingWorker,
+        userId: "AROAEXAMPLEBILLING000:i-0abc",
+        accountId: "111122223333",
+        principalOrgId: "o-a1b2c3d4e5",
+      }) as object,
+      requestId: "request-1",
+      apiId: "abc123",
+      sourceIp: "203.0.113.7",
+      userAgent: "curl/8.5.0",
+    });
+  });
+
+  it("has its body decoded where API Gateway has encoded it", () => {
+    const body = Buffer.from('{"ttl_seconds":60}').toString("base64");
+    expect(readRequest(makeEvent({ body, isBase64Encoded: true })).body).toBe('{"ttl_seconds":60}');
+  });
+
+  it("may have no body", () => {
+    expect(readRequest(makeEvent({ body: null })).body).toBe("");
+  });
+
+  it("leaves the percent-encoding of a path as it is", () => {
+    const path = "/v1/service-accounts/outbound%2Dcalls/token";
+    expect(readRequest(makeEvent({ path })).path).toBe(path);
+  });
+});
+
+describe("an HTTP API's path", () => {
+  const withStage = (rawPath: string, stage: string) => {
+    const event = httpEvent() as { requestContext: object };
+    return { ...event, rawPath, requestContext: { ...event.requestContext, stage } };
+  };
+
+  it.each([
+    ["/prod/v1/service-accounts", "prod", "/v1/service-accounts"],
+    ["/v1/service-accounts", "$default", "/v1/service-accounts"],
+    ["/v1/service-accounts", "prod", "/v1/service-accounts"],
+    ["/production/v1", "prod", "/production/v1"],
+  ])("%s in stage %s is %s", (rawPath, stage, expected) => {
+    expect(readRequest(withStage(rawPath, stage)).path).toBe(expected);
+  });
+});
+
+describe("an event without an identity", () => {
+  it.each([
+    ["REST API, no authorizer", { ...restEvent(), requestContext: { requestId: "r" } }],
+    ["HTTP API, no authorizer", { ...httpEvent(), requestContext: { http: { method: "GET" } } }],
+    [
+      "HTTP API, JWT authorizer",
+      { ...httpEvent(), requestContext: { http: { method: "GET" }, authorizer: { jwt: {} } } },
+    ],
+  ])("(%s) is read, and says nothing about who calls", (_, event) => {
+    expect(readRequest(event).identity.userArn).toBeUndefined();
+  });
+});
+
+describe("anything else that reaches the function", () => {
+  it.each([
+    [undefined, "event"],
+    [null, "event"],
+    ["text", "event"],
+    [{}, "event.httpMethod"],
+    [{ Records: [] }, "event.httpMethod"],
+    [{ ...restEvent(), path: 7 }, "event.path"],
+    [{ ...restEvent(), body: {} }, "event.body"],
+  ])("is refused by name: %j", (event, field) => {
+    expect(() => readRequest(event)).toThrow(
+      `not an event of API Gateway: ${field} is missing or of another type`,
+    );
+  });
+});

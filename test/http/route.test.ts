@@ -1,0 +1,46 @@
+import { describe, expect, it } from "vitest";
+
+import { matchRoute } from "../../lib/http/route.ts";
+
+describe("the routes", () => {
+  it("vend a token for the service account in the path, spelled as it was sent", () => {
+    expect(matchRoute("POST", "/v1/service-accounts/outbound-calls/token")).toEqual({
+      name: "vend_token",
+      serviceAccount: "outbound-calls",
+    });
+    expect(matchRoute("POST", "/v1/service-accounts/outbound%2Dcalls/token")).toMatchObject({
+      serviceAccount: "outbound%2Dcalls",
+    });
+  });
+
+  it("list what the caller may have", () => {
+    expect(matchRoute("GET", "/v1/service-accounts")).toEqual({ name: "list_entitlements" });
+  });
+
+  it.each([
+    ["GET", "/v1/service-accounts/outbound-calls/token", "POST"],
+    ["post", "/v1/service-accounts/outbound-calls/token", "POST"],
+    ["OPTIONS", "/v1/service-accounts/outbound-calls/token", "POST"],
+    ["POST", "/v1/service-accounts", "GET"],
+    ["HEAD", "/v1/service-accounts", "GET"],
+  ])("%s %s is not allowed, %s is", (method, path, allow) => {
+    expect(matchRoute(method, path)).toMatchObject({ reason: "method_not_allowed", allow });
+  });
+
+  it.each([
+    "",
+    "/",
+    "/v1",
+    "/v1/service-accounts/",
+    "/v1/service-accounts/outbound-calls",
+    "/v1/service-accounts//token",
+    "/v1/service-accounts/a/b/token",
+    "/v1/service-accounts/outbound-calls/token/",
+    "/v1/service-accounts/outbound-calls/token\n",
+    "/x/v1/service-accounts/outbound-calls/token",
+    "v1/service-accounts/outbound-calls/token",
+    "/V1/service-accounts/outbound-calls/token",
+  ])("%j is no path", (path) => {
+    expect(matchRoute("POST", path)).toMatchObject({ reason: "not_found" });
+  });
+});
