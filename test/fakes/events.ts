@@ -6,7 +6,8 @@ export interface FakeRequest {
   path?: string;
   body?: string | null;
   isBase64Encoded?: boolean;
-  userArn?: string | null;
+  /** Undefined: left out of the event altogether. */
+  userArn?: string | null | undefined;
   userId?: string | null;
   principalOrgId?: string | null;
 }
@@ -60,7 +61,7 @@ export function restEvent(request: FakeRequest = {}): APIGatewayProxyEvent {
         sourceIp: "203.0.113.7",
         user: userId,
         userAgent: "curl/8.5.0",
-        userArn,
+        userArn: userArn as string | null,
       },
       path: `/prod${path}`,
       protocol: "HTTP/1.1",
@@ -102,7 +103,7 @@ export function httpEvent(request: FakeRequest = {}): object {
           accessKey: "ASIAEXAMPLE",
           accountId: userArn?.split(":")[4] ?? null,
           callerId: userId,
-          userArn,
+          userArn: userArn as string | null,
           userId,
           principalOrgId,
         },

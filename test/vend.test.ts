@@ -1,0 +1,402 @@
+import { createPublicKey } from "node:crypto";
+
+import jsonwebtoken from "jsonwebtoken";
+import { beforeEach, describe, expect, it } from "vitest";
+
+import { jsonLog } from "../lib/audit/log.ts";
+import { indexGrants } from "../lib/grants/authorize.ts";
+import type { Policy } from "../lib/grants/policy.ts";
+import type { ErrorResponse, TokenResponse } from "../lib/http/wire.ts";
+import type { HttpResponse } from "../lib/http/response.ts";
+import { importSigningKey } from "../lib/keys/signing-key.ts";
+import { MalformedSecretError, type KeyOutcome } from "../lib/keys/signing-keys.ts";
+import { createVendHandler } from "../lib/vend.ts";
+import { makeRsaPem } from "./fakes/credentials.ts";
+import { billingWorker, eventFormats, type FakeRequest, restEvent } from "./fakes/events.ts";
+
+const serviceAccount = {
+  maxTtlSeconds: 3600,
+  claims: "standard",
+  unmanagedKeys: [],
+  unknownKeys: "report",
+} as const;
+const policy: Policy = {
+  serviceAccounts: [
+    { ...serviceAccount, name: "outbound-calls", secret: "voximplant/outbound-calls" },
+    { ...serviceAccount, name: "call-history", secret: "voximplant/call-history", claims: "minimal" },
+  ],
+  grants: [
+    {
+      source: "grants.yml:10",
+      principals: [{ source: "grants.yml:11", arn: "arn:aws:iam::111122223333:role/billing-worker" }],
+      serviceAccounts: ["outbound-calls", "call-history"],
+      maxTtlSeconds: 3600,
+      childAccountIds: [7654321],
+    },
+    {
+      source: "grants.yml:20",
+      principals: [
+        { source: "grants.yml:21", arn: "arn:aws:iam::111122223333:user/ops/alice" },
+        { source: "grants.yml:22", arn: "arn:aws-cn:iam::111122223333:role/billing-worker" },
+      ],
+      serviceAccounts: ["outbound-calls"],
+      maxTtlSeconds: 120,
+      childAccountIds: [],
+    },
+  ],
+};
+
+const pem = makeRsaPem();
+const signingKey = await importSigningKey({ accountId: 1234567, keyId: "key-1", privateKey: pem });
+const noon = Date.UTC(2026, 10, 24, 12);
+const fresh: KeyOutcome = {
+  state: "fresh",
+  held: { signingKey, secretVersionId: "version-1", fetchedAt: noon - 60_000 },
+};
+
+let key: () => Promise<KeyOutcome>;
+let secretsAsked: string[];
+let audit: string[];
+let logged: string[];
+let writeAudit: (line: string) => void;
+
+beforeEach(() => {
+  key = () => Promise.resolve(fresh);
+  secretsAsked = [];
+  audit = [];
+  logged = [];
+  writeAudit = (line) => audit.push(line);
+});
+
+const call = (event: unknown): Promise<HttpResponse> =>
+  createVendHandler({
+    grants: indexGrants(policy),
+    getSigningKey: (secret) => {
+      secretsAsked.push(secret);
+      return key();
+    },
+    writeAudit: (line) => {
+      writeAudit(line);
+    },
+    log: jsonLog(
+      (line) => logged.push(line),
+      () => noon,
+    ),
+    now: () => noon,
+    newId: () => "7d444840-9dc0-11d1-b245-5ffdce74fad2",
+  })(event, { awsRequestId: "lambda-1" });
+
+const tokenOf = ({ body }: HttpResponse) => JSON.parse(body) as TokenResponse;
+const errorOf = ({ body }: HttpResponse) => JSON.parse(body) as ErrorResponse;
+const recordOf = (index = 0) => JSON.parse(audit[index] ?? "{}") as Record<string, unknown>;
+const claimsOf = (response: HttpResponse) =>
+  jsonwebtoken.verify(tokenOf(response).access_token, createPublicKey(pem), {
+    algorithms: ["RS256"],
+    clockTimestamp: noon / 1000,
+  });
+
+describe.each(eventFormats)("through a %s", (_, makeEvent) => {
+  it("a granted caller gets a token that verifies, in the shape of the contract", async () => {
+    const response = await call(makeEvent());
+    expect(response).toMatchObject({
+      statusCode: 200,
+      headers: { "Content-Type": "application/json", "Cache-Control": "no-store" },
+    });
+    expect(tokenOf(response)).toEqual({
+      access_token: expect.any(String) as string,
+      token_type: "Bearer",
+      expires_in: 300,
+      expires_at: "2026-11-24T12:05:00Z",
+      service_account: "outbound-calls",
+      account_id: 1234567,
+    });
+    expect(claimsOf(response)).toEqual({
+      iss: 1234567,
+      iat: noon / 1000 - 5,
+      exp: noon / 1000 + 300,
+      sub: "arn:aws:iam::111122223333:role/billing-worker",
+      jti: "7d444840-9dc0-11d1-b245-5ffdce74fad2",
+    });
+  });
+
+  it.each([
+    [30, 30],
+    [3595, 3595],
+    [3600, 3595],
+  ])("a lifetime of %i s gives expires_in %i, which agrees with exp", async (ttl_seconds, expected) => {
+    const response = await call(makeEvent({ body: JSON.stringify({ ttl_seconds }) }));
+    expect(tokenOf(response).expires_in).toBe(expected);
+    const { exp } = claimsOf(response) as { exp: number };
+    expect(exp).toBe(noon / 1000 + expected);
+    expect(Date.parse(tokenOf(response).expires_at)).toBe(exp * 1000);
+  });
+
+  it("a child account that the grant lists becomes the issuer", async () => {
+    const response = await call(makeEvent({ body: '{"account_id":7654321}' }));
+    expect(tokenOf(response).account_id).toBe(7654321);
+    expect(claimsOf(response)).toMatchObject({ iss: 7654321 });
+  });
+
+  it("a service account with minimal claims gets neither sub nor jti", async () => {
+    const response = await call(makeEvent({ path: "/v1/service-accounts/call-history/token" }));
+    expect(Object.keys(claimsOf(response))).toEqual(["iss", "iat", "exp"]);
+  });
+
+  const alice = { userArn: "arn:aws:iam::111122223333:user/ops/alice", userId: "AIDAEXAMPLEALICE00000" };
+  const asFederated = {
+    userArn: "arn:aws:sts::111122223333:federated-user/billing-worker",
+    userId: "111122223333:bob",
+  };
+
+  it.each<[string, FakeRequest]>([
+    ["a user with a path", alice],
+    ["an AWS-China role", { userArn: "arn:aws-cn:sts::111122223333:assumed-role/billing-worker/s" }],
+  ])("%s is served under its canonical ARN", async (_name, request) => {
+    const response = await call(makeEvent(request));
+    expect(response.statusCode).toBe(200);
+    expect(tokenOf(response).expires_in).toBe(120);
+  });
+
+  const invalid = (field: string) => expect.stringContaining(field) as string;
+  const whoever = expect.any(String) as string;
+  const imitation = { userArn: "arn:aws:sts::111122223333:assumed-role/intern/role@billing-worker" };
+
+  it.each<[number, string, string, FakeRequest, string]>([
+    [400, "invalid_request", "a body that is not JSON", { body: "ttl=1" }, invalid("JSON")],
+    [400, "invalid_request", "a wrong type", { body: '{"ttl_seconds":"60"}' }, invalid("ttl_seconds")],
+    [400, "invalid_request", "an unknown field", { body: '{"scope":"all"}' }, invalid('"scope"')],
+    [
+      400,
+      "invalid_request",
+      "a lifetime of 29 s",
+      { body: '{"ttl_seconds":29}' },
+      invalid("from 30 to 3600"),
+    ],
+    [
+      400,
+      "invalid_request",
+      "a lifetime of 3601 s",
+      { body: '{"ttl_seconds":3601}' },
+      invalid("from 30 to 3600"),
+    ],
+    [400, "invalid_request", "a body too large", { body: " ".repeat(1025) }, invalid("1024 bytes")],
+    [
+      400,
+      "ttl_too_long",
+      "more than the grant gives",
+      { ...alice, body: '{"ttl_seconds":121}' },
+      invalid("120 seconds"),
+    ],
+    [401, "unauthenticated", "a missing userArn", { userArn: undefined }, whoever],
+    [401, "unauthenticated", "a null userArn", { userArn: null }, whoever],
+    [401, "unauthenticated", "a federated user", asFederated, whoever],
+    [
+      401,
+      "unauthenticated",
+      "root",
+      { userArn: "arn:aws:iam::111122223333:root", userId: "111122223333" },
+      whoever,
+    ],
+    [
+      403,
+      "access_denied",
+      "a role without a grant",
+      { userArn: billingWorker.replace("billing-worker", "intern") },
+      whoever,
+    ],
+    [403, "access_denied", "a session name that imitates a role", imitation, whoever],
+    [
+      403,
+      "access_denied",
+      "an unknown service account",
+      { path: "/v1/service-accounts/nobody/token" },
+      whoever,
+    ],
+    [
+      403,
+      "access_denied",
+      "a service account named as an object has it",
+      { path: "/v1/service-accounts/constructor/token" },
+      whoever,
+    ],
+    [
+      403,
+      "access_denied",
+      "a percent-encoded name",
+      { path: "/v1/service-accounts/outbound%2Dcalls/token" },
+      whoever,
+    ],
+    [403, "access_denied", "a child account not listed", { body: '{"account_id":1}' }, whoever],
+    [404, "not_found", "another path", { path: "/v1/keys" }, whoever],
+    [405, "method_not_allowed", "another method", { method: "GET" }, invalid("POST")],
+  ])("%i %s answers %s, and no key is touched", async (status, error, _name, request, description) => {
+    const response = await call(makeEvent(request));
+    expect(response.statusCode).toBe(status);
+    expect(errorOf(response)).toEqual({ error, error_description: description, request_id: "request-1" });
+    expect(response.headers).toMatchObject({ "Cache-Control": "no-store" });
+    expect(secretsAsked).toEqual([]);
+    expect(recordOf()).toMatchObject({ type: "audit", outcome: "refused", reason: error, Refusals: 1 });
+  });
+
+  it("all refusals of 403 are one and the same answer", async () => {
+    const bodies = await Promise.all(
+      [imitation, { path: "/v1/service-accounts/nobody/token" }, { body: '{"account_id":1}' }].map(
+        async (request) => (await call(makeEvent(request))).body,
+      ),
+    );
+    expect(new Set(bodies).size).toBe(1);
+  });
+
+  it("503 signing_key_unavailable says when to come back", async () => {
+    key = () =>
+      Promise.resolve({ state: "unavailable", retryAfterSeconds: 7, detail: "secret x: timed out" });
+    const response = await call(makeEvent());
+    expect(response).toMatchObject({ statusCode: 503, headers: { "Retry-After": "7" } });
+    expect(errorOf(response)).toMatchObject({ error: "signing_key_unavailable" });
+    expect(response.body).not.toContain("secret x");
+    expect(recordOf()).toMatchObject({ outcome: "failed", detail: "secret x: timed out", KeyUnavailable: 1 });
+    expect(logged.join()).toContain("secret x: timed out");
+  });
+
+  it("500 internal_error keeps the detail for the log", async () => {
+    key = () => Promise.reject(new MalformedSecretError("secret x, version 1: private_key: is missing"));
+    const response = await call(makeEvent());
+    expect(response.statusCode).toBe(500);
+    expect(errorOf(response)).toMatchObject({ error: "internal_error", request_id: "request-1" });
+    expect(response.body).not.toContain("private_key");
+    expect(logged.join()).toContain("private_key: is missing");
+    expect(recordOf()).toMatchObject({
+      outcome: "failed",
+      Errors: 1,
+      principal: expect.any(String) as string,
+    });
+  });
+
+  it("the list holds the caller's own entitlements", async () => {
+    const response = await call(makeEvent({ method: "GET", path: "/v1/service-accounts" }));
+    expect(response.statusCode).toBe(200);
+    expect(JSON.parse(response.body)).toEqual({
+      principal: "arn:aws:iam::111122223333:role/billing-worker",
+      service_accounts: [
+        { name: "call-history", max_ttl_seconds: 3600, child_account_ids: [7654321] },
+        { name: "outbound-calls", max_ttl_seconds: 3600, child_account_ids: [7654321] },
+      ],
+    });
+    expect(recordOf()).toMatchObject({ outcome: "listed", reason: "entitlements_listed" });
+  });
+
+  it("the list of a caller without a grant is empty", async () => {
+    const response = await call(makeEvent({ ...imitation, method: "GET", path: "/v1/service-accounts" }));
+    expect(JSON.parse(response.body)).toEqual({
+      principal: "arn:aws:iam::111122223333:role/intern",
+      service_accounts: [],
+    });
+  });
+});
+
+describe("the audit record", () => {
+  it("of a vended token says who, what, by which grant and key, and names the token without holding it", async () => {
+    const response = await call(restEvent({ body: '{"ttl_seconds":60}' }));
+    const { _aws, token_sha256, ...record } = recordOf();
+    expect(record).toEqual({
+      type: "audit",
+      time: "2026-11-24T12:00:00.000Z",
+      outcome: "vended",
+      reason: "token_vended",
+      principal: "arn:aws:iam::111122223333:role/billing-worker",
+      session_name: "i-0abc",
+      unique_id: "AROAEXAMPLEBILLING000",
+      principal_account: "111122223333",
+      principal_org: "o-a1b2c3d4e5",
+      source_ip: "203.0.113.7",
+      user_agent: "curl/8.5.0",
+      method: "POST",
+      path: "/v1/service-accounts/outbound-calls/token",
+      service_account: "outbound-calls",
+      requested_ttl_seconds: 60,
+      grant: "grants.yml:10",
+      grant_pattern: "arn:aws:iam::111122223333:role/billing-worker",
+      kid: "key-1",
+      secret_version_id: "version-1",
+      key_state: "fresh",
+      iss: 1234567,
+      iat: noon / 1000 - 5,
+      exp: noon / 1000 + 60,
+      jti: "7d444840-9dc0-11d1-b245-5ffdce74fad2",
+      request_id: "request-1",
+      api_id: "abc123",
+      latency_ms: 0,
+      LatencyMs: 0,
+      TokensVended: 1,
+      KeyAgeSeconds: 60,
+    });
+    expect(_aws).toMatchObject({
+      Timestamp: noon,
+      CloudWatchMetrics: [{ Namespace: "VoximplantTokenVendor", Dimensions: [[], ["service_account"]] }],
+    });
+    const { subtle } = globalThis.crypto;
+    const digest = await subtle.digest("SHA-256", Buffer.from(tokenOf(response).access_token));
+    expect(token_sha256).toBe(Buffer.from(digest).toString("hex"));
+  });
+
+  it("of a refusal tells the policy's owner what the caller is not told", async () => {
+    await call(restEvent({ userArn: billingWorker.replace("billing-worker", "intern") }));
+    expect(recordOf()).toMatchObject({ detail: "no grant names arn:aws:iam::111122223333:role/intern" });
+    expect(JSON.stringify(recordOf()["_aws"])).toContain('"Dimensions":[[],["reason"]]');
+  });
+
+  it("never makes a metric dimension of a name that the caller made up", async () => {
+    await call(restEvent({ path: "/v1/service-accounts/made-up/token" }));
+    expect(recordOf()).toMatchObject({ service_account: "made-up" });
+    expect(JSON.stringify(recordOf()["_aws"])).not.toContain("service_account");
+  });
+
+  it("is one line and bounded, whatever the caller writes", async () => {
+    await call(restEvent({ path: `/v1/service-accounts/${"a\n".repeat(5000)}/token` }));
+    expect(audit).toHaveLength(1);
+    expect(audit[0]).not.toContain("\n");
+    expect(audit[0]?.length).toBeLessThan(4000);
+  });
+
+  it("is written for a stale key, with a warning and a metric beside it", async () => {
+    key = () => Promise.resolve({ ...fresh, state: "stale", detail: "secret x: timed out" } as KeyOutcome);
+    expect((await call(restEvent())).statusCode).toBe(200);
+    expect(recordOf()).toMatchObject({ key_state: "stale", KeyServedStale: 1, TokensVended: 1 });
+    expect(JSON.parse(logged[0] ?? "")).toMatchObject({
+      level: "warn",
+      message: expect.stringContaining("timed out") as string,
+    });
+  });
+
+  it.each([undefined, {}, { Records: [] }])(
+    "is written for an event that is not API Gateway's: %j",
+    async (event) => {
+      const response = await call(event);
+      expect(response.statusCode).toBe(500);
+      expect(recordOf()).toMatchObject({ outcome: "failed", request_id: "lambda-1", Errors: 1 });
+    },
+  );
+
+  it("is written for a crash, with what was known by then", async () => {
+    key = () => {
+      throw new TypeError("x is not a function");
+    };
+    expect((await call(restEvent())).statusCode).toBe(500);
+    expect(recordOf()).toMatchObject({
+      outcome: "failed",
+      detail: "TypeError: x is not a function",
+      principal: "arn:aws:iam::111122223333:role/billing-worker",
+      grant: "grants.yml:10",
+    });
+  });
+
+  it("comes before the token: where it cannot be written, no token leaves", async () => {
+    writeAudit = () => {
+      throw new Error("EPIPE");
+    };
+    const response = await call(restEvent());
+    expect(response.statusCode).toBe(500);
+    expect(response.body).not.toContain("access_token");
+    expect(logged.join()).toContain("EPIPE");
+  });
+});
