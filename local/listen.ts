@@ -52,7 +52,7 @@ export async function listen(options: {
   readonly port: number;
   readonly what: string;
   readonly maxBodyBytes: number;
-  readonly serve: (request: RawRequest) => Call;
+  readonly serve: (request: RawRequest) => Call | Promise<Call>;
 }): Promise<Listening> {
   const server = createServer((incoming, response) => {
     void respond(incoming, response, options).catch((error: unknown) => {
@@ -82,9 +82,9 @@ export async function listen(options: {
 async function respond(
   incoming: IncomingMessage,
   response: ServerResponse,
-  options: { readonly maxBodyBytes: number; readonly serve: (request: RawRequest) => Call },
+  options: { readonly maxBodyBytes: number; readonly serve: (request: RawRequest) => Call | Promise<Call> },
 ): Promise<void> {
-  const { fault, answer } = options.serve(await readRequest(incoming, options.maxBodyBytes));
+  const { fault, answer } = await options.serve(await readRequest(incoming, options.maxBodyBytes));
   if (fault !== undefined && "drop" in fault) {
     if (fault.drop === "after") await answer();
     incoming.socket.destroy();
@@ -110,6 +110,11 @@ async function readRequest(incoming: IncomingMessage, maxBodyBytes: number): Pro
     bodyTooLarge: length > maxBodyBytes,
     sourceIp: incoming.socket.remoteAddress ?? "127.0.0.1",
   };
+}
+
+/** The first header of that name, which is given in lower case. */
+export function headerOf(request: RawRequest, name: string): string | undefined {
+  return request.headers.find(([candidate]) => candidate.toLowerCase() === name)?.[1];
 }
 
 function pairs(rawHeaders: readonly string[]): [string, string][] {

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type * as z from "zod";
 import type { FaultInjector } from "../fault.ts";
-import { type Answer, listen, type Listening, type RawRequest } from "../listen.ts";
+import { type Answer, headerOf, listen, type Listening, type RawRequest } from "../listen.ts";
 import { SecretsManagerError } from "./error.ts";
 import * as lifecycle from "./lifecycle.ts";
 import * as rotation from "./rotation.ts";
@@ -101,8 +101,7 @@ const operations: Readonly<Record<string, Operation>> = {
 
 /** `X-Amz-Target: secretsmanager.GetSecretValue` */
 function operationOf(request: RawRequest): string {
-  const target = request.headers.find(([name]) => name.toLowerCase() === "x-amz-target")?.[1] ?? "";
-  return target.replace(/^secretsmanager\./, "");
+  return (headerOf(request, "x-amz-target") ?? "").replace(/^secretsmanager\./, "");
 }
 
 function carryOut(vault: Vault, call: SecretsManagerCall, { body }: RawRequest): Answer {

@@ -1,0 +1,74 @@
+import { type KeyObject, verify } from "node:crypto";
+import { type PlatformCode } from "./error.ts";
+
+/** What a token says of itself; the stand-in keeps this, never the token. */
+export interface TokenClaims {
+  readonly kid: string;
+  readonly iss: number;
+  readonly iat: number;
+  readonly exp: number;
+  readonly sub?: unknown;
+  readonly jti?: unknown;
+}
+
+export type Verification =
+  | { readonly accepted: true; readonly claims: TokenClaims }
+  | { readonly accepted: false; readonly code: PlatformCode; readonly detail: string };
+
+/** The key of a `kid`, and the accounts that it may speak for: its own and that one's children. */
+export type FindKey = (
+  kid: string,
+) => { readonly publicKey: KeyObject; readonly accountIds: readonly number[] } | undefined;
+
+const MAX_LIFETIME_SECONDS = 3600;
+const BASE64URL = /^[A-Za-z0-9_-]+$/;
+
+/**
+ * Checks a token by the platform's documented rules, with node:crypto and no code of the product, so that it is a
+ * second opinion. It is as strict as the documentation: `iss` is a number, and a clock may be ahead by `skewSeconds`.
+ * https://voximplant.com/docs/guides/managementapi/authorization
+ */
+export function verifyToken(
+  token: string,
+  options: { readonly findKey: FindKey; readonly nowSeconds: number; readonly skewSeconds: number },
+): Verification {
+  const parts = token.split(".");
+  const [header, payload, signature] = parts;
+  if (parts.length !== 3 || header === undefined || payload === undefined || signature === undefined) {
+    return refuse(447, "not three parts");
+  }
+  if (!parts.every((part) => BASE64URL.test(part))) return refuse(447, "not base64url");
+  const { alg, kid } = decode(header);
+  const { iss, iat, exp, sub, jti } = decode(payload);
+  if (alg !== "RS256") return refuse(447, "alg is not RS256");
+  if (typeof kid !== "string") return refuse(447, "no kid");
+  if (typeof iss !== "number" || !Number.isInteger(iss)) return refuse(447, "iss is not a number");
+  if (typeof iat !== "number" || typeof exp !== "number") {
+    return refuse(447, "iat and exp are not both numbers");
+  }
+  const key = options.findKey(kid);
+  if (key === undefined) return refuse(433, "no such key");
+  const signed = Buffer.from(`${header}.${payload}`);
+  if (!verify("RSA-SHA256", signed, key.publicKey, Buffer.from(signature, "base64url"))) {
+    return refuse(100, "the signature is wrong");
+  }
+  if (!key.accountIds.includes(iss)) return refuse(100, "iss is neither the key's account nor a child of it");
+  if (exp - iat > MAX_LIFETIME_SECONDS) return refuse(454, "exp - iat is over 3600");
+  if (iat > options.nowSeconds + options.skewSeconds) return refuse(455, "iat is in the future");
+  if (exp <= options.nowSeconds) return refuse(456, "exp has passed");
+  return { accepted: true, claims: { kid, iss, iat, exp, sub, jti } };
+}
+
+function refuse(code: PlatformCode, detail: string): Verification {
+  return { accepted: false, code, detail };
+}
+
+/** A JSON object, or one without anything in it: the missing fields are refused next. */
+function decode(part: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(part, "base64url").toString("utf8"));
+    return typeof value === "object" && value !== null ? { ...value } : {};
+  } catch {
+    return {};
+  }
+}

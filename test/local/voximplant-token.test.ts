@@ -1,0 +1,92 @@
+import { generateKeyPairSync, type KeyObject } from "node:crypto";
+import { SignJWT } from "jose";
+import { describe, expect, it } from "vitest";
+import { verifyToken } from "../../local/voximplant/token.ts";
+
+const key = generateKeyPairSync("rsa", { modulusLength: 2048 });
+const other = generateKeyPairSync("rsa", { modulusLength: 2048 });
+const elliptic = generateKeyPairSync("ec", { namedCurve: "P-256" });
+
+const now = 1_800_000_000;
+const header = { alg: "RS256", typ: "JWT", kid: "known" };
+const claims = { iss: 1234567, iat: now - 5, exp: now + 300 };
+
+function sign(payload: object, protectedHeader: { alg: string } = header, by: KeyObject = key.privateKey) {
+  return new SignJWT({ ...payload }).setProtectedHeader(protectedHeader).sign(by);
+}
+
+function check(token: string) {
+  return verifyToken(token, {
+    findKey: (kid) =>
+      kid === "known" ? { publicKey: key.publicKey, accountIds: [1234567, 7654321] } : undefined,
+    nowSeconds: now,
+    skewSeconds: 1,
+  });
+}
+
+describe("a token is accepted", () => {
+  it.each([
+    ["as documented", claims],
+    ["with claims beyond the required ones", { ...claims, sub: "arn:…", jti: "1", nbf: now }],
+    ["for a child account", { ...claims, iss: 7654321 }],
+    ["with the longest lifetime", { ...claims, iat: now, exp: now + 3600 }],
+    ["issued at most a second ahead", { ...claims, iat: now + 1 }],
+  ])("%s", async (_, payload) => {
+    expect(check(await sign(payload))).toMatchObject({ accepted: true, claims: { kid: "known" } });
+  });
+});
+
+describe("a token is refused", () => {
+  it.each([
+    ["by an unknown key", claims, { ...header, kid: "unknown" }, 433],
+    ["without a kid", claims, { alg: "RS256" }, 447],
+    ["with the account as a string", { ...claims, iss: "1234567" }, header, 447],
+    ["without an account", { ...claims, iss: undefined }, header, 447],
+    ["without exp", { ...claims, exp: undefined }, header, 447],
+    ["without iat", { ...claims, iat: undefined }, header, 447],
+    ["for an account of somebody else", { ...claims, iss: 999 }, header, 100],
+    ["that lives a second too long", { ...claims, iat: now, exp: now + 3601 }, header, 454],
+    ["issued in the future", { ...claims, iat: now + 2 }, header, 455],
+    ["at the second in which it expires", { ...claims, exp: now }, header, 456],
+  ])("%s", async (_, payload, protectedHeader, code) => {
+    expect(check(await sign(payload, protectedHeader))).toMatchObject({ accepted: false, code });
+  });
+
+  it("when another key has signed it", async () => {
+    expect(check(await sign(claims, header, other.privateKey))).toMatchObject({ code: 100 });
+  });
+
+  it.each([
+    ["RS512", key.privateKey],
+    ["PS256", key.privateKey],
+    ["ES256", elliptic.privateKey],
+  ])("when its algorithm is %s", async (alg, by) => {
+    expect(check(await sign(claims, { ...header, alg }, by))).toMatchObject({ code: 447 });
+  });
+
+  it("when it claims to need no signature, or one made with the public key as a secret", async () => {
+    const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
+    expect(check(`${encode({ ...header, alg: "none" })}.${encode(claims)}.`)).toMatchObject({ code: 447 });
+    const secret = Buffer.from(key.publicKey.export({ type: "spki", format: "pem" }));
+    const confused = await new SignJWT({ ...(claims as object) })
+      .setProtectedHeader({ ...header, alg: "HS256" })
+      .sign(secret);
+    expect(check(confused)).toMatchObject({ code: 447 });
+  });
+
+  it.each(["", "a.b", "a.b.c", "a.b.c.d", "ä.ö.ü", "bnVsbA.bnVsbA.bnVsbA"])(
+    "when it is no token: %j",
+    (text) => {
+      expect(check(text)).toMatchObject({ accepted: false, code: 447 });
+    },
+  );
+
+  it("when one character of it is changed, wherever", async () => {
+    const token = await sign(claims);
+    const [head = "", payload = ""] = token.split(".");
+    for (const at of [2, head.length + 3, head.length + payload.length + 5]) {
+      const changed = token.slice(0, at) + (token[at] === "A" ? "B" : "A") + token.slice(at + 1);
+      expect(check(changed).accepted).toBe(false);
+    }
+  });
+});
