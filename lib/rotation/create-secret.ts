@@ -1,0 +1,84 @@
+import type { CreatedKey, Key, ManagementApi } from "../voximplant/methods.ts";
+import { isRefusal } from "../voximplant/errors.ts";
+import { judgeKey, readSecret } from "./held-secret.ts";
+import { keyName, labelKey } from "./key-label.ts";
+import { retireKey } from "./retire-key.ts";
+import { readCurrent, readPending, type Rotation } from "./rotation.ts";
+import { noKeyYet, RotationError } from "./rotation-error.ts";
+
+/**
+ * Makes a key and puts it into the pending version: unless there is one.
+ *
+ * The platform shows a private key once. Killed between `CreateKey` and `PutSecretValue`, the key is there and nobody has
+ * it: the next try finds it by its name, deletes it and makes another.
+ */
+export async function createSecret(rotation: Rotation): Promise<void> {
+  const { vault, secret, versionId, openKey, log } = rotation;
+  if ((await readPending(rotation)) !== undefined) return;
+  const current = await readCurrent(rotation);
+  if (current === undefined) throw new RotationError(noKeyYet(secret.name, rotation.serviceAccount.name));
+  const { api } = await openKey(current);
+
+  const name = keyName(secret.arn, versionId);
+  for (const { key_id, key_name } of await api.getKeys()) {
+    if (key_name !== name) continue;
+    await api.deleteKey(key_id);
+    log("warn", `Key ${key_id} was left behind by an attempt that broke off: deleted.`, { key_id });
+  }
+
+  const key = await makeKey(rotation, api);
+  const outcome = await vault.putVersion({
+    secretId: secret.arn,
+    versionId,
+    value: JSON.stringify(key),
+    stage: "AWSPENDING",
+  });
+  if (outcome === "taken") {
+    await api.deleteKey(key.key_id);
+    log("warn", `Another run of this step was faster: key ${key.key_id} deleted.`, { key_id: key.key_id });
+  }
+}
+
+async function makeKey(rotation: Rotation, api: ManagementApi): Promise<CreatedKey> {
+  const label = labelKey(rotation.secret, rotation.versionId, rotation.now());
+  try {
+    return await api.createKey(label);
+  } catch (error) {
+    if (!isRefusal(error, "tooManyKeys")) throw error;
+    await makeRoom(rotation, api, error);
+    return api.createKey(label);
+  }
+}
+
+/** Deletes what this secret no longer needs, and only that. */
+async function makeRoom(rotation: Rotation, api: ManagementApi, cause: Error): Promise<void> {
+  const { vault, serviceAccount, graceMs, now, log } = rotation;
+  const keys = await api.getKeys();
+  // After the keys: see judgeKey.
+  const held = await readSecret(vault, serviceAccount);
+  const statusOf = (key: Key) => judgeKey(key, held, graceMs, now());
+  const dispensable = keys.filter((key) => {
+    const status = statusOf(key);
+    return status?.state === "orphan" || (status?.state === "superseded" && status.retireAt <= now());
+  });
+  const current = keys.find((key) => statusOf(key)?.state === "current");
+  if (dispensable.length === 0 || current === undefined) {
+    const retireAt = keys.flatMap((key) => {
+      const status = statusOf(key);
+      return status?.state === "superseded" && Number.isFinite(status.retireAt) ? [status.retireAt] : [];
+    });
+    const soon =
+      retireAt.length === 0
+        ? ""
+        : ` A superseded key of this secret can be retired from ${new Date(Math.min(...retireAt)).toISOString()} on.`;
+    throw new RotationError(
+      `The Voximplant account holds ${keys.length} keys, which is its limit, and none of them can be deleted for certain.${soon} ` +
+        "See `voxtoken admin keys`, delete a key that nobody uses in the control panel, and the rotation goes on at its next try.",
+      { cause },
+    );
+  }
+  for (const { key_id } of dispensable) {
+    await retireKey(api, key_id, current.key_id, log);
+    log("info", `Key ${key_id} was no longer needed: deleted, to make room.`, { key_id });
+  }
+}
