@@ -34,7 +34,7 @@ export async function setSecret(rotation: Rotation): Promise<void> {
     if (!isRefusal(error, "authorizationFailed", "forbidden", "invalidRoleSet")) throw error;
     throw new RotationError(
       `Key ${currentId} may not give its roles to the new key ${pendingId} (error ${error.code}). ` +
-        `Give that key the roles ${names(wanted)} in the control panel, under Service accounts; the rotation goes on at its next try.`,
+        `Give that key the roles ${roleNames(wanted)} in the control panel, under Service accounts; the rotation goes on at its next try.`,
       { cause: error },
     );
   }
@@ -49,6 +49,7 @@ function has(roles: readonly Role[], roleId: number): boolean {
   return roles.some(({ role_id }) => role_id === roleId);
 }
 
-function names(roles: readonly Role[]): string {
-  return roles.map(({ role_name, role_id }) => `${role_name} (${role_id})`).join(", ");
+/** For messages: `Admin (1), Support (4)`. */
+export function roleNames(roles: readonly Role[]): string {
+  return roles.map(({ role_name, role_id }) => `${role_name} (${role_id})`).join(", ") || "none";
 }

@@ -1,0 +1,30 @@
+// Compares the keys that Voximplant lists with what the secrets hold. Run by a schedule (15 minutes), and by hand through
+// `voxtoken admin keys | rotate --revoke` (lambda:InvokeFunction). It needs, on the secrets of grants.yml alone:
+// secretsmanager:DescribeSecret, GetSecretValue, TagResource (the tag voximplant-token-vendor:roles and no other); kms:Decrypt on
+// their key, by way of Secrets Manager. Environment: contract §5. SIGNING_KEY_* as the vending function has them. Time-out: 120 s.
+// Metrics: UnknownKeys, OrphanKeys, KeysRetired, RolesChanged, CurrentKeyMissing, ReconciliationFailed: alarm on the first and
+// the last three.
+import { SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
+
+import policy from "../grants.yml";
+import { jsonLog } from "../lib/audit/log.ts";
+import { readConfiguration } from "../lib/configuration.ts";
+import { createReconciliationHandler } from "../lib/reconciliation/handler.ts";
+import { graceMs } from "../lib/rotation/grace.ts";
+import { openSecretsManager } from "../lib/rotation/secrets-manager.ts";
+import { openKeysOver } from "../lib/rotation/service-account-key.ts";
+import { platformConnection } from "../lib/voximplant/platform-connection.ts";
+
+const configuration = readConfiguration(process.env);
+const connection = platformConnection(configuration.voximplantApiUrl);
+const writeLine = (line: string) => void process.stdout.write(`${line}\n`);
+
+export const handler = createReconciliationHandler({
+  policy,
+  vault: openSecretsManager(new SecretsManagerClient()),
+  openKey: openKeysOver(connection),
+  writeLine,
+  log: jsonLog(writeLine, connection.now),
+  now: connection.now,
+  graceMs: graceMs(configuration),
+});

@@ -1,0 +1,19 @@
+import type { Key } from "../voximplant/methods.ts";
+
+/** What reconciliation found, and what it did about it. */
+export interface Finding {
+  readonly reason:
+    | "superseded_key"
+    | "orphan_key"
+    | "unknown_key"
+    | "roles_changed"
+    | "current_key_missing"
+    | "not_examined";
+  /** `failed`: to be deleted, but it was not; the next run tries again. */
+  readonly action: "deleted" | "reported" | "failed";
+  /** Whose key it is; of an unknown key, the service account whose key listed it. */
+  readonly serviceAccount: string;
+  /** For people: what it means, and what to do. */
+  readonly detail: string;
+  readonly key?: Key;
+}

@@ -1,0 +1,55 @@
+import type { Policy } from "../grants/policy.ts";
+import { labelledAt } from "../rotation/key-label.ts";
+import { missingKeys } from "./judge-keys.ts";
+import { survey, type SurveyPorts } from "./survey.ts";
+
+/** A key of a Voximplant account, and what manages it. Plain JSON: the function hands it to `voxtoken admin keys`. */
+export interface ListedKey {
+  readonly accountId: number;
+  readonly keyId: string;
+  readonly name: string | null;
+  readonly state: "current" | "pending" | "superseded" | "orphan" | "unmanaged" | "unknown" | "missing";
+  readonly serviceAccount?: string;
+  readonly roles: readonly string[];
+  /** RFC 3339; absent where nothing says so: the platform does not. */
+  readonly since?: string;
+  /** RFC 3339, of a superseded key; absent while replicas of the secret are behind. */
+  readonly retireAt?: string;
+}
+
+/** All keys of all accounts, without changing anything. @throws what the first account that cannot be read gave. */
+export async function listKeys(ports: SurveyPorts, policy: Policy): Promise<ListedKey[]> {
+  const { accounts, secrets, failures } = await survey(ports, policy);
+  const [failure] = failures;
+  if (failure !== undefined) throw failure.error;
+  return accounts.flatMap(({ accountId, keys }) => [
+    ...keys.map(({ key, standing }): ListedKey => {
+      const since = labelledAt(key, ports.now());
+      const retireAt = standing.state === "superseded" ? standing.retireAt : Number.POSITIVE_INFINITY;
+      return {
+        accountId,
+        keyId: key.key_id,
+        name: key.key_name,
+        state: standing.state,
+        ...("serviceAccount" in standing && { serviceAccount: standing.serviceAccount }),
+        roles: (key.roles ?? [])
+          .filter(({ inherited }) => inherited !== true)
+          .map(({ role_name }) => role_name),
+        ...(since !== undefined && { since: new Date(since).toISOString() }),
+        ...(Number.isFinite(retireAt) && { retireAt: new Date(retireAt).toISOString() }),
+      };
+    }),
+    ...missingKeys(
+      accountId,
+      keys.map(({ key }) => key),
+      secrets,
+    ).map(({ serviceAccount, keyId }): ListedKey => ({
+      accountId,
+      keyId,
+      name: null,
+      state: "missing",
+      serviceAccount,
+      roles: [],
+    })),
+  ]);
+}

@@ -1,0 +1,74 @@
+import type { Policy } from "../grants/policy.ts";
+import { roleNames } from "../rotation/set-secret.ts";
+import type { Finding } from "./finding.ts";
+import type { JudgedKey } from "./judge-keys.ts";
+import type { AccountSurvey, Survey } from "./survey.ts";
+
+export interface Verdict {
+  readonly finding: Omit<Finding, "action">;
+  readonly remove: boolean;
+}
+
+export interface Circumstances {
+  readonly policy: Policy;
+  readonly survey: Survey;
+  readonly account: AccountSurvey;
+  /** A service account whose superseded keys go at once, whatever still uses them: for a leak. */
+  readonly retireNow: string | undefined;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+}
+
+/** What is to be done about a key; `undefined`: nothing. Deletes only what is provably ours, or what grants.yml says. */
+export function judgement({ key, standing }: JudgedKey, circumstances: Circumstances): Verdict | undefined {
+  const { account, retireNow, now } = circumstances;
+  switch (standing.state) {
+    case "current":
+    case "pending":
+    case "unmanaged":
+      return undefined;
+    case "superseded": {
+      const { serviceAccount, retireAt } = standing;
+      if (retireAt > now && serviceAccount !== retireNow) return undefined;
+      const detail = "Superseded, and nothing can use it any more.";
+      const atOnce = "Superseded, and retired at once because an operator said so.";
+      const finding = { reason: "superseded_key", serviceAccount, key } as const;
+      return { finding: { ...finding, detail: retireAt > now ? atOnce : detail }, remove: true };
+    }
+    case "orphan":
+      return {
+        finding: {
+          reason: "orphan_key",
+          serviceAccount: standing.serviceAccount,
+          key,
+          detail: "Left behind by a rotation that broke off; its private key is lost.",
+        },
+        remove: true,
+      };
+    case "unknown":
+      return {
+        finding: {
+          reason: "unknown_key",
+          serviceAccount: account.members[0].serviceAccount,
+          key,
+          detail:
+            `Nothing here manages this key; its roles: ${roleNames(key.roles ?? [])}. If somebody uses it on purpose, list ` +
+            `it under unmanagedKeys in grants.yml; otherwise delete it, and find out who made it: docs/keys.md.`,
+        },
+        remove: mayDeleteUnknown(circumstances),
+      };
+  }
+}
+
+/**
+ * Only where every service account of this Voximplant account says `delete`, and only when all secrets were read:
+ * whatever is unknown could belong to the one that was not.
+ */
+function mayDeleteUnknown({ policy, survey, account }: Circumstances): boolean {
+  if (survey.failures.length > 0) return false;
+  return account.members.every(({ serviceAccount }) =>
+    policy.serviceAccounts.some(
+      ({ name, unknownKeys }) => name === serviceAccount && unknownKeys === "delete",
+    ),
+  );
+}

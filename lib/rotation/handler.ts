@@ -1,0 +1,61 @@
+import * as z from "zod/mini";
+
+import type { WriteLine } from "../audit/log.ts";
+import { embeddedMetrics } from "../audit/metrics.ts";
+import type { Policy } from "../grants/policy.ts";
+import { rotateKey } from "./rotate-key.ts";
+import type { RotationPorts } from "./rotation.ts";
+
+export interface RotationHandlerOptions extends RotationPorts {
+  readonly policy: Policy;
+  readonly writeLine: WriteLine;
+}
+
+// https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_lambda-functions.html
+const RotationEvent = z.object({
+  Step: z.enum(["createSecret", "setSecret", "testSecret", "finishSecret"]),
+  SecretId: z.string().check(z.minLength(1)),
+  ClientRequestToken: z.string().check(z.minLength(1)),
+});
+
+/**
+ * The Lambda handler: one step of a rotation, and one audit record of it. A failure is thrown on, because that is how
+ * Secrets Manager learns of it.
+ */
+export function createRotationHandler(options: RotationHandlerOptions): (event: unknown) => Promise<void> {
+  const { policy, writeLine, now } = options;
+  return async (event) => {
+    const parsed = RotationEvent.safeParse(event);
+    if (!parsed.success) throw new Error("This is no event of a Secrets Manager rotation.");
+    const { Step: step, SecretId: secret, ClientRequestToken: versionId } = parsed.data;
+    const serviceAccount = policy.serviceAccounts.find(({ secret: name }) => isArnOf(secret, name))?.name;
+    const record = (outcome: Record<string, unknown>) => {
+      writeLine(
+        JSON.stringify({
+          type: "audit",
+          time: new Date(now()).toISOString(),
+          reason: step,
+          service_account: serviceAccount,
+          secret,
+          secret_version_id: versionId,
+          ...outcome,
+        }),
+      );
+    };
+    try {
+      await rotateKey(options, policy, parsed.data);
+      record({ outcome: "key_rotation" });
+    } catch (error) {
+      const detail = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+      const dimensions = serviceAccount === undefined ? [[]] : [[], ["service_account"]];
+      const failed = [{ name: "RotationFailed", unit: "Count", value: 1 }] as const;
+      record({ outcome: "failed", detail, ...embeddedMetrics(failed, dimensions, now()) });
+      throw error;
+    }
+  };
+}
+
+/** `arn:…:secret:NAME-a1B2c3`. For the record only: whose secret it is, rotateKey asks Secrets Manager. */
+function isArnOf(arn: string, name: string): boolean {
+  return arn.replace(/^arn:[^:]*:secretsmanager:[^:]*:[^:]*:secret:/, "").replace(/-[^-]{6}$/, "") === name;
+}
