@@ -1,0 +1,64 @@
+import { describe, expect, it } from "vitest";
+
+import { ConfigurationError, readConfiguration } from "../lib/configuration.ts";
+
+describe("the functions' configuration", () => {
+  it("has defaults for everything", () => {
+    expect(readConfiguration({})).toEqual({
+      signingKeyTtlSeconds: 300,
+      signingKeyMaxStaleSeconds: 3600,
+      voximplantApiUrl: "https://api.voximplant.com/platform_api",
+    });
+  });
+
+  it("takes what the environment says, and an empty variable for an absent one", () => {
+    expect(
+      readConfiguration({
+        SIGNING_KEY_TTL_SECONDS: "60",
+        SIGNING_KEY_MAX_STALE_SECONDS: "0",
+        VOXIMPLANT_API_URL: "",
+        PATH: "/usr/bin",
+      }),
+    ).toMatchObject({
+      signingKeyTtlSeconds: 60,
+      signingKeyMaxStaleSeconds: 0,
+      voximplantApiUrl: "https://api.voximplant.com/platform_api",
+    });
+  });
+
+  it.each([
+    ["https://api-eu.voximplant.com/platform_api/", "https://api-eu.voximplant.com/platform_api"],
+    ["http://127.0.0.1:8788/platform_api", "http://127.0.0.1:8788/platform_api"],
+    ["http://localhost:8788", "http://localhost:8788"],
+  ])("takes the Management API's URL %s", (given, url) => {
+    expect(readConfiguration({ VOXIMPLANT_API_URL: given }).voximplantApiUrl).toBe(url);
+  });
+
+  it.each([
+    "http://api.voximplant.com",
+    "http://127.0.0.1.example.com",
+    "ftp://x",
+    "api.voximplant.com",
+    "https://",
+  ])("refuses to send tokens to %s", (url) => {
+    expect(() => readConfiguration({ VOXIMPLANT_API_URL: url })).toThrow(/^VOXIMPLANT_API_URL: must be/);
+  });
+
+  it.each(["-1", "1.5", "5m", "86401", "1e3", " 60"])("refuses %j seconds", (value) => {
+    expect(() => readConfiguration({ SIGNING_KEY_TTL_SECONDS: value })).toThrow(
+      "SIGNING_KEY_TTL_SECONDS: must be a whole number of seconds from 0 to 86400",
+    );
+  });
+
+  it("reports all problems at once", () => {
+    const environment = {
+      SIGNING_KEY_TTL_SECONDS: "soon",
+      SIGNING_KEY_MAX_STALE_SECONDS: "never",
+      VOXIMPLANT_API_URL: "http://example.com",
+    };
+    expect(() => readConfiguration(environment)).toThrow(ConfigurationError);
+    expect(() => readConfiguration(environment)).toThrow(
+      /^SIGNING_KEY_TTL_SECONDS: .*\nSIGNING_KEY_MAX_STALE_SECONDS: .*\nVOXIMPLANT_API_URL: /,
+    );
+  });
+});

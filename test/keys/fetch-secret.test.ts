@@ -1,0 +1,82 @@
+import { afterEach, describe, expect, it } from "vitest";
+
+import { fetchFromSecretsManager, SecretUnavailableError } from "../../lib/keys/fetch-secret.ts";
+import type { FaultInjector } from "../../local/fault.ts";
+import { type SecretsManager, startSecretsManager } from "../../local/secrets-manager/server.ts";
+
+let server: SecretsManager | undefined;
+afterEach(() => server?.close());
+
+async function fetchFrom(fault?: FaultInjector) {
+  server = await startSecretsManager({
+    secrets: { "voximplant/outbound-calls": "the value" },
+    ...(fault && { fault }),
+  });
+  return fetchFromSecretsManager({
+    endpoint: server.url,
+    region: "us-east-1",
+    credentials: { accessKeyId: "AKIAEXAMPLE", secretAccessKey: "example" },
+  });
+}
+
+const fault =
+  (type: string, status = 400): FaultInjector =>
+  () => ({
+    status,
+    body: JSON.stringify({ __type: type, Message: "as AWS words it" }),
+    headers: { "Content-Type": "application/x-amz-json-1.1" },
+  });
+
+const failureOf = (promise: Promise<unknown>) =>
+  promise.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+
+describe("a secret", () => {
+  it("is fetched with its current version", async () => {
+    const fetchSecret = await fetchFrom();
+    expect(await fetchSecret("voximplant/outbound-calls")).toEqual({
+      value: "the value",
+      versionId: expect.stringMatching(/^[0-9a-f-]{36}$/) as string,
+    });
+  });
+
+  it("that does not exist was withdrawn, and the error names it", async () => {
+    const error = await failureOf((await fetchFrom())("voximplant/nobody"));
+    expect(error).toBeInstanceOf(SecretUnavailableError);
+    expect(error).toMatchObject({
+      withdrawn: true,
+      message: expect.stringMatching(/voximplant\/nobody.*ResourceNotFound/) as string,
+    });
+  });
+
+  it.each([
+    ["AccessDeniedException", true],
+    ["DecryptionFailure", true],
+    ["InvalidRequestException", true],
+    ["ThrottlingException", false],
+  ])("answered with %s: withdrawn is %s", async (type, withdrawn) => {
+    const error = await failureOf((await fetchFrom(fault(type)))("voximplant/outbound-calls"));
+    expect(error).toMatchObject({ name: "SecretUnavailableError", withdrawn });
+  });
+
+  it("is tried twice where the first try fails, and no more often", async () => {
+    const once = await fetchFrom((_, n) => (n === 1 ? { drop: "before" } : undefined));
+    expect(await once("voximplant/outbound-calls")).toMatchObject({ value: "the value" });
+    await server?.close();
+
+    const never = await fetchFrom(fault("InternalServiceError", 500));
+    expect(await failureOf(never("voximplant/outbound-calls"))).toMatchObject({ withdrawn: false });
+    expect(server?.calls).toHaveLength(2);
+  });
+
+  it("is given up on where the server never answers, or asks for more patience than a caller has", async () => {
+    const hanging = await fetchFrom(() => ({ delayMs: 60_000 }));
+    expect(await failureOf(hanging("voximplant/outbound-calls"))).toMatchObject({ withdrawn: false });
+    await server?.close();
+
+    const patient = await fetchFrom(() => ({ status: 503, body: "{}", headers: { "Retry-After": "3600" } }));
+    expect(await failureOf(patient("voximplant/outbound-calls"))).toMatchObject({ withdrawn: false });
+  });
+});

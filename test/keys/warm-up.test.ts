@@ -1,0 +1,34 @@
+import { expect, it } from "vitest";
+
+import { warmUp } from "../../lib/keys/warm-up.ts";
+
+const unavailable = { state: "unavailable", retryAfterSeconds: 1, detail: "secret b: timed out" } as const;
+
+it("a warm-up asks for the keys, reports what fails, and never fails itself", async () => {
+  const asked: string[] = [];
+  const reports: string[] = [];
+  await warmUp(
+    (secret) => {
+      asked.push(secret);
+      return secret === "c" ? Promise.reject(new Error("secret c: malformed")) : Promise.resolve(unavailable);
+    },
+    ["b", "c"],
+    (detail) => reports.push(detail),
+  );
+  expect(asked).toEqual(["b", "c"]);
+  expect(reports.sort()).toEqual(["secret b: timed out", "secret c: malformed"]);
+});
+
+it("a warm-up is bounded: a long list of secrets is not fetched whole by a function that may need one", async () => {
+  let asked = 0;
+  const secrets = Array.from({ length: 100 }, (_, i) => `secret-${i}`);
+  await warmUp(
+    () => {
+      asked += 1;
+      return Promise.resolve(unavailable);
+    },
+    secrets,
+    () => undefined,
+  );
+  expect(asked).toBe(8);
+});
