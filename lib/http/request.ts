@@ -48,7 +48,6 @@ const format1 = z.object({
 /** https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html */
 const format2 = z.object({
   ...body,
-  version: z.literal("2.0"),
   rawPath: z.string(),
   requestContext: z.object({
     requestId: text,
@@ -69,11 +68,17 @@ const format2 = z.object({
  * @throws {MalformedEventError} neither of the two.
  */
 export function readRequest(event: unknown): GatewayRequest {
-  const second = format2.safeParse(event);
-  if (second.success) return fromFormat2(second.data);
-  const first = format1.safeParse(event);
-  if (first.success) return fromFormat1(first.data);
-  const fault = ["event", ...(first.error.issues[0]?.path ?? [])].join(".");
+  return isFormat2(event) ? fromFormat2(parse(format2, event)) : fromFormat1(parse(format1, event));
+}
+
+function isFormat2(event: unknown): boolean {
+  return typeof event === "object" && event !== null && "version" in event && event.version === "2.0";
+}
+
+function parse<T>(format: z.ZodMiniType<T>, event: unknown): T {
+  const parsed = format.safeParse(event);
+  if (parsed.success) return parsed.data;
+  const fault = ["event", ...(parsed.error.issues[0]?.path ?? [])].join(".");
   throw new MalformedEventError(`not an event of API Gateway: ${fault} is missing or of another type`);
 }
 
