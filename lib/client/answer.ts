@@ -1,0 +1,134 @@
+import * as z from "zod/mini";
+import type { EntitlementsResponse, ErrorCode, TokenResponse } from "../http/wire.ts";
+import { quotable, TokenError, type TokenErrorCode, type TokenErrorDetails } from "./errors.ts";
+import type { Answer } from "./exchange.ts";
+
+// Fields that a later version of the service adds are ignored, so that an older client goes on working.
+const tokenResponse = z.object({
+  access_token: z.string().check(z.minLength(1)),
+  token_type: z.literal("Bearer"),
+  expires_in: z.int().check(z.positive()),
+  expires_at: z.iso.datetime(),
+  service_account: z.string(),
+  account_id: z.int(),
+}) satisfies z.ZodMiniType<TokenResponse>;
+
+const entitlementsResponse = z.object({
+  principal: z.string(),
+  service_accounts: z.array(
+    z.object({ name: z.string(), max_ttl_seconds: z.int(), child_account_ids: z.array(z.int()) }),
+  ),
+}) satisfies z.ZodMiniType<EntitlementsResponse>;
+
+/** The contract's own form, or API Gateway's and Lambda's (`message`, `Message`) where nobody set gateway responses. */
+const errorResponse = z.object({
+  error: z.optional(z.string()),
+  error_description: z.optional(z.string()),
+  request_id: z.optional(z.string()),
+  message: z.optional(z.nullable(z.string())),
+  Message: z.optional(z.nullable(z.string())),
+});
+
+export const readToken = (answer: Answer): TokenResponse => read(answer, tokenResponse);
+export const readEntitlements = (answer: Answer): EntitlementsResponse => read(answer, entitlementsResponse);
+
+function read<T>(answer: Answer, schema: z.ZodMiniType<T>): T {
+  if (answer.status !== 200) throw refusal(answer);
+  const result = schema.safeParse(parseJson(answer.text));
+  if (result.success) return result.data;
+  // Names of fields only: the body may hold a token.
+  const fields = [...new Set(result.error.issues.map(({ path }) => path.join(".") || "the body"))].join(", ");
+  throw new TokenError(
+    "invalid_response",
+    `the answer is not the service's: wrong or missing ${fields}`,
+    details(answer),
+  );
+}
+
+function refusal(answer: Answer): TokenError {
+  const parsed = errorResponse.safeParse(parseJson(answer.text));
+  const body = parsed.success ? parsed.data : {};
+  const code = isErrorCode(body.error) ? body.error : codeOfStatus(answer.status);
+  const description =
+    body.error_description ?? body.message ?? body.Message ?? `HTTP status ${answer.status}`;
+  return new TokenError(refine(code, description), quotable(description), {
+    ...details(answer),
+    ...(body.request_id === undefined ? {} : { requestId: quotable(body.request_id) }),
+  });
+}
+
+/** API Gateway's own texts for the two refusals that the client can do something about. */
+function refine(code: ErrorCode | "invalid_response", description: string): TokenErrorCode {
+  if (code !== "not_authorized") return code;
+  if (/security token included in the request is expired/i.test(description)) return "credentials_expired";
+  if (/^signature (?:expired|not yet current)/i.test(description)) return "clock_skew";
+  return code;
+}
+
+function details({ status, headers }: Answer): TokenErrorDetails {
+  const requestId = headers.get("x-amzn-requestid");
+  return {
+    status,
+    requestId: requestId === null ? undefined : quotable(requestId),
+    retryAfterSeconds: parseRetryAfter(headers.get("retry-after"), serverTime(headers)),
+  };
+}
+
+/** The server's clock, in milliseconds since the epoch; undefined where the answer has no (readable) `Date`. */
+export function serverTime(headers: Headers): number | undefined {
+  return parseHttpDate(headers.get("date"));
+}
+
+/** Whole seconds, from either form of `Retry-After` (RFC 9110 §10.2.3); undefined for anything else. */
+function parseRetryAfter(value: string | null, serverTimeMs: number | undefined): number | undefined {
+  if (value !== null && /^\d{1,9}$/.test(value)) return Number(value);
+  const date = parseHttpDate(value);
+  if (date === undefined || serverTimeMs === undefined) return undefined;
+  return Math.max(0, Math.ceil((date - serverTimeMs) / 1000));
+}
+
+/** `Date.parse` takes "-5" for a year; HTTP's dates end with GMT. */
+function parseHttpDate(value: string | null): number | undefined {
+  const date = value?.endsWith("GMT") === true ? Date.parse(value) : NaN;
+  return Number.isNaN(date) ? undefined : date;
+}
+
+function codeOfStatus(status: number): ErrorCode | "invalid_response" {
+  if (status >= 500) return "internal_error";
+  return STATUS_CODES[status] ?? "invalid_response";
+}
+
+const STATUS_CODES: Readonly<Record<number, ErrorCode>> = {
+  400: "invalid_request",
+  401: "unauthenticated",
+  403: "not_authorized",
+  404: "not_found",
+  405: "method_not_allowed",
+  429: "throttled",
+};
+
+const ERROR_CODES: Readonly<Record<ErrorCode, true>> = {
+  invalid_request: true,
+  ttl_too_long: true,
+  unauthenticated: true,
+  access_denied: true,
+  not_authorized: true,
+  not_found: true,
+  method_not_allowed: true,
+  throttled: true,
+  internal_error: true,
+  signing_key_unavailable: true,
+};
+
+function isErrorCode(code: string | undefined): code is ErrorCode {
+  return code !== undefined && Object.hasOwn(ERROR_CODES, code);
+}
+
+/** undefined when it is not JSON. The SyntaxError is dropped on purpose: it quotes the text, which may hold a token. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,64 @@
+import { callMethod, MANAGEMENT_API_URL, type Parameters } from "../voximplant/call.ts";
+import { errorCodes, VoximplantError } from "../voximplant/errors.ts";
+import { TokenError } from "./errors.ts";
+import { type Runtime, systemRuntime } from "./runtime.ts";
+import type { TokenProvider } from "./token-provider.ts";
+
+export interface ApiOptions {
+  /** Default: https://api.voximplant.com/platform_api. `GetAccountInfo` names the host that the account prefers. */
+  readonly apiUrl?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly runtime?: Partial<Runtime> | undefined;
+}
+
+export interface CallOptions extends ApiOptions {
+  /**
+   * Whether running the method twice does the same as once, so that it may be sent again when an answer got lost. Default:
+   * true for methods named Get…, false for the rest.
+   */
+  readonly repeatable?: boolean | undefined;
+}
+
+/**
+ * Calls one method of the Management API with a vended token, and gives the whole answer: `result`, and what stands beside it.
+ * A token that the platform refuses is replaced once.
+ *
+ * @throws VoximplantError the platform's error codes; VoximplantUnavailableError no answer; TokenError no token
+ * @see https://voximplant.com/docs/references/httpapi
+ */
+export async function callApi(
+  getToken: TokenProvider,
+  method: string,
+  parameters: Parameters = {},
+  options: CallOptions = {},
+): Promise<Record<string, unknown>> {
+  if (!/^[A-Za-z]+$/.test(method)) {
+    throw new TokenError("invalid_options", `${JSON.stringify(method)} is not the name of a method`);
+  }
+  const { signal } = options;
+  const connection = {
+    url: options.apiUrl ?? MANAGEMENT_API_URL,
+    ...systemRuntime,
+    ...options.runtime,
+    ...(signal === undefined ? {} : { signal }),
+  };
+  const repeatable = options.repeatable ?? method.startsWith("Get");
+  const { accessToken } = await getToken({ signal });
+  try {
+    return await callMethod(connection, { token: accessToken }, method, parameters, { repeatable });
+  } catch (error) {
+    if (!(error instanceof VoximplantError) || !isTokenRefusal(error.code)) throw error;
+    const { accessToken: token } = await getToken({ signal, rejected: accessToken });
+    return await callMethod(connection, { token }, method, parameters, { repeatable });
+  }
+}
+
+/**
+ * Codes that a new token may mend: it has ended, its key was rotated or deleted, or the platform will not say. Nothing was
+ * done yet, so the call can be repeated whatever it does.
+ */
+export function isTokenRefusal(code: unknown): boolean {
+  const { tokenExpired, invalidToken, invalidKeyId, authorizationFailed } = errorCodes;
+  const codes: readonly unknown[] = [tokenExpired, invalidToken, invalidKeyId, authorizationFailed];
+  return codes.includes(code);
+}

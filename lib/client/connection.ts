@@ -1,0 +1,113 @@
+import { serverTime } from "./answer.ts";
+import { type Endpoint, resourceUrl } from "./endpoint.ts";
+import { TokenError } from "./errors.ts";
+import { type Answer, exchange } from "./exchange.ts";
+import type { Vendor } from "./options.ts";
+import { resolveRegion } from "./region.ts";
+import { retry } from "./retry.ts";
+import { orAborted } from "./runtime.ts";
+import { signRequest } from "./sign.ts";
+
+export interface VendorRequest {
+  readonly method: "GET" | "POST";
+  readonly path: string;
+  readonly body: string;
+}
+
+/** Sends a request until somebody answers it. `read` turns an answer into a value, or throws what it refuses with. */
+export type Send = <T>(request: VendorRequest, read: (answer: Answer) => T) => Promise<T>;
+
+/** A server's `Date` has whole seconds and a journey behind it: below this, the clocks agree. */
+const NOTICEABLE_SKEW_MS = 60_000;
+
+/** An answer that took longer says too little about when its `Date` was now (a frozen Lambda, a suspended laptop). */
+const PROMPT_ANSWER_MS = 10_000;
+
+/** Remembers, from one request to the next, which url answered and how far this machine's clock is off. */
+export function connect(vendor: Vendor): Send {
+  const { runtime, emit } = vendor;
+  let inOrder = vendor.endpoints;
+  let skewMs = 0;
+
+  async function send(
+    endpoint: Endpoint,
+    request: VendorRequest,
+    signal: AbortSignal,
+    forceRefresh: boolean,
+  ) {
+    const credentials = await vendor.credentials({ forceRefresh });
+    const region = await resolveRegion(endpoint, vendor.region);
+    const url = resourceUrl(endpoint, request.path);
+    const { method, body } = request;
+    const sentAt = runtime.now();
+    const headers = await signRequest(
+      { method, url, body, headers: body === "" ? {} : { "content-type": "application/json" } },
+      { credentials, region, signingName: endpoint.signingName, date: new Date(sentAt + skewMs) },
+    );
+    const answer = await exchange(
+      runtime.fetch,
+      url,
+      { method, headers, ...(body === "" ? {} : { body }) },
+      signal,
+    );
+    measureSkew(answer, sentAt);
+    return answer;
+  }
+
+  function measureSkew({ headers }: Answer, sentAt: number): void {
+    const receivedAt = runtime.now();
+    const date = serverTime(headers);
+    if (date === undefined || receivedAt - sentAt > PROMPT_ANSWER_MS) return;
+    const measured = date - receivedAt;
+    const corrected = Math.abs(measured) < NOTICEABLE_SKEW_MS ? 0 : measured;
+    if (Math.abs(corrected - skewMs) < NOTICEABLE_SKEW_MS) return;
+    skewMs = corrected;
+    emit({ type: "clock_corrected", skewMs });
+  }
+
+  /** Two refusals are this side's doing: the clock and old credentials. Each is mended and asked again, once, at once. */
+  async function sendMended<T>(send: (forceRefresh: boolean) => Promise<T>): Promise<T> {
+    const skewBefore = skewMs;
+    try {
+      return await send(false);
+    } catch (error) {
+      if (!(error instanceof TokenError)) throw error;
+      if (error.code === "credentials_expired") {
+        emit({ type: "credentials_renewed" });
+        return send(true);
+      }
+      if (error.code === "clock_skew" || (error.status === 403 && skewMs !== skewBefore)) return send(false);
+      throw error;
+    }
+  }
+
+  return (request, read) =>
+    retry(
+      inOrder,
+      async (endpoint, remainingMs) => {
+        const signal = runtime.timeout(Math.max(1, Math.min(vendor.attemptTimeoutMs, remainingMs)));
+        const result = await sendMended(async (forceRefresh) =>
+          read(await withinTime(send(endpoint, request, signal, forceRefresh), signal, endpoint)),
+        );
+        const { endpoints } = vendor;
+        const index = endpoints.indexOf(endpoint);
+        inOrder = [...endpoints.slice(index), ...endpoints.slice(0, index)];
+        return result;
+      },
+      vendor.limits,
+      runtime,
+      ({ target, error, retryInMs }) => {
+        emit({ type: "attempt_failed", origin: target.url.origin, error, retryInMs });
+      },
+    );
+}
+
+/** The credential chain has its own time-outs (the EC2 metadata service, SSO); this one holds for all of the attempt. */
+async function withinTime<T>(promise: Promise<T>, signal: AbortSignal, { url }: Endpoint): Promise<T> {
+  try {
+    return await orAborted(promise, signal);
+  } catch (error) {
+    if (error instanceof TokenError || !signal.aborted) throw error;
+    throw new TokenError("timeout", `${url.origin} was not asked in time: the AWS credentials took too long`);
+  }
+}

@@ -1,0 +1,34 @@
+import { TokenError } from "./errors.ts";
+import type { AwsCredentials } from "./sign.ts";
+
+/** Gives AWS credentials; called for every request, so it should cache. Any provider of the AWS SDK will do. */
+export type CredentialProvider = (options?: { forceRefresh?: boolean }) => Promise<AwsCredentials>;
+
+/** @param given default: as the AWS SDK finds them */
+export function credentialProvider(
+  given: AwsCredentials | CredentialProvider | undefined,
+): CredentialProvider {
+  const find = typeof given === "function" ? given : given ? () => Promise.resolve(given) : defaultChain();
+  return async (options) => {
+    try {
+      return await find(options);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : "unknown reason";
+      throw new TokenError("no_credentials", `no AWS credentials: ${reason}`, { cause: error });
+    }
+  };
+}
+
+/**
+ * Environment, SSO, profile, web identity, ECS, EKS, EC2. Loaded when first needed: whoever brings credentials does not pay
+ * for it. Files are read again at each renewal, because other programs rotate the credentials in them.
+ */
+function defaultChain(): CredentialProvider {
+  let chain: Promise<CredentialProvider> | undefined;
+  return async (options) => {
+    chain ??= import("@aws-sdk/credential-providers").then(({ fromNodeProviderChain }) =>
+      fromNodeProviderChain({ ignoreCache: true }),
+    );
+    return (await chain)(options);
+  };
+}

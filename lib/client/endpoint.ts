@@ -1,0 +1,62 @@
+import { TokenError } from "./errors.ts";
+
+/** Where a token vendor listens, and what a signature for it has to name. */
+export interface Endpoint {
+  readonly url: URL;
+  readonly signingName: "execute-api" | "lambda";
+  /** As the host name says; undefined for a domain of one's own. */
+  readonly region: string | undefined;
+}
+
+/**
+ * Reads one url of the service. https, except to this machine itself: a signature can be replayed for five minutes by
+ * whoever reads it, and the answer holds a token.
+ *
+ * @throws TokenError `invalid_options`
+ */
+export function parseEndpoint(text: string): Endpoint {
+  if (!URL.canParse(text))
+    throw new TokenError("invalid_options", `url ${JSON.stringify(text)} is not a URL`);
+  const url = new URL(text);
+  if (url.username !== "" || url.password !== "") {
+    throw new TokenError("invalid_options", "url must not hold a user name or password");
+  }
+  if (url.protocol !== "https:" && !(url.protocol === "http:" && isLoopback(url))) {
+    throw new TokenError("invalid_options", `url ${url.origin} must be https (http only for this machine)`);
+  }
+  url.hash = "";
+  return { url, ...signingScope(url.hostname) };
+}
+
+/** True for `localhost` (RFC 6761 §6.3), 127.0.0.0/8 and ::1. */
+export function isLoopback({ hostname }: URL): boolean {
+  return (
+    hostname === "localhost" ||
+    hostname.endsWith(".localhost") ||
+    hostname === "[::1]" ||
+    /^127(?:\.\d+){3}$/.test(hostname)
+  );
+}
+
+/** The address of one resource: the endpoint's own path (a stage) and query stay. */
+export function resourceUrl({ url }: Endpoint, path: string): URL {
+  const resource = new URL(url);
+  resource.pathname = `${url.pathname.replace(/\/+$/, "")}${path}`;
+  return resource;
+}
+
+/**
+ * `abc.execute-api.eu-west-1.amazonaws.com`, `abc-vpce-0a1b.execute-api.…`, `vpce-0a1b.execute-api.us-east-1.vpce.amazonaws.com`;
+ * `abc.lambda-url.eu-west-1.on.aws`.
+ * https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-private-api-test-invoke-url.html
+ * https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html
+ */
+function signingScope(hostname: string): Pick<Endpoint, "signingName" | "region"> {
+  const functionUrl = /\.lambda-url\.([a-z0-9-]+)\.on\.aws$/.exec(hostname);
+  if (functionUrl) return { signingName: "lambda", region: functionUrl[1] };
+  const api =
+    /\.execute-api\.([a-z0-9-]+)\.(?:vpce\.)?(?:amazonaws\.com(?:\.cn)?|api\.aws|api\.amazonwebservices\.com\.cn)$/.exec(
+      hostname,
+    );
+  return { signingName: "execute-api", region: api?.[1] };
+}

@@ -1,0 +1,38 @@
+import type { EntitlementsResponse } from "../http/wire.ts";
+import { connect } from "./connection.ts";
+import { parseVendorOptions, type VendorOptions } from "./options.ts";
+import { requestEntitlements } from "./requests.ts";
+import { orAborted } from "./runtime.ts";
+
+export interface Entitlements {
+  /** The caller's canonical ARN, as grants name it. */
+  readonly principal: string;
+  readonly serviceAccounts: readonly {
+    readonly name: string;
+    readonly maxTtlSeconds: number;
+    readonly childAccountIds: readonly number[];
+  }[];
+}
+
+/**
+ * Who the service takes the caller for, and what that caller may have.
+ *
+ * @throws TokenError
+ */
+export async function fetchEntitlements(
+  options: VendorOptions & { signal?: AbortSignal },
+): Promise<Entitlements> {
+  const send = connect(parseVendorOptions(options));
+  return entitlements(await orAborted(requestEntitlements(send), options.signal));
+}
+
+function entitlements({ principal, service_accounts }: EntitlementsResponse): Entitlements {
+  return {
+    principal,
+    serviceAccounts: service_accounts.map(({ name, max_ttl_seconds, child_account_ids }) => ({
+      name,
+      maxTtlSeconds: max_ttl_seconds,
+      childAccountIds: child_account_ids,
+    })),
+  };
+}

@@ -1,0 +1,79 @@
+import { Readable } from "node:stream";
+import { TokenError } from "./errors.ts";
+import { orAborted } from "./runtime.ts";
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+}
+
+/** Ten times what the service ever answers; a proxy's error page fits too. */
+const MAX_ANSWER_BYTES = 64 * 1024;
+
+/**
+ * One HTTP request and its whole answer, whatever the status.
+ *
+ * @param signal aborted when time is up
+ * @throws TokenError `network`, `timeout`, or `invalid_response` for a redirect or a body over 64 KiB
+ */
+export async function exchange(
+  fetchOnce: typeof fetch,
+  url: URL,
+  init: { method: string; headers: Record<string, string>; body?: string },
+  signal: AbortSignal,
+): Promise<Answer> {
+  try {
+    // A redirect would carry the signature to another host, or come back unsigned: neither is wanted.
+    const response = await fetchOnce(url, { ...init, redirect: "manual", signal });
+    if (response.type === "opaqueredirect" || (response.status >= 300 && response.status < 400)) {
+      await response.body?.cancel();
+      throw new TokenError(
+        "invalid_response",
+        `${url.origin} answered with a redirect, which is not followed`,
+        {
+          status: response.status,
+        },
+      );
+    }
+    return {
+      status: response.status,
+      headers: response.headers,
+      text: await orAborted(readBounded(response, url), signal),
+    };
+  } catch (error) {
+    if (error instanceof TokenError) throw error;
+    if (signal.aborted) throw new TokenError("timeout", `${url.origin} did not answer in time`);
+    throw new TokenError("network", `${url.origin} cannot be reached: ${reason(error)}`, { cause: error });
+  }
+}
+
+async function readBounded(response: Response, url: URL): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  const body: AsyncIterable<Uint8Array> = response.body ?? Readable.from([]);
+  for await (const chunk of body) {
+    length += chunk.byteLength;
+    if (length > MAX_ANSWER_BYTES) {
+      throw new TokenError(
+        "invalid_response",
+        `${url.origin} answered with more than ${MAX_ANSWER_BYTES} bytes`,
+        {
+          status: response.status,
+        },
+      );
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+/** fetch says "fetch failed" and keeps what happened in `cause`: ECONNREFUSED, ENOTFOUND, a certificate's problem. */
+function reason(error: unknown): string {
+  let root = error;
+  while (root instanceof Error && root.cause instanceof Error) root = root.cause;
+  if (root instanceof AggregateError && root.errors[0] instanceof Error) root = root.errors[0];
+  if (!(root instanceof Error)) return "unknown reason";
+  const { code } = root as NodeJS.ErrnoException;
+  return code === undefined || root.message.includes(code) ? root.message : `${root.message} (${code})`;
+}

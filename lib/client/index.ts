@@ -1,0 +1,25 @@
+/** `voximplant-token-vendor/client`: what a program needs to call Voximplant as an AWS IAM principal. See docs/clients.md. */
+export { type ApiOptions, callApi, type CallOptions } from "./call-api.ts";
+export type { CredentialProvider } from "./credentials.ts";
+export { type Entitlements, fetchEntitlements } from "./entitlements.ts";
+export { TokenError, type TokenErrorCode } from "./errors.ts";
+export type { ClientEvent } from "./events.ts";
+export { useVendedTokens, type VoximplantNodeClient } from "./node-client.ts";
+export type { VendorOptions } from "./options.ts";
+export type { Runtime } from "./runtime.ts";
+export type { AwsCredentials } from "./sign.ts";
+export {
+  createTokenProvider,
+  type GetTokenOptions,
+  type TokenProvider,
+  type TokenProviderOptions,
+} from "./token-provider.ts";
+export type { VendedToken } from "./vended-token.ts";
+export { createVoximplantFetch } from "./voximplant-fetch.ts";
+export {
+  type ErrorCodeName,
+  errorCodes,
+  isRefusal,
+  VoximplantError,
+  VoximplantUnavailableError,
+} from "../voximplant/errors.ts";

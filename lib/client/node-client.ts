@@ -1,0 +1,74 @@
+import { isTokenRefusal } from "./call-api.ts";
+import { TokenError } from "./errors.ts";
+import type { TokenProvider } from "./token-provider.ts";
+import { refusalCode } from "./voximplant-fetch.ts";
+
+/** What is used of `@voximplant/apiclient-nodejs`, 4.11 and later. */
+export interface VoximplantNodeClient {
+  generateAuthHeader(): string;
+}
+
+type MakeRequest = (...args: unknown[]) => Promise<unknown>;
+
+/**
+ * Makes an official client use vended tokens: each of its requests first asks for a token that is good, and a token that
+ * the platform refuses is replaced once.
+ *
+ * The client takes no token from outside, and wants a credentials file: give it one that holds `{}`. It signs in
+ * `generateAuthHeader`, which is synchronous, and every method goes through `makeRequest`, so that is where the token is fetched.
+ * https://github.com/voximplant/apiclient-nodejs
+ *
+ * The errors of its HTTP library quote the request: what is thrown here has the token taken out.
+ *
+ * @returns the same client
+ */
+export function useVendedTokens<Client extends VoximplantNodeClient>(
+  client: Client,
+  getToken: TokenProvider,
+): Client {
+  const original: unknown = Reflect.get(client, "makeRequest");
+  if (typeof original !== "function") {
+    throw new TokenError(
+      "invalid_options",
+      "this is not a client of @voximplant/apiclient-nodejs 4.11 or later",
+    );
+  }
+  let header = "";
+  client.generateAuthHeader = () => header;
+
+  const send = async (accessToken: string, args: unknown[]): Promise<unknown> => {
+    header = `Bearer ${accessToken}`;
+    try {
+      // generateAuthHeader is called before this returns its promise: no other request can come between.
+      const answer = (original as MakeRequest).apply(client, args);
+      header = "";
+      return await answer;
+    } catch (error) {
+      hideToken(error);
+      throw error;
+    }
+  };
+
+  const makeRequest: MakeRequest = async (...args) => {
+    const { accessToken } = await getToken();
+    try {
+      const answer = await send(accessToken, args);
+      if (!isTokenRefusal(refusalCode(answer))) return answer;
+    } catch (error) {
+      const { response } = error as { response?: { data?: unknown } };
+      if (!isTokenRefusal(refusalCode(response?.data))) throw error;
+    }
+    const { accessToken: renewed } = await getToken({ rejected: accessToken });
+    return send(renewed, args);
+  };
+  Reflect.set(client, "makeRequest", makeRequest);
+  return client;
+}
+
+/** axios 0.21 puts the request, its headers included, into `config` and `request` of an error, and into its `response`. */
+function hideToken(error: unknown): void {
+  if (typeof error !== "object" || error === null) return;
+  Reflect.deleteProperty(error, "config");
+  Reflect.deleteProperty(error, "request");
+  if ("response" in error) hideToken(error.response);
+}

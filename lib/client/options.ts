@@ -1,0 +1,81 @@
+import { type CredentialProvider, credentialProvider } from "./credentials.ts";
+import { type Endpoint, parseEndpoint } from "./endpoint.ts";
+import { TokenError } from "./errors.ts";
+import type { ClientEvent } from "./events.ts";
+import type { RetryLimits } from "./retry.ts";
+import { type Runtime, systemRuntime } from "./runtime.ts";
+import type { AwsCredentials } from "./sign.ts";
+
+export interface VendorOptions {
+  /** Address of the token vendor with its stage; several (one per region) are tried in this order. */
+  readonly url: string | readonly string[];
+  /** Default: as the AWS SDK finds them (environment, SSO, profile, web identity, ECS, EKS, EC2). */
+  readonly credentials?: AwsCredentials | CredentialProvider | undefined;
+  /** Default: what the url's host name says; for a domain of your own, as the AWS SDK finds it. */
+  readonly region?: string | undefined;
+  /** How long one call may take altogether, pauses included. Default 15,000. */
+  readonly timeoutMs?: number | undefined;
+  /** How long one HTTP request may take. Default 5,000. */
+  readonly attemptTimeoutMs?: number | undefined;
+  /** How often each url is tried. Default 4. */
+  readonly rounds?: number | undefined;
+  /** Told what happens on the way, for logs and metrics. No event holds a token or a credential. */
+  readonly onEvent?: ((event: ClientEvent) => void) | undefined;
+  /** The machine's parts to use instead: `fetch` for a proxy, the rest for tests. */
+  readonly runtime?: Partial<Runtime> | undefined;
+}
+
+export interface Vendor {
+  readonly endpoints: readonly Endpoint[];
+  readonly credentials: CredentialProvider;
+  readonly region: string | undefined;
+  readonly attemptTimeoutMs: number;
+  readonly limits: RetryLimits;
+  readonly runtime: Runtime;
+  readonly emit: (event: ClientEvent) => void;
+}
+
+/** @throws TokenError `invalid_options` */
+export function parseVendorOptions(options: VendorOptions): Vendor {
+  const urls = typeof options.url === "string" ? [options.url] : options.url;
+  if (urls.length === 0) throw new TokenError("invalid_options", "url is an empty list");
+  return {
+    endpoints: urls.map(parseEndpoint),
+    credentials: credentialProvider(options.credentials),
+    region: options.region,
+    attemptTimeoutMs: positive("attemptTimeoutMs", options.attemptTimeoutMs ?? 5000),
+    limits: {
+      rounds: positive("rounds", options.rounds ?? 4),
+      baseDelayMs: 200,
+      maxDelayMs: 5000,
+      totalMs: positive("timeoutMs", options.timeoutMs ?? 15_000),
+    },
+    runtime: { ...systemRuntime, ...options.runtime },
+    emit: emitter(options.onEvent),
+  };
+}
+
+/** The name stands in a path that IAM policies match: nothing but what grants.yml allows gets there. */
+export function parseServiceAccount(name: string): string {
+  if (/^[a-z0-9-]{1,64}$/.test(name)) return name;
+  throw new TokenError(
+    "invalid_options",
+    `serviceAccount ${JSON.stringify(name)} must be 1 to 64 of a-z, 0-9 and "-"`,
+  );
+}
+
+/** A logger that throws must not keep anyone from a token, nor pass unnoticed. */
+function emitter(onEvent: VendorOptions["onEvent"]): (event: ClientEvent) => void {
+  return (event) => {
+    try {
+      onEvent?.(event);
+    } catch (error) {
+      process.emitWarning(`onEvent threw: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  };
+}
+
+function positive(name: string, value: number): number {
+  if (Number.isSafeInteger(value) && value > 0) return value;
+  throw new TokenError("invalid_options", `${name} must be a whole number above 0`);
+}

@@ -1,0 +1,67 @@
+import { TokenError } from "./errors.ts";
+import type { Runtime } from "./runtime.ts";
+
+export interface RetryLimits {
+  /** How often each target is tried. */
+  readonly rounds: number;
+  /** The longest pause before the second round; it doubles with each round. */
+  readonly baseDelayMs: number;
+  readonly maxDelayMs: number;
+  /** After so many milliseconds nothing more is tried, pauses included. */
+  readonly totalMs: number;
+}
+
+export interface FailedAttempt<Target> {
+  readonly target: Target;
+  readonly error: TokenError;
+  /** The pause before the next attempt; undefined when there is none. */
+  readonly retryInMs: number | undefined;
+}
+
+/**
+ * Tries the targets in turn: the next at once, and after the last one a pause with full jitter
+ * (https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/), on top of the longest `Retry-After`
+ * of the round. A pause that would not end in time is not begun: the error comes at once, and says in `retryAfterSeconds`
+ * what the server asked for.
+ */
+export async function retry<Target, T>(
+  targets: readonly Target[],
+  attempt: (target: Target, remainingMs: number) => Promise<T>,
+  { rounds, totalMs, ...delays }: RetryLimits,
+  { now, sleep, random }: Pick<Runtime, "now" | "sleep" | "random">,
+  onFailure: (failure: FailedAttempt<Target>) => void,
+): Promise<T> {
+  const deadline = now() + totalMs;
+  for (let round = 1; ; round++) {
+    let retryAfterMs = 0;
+    for (const [position, target] of targets.entries()) {
+      try {
+        return await attempt(target, deadline - now());
+      } catch (error) {
+        if (!(error instanceof TokenError)) throw error;
+        retryAfterMs = Math.max(retryAfterMs, (error.retryAfterSeconds ?? 0) * 1000);
+        const roundEnds = position === targets.length - 1;
+        const pauseMs = roundEnds ? retryAfterMs + jitter(round, delays, random) : 0;
+        const again = isTransient(error) && now() + pauseMs < deadline && !(roundEnds && round >= rounds);
+        onFailure({ target, error, retryInMs: again ? pauseMs : undefined });
+        if (!again) throw error;
+        if (roundEnds) await sleep(pauseMs);
+      }
+    }
+  }
+}
+
+function jitter(
+  round: number,
+  limits: Omit<RetryLimits, "rounds" | "totalMs">,
+  random: () => number,
+): number {
+  return Math.floor(random() * Math.min(limits.maxDelayMs, limits.baseDelayMs * 2 ** (round - 1)));
+}
+
+/** 429, 5xx, and no answer at all. Never another 4xx: the same request gets the same answer. */
+function isTransient({ code, status }: TokenError): boolean {
+  return (
+    code === "network" || code === "timeout" || status === 429 || (status !== undefined && status >= 500)
+  );
+}

@@ -1,0 +1,41 @@
+import { setTimeout as delay } from "node:timers/promises";
+
+/** What the client needs of the machine it runs on. A test passes its own, and waits for nothing. */
+export interface Runtime {
+  readonly fetch: typeof fetch;
+  /** Milliseconds since the epoch, as `Date.now`. */
+  readonly now: () => number;
+  /** Resolves after so many milliseconds. */
+  readonly sleep: (ms: number) => Promise<void>;
+  /** At least 0, below 1, as `Math.random`. */
+  readonly random: () => number;
+  /** Aborted after so many milliseconds, as `AbortSignal.timeout`. */
+  readonly timeout: (ms: number) => AbortSignal;
+}
+
+export const systemRuntime: Runtime = {
+  // Looked up at each call, so that a program may replace the global one (a proxy, a tracer) at any time.
+  fetch: (...args) => globalThis.fetch(...args),
+  now: () => Date.now(),
+  sleep: (ms) => delay(ms),
+  random: () => Math.random(),
+  timeout: (ms) => AbortSignal.timeout(ms),
+};
+
+/** The promise's outcome, or the signal's reason, whichever comes first. The promise itself goes on. */
+export async function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  signal.throwIfAborted();
+  let onAbort: () => void = () => undefined;
+  const aborted = new Promise<never>((_resolve, reject) => {
+    onAbort = () => {
+      reject(signal.reason as Error);
+    };
+    signal.addEventListener("abort", onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}

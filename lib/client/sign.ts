@@ -1,0 +1,60 @@
+import { Sha256 } from "@aws-crypto/sha256-js";
+import { SignatureV4 } from "@smithy/signature-v4";
+
+export interface AwsCredentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken?: string | undefined;
+}
+
+export interface SignableRequest {
+  readonly method: "GET" | "POST";
+  readonly url: URL;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+export interface SigningScope {
+  readonly credentials: AwsCredentials;
+  readonly region: string;
+  readonly signingName: string;
+  readonly date: Date;
+}
+
+/**
+ * Signs a request by Signature Version 4, with the host's port and each of a repeated query parameter's values in it.
+ * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
+ *
+ * @returns the headers to send; `host` is left out, because fetch writes it itself, and as it was signed
+ */
+export async function signRequest(
+  request: SignableRequest,
+  scope: SigningScope,
+): Promise<Record<string, string>> {
+  const { url } = request;
+  const { accessKeyId, secretAccessKey, sessionToken } = scope.credentials;
+  const signer = new SignatureV4({
+    service: scope.signingName,
+    region: scope.region,
+    credentials: { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) },
+    sha256: Sha256,
+  });
+  const signed = await signer.sign(
+    {
+      method: request.method,
+      protocol: url.protocol,
+      hostname: url.hostname,
+      path: url.pathname,
+      query: queryBag(url),
+      headers: { ...request.headers, host: url.host },
+      body: request.body,
+    },
+    { signingDate: scope.date },
+  );
+  return Object.fromEntries(Object.entries(signed.headers).filter(([name]) => name !== "host"));
+}
+
+function queryBag(url: URL): Record<string, string[]> {
+  const names = [...new Set(url.searchParams.keys())];
+  return Object.fromEntries(names.map((name) => [name, url.searchParams.getAll(name)]));
+}

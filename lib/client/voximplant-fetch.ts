@@ -1,0 +1,57 @@
+import { MANAGEMENT_API_URL } from "../voximplant/call.ts";
+import { type ApiOptions, isTokenRefusal } from "./call-api.ts";
+import { TokenError } from "./errors.ts";
+import { systemRuntime } from "./runtime.ts";
+import type { TokenProvider } from "./token-provider.ts";
+
+/**
+ * A `fetch` for the Management API that puts a vended token on each request, for programs that write their own requests. A token
+ * that the platform refuses is replaced once, and the request made anew. The response is the platform's, with its body unread.
+ *
+ * The token goes to voximplant.com, its subdomains, and the origin of `apiUrl`; a request to anywhere else is an error.
+ *
+ * @throws TokenError no token, or a foreign address
+ */
+export function createVoximplantFetch(getToken: TokenProvider, options: ApiOptions = {}): typeof fetch {
+  const ownOrigin = new URL(options.apiUrl ?? MANAGEMENT_API_URL).origin;
+  const { fetch } = { ...systemRuntime, ...options.runtime };
+
+  return async (input, init) => {
+    const request = new Request(input, { ...init, redirect: "error" });
+    const url = new URL(request.url);
+    if (url.origin !== ownOrigin && !isVoximplant(url)) {
+      throw new TokenError("invalid_options", `${url.origin} is not Voximplant: no token is sent there`);
+    }
+    const send = (original: Request, token: string) => {
+      const authorized = new Request(original);
+      authorized.headers.set("authorization", `Bearer ${token}`);
+      return fetch(authorized);
+    };
+    const again = request.clone();
+    const { accessToken } = await getToken({ signal: request.signal });
+    const response = await send(request, accessToken);
+    if (!isTokenRefusal(await errorCode(response.clone()))) return response;
+    const { accessToken: renewed } = await getToken({ signal: request.signal, rejected: accessToken });
+    return send(again, renewed);
+  };
+}
+
+function isVoximplant({ protocol, hostname }: URL): boolean {
+  return protocol === "https:" && (hostname === "voximplant.com" || hostname.endsWith(".voximplant.com"));
+}
+
+/** The platform answers an error with any status; what is not JSON (a recording, a report) is none. */
+async function errorCode(response: Response): Promise<unknown> {
+  if (response.headers.get("content-type")?.includes("json") !== true) return undefined;
+  const body: unknown = await response.json().catch(() => undefined);
+  return refusalCode(body);
+}
+
+/** `{"error": {"code"}}`, or `{"errors": [{"code"}]}`. */
+export function refusalCode(body: unknown): unknown {
+  const { error, errors } = Object(body) as {
+    error?: { code?: unknown } | null;
+    errors?: { code?: unknown }[];
+  };
+  return error?.code ?? errors?.[0]?.code;
+}

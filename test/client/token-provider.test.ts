@@ -1,0 +1,232 @@
+import { inspect } from "node:util";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { createTokenProvider } from "../../lib/client/index.ts";
+import { lifetimeOf } from "../../lib/client/lifetime.ts";
+import { answers, refuses, vends } from "../fakes/vendor-server.ts";
+import { credentials, failureOf, setUp } from "./set-up.ts";
+
+const broken = refuses(400, "invalid_request", "no such thing");
+/** Lets the renewal in the background arrive. */
+const until = async (condition: () => boolean) => {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
+};
+
+describe("asking for a token", () => {
+  it("sends what was asked for, and nothing that was not", async () => {
+    const { vendor, getToken } = await setUp([vends()], { ttlSeconds: 60, accountId: 7654321 });
+    await getToken();
+    expect(vendor.requests[0]).toMatchObject({
+      method: "POST",
+      path: "/prod/v1/service-accounts/outbound-calls/token",
+      body: '{"ttl_seconds":60,"account_id":7654321}',
+    });
+    const plain = await setUp([vends()]);
+    await plain.getToken();
+    expect(plain.vendor.requests[0]?.body).toBe("");
+  });
+
+  it("gives the token and what it is for", async () => {
+    const { clock, getToken } = await setUp([vends()]);
+    const token = await getToken();
+    expect({
+      ...token,
+      expiresAt: Math.abs(token.expiresAt.getTime() - Date.now() - 300_000) < 5000,
+    }).toEqual({
+      accessToken: "token-1",
+      expiresAt: true,
+      serviceAccount: "outbound-calls",
+      accountId: 1234567,
+    });
+    expect(clock.slept).toEqual([]);
+  });
+
+  it.each([
+    ["http to another machine", { url: "http://vendor.example.com" }, /must be https/],
+    ["no url at all", { url: [] }, /empty list/],
+    ["nonsense for a url", { url: "vendor" }, /not a URL/],
+    [
+      "a password in the url",
+      { url: "https://user:hunter2@vendor.example.com" },
+      /must not hold a user name/,
+    ],
+    ["a path for a service account", { serviceAccount: "../x" }, /serviceAccount "..\/x" must be/],
+    ["a time-out of nothing", { timeoutMs: 0 }, /timeoutMs must be/],
+  ])("refuses %s before anything is sent", (_what, options, message) => {
+    const create = () =>
+      createTokenProvider({
+        url: "https://vendor.example.com",
+        serviceAccount: "a",
+        credentials,
+        ...options,
+      });
+    expect(create).toThrow(message);
+    expect(create).toThrow(expect.objectContaining({ name: "TokenError", code: "invalid_options" }) as Error);
+  });
+});
+
+describe("one request however many callers", () => {
+  it("1,000 concurrent calls make one request", async () => {
+    const { vendor, getToken } = await setUp([vends()]);
+    const tokens = await Promise.all(Array.from({ length: 1000 }, () => getToken()));
+    expect(new Set(tokens.map(({ accessToken }) => accessToken))).toEqual(new Set(["token-1"]));
+    expect(vendor.requests).toHaveLength(1);
+  });
+
+  it("1,000 concurrent failures make one request, and the next call a new one", async () => {
+    const { vendor, getToken } = await setUp([broken, vends()]);
+    const outcomes = await Promise.allSettled(Array.from({ length: 1000 }, () => getToken()));
+    expect(outcomes.every(({ status }) => status === "rejected")).toBe(true);
+    expect(vendor.requests).toHaveLength(1);
+    await expect(getToken()).resolves.toMatchObject({ accessToken: "token-2" });
+  });
+
+  it("one caller's abort ends that caller's wait, and nobody else's", async () => {
+    const { vendor, getToken } = await setUp([vends()]);
+    const impatient = new AbortController();
+    const [aborted, other] = [getToken({ signal: impatient.signal }), getToken()];
+    impatient.abort(new Error("gone home"));
+    await expect(aborted).rejects.toThrow("gone home");
+    await expect(other).resolves.toMatchObject({ accessToken: "token-1" });
+    expect(vendor.requests).toHaveLength(1);
+  });
+
+  it("a caller that was aborted before it asked sends nothing", async () => {
+    const { vendor, getToken } = await setUp([vends()]);
+    await expect(getToken({ signal: AbortSignal.abort() })).rejects.toThrow("aborted");
+    expect(vendor.requests).toHaveLength(0);
+  });
+
+  it("a request that was frozen with its Lambda is not waited for after the thaw", async () => {
+    const { clock, vendor, getToken } = await setUp([() => undefined, vends()]);
+    void getToken().catch(() => undefined);
+    await until(() => vendor.requests.length === 1);
+    clock.advance(600_000);
+    await expect(getToken()).resolves.toMatchObject({ accessToken: "token-2" });
+  });
+});
+
+describe("keeping a token", () => {
+  it("is the same token until 65 to 80 % of its life have passed", async () => {
+    const { clock, vendor, getToken } = await setUp([vends()]);
+    await getToken();
+    clock.advance(217_000); // random is one half: 72.5 % of 300 s
+    expect(await getToken()).toMatchObject({ accessToken: "token-1" });
+    expect(vendor.requests).toHaveLength(1);
+  });
+
+  it("is renewed in the background from then on, and served meanwhile", async () => {
+    const { clock, vendor, getToken } = await setUp([vends()]);
+    await getToken();
+    clock.advance(218_000);
+    const served = await Promise.all([getToken(), getToken(), getToken()]);
+    expect(served.map(({ accessToken }) => accessToken)).toEqual(["token-1", "token-1", "token-1"]);
+    await until(() => vendor.requests.length === 2);
+  });
+
+  it("waits for the new one in the last tenth: the old one could end on its way", async () => {
+    const { clock, getToken } = await setUp([vends()]);
+    await getToken();
+    clock.advance(291_000);
+    await expect(getToken()).resolves.toMatchObject({ accessToken: "token-2" });
+  });
+
+  it("a failed renewal spoils nothing: the token is served to its end, and no sooner than later asked for again", async () => {
+    const { clock, vendor, events, getToken } = await setUp([vends(), broken, broken, vends()]);
+    await getToken();
+    clock.advance(218_000);
+    expect(await getToken()).toMatchObject({ accessToken: "token-1" });
+    await until(() => events.some(({ type }) => type === "refresh_failed"));
+    // Between 1 and 5 s of rest, here 3.
+    clock.advance(2_000);
+    expect(await getToken()).toMatchObject({ accessToken: "token-1" });
+    expect(vendor.requests).toHaveLength(2);
+    clock.advance(72_000);
+    expect(await getToken()).toMatchObject({ accessToken: "token-1" });
+    expect(vendor.requests).toHaveLength(3);
+    clock.advance(8_000);
+    expect(await getToken()).toMatchObject({ accessToken: "token-4" });
+  });
+
+  it("after its end a failure is a failure", async () => {
+    const { clock, getToken } = await setUp([vends(), broken]);
+    await getToken();
+    clock.advance(301_000);
+    expect(await failureOf(getToken())).toMatchObject({ code: "invalid_request" });
+  });
+
+  it("a token that the platform refused is replaced once for all who had it", async () => {
+    const { vendor, getToken } = await setUp([vends()]);
+    const { accessToken: rejected } = await getToken();
+    const renewed = await Promise.all(Array.from({ length: 100 }, () => getToken({ rejected })));
+    expect(new Set(renewed.map(({ accessToken }) => accessToken))).toEqual(new Set(["token-2"]));
+    expect(await getToken({ rejected })).toMatchObject({ accessToken: "token-2" });
+    expect(vendor.requests).toHaveLength(2);
+  });
+
+  it("renewal comes before the reserve, and the reserve before the end, whatever the lifetime", () => {
+    const anyRandom = fc.double({ min: 0, max: 0.999_999, noNaN: true });
+    fc.assert(
+      fc.property(fc.integer({ min: 30, max: 3600 }), anyRandom, (expiresIn, random) => {
+        const { renewFrom, renewBy, endsAt } = lifetimeOf(expiresIn, 0, random);
+        expect(endsAt).toBe(expiresIn * 1000);
+        expect(renewFrom).toBeGreaterThanOrEqual(0.65 * endsAt - 1);
+        expect(renewFrom).toBeLessThanOrEqual(0.8 * endsAt);
+        expect(renewBy).toBeGreaterThan(renewFrom);
+        expect(endsAt - renewBy).toBeLessThanOrEqual(10_000);
+      }),
+    );
+  });
+});
+
+describe("what must not be seen", () => {
+  const secrets = /eyJ|secret-access-key|session-token|token-\d/;
+
+  it.each([
+    ["a broken answer with a token in it", answers(200, "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOjF9.c2ln")],
+    [
+      "a token of the wrong type",
+      answers(200, '{"access_token":["eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOjF9.c2ln"]}'),
+    ],
+    [
+      "API Gateway quoting the canonical request",
+      answers(
+        403,
+        JSON.stringify({
+          message:
+            "The signature does not match.\n\nThe Canonical String was\nx-amz-security-token:session-token",
+        }),
+      ),
+    ],
+    [
+      "a refusal that quotes a token",
+      refuses(400, "invalid_request", "bad: eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOjF9.c2ln"),
+    ],
+  ])(
+    "%s does not get into the error, nor its cause, nor what console.log shows",
+    async (_what, behaviour) => {
+      const { events, getToken } = await setUp([behaviour], { rounds: 1 });
+      const error = await failureOf(getToken());
+      expect(inspect(error, { depth: 10, showHidden: true })).not.toMatch(secrets);
+      expect(JSON.stringify(error) + String(error)).not.toMatch(secrets);
+      expect(inspect(events, { depth: 10 })).not.toMatch(secrets);
+    },
+  );
+
+  it("a token does not show itself in console.log, but is there for who asks", async () => {
+    const { events, getToken } = await setUp([vends()]);
+    const token = await getToken();
+    expect(inspect({ token }, { depth: 10 })).not.toMatch(secrets);
+    expect(inspect(events, { depth: 10 })).not.toMatch(secrets);
+    expect(token.accessToken).toBe("token-1");
+  });
+
+  it("a log function that throws keeps nobody from a token", async () => {
+    const { getToken } = await setUp([vends()], {
+      onEvent: () => {
+        throw new Error("disk full");
+      },
+    });
+    await expect(getToken()).resolves.toMatchObject({ accessToken: "token-1" });
+  });
+});
