@@ -1,4 +1,4 @@
-import { roleNames } from "../rotation/set-secret.ts";
+import { ownRoles, roleNames } from "../rotation/set-secret.ts";
 import type { Finding } from "./finding.ts";
 import { ROLES_TAG, rolesTag } from "./judge-keys.ts";
 import type { AccountSurvey, Survey, SurveyPorts } from "./survey.ts";
@@ -18,12 +18,14 @@ export async function checkRoles(
     const held = secrets.find(
       ({ serviceAccount }) => standing.state === "current" && serviceAccount === standing.serviceAccount,
     );
-    if (held === undefined || key.roles === undefined) continue;
+    if (held === undefined) continue;
     const { serviceAccount, state } = held;
-    const [expected, actual] = [state.tags.get(ROLES_TAG), rolesTag(key.roles)];
+    // Asked again, because the list does not tell a key's own roles from those that come with them.
+    const roles = ownRoles(await account.members[0].key.api.getKeyRoles(key.key_id));
+    const [expected, actual] = [state.tags.get(ROLES_TAG), rolesTag(roles)];
     if (expected === undefined) {
       await vault.tag(state.arn, ROLES_TAG, actual);
-      log("info", `Roles of ${serviceAccount} written down: ${roleNames(key.roles)}.`, { serviceAccount });
+      log("info", `Roles of ${serviceAccount} written down: ${roleNames(roles)}.`, { serviceAccount });
     } else if (expected !== actual) {
       findings.push({
         reason: "roles_changed",
@@ -31,7 +33,7 @@ export async function checkRoles(
         serviceAccount,
         key,
         detail:
-          `The key has the roles ${roleNames(key.roles)}; written down are the role ids ${expected || "(none)"}. ` +
+          `The key has the roles ${roleNames(roles)}; written down are the role ids ${expected || "(none)"}. ` +
           `If this was on purpose, \`voxtoken admin keys --accept-roles ${serviceAccount}\`; otherwise somebody has changed ` +
           "what its tokens may do: see docs/keys.md.",
       });

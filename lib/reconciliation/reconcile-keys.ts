@@ -31,11 +31,13 @@ export async function reconcileKeys(
   const findings = surveyed.failures.map(notExamined);
   for (const account of surveyed.accounts) {
     const circumstances = { policy, survey: surveyed, account, retireNow, now: ports.now() };
-    findings.push(...reportMissing(account, surveyed), ...(await checkRoles(ports, account, surveyed)));
+    findings.push(...reportMissing(account, surveyed));
     for (const judged of account.keys) {
       const finding = await treat(ports, judged, circumstances);
       if (finding !== undefined) findings.push(finding);
     }
+    // Last, because the tag it may write is a change of the secret, and starts every grace anew.
+    findings.push(...(await checkRoles(ports, account, surveyed)));
   }
   return findings;
 }

@@ -91,6 +91,19 @@ export function restoreSecret(vault: Vault, input: z.infer<typeof restoreSecretI
   return { ARN: secret.arn, Name: secret.name };
 }
 
+export const tagResourceInput = z.object({
+  SecretId: secretId,
+  Tags: z.array(z.object({ Key: z.string().min(1).max(128), Value: z.string().max(256) })),
+});
+
+export function tagResource(vault: Vault, input: z.infer<typeof tagResourceInput>) {
+  const secret = findActiveSecret(vault, input.SecretId);
+  const named = new Set(input.Tags.map(({ Key }) => Key));
+  secret.tags = [...secret.tags.filter(({ Key }) => !named.has(Key)), ...input.Tags];
+  secret.lastChangedDate = seconds(vault);
+  return {};
+}
+
 function summary(secret: Secret) {
   const { rotation } = secret;
   return {

@@ -94,6 +94,7 @@ const operations: Readonly<Record<string, Operation>> = {
   ListSecretVersionIds: operation(lifecycle.listSecretVersionIdsInput, lifecycle.listSecretVersionIds),
   PutSecretValue: operation(values.putSecretValueInput, values.putSecretValue),
   RestoreSecret: operation(lifecycle.restoreSecretInput, lifecycle.restoreSecret),
+  TagResource: operation(lifecycle.tagResourceInput, lifecycle.tagResource),
   RotateSecret: operation(rotation.rotateSecretInput, rotation.rotateSecret),
   UpdateSecret: operation(values.updateSecretInput, values.updateSecret),
   UpdateSecretVersionStage: operation(values.updateSecretVersionStageInput, values.updateSecretVersionStage),

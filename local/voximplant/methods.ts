@@ -36,11 +36,7 @@ export const methods: Readonly<Record<string, Method>> = {
     const name = keyName(parameters);
     const roleIds = new Set(namedRoles(parameters).map((role) => role.id));
     if (keysOf(platform, account).length >= platform.keyLimit) throw refusal(437);
-    const { privateKey } = await promisify(generateKeyPair)("rsa", {
-      modulusLength: 2048,
-      publicKeyEncoding: { type: "spki", format: "pem" },
-      privateKeyEncoding: { type: "pkcs8", format: "pem" },
-    });
+    const privateKey = await platform.makePrivateKey();
     const key = addKey(platform, {
       accountId: account.accountId,
       keyId: randomUUID(),
@@ -107,13 +103,24 @@ export const methods: Readonly<Record<string, Method>> = {
 
   GetRoles: () => ({ result: roles.map((role) => ({ ...roleView(role), ...family(role) })) }),
 
+  GetApplications: ({ platform, account, parameters }) => {
+    const own = [...platform.rules.values()].filter((rule) => rule.accountId === account.accountId);
+    const ids = [...new Set(own.map(({ applicationId }) => applicationId))];
+    return page(ids, parameters, (id) => ({ application_id: id, application_name: `application-${id}` }));
+  },
+
   GetRules: ({ platform, account, parameters }) => {
+    const applicationId = Number(required(parameters, "application_id"));
     const keyId = parameters.get("attached_key_id");
     const found = [...platform.rules.values()].filter(
-      (rule) => rule.accountId === account.accountId && (keyId === undefined || rule.bindKeyId === keyId),
+      (rule) =>
+        rule.accountId === account.accountId &&
+        rule.applicationId === applicationId &&
+        (keyId === undefined || rule.bindKeyId === keyId),
     );
     return page(found, parameters, (rule) => ({
       rule_id: rule.ruleId,
+      application_id: rule.applicationId,
       rule_name: rule.name,
       rule_pattern: rule.pattern,
       bind_key_id: rule.bindKeyId,
@@ -134,6 +141,15 @@ export const methods: Readonly<Record<string, Method>> = {
 
   GetCallHistory: () => ({ result: [], total_count: 0, count: 0, timezone: "Etc/GMT" }),
 };
+
+export async function makeRsaKey(): Promise<string> {
+  const { privateKey } = await promisify(generateKeyPair)("rsa", {
+    modulusLength: 2048,
+    publicKeyEncoding: { type: "spki", format: "pem" },
+    privateKeyEncoding: { type: "pkcs8", format: "pem" },
+  });
+  return privateKey;
+}
 
 function keysOf(platform: Platform, account: Account): Key[] {
   return [...platform.keys.values()].filter((key) => key.accountId === account.accountId);

@@ -22,6 +22,7 @@ export interface Key {
 export interface Rule {
   readonly ruleId: number;
   readonly accountId: number;
+  readonly applicationId: number;
   name: string;
   pattern: string;
   /** A key that the rule's scenarios use. It dangles when that key is deleted: rebind first. */
@@ -34,6 +35,8 @@ export interface Platform {
   readonly rules: Map<number, Rule>;
   readonly keyLimit: number;
   readonly createKeyShape: "object" | "array";
+  /** PKCS#8, in PEM. */
+  readonly makePrivateKey: () => Promise<string>;
 }
 
 export interface NewKey {

@@ -26,7 +26,7 @@ export interface Role {
 export const roles: readonly Role[] = [
   role(1, "Owner", [2]),
   role(2, "Admin", [3, 5, 6, 7, 8, 11]),
-  role(3, "Developer", [9], ["GetRules", "SetRuleInfo", "GetCallHistory"]),
+  role(3, "Developer", [9], ["GetApplications", "GetRules", "SetRuleInfo", "GetCallHistory"]),
   role(5, "Support", [], ["GetCallHistory"]),
   role(6, "Supervisor", [5]),
   role(7, "Accountant", [], ["GetCallHistory"]),

@@ -1,7 +1,7 @@
 import type { FaultInjector } from "../fault.ts";
 import { type Answer, headerOf, listen, type Listening, type RawRequest } from "../listen.ts";
 import { errorBody, PlatformError, refusal } from "./error.ts";
-import { methods, type Parameters } from "./methods.ts";
+import { makeRsaKey, methods, type Parameters } from "./methods.ts";
 import { methodOf, readParameters } from "./request.ts";
 import { type Account, addKey, type Key, type NewKey, type Platform, type Rule } from "./platform.ts";
 import { allowedMethods } from "./roles.ts";
@@ -18,6 +18,8 @@ export interface ManagementApiOptions {
   readonly keyLimit?: number;
   /** `CreateKey` is documented with an object and typed with an array. */
   readonly createKeyShape?: "object" | "array";
+  /** Where `CreateKey` takes its keys from; default: a fresh RSA-2048 key. */
+  readonly makePrivateKey?: () => Promise<string>;
   /** HTTP status of an error: the platform's own is not known. Default 200. */
   readonly errorStatus?: number;
   /** How far a client's clock may be ahead. The platform's own tolerance is not known. Default 1. */
@@ -60,6 +62,7 @@ export async function startManagementApi(options: ManagementApiOptions): Promise
     rules: new Map((options.rules ?? []).map((rule) => [rule.ruleId, rule])),
     keyLimit: options.keyLimit ?? 10,
     createKeyShape: options.createKeyShape ?? "object",
+    makePrivateKey: options.makePrivateKey ?? makeRsaKey,
   };
   for (const key of options.keys ?? []) addKey(platform, key);
   const now = options.now ?? (() => new Date());

@@ -103,7 +103,9 @@ describe("whoever calls the Management API stand-in", () => {
   it("may use the deprecated API key, which can do everything", async () => {
     await start();
     const ask = async (key: string) =>
-      (await (await fetch(`${api.apiUrl}/GetRules?account_id=${accountId}&api_key=${key}`)).json()) as Answer;
+      (await (
+        await fetch(`${api.apiUrl}/GetRules?application_id=7&account_id=${accountId}&api_key=${key}`)
+      ).json()) as Answer;
     expect(await ask(apiKey)).toMatchObject({ result: [] });
     expect(await ask("wrong")).toMatchObject({ error: { code: 100 } });
   });
@@ -205,11 +207,12 @@ describe("a key", () => {
 
 describe("a routing rule", () => {
   it("can be bound to another key", async () => {
-    await start({ rules: [{ ruleId: 1, accountId, name: "in", pattern: ".*", bindKeyId: keyId }] }, [
-      "Developer",
-    ]);
+    await start(
+      { rules: [{ ruleId: 1, accountId, applicationId: 7, name: "in", pattern: ".*", bindKeyId: keyId }] },
+      ["Developer"],
+    );
     const other = api.addKey({ accountId, pem: privateKey }).keyId;
-    expect(await call("GetRules", { attached_key_id: keyId })).toMatchObject({
+    expect(await call("GetRules", { application_id: "7", attached_key_id: keyId })).toMatchObject({
       result: [{ rule_id: 1, rule_name: "in", bind_key_id: keyId }],
     });
     expect(await call("SetRuleInfo", { rule_id: "1", bind_key_id: other })).toEqual({ result: 1 });
