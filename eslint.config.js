@@ -7,7 +7,7 @@ import tseslint from "typescript-eslint";
  */
 const layers = {
   caller: { folders: [], packages: [] },
-  grants: { folders: ["caller"], packages: ["yaml", "zod", "node:crypto"] },
+  grants: { folders: ["caller"], packages: ["yaml", "zod", "fastest-levenshtein"] },
   keys: { folders: [], packages: ["node:crypto", "zod", "@aws-sdk"] },
   token: { folders: ["keys"], packages: ["jose", "node:crypto"] },
   http: { folders: ["caller", "grants", "token", "outcome.ts"], packages: ["zod"] },

@@ -1,5 +1,3 @@
-import type { Caller } from "../caller/caller.ts";
-
 /** True where `*` or `?` stand: IAM's ArnLike knows no way to escape them. */
 export function hasWildcard(text: string): boolean {
   return text.includes("*") || text.includes("?");
@@ -26,7 +24,7 @@ export function splitPrincipalArn(arn: string): PrincipalArn | undefined {
  * Whether a caller's principal is one that the pattern means, by the rules of IAM's ArnLike.
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html#Conditions_ARN
  */
-export function matchesPrincipal(pattern: PrincipalArn, caller: Caller): boolean {
+export function matchesPrincipal(pattern: PrincipalArn, caller: PrincipalArn): boolean {
   return (
     pattern.kind === caller.kind &&
     matchesGlob(pattern.partition, caller.partition) &&

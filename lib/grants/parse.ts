@@ -1,0 +1,76 @@
+import type { Grant, Policy, PrincipalPattern } from "./policy.ts";
+import type { Finding, Path, Problem } from "./problem.ts";
+import { checkReferences, salvageOutline, type References } from "./references.ts";
+import { schemaFindings } from "./schema-findings.ts";
+import { grantsFile, type GrantsFile } from "./schema.ts";
+import { findSuspicions } from "./suspicions.ts";
+import { readYaml, type YamlSource } from "./yaml-source.ts";
+
+export { formatProblem, type Problem } from "./problem.ts";
+
+export type ParsedGrants =
+  /** `warnings`: what is legal but suspicious. */
+  { readonly policy: Policy; readonly warnings: Problem[] } | { readonly problems: Problem[] };
+
+/**
+ * Reads a grants.yml: either a policy in which everything is explicit, or all of the file's problems at once, each with
+ * its place. `fileName` is what problems are reported under.
+ */
+export function parseGrants(text: string, fileName: string): ParsedGrants {
+  const source = readYaml(text);
+  if (source.syntaxErrors.length > 0) {
+    return { problems: source.syntaxErrors.map((error) => ({ file: fileName, ...error })) };
+  }
+
+  const shape = grantsFile.safeParse(source.value);
+  const references = checkReferences(
+    shape.success ? shape.data : salvageOutline(source.value),
+    source.locate,
+  );
+  // Where the text could already be misread, the schema has nothing to add.
+  const misread = new Set(source.misreadings.map(({ path }) => JSON.stringify(path)));
+  const issues = (shape.error?.issues ?? []).filter(({ path }) => !misread.has(JSON.stringify(path)));
+
+  const place = (findings: readonly Finding[]): Problem[] =>
+    findings.map((finding) => ({ file: fileName, ...source.locate(finding), message: finding.message }));
+  const problems = [
+    ...source.misreadings.map(({ line, column, message }) => ({ file: fileName, line, column, message })),
+    ...place(schemaFindings(issues, source.value)),
+    ...place(references.problems),
+  ];
+  if (!shape.success || problems.length > 0) return { problems: problems.sort(byPlace) };
+
+  const policy = policyOf(shape.data, references, source, fileName.split(/[\\/]/).at(-1) ?? fileName);
+  return { policy, warnings: place([...references.warnings, ...findSuspicions(policy)]).sort(byPlace) };
+}
+
+function byPlace(a: Problem, b: Problem): number {
+  return a.line - b.line || a.column - b.column;
+}
+
+function policyOf(
+  file: GrantsFile,
+  { principals }: References,
+  source: YamlSource,
+  baseName: string,
+): Policy {
+  const sourceOf = (path: Path) => `${baseName}:${source.locate({ path }).line}`;
+  return {
+    serviceAccounts: Object.entries(file.serviceAccounts).map(([name, account]) => ({ name, ...account })),
+    grants: file.grants.map(({ principalOrgId, ...grant }, i): Grant => ({
+      source: sourceOf(["grants", i]),
+      ...grant,
+      ...(principalOrgId === undefined ? {} : { principalOrgId }),
+      principals: grant.principals.map((entry, j): PrincipalPattern => {
+        const { arn, uniqueId } = typeof entry === "string" ? { arn: entry, uniqueId: undefined } : entry;
+        const principal = principals.get(arn);
+        if (!principal) throw new Error(`${arn} has not been checked`);
+        return {
+          source: sourceOf(["grants", i, "principals", j]),
+          arn: principal.arn,
+          ...(uniqueId === undefined ? {} : { uniqueId }),
+        };
+      }),
+    })),
+  };
+}

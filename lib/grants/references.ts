@@ -1,0 +1,126 @@
+import { z } from "zod";
+import { hasWildcard } from "./arn-like.ts";
+import { didYouMean } from "./nearest.ts";
+import { checkPrincipal, type Principal } from "./principal.ts";
+import type { Finding, Path } from "./problem.ts";
+import type { Position } from "./yaml-source.ts";
+
+/** What is needed of a file to check what its parts say about each other. */
+interface Outline {
+  /** Undefined where they cannot be known: then no name can be said to be missing. */
+  readonly serviceAccounts?: Readonly<Record<string, unknown>> | undefined;
+  readonly grants: readonly {
+    readonly principals: readonly (
+      string | { readonly arn: string; readonly uniqueId?: string | undefined } | null
+    )[];
+    readonly serviceAccounts: readonly (string | null)[];
+    readonly principalOrgId?: unknown;
+  }[];
+}
+
+const orNull = z.unknown().transform(() => null);
+const noGrant = { principals: [], serviceAccounts: [] };
+const salvaged = z
+  .object({
+    serviceAccounts: z.record(z.string(), z.unknown()).optional().catch(undefined),
+    grants: z
+      .array(
+        z
+          .object({
+            principals: z
+              .array(
+                z.union([
+                  z.string(),
+                  z.object({ arn: z.string(), uniqueId: z.string().optional().catch(undefined) }),
+                  orNull,
+                ]),
+              )
+              .catch([]),
+            serviceAccounts: z.array(z.union([z.string(), orNull])).catch([]),
+            principalOrgId: z.unknown().optional(),
+          })
+          .catch(noGrant),
+      )
+      .catch([]),
+  })
+  .catch({ serviceAccounts: undefined, grants: [] });
+
+/** As much of a broken file as can be understood, with null for the rest: so that all problems are found at once. */
+export function salvageOutline(value: unknown): Outline {
+  return salvaged.parse(value);
+}
+
+export interface References {
+  readonly problems: readonly Finding[];
+  readonly warnings: readonly Finding[];
+  /** Canonical, by the ARN as written. */
+  readonly principals: ReadonlyMap<string, Principal>;
+}
+
+/** Checks what no single field shows: that names exist, that ARNs are principals, that no two of them collide. */
+export function checkReferences(
+  { serviceAccounts, grants }: Outline,
+  locate: (at: { path: Path }) => Position,
+): References {
+  const problems: Finding[] = [];
+  const warnings: Finding[] = [];
+  const principals = new Map<string, Principal>();
+  const firstWritten = new Map<string, { text: string; path: Path }>();
+
+  const checkArn = (text: string, path: Path): Principal | undefined => {
+    const check = checkPrincipal(text);
+    if (!check.ok) {
+      problems.push({ path, message: check.message });
+      return undefined;
+    }
+    const { principal } = check;
+    principals.set(text, principal);
+    if (principal.ignoredPath !== undefined) {
+      const message = `the path ${principal.ignoredPath} is ignored, because API Gateway does not report it`;
+      warnings.push({ path, message: `${message}: this means ${principal.arn}` });
+    }
+    const first = firstWritten.get(principal.arn);
+    if (!first) firstWritten.set(principal.arn, { text, path });
+    else if (first.text !== text) {
+      const message = `differs only by its path from ${first.text} in line ${locate(first).line}`;
+      problems.push({
+        path,
+        message: `${message}, and API Gateway reports no paths: write ${principal.arn} for both if they are one role, or rename one`,
+      });
+    }
+    return principal;
+  };
+
+  grants.forEach(({ principals: entries, serviceAccounts: names, principalOrgId }, i) => {
+    entries.forEach((entry, j) => {
+      if (entry === null) return;
+      const at = ["grants", i, "principals", j];
+      const [arn, path] = typeof entry === "string" ? [entry, at] : [entry.arn, [...at, "arn"]];
+      const principal = checkArn(arn, path);
+      if (!principal) return;
+      if (principalOrgId === undefined && hasWildcard(principal.partition + principal.accountId)) {
+        const message = "a wildcard in the account needs principalOrgId beside principals";
+        problems.push({ path, message: `${message}, or any account of AWS could match` });
+      }
+      if (typeof entry === "string") return;
+      const idKind = kindOfUniqueId(entry.uniqueId);
+      if (idKind && idKind !== principal.kind) {
+        const message = `${String(entry.uniqueId)} is the id of a ${idKind}, the ARN beside it is that of a ${principal.kind}`;
+        problems.push({ path: [...at, "uniqueId"], message });
+      }
+    });
+    if (!serviceAccounts) return;
+    const known = Object.keys(serviceAccounts);
+    names.forEach((name, j) => {
+      if (name === null || Object.hasOwn(serviceAccounts, name)) return;
+      const message = `there is no service account "${name}" in this file${didYouMean(name, known)}`;
+      problems.push({ path: ["grants", i, "serviceAccounts", j], message });
+    });
+  });
+  return { problems, warnings, principals };
+}
+
+function kindOfUniqueId(uniqueId: string | undefined): "role" | "user" | undefined {
+  if (uniqueId?.startsWith("AROA")) return "role";
+  return uniqueId?.startsWith("AIDA") ? "user" : undefined;
+}

@@ -1,0 +1,141 @@
+import { z } from "zod";
+import { MAX_TTL_SECONDS, MIN_TTL_SECONDS } from "./policy.ts";
+import type { Path } from "./problem.ts";
+
+/**
+ * The shape of grants.yml, and the source of grants.schema.json. What one field by itself cannot show (which names
+ * exist, which principals collide) is checked in references.ts. Every `error` completes the sentence "this …".
+ */
+
+const ttlError = `must be a whole number of seconds from ${MIN_TTL_SECONDS} to ${MAX_TTL_SECONDS}`;
+const ttlSeconds = z
+  .int({ error: ttlError })
+  .min(MIN_TTL_SECONDS, { error: ttlError })
+  .max(MAX_TTL_SECONDS, { error: ttlError });
+
+const nameError = "must be 1 to 64 of a-z, 0-9 and -";
+export const serviceAccountName = z
+  .string({ error: nameError })
+  .regex(/^[a-z0-9-]{1,64}$/, { error: nameError });
+
+const secretError =
+  "must be the name of a Secrets Manager secret (not its ARN): 1 to 512 of A-Z, a-z, 0-9 and /_+=.@-";
+const keyIdError = "must be the id of a Voximplant key, as GetKeys shows it";
+
+const serviceAccount = z
+  .strictObject(
+    {
+      secret: z
+        .string({ error: secretError })
+        .regex(/^[\w/+=.@-]{1,512}$/, { error: secretError })
+        .describe(
+          "Name of the Secrets Manager secret. Its value is the credentials file that Voximplant gave, unchanged.",
+        ),
+      maxTtlSeconds: ttlSeconds
+        .default(MAX_TTL_SECONDS)
+        .describe("Longest lifetime of a token of this service account, in seconds, whatever a grant says."),
+      claims: z
+        .enum(["standard", "minimal"], { error: 'must be "standard" or "minimal"' })
+        .default("standard")
+        .describe("`minimal` leaves `sub` and `jti` out of the token."),
+      unmanagedKeys: z
+        .array(z.string({ error: keyIdError }).regex(/^[\w-]{1,64}$/, { error: keyIdError }), {
+          error: "must be a list of key ids",
+        })
+        .default([])
+        .describe("Ids of this account's keys that others use on purpose. Reconciliation leaves them alone."),
+      unknownKeys: z
+        .enum(["report", "delete"], { error: 'must be "report" or "delete"' })
+        .default("report")
+        .describe("What reconciliation does with a key that nobody knows."),
+    },
+    { error: "must be a mapping with at least a `secret`" },
+  )
+  .describe("A Voximplant service account: one key, in one secret, with one set of roles.");
+
+const principalArn = z
+  .string({ error: "must be the ARN of an IAM role or user" })
+  .meta({ pattern: "^arn:[a-z*?-]+:iam::[0-9*?]+:(role|user)/.+$" })
+  .describe(
+    "ARN of an IAM role or user. `*` is any run of characters, `?` exactly one. Sessions, accounts and root are refused.",
+  );
+
+const uniqueIdError =
+  "must be the unique id of a role (AROA…) or a user (AIDA…), as `aws iam get-role` shows it";
+const pinnedPrincipal = z.strictObject(
+  {
+    arn: principalArn,
+    uniqueId: z
+      .string({ error: uniqueIdError })
+      .regex(/^(AROA|AIDA)[A-Z0-9]{4,124}$/, { error: uniqueIdError })
+      .optional()
+      .describe("Only this very role (AROA…) or user (AIDA…), not one made later under the same name."),
+  },
+  { error: "must have the fields `arn` and `uniqueId`" },
+);
+
+const childIdError = "must be the id of a child account: a whole number, without quotes";
+const orgError = "must be the id of an AWS organisation: o- and 10 to 32 of a-z and 0-9";
+
+const grant = z
+  .strictObject(
+    {
+      principals: z
+        .array(
+          z.union([principalArn, pinnedPrincipal], {
+            error: "must be an ARN, or a mapping with `arn` and `uniqueId`",
+          }),
+          { error: "must be a list of ARNs" },
+        )
+        .min(1, { error: "must name at least one role or user" })
+        .describe("The IAM roles and users that may have the tokens."),
+      serviceAccounts: z
+        .array(z.string({ error: "must be the name of a service account; a number needs quotes" }), {
+          error: "must be a list of names from the serviceAccounts of this file",
+        })
+        .min(1, { error: "must name at least one service account" })
+        .describe("Names from the serviceAccounts of this file."),
+      maxTtlSeconds: ttlSeconds
+        .default(MAX_TTL_SECONDS)
+        .describe("Longest lifetime of a token under this grant, in seconds."),
+      childAccountIds: z
+        .array(z.int({ error: childIdError }).min(1, { error: childIdError }), {
+          error: "must be a list of account ids",
+        })
+        .default([])
+        .describe("Voximplant child accounts that the caller may ask for, besides the key's own account."),
+      principalOrgId: z
+        .string({ error: orgError })
+        .regex(/^o-[a-z0-9]{10,32}$/, { error: orgError })
+        .optional()
+        .describe("The caller's AWS organisation. Required where the account in a principal is a wildcard."),
+    },
+    { error: "must be a mapping with `principals` and `serviceAccounts`" },
+  )
+  .describe("Who may have tokens of what. Several grants for one caller add up.");
+
+export const grantsFile = z
+  .strictObject(
+    {
+      serviceAccounts: z
+        .record(serviceAccountName, serviceAccount, {
+          error: "must be a mapping from names to service accounts ({} for none)",
+        })
+        .describe("The service accounts, by the name that stands in the request's path."),
+      grants: z
+        .array(grant, { error: "must be a list of grants ([] for none)" })
+        .describe("Deny by default: only what stands here is allowed. The order does not matter."),
+    },
+    { error: "must be a mapping with `serviceAccounts` and `grants`" },
+  )
+  .describe("Which IAM principal may have a token of which Voximplant service account.");
+
+export type GrantsFile = z.output<typeof grantsFile>;
+
+/** The fields that may stand at a path of the file. */
+export function fieldsAt(path: Path): string[] {
+  const [section] = path;
+  if (path.length === 0) return Object.keys(grantsFile.shape);
+  if (path.length > 2) return Object.keys(pinnedPrincipal.shape);
+  return Object.keys(section === "grants" ? grant.shape : serviceAccount.shape);
+}

@@ -1,0 +1,225 @@
+import { readFile } from "node:fs/promises";
+import { describe, expect, it } from "vitest";
+import { parseGrants } from "../../lib/grants/parse.ts";
+import type { Policy } from "../../lib/grants/policy.ts";
+
+function parsed(text: string): { policy: Policy; warnings: string[] } {
+  const result = parseGrants(text, "conf/grants.yml");
+  if ("problems" in result) throw new Error(JSON.stringify(result.problems));
+  return {
+    policy: result.policy,
+    warnings: result.warnings.map((w) => `${w.line}:${w.column}: ${w.message}`),
+  };
+}
+
+const file = (grants: string) => `serviceAccounts:
+  outbound-calls: { secret: voximplant/outbound-calls }
+grants:
+${grants}`;
+
+describe("a valid file", () => {
+  it("becomes a policy in which everything is explicit, with the lines it came from", () => {
+    const { policy } = parsed(`serviceAccounts:
+  outbound-calls:
+    secret: voximplant/outbound-calls
+  constructor:
+    secret: b
+    maxTtlSeconds: 900
+    claims: minimal
+    unmanagedKeys: [ab1b5bd0-3d2c-4b5c-9d2e-000000000000]
+    unknownKeys: delete
+grants:
+  - principals:
+      - arn:aws:iam::111122223333:role/billing-worker
+      - { arn: "arn:aws:iam::*:role/nightly-*", uniqueId: AROAEXAMPLEID }
+    serviceAccounts: [outbound-calls, constructor]
+    maxTtlSeconds: 300
+    childAccountIds: [7654321]
+    principalOrgId: o-a1b2c3d4e5
+  - { principals: ["arn:aws-cn:iam::111122223333:user/ops/alice"], serviceAccounts: [outbound-calls] }
+`);
+    expect(policy).toEqual({
+      serviceAccounts: [
+        {
+          name: "outbound-calls",
+          secret: "voximplant/outbound-calls",
+          maxTtlSeconds: 3600,
+          claims: "standard",
+          unmanagedKeys: [],
+          unknownKeys: "report",
+        },
+        {
+          name: "constructor",
+          secret: "b",
+          maxTtlSeconds: 900,
+          claims: "minimal",
+          unmanagedKeys: ["ab1b5bd0-3d2c-4b5c-9d2e-000000000000"],
+          unknownKeys: "delete",
+        },
+      ],
+      grants: [
+        {
+          source: "grants.yml:11",
+          principals: [
+            { source: "grants.yml:12", arn: "arn:aws:iam::111122223333:role/billing-worker" },
+            { source: "grants.yml:13", arn: "arn:aws:iam::*:role/nightly-*", uniqueId: "AROAEXAMPLEID" },
+          ],
+          serviceAccounts: ["outbound-calls", "constructor"],
+          maxTtlSeconds: 300,
+          childAccountIds: [7654321],
+          principalOrgId: "o-a1b2c3d4e5",
+        },
+        {
+          source: "grants.yml:18",
+          principals: [{ source: "grants.yml:18", arn: "arn:aws-cn:iam::111122223333:user/ops/alice" }],
+          serviceAccounts: ["outbound-calls"],
+          maxTtlSeconds: 3600,
+          childAccountIds: [],
+        },
+      ],
+    } satisfies Policy);
+    expect(JSON.parse(JSON.stringify(policy))).toEqual(policy);
+  });
+
+  it("is the sample at the root", async () => {
+    const { policy, warnings } = parsed(await readFile(new URL("../../grants.yml", import.meta.url), "utf8"));
+    expect(policy.grants).toHaveLength(2);
+    expect(warnings).toEqual([expect.stringContaining("is not pinned")]);
+  });
+
+  it("may grant nothing to anybody", () => {
+    expect(parsed("serviceAccounts: {}\ngrants: []\n")).toEqual({
+      policy: { serviceAccounts: [], grants: [] },
+      warnings: [],
+    });
+  });
+
+  it("may end its lines and begin as Windows does", () => {
+    const unix = file(
+      "  - { principals: ['arn:aws:iam::111122223333:role/x'], serviceAccounts: [outbound-calls] }\n",
+    );
+    expect(parsed("\uFEFF" + unix.replaceAll("\n", "\r\n"))).toEqual(parsed(unix));
+  });
+
+  it("may share a list by an alias; what stands in it is reported where it is written", () => {
+    const { policy, warnings } = parsed(
+      file(`  - principals: &team
+      - arn:aws:iam::111122223333:role/x
+      - arn:aws:iam::111122223333:role/team/y
+    serviceAccounts: [outbound-calls]
+  - principals: *team
+    serviceAccounts: [outbound-calls]
+    childAccountIds: [1]
+`),
+    );
+    expect(policy.grants[1]?.principals).toEqual(policy.grants[0]?.principals);
+    expect(policy.grants[1]?.principals[1]).toEqual({
+      source: "grants.yml:6",
+      arn: "arn:aws:iam::111122223333:role/y",
+    });
+    expect(warnings).toContainEqual(expect.stringMatching(/^6:9: the path team\/ is ignored/));
+  });
+
+  it.each([
+    "arn:aws-cn:iam::111122223333:role/x",
+    "arn:aws-us-gov:iam::111122223333:role/x",
+    "arn:aws-iso:iam::111122223333:role/x",
+    "arn:aws-iso-b:iam::111122223333:role/x",
+    "arn:aws-iso-e:iam::111122223333:role/x",
+    "arn:aws-iso-f:iam::111122223333:role/x",
+    "arn:aws:iam::000000000001:role/x",
+    "arn:aws:iam::111122223333:role/A_b+c=d,e.f@g-1",
+    `arn:aws:iam::111122223333:role/${"r".repeat(64)}`,
+    `arn:aws:iam::111122223333:role/${"r".repeat(64)}*`,
+    "arn:aws:iam::111122223333:role/?",
+    "arn:aws:iam::111122223333:user/*",
+    "arn:aws:iam::111122223333:user/ops/*",
+    "arn:aws:iam::111122223333:user/team:a!/alice",
+  ])("may name %s", (arn) => {
+    const { policy } = parsed(
+      file(`  - { principals: [${JSON.stringify(arn)}], serviceAccounts: [outbound-calls] }\n`),
+    );
+    expect(policy.grants[0]?.principals[0]?.arn).toBe(arn);
+  });
+
+  it.each(["*", "1111*", "11112222????", "*3333"])(
+    "may span the accounts %s of an organisation",
+    (account) => {
+      const grant = `principals: ["arn:aws:iam::${account}:role/x"], serviceAccounts: [outbound-calls]`;
+      expect(parsed(file(`  - { ${grant}, principalOrgId: o-a1b2c3d4e5 }\n`)).policy.grants).toHaveLength(1);
+      expect(parseGrants(file(`  - { ${grant} }\n`), "g")).toMatchObject({
+        problems: [{ message: expect.stringContaining("principalOrgId") as string }],
+      });
+    },
+  );
+
+  it("may leave the partition open only within an organisation: an account number means nothing without it", () => {
+    const grant = `principals: ["arn:aws*:iam::111122223333:role/x"], serviceAccounts: [outbound-calls]`;
+    expect(parsed(file(`  - { ${grant}, principalOrgId: o-a1b2c3d4e5 }\n`)).policy.grants).toHaveLength(1);
+    expect(parseGrants(file(`  - { ${grant} }\n`), "g")).toHaveProperty("problems");
+  });
+
+  it.each([
+    ["the same role twice, once with its path", "role/team/x", "role/x", true],
+    ["two paths", "role/a/x", "role/b/x", true],
+    ["two paths in front of a wildcard", "role/a/x-*", "role/b/x-*", true],
+    ["one path twice", "role/a/x", "role/a/x", false],
+    ["users, who keep their paths", "user/a/x", "user/b/x", false],
+    ["other names", "role/a/x", "role/b/y", false],
+  ])("and %s: %s and %s", (_, one, other, collide) => {
+    const [a, b] = [one, other].map((name) => `arn:aws:iam::111122223333:${name}`);
+    const text = file(
+      `  - { principals: ["${String(a)}"], serviceAccounts: [outbound-calls] }\n` +
+        `  - { principals: ["${String(b)}"], serviceAccounts: [outbound-calls] }\n`,
+    );
+    expect("problems" in parseGrants(text, "g")).toBe(collide);
+  });
+});
+
+describe("every account id is 12 digits long", () => {
+  it.each([
+    "1",
+    "11112222333",
+    "1111222233334",
+    "1111????",
+    "1111222233334*",
+    "11112222333x",
+    "１１１１２２２２３３３３",
+  ])("%s is not", (account) => {
+    const text = file(
+      `  - principals: ["arn:aws:iam::${account}:role/x"]\n    serviceAccounts: [outbound-calls]\n    principalOrgId: o-a1b2c3d4e5\n`,
+    );
+    expect(parseGrants(text, "g")).toMatchObject({ problems: [{ line: 4, column: 18 }] });
+  });
+});
+
+describe("a file that is broken is refused whole", () => {
+  it("and reports everything at once, in the order of the file", () => {
+    const result = parseGrants(
+      file(`  - principals: [everyone, "arn:aws:iam::*:role/x"]
+    serviceAccounts: [outbound]
+    maxTtl: 5
+    childAccountIds: [007]
+  - principals: [arn:aws:iam::111122223333:root]
+    serviceAccounts: outbound-calls
+`),
+      "conf/grants.yml",
+    );
+    expect(result).toMatchObject({
+      problems: [
+        [4, 18],
+        [4, 28],
+        [5, 23],
+        [6, 5],
+        [7, 23],
+        [8, 18],
+        [9, 22],
+      ].map(([line, column]) => ({
+        file: "conf/grants.yml",
+        line,
+        column,
+      })),
+    });
+    expect(result).not.toHaveProperty("policy");
+  });
+});

@@ -1,0 +1,184 @@
+import { describe, expect, it } from "vitest";
+import { formatProblem, parseGrants } from "../../lib/grants/parse.ts";
+
+const ORG = ", principalOrgId: o-a1b2c3d4e5";
+
+function warningsOf(...grants: string[]): string[] {
+  const text = `serviceAccounts:
+  a: { secret: voximplant/a }
+  b: { secret: voximplant/b }
+grants:
+${grants.map((grant) => `  - { ${grant} }\n`).join("")}  - { principals: ["arn:aws:iam::999999999999:role/owner"], serviceAccounts: [a, b] }
+`;
+  const result = parseGrants(text, "g");
+  if ("problems" in result) throw new Error(result.problems.map(formatProblem).join("\n"));
+  return result.warnings.map(formatProblem);
+}
+
+const to = (name: string, rest = "") =>
+  `principals: ["arn:aws:iam::111122223333:${name}"], serviceAccounts: [a]${rest}`;
+
+it.each([
+  ["an ordinary role", to("role/x"), []],
+  ["a wildcard in a role's name", to("role/x-*"), []],
+  [
+    "every role",
+    to("role/*"),
+    ["g:5:20: matches every role of the account, those still to be made included"],
+  ],
+  [
+    "every user",
+    to("user/*"),
+    ["g:5:20: matches every user of the account, those still to be made included"],
+  ],
+  [
+    "every role by question marks",
+    to("role/?*"),
+    ["g:5:20: matches every role of the account, those still to be made included"],
+  ],
+  [
+    "a wildcard that spans accounts",
+    `principals: ["arn:aws:iam::*:role/x"], serviceAccounts: [a]${ORG}`,
+    [
+      "g:5:20: the wildcard spans accounts: whoever can make a role of this name in one of them gets the grant",
+    ],
+  ],
+  [
+    "an unpinned user",
+    to("user/ops/alice"),
+    ["g:5:20: is not pinned: a user made later under this name gets the grant; add its uniqueId (AIDA…)"],
+  ],
+  [
+    "a pinned user",
+    'principals: [{ arn: "arn:aws:iam::111122223333:user/alice", uniqueId: AIDAEXAMPLEID }], serviceAccounts: [a]',
+    [],
+  ],
+  ["users below a path, whom no id could pin", to("user/ops/*"), []],
+  [
+    "an SSO role without a wildcard",
+    to("role/AWSReservedSSO_Admin_0123456789abcdef"),
+    [
+      "g:5:20: IAM Identity Center ends this role's name in random characters, others whenever it makes the role anew: write AWSReservedSSO_Admin_*",
+    ],
+  ],
+  [
+    "an SSO role without any suffix",
+    to("role/AWSReservedSSO_Admin"),
+    [
+      "g:5:20: IAM Identity Center ends this role's name in random characters, others whenever it makes the role anew: write AWSReservedSSO_Admin_*",
+    ],
+  ],
+  ["an SSO role with a wildcard", to("role/AWSReservedSSO_Admin_*"), []],
+  ["an SSO role with question marks", to("role/AWSReservedSSO_Admin_????????????????"), []],
+  [
+    "a service-linked role",
+    to("role/AWSServiceRoleForAutoScaling_x"),
+    [
+      "g:5:20: looks like a service-linked role: only a service of AWS can call as it, and some end in random characters",
+    ],
+  ],
+  ["a service-linked role with a wildcard", to("role/AWSServiceRoleForAutoScaling*"), []],
+  [
+    "a path",
+    to("role/service-role/x"),
+    [
+      "g:5:20: the path service-role/ is ignored, because API Gateway does not report it: this means arn:aws:iam::111122223333:role/x",
+    ],
+  ],
+  [
+    "repetitions",
+    `principals: ["arn:aws:iam::111122223333:role/x", "arn:aws:iam::111122223333:role/x"], serviceAccounts: [a, a], childAccountIds: [1, 2, 1]`,
+    [
+      "g:5:56: arn:aws:iam::111122223333:role/x stands twice in this list",
+      "g:5:114: a stands twice in this list",
+      "g:5:142: 1 stands twice in this list",
+    ],
+  ],
+])("%s", (_, grant, warnings) => {
+  expect(warningsOf(grant)).toEqual(warnings);
+});
+
+it("service accounts that nobody is granted, or that share a secret", () => {
+  const result = parseGrants(
+    `serviceAccounts:
+  a: { secret: voximplant/a }
+  b: { secret: voximplant/a }
+grants:
+  - { principals: ["arn:aws:iam::999999999999:role/owner"], serviceAccounts: [a] }
+`,
+    "g",
+  );
+  expect("warnings" in result && result.warnings.map(formatProblem)).toEqual([
+    "g:3:3: nobody is granted b",
+    "g:3:16: the same secret as a: a token of one can do what the other can",
+  ]);
+});
+
+describe("a grant is redundant", () => {
+  const narrow = to("role/nightly-report", ", maxTtlSeconds: 300, childAccountIds: [1]");
+  it.each([
+    ["where it stands twice", narrow, true],
+    [
+      "where a wildcard gives the same",
+      to("role/nightly-*", ", maxTtlSeconds: 300, childAccountIds: [1]"),
+      true,
+    ],
+    ["where another gives more", to("role/*-report", ", childAccountIds: [2, 1]"), true],
+    [
+      "not where the other is shorter",
+      to("role/nightly-*", ", maxTtlSeconds: 299, childAccountIds: [1]"),
+      false,
+    ],
+    ["not where the other lacks a child account", to("role/nightly-*", ", maxTtlSeconds: 300"), false],
+    [
+      "not where the other is for a service account fewer",
+      to("role/nightly-*", ", childAccountIds: [1]").replace("[a]", "[b]"),
+      false,
+    ],
+    [
+      "not where the other asks for an organisation",
+      to("role/nightly-*", `, childAccountIds: [1]${ORG}`),
+      false,
+    ],
+    ["not where the other is for users", to("user/nightly-*", ", childAccountIds: [1]"), false],
+    ["not where the other is for another name", to("role/nightly", ", childAccountIds: [1]"), false],
+    [
+      "not where the other is pinned",
+      'principals: [{ arn: "arn:aws:iam::111122223333:role/nightly-*", uniqueId: AROAEXAMPLEID }], serviceAccounts: [a], childAccountIds: [1]',
+      false,
+    ],
+  ])("%s", (_, other, redundant) => {
+    const found = (line: number, by: number) =>
+      `g:${line}:5: gives nothing that the grant of g:${by} does not give`;
+    const expectation = redundant ? expect : expect.not;
+    expect(warningsOf(other, narrow)).toEqual(expectation.arrayContaining([found(6, 5)]));
+    // The other way round it is the same grant, except that of two equal ones the lower is reported.
+    const [line, by] = other === narrow ? [6, 5] : [5, 6];
+    expect(warningsOf(narrow, other)).toEqual(expectation.arrayContaining([found(line, by)]));
+  });
+
+  it("only if all of its principals are covered", () => {
+    const two =
+      'principals: ["arn:aws:iam::111122223333:role/a1", "arn:aws:iam::111122223333:role/b1"], serviceAccounts: [a]';
+    expect(warningsOf(two, to("role/a*"))).toEqual([]);
+    expect(warningsOf(two, to("role/?1*"))).toEqual([]);
+    expect(warningsOf(two, to("role/*1"))).toEqual([
+      "g:5:5: gives nothing that the grant of g:6 does not give",
+    ]);
+  });
+
+  it("by the same pin, and by a grant that needs no pin", () => {
+    const pinned =
+      'principals: [{ arn: "arn:aws:iam::111122223333:role/x", uniqueId: AROAEXAMPLEID }], serviceAccounts: [a]';
+    expect(warningsOf(pinned, pinned)).toEqual(["g:6:5: gives nothing that the grant of g:5 does not give"]);
+    expect(warningsOf(pinned, to("role/x"))).toEqual([
+      "g:5:5: gives nothing that the grant of g:6 does not give",
+    ]);
+  });
+
+  it("never because of a question mark that might stand for a star", () => {
+    expect(warningsOf(to("role/x-*"), to("role/x-?"))).toEqual([
+      "g:6:5: gives nothing that the grant of g:5 does not give",
+    ]);
+  });
+});
