@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { matchesGlob, matchesPrincipal, splitPrincipalArn } from "../../lib/grants/arn-like.ts";
-import { callerOf, roleArn, userArn } from "./policy-sample.ts";
+import { callerOf, roleArn, userArn } from "../fakes/policy.ts";
 
 describe("a glob matches the whole text", () => {
   it.each([

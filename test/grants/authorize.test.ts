@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { authorize, indexGrants, listEntitlements } from "../../lib/grants/authorize.ts";
 import type { Grant } from "../../lib/grants/policy.ts";
-import { callerOf, grant, policy, roleArn, serviceAccount, userArn } from "./policy-sample.ts";
+import { callerOf, grant, policy, roleArn, serviceAccount, userArn } from "../fakes/policy.ts";
 
 const billing = callerOf(roleArn("billing-worker"));
 const request = { serviceAccount: "outbound-calls" };
