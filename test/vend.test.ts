@@ -68,8 +68,8 @@ beforeEach(() => {
   writeAudit = (line) => audit.push(line);
 });
 
-const call = (event: unknown): Promise<HttpResponse> =>
-  createVendHandler({
+function makeVend(): (event: unknown) => Promise<HttpResponse> {
+  const handler = createVendHandler({
     grants: indexGrants(policy),
     getSigningKey: (secret) => {
       secretsAsked.push(secret);
@@ -84,7 +84,11 @@ const call = (event: unknown): Promise<HttpResponse> =>
     ),
     now: () => noon,
     newId: () => "7d444840-9dc0-11d1-b245-5ffdce74fad2",
-  })(event, { awsRequestId: "lambda-1" });
+  });
+  return (event) => handler(event, { awsRequestId: "lambda-1" });
+}
+
+const call = (event: unknown) => makeVend()(event);
 
 const tokenOf = ({ body }: HttpResponse) => JSON.parse(body) as TokenResponse;
 const errorOf = ({ body }: HttpResponse) => JSON.parse(body) as ErrorResponse;
@@ -236,6 +240,13 @@ describe.each(eventFormats)("through a %s", (_, makeEvent) => {
     expect(response.headers).toMatchObject({ "Cache-Control": "no-store" });
     expect(secretsAsked).toEqual([]);
     expect(recordOf()).toMatchObject({ type: "audit", outcome: "refused", reason: error, Refusals: 1 });
+  });
+
+  it("a token that was vended a moment ago gets nobody else one: nothing of the decision is cached", async () => {
+    const vend = makeVend();
+    expect((await vend(makeEvent())).statusCode).toBe(200);
+    expect((await vend(makeEvent(imitation))).statusCode).toBe(403);
+    expect((await vend(makeEvent())).statusCode).toBe(200);
   });
 
   it("all refusals of 403 are one and the same answer", async () => {

@@ -1,0 +1,60 @@
+import { readdir } from "node:fs/promises";
+import { basename, join, resolve } from "node:path";
+
+import { build, type Plugin } from "esbuild";
+
+import type { Policy } from "../lib/grants/policy.ts";
+
+const root = resolve(import.meta.dirname, "..");
+
+export interface Bundle {
+  /** Absolute path. */
+  readonly file: string;
+  readonly bytes: number;
+}
+
+/**
+ * Bundles each function of functions/ to `<out>/<name>/index.mjs`, with its source map beside it and the policy inside.
+ * The same input gives the same bytes.
+ */
+export async function bundleFunctions(policy: Policy, out: string): Promise<Bundle[]> {
+  const names = (await readdir(join(root, "functions")))
+    .filter((file) => file.endsWith(".ts") && !file.endsWith(".d.ts"))
+    .map((file) => basename(file, ".ts"));
+  const { metafile } = await build({
+    absWorkingDir: root,
+    entryPoints: names.map((name) => ({ in: join("functions", `${name}.ts`), out: join(name, "index") })),
+    outdir: out,
+    // The zip holds no package.json, so only the extension says that this is ESM: which top-level await needs.
+    outExtension: { ".js": ".mjs" },
+    bundle: true,
+    platform: "node",
+    target: "node20",
+    format: "esm",
+    // The SDK's CommonJS builds call require("node:https"), which an ES module does not have.
+    mainFields: ["module", "main"],
+    alias: { "@aws-sdk/credential-provider-node": "./lib/keys/environment-credentials.ts" },
+    minify: true,
+    sourcemap: "linked",
+    legalComments: "none",
+    metafile: true,
+    plugins: [embedPolicy(policy)],
+  });
+  return Object.entries(metafile.outputs)
+    .filter(([file]) => file.endsWith(".mjs"))
+    .map(([file, { bytes }]) => ({ file: join(root, file), bytes }));
+}
+
+/** Answers `import policy from "../grants.yml"`. */
+function embedPolicy(policy: Policy): Plugin {
+  return {
+    name: "embed-policy",
+    setup(build) {
+      build.onResolve({ filter: /\/grants\.yml$/ }, () => ({ path: "grants.yml", namespace: "policy" }));
+      build.onLoad({ filter: /./, namespace: "policy" }, () => ({
+        contents: JSON.stringify(policy),
+        loader: "json",
+      }));
+    },
+  };
+}

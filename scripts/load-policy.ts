@@ -1,0 +1,31 @@
+import { readFile } from "node:fs/promises";
+import { relative } from "node:path";
+
+import { formatProblem, parseGrants } from "../lib/grants/parse.ts";
+import type { Policy } from "../lib/grants/policy.ts";
+
+/** A grants file that cannot be used. The message is one line for each problem, with its place in the file. */
+export class InvalidGrantsError extends Error {
+  override readonly name = "InvalidGrantsError";
+}
+
+/**
+ * Reads and validates a grants file.
+ *
+ * @throws {InvalidGrantsError} so that an invalid policy can be neither built, nor packaged, nor deployed.
+ */
+export async function loadPolicy(file: string): Promise<Policy> {
+  const parsed = parseGrants(await readText(file), relative(process.cwd(), file));
+  if ("problems" in parsed) throw new InvalidGrantsError(parsed.problems.map(formatProblem).join("\n"));
+  return parsed.policy;
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    throw new InvalidGrantsError(`${relative(process.cwd(), file)}: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+}
