@@ -12,8 +12,12 @@ import { createVendHandler } from "../lib/vend.ts";
 const configuration = readConfiguration(process.env);
 const now = Date.now;
 
-// Straight to stdout: Lambda's console would add to the line, and could filter it by level. A pipe's write is synchronous.
-const writeLine = (line: string) => void process.stdout.write(`${line}\n`);
+// Straight to stdout: Lambda's console would add to the line, and could filter it by level. Pipes and files are written
+// synchronously, and a failure is known at once (https://nodejs.org/api/process.html#a-note-on-process-io).
+const writeLine = (line: string) => {
+  process.stdout.write(`${line}\n`);
+  if (process.stdout.errored) throw process.stdout.errored;
+};
 const log = jsonLog(writeLine, now);
 
 const getSigningKey = holdSigningKeys({
