@@ -17,8 +17,10 @@ import { generate } from "selfsigned";
 
 import { bundleFunctions } from "../scripts/bundle.ts";
 import { loadPolicy } from "../scripts/load-policy.ts";
+
 import { makeKeyFile } from "../test/fakes/credentials.ts";
 import { billingWorker, restEvent } from "../test/fakes/events.ts";
+import { benchGrants } from "./grants.ts";
 
 const root = resolve(import.meta.dirname, "..");
 const keyFile = makeKeyFile();
@@ -52,14 +54,17 @@ const starts = await measureStarts();
 row("a token, warm", ratio(calls.vend, calls.sign), 1.5, "crypto.sign");
 row("a refusal, warm", ratio(calls.refuse, calls.sign), 0.02, "crypto.sign");
 row("process start to first token", ratio(starts.firstToken, starts.bare), 2.4, "node -e 0");
+for (const { policy, granted, refused } of benchGrants()) {
+  row(`a decision, ${policy}`, Math.max(granted, refused), 0.05, "crypto.sign");
+}
 const size = gzipSync(readFileSync(bundle), { level: 9 }).length / 1024;
-console.log(`${"the bundle, gzipped".padEnd(30)}${size.toFixed(1).padStart(8)} KB          aim 90`);
+console.log(`${"the bundle, gzipped".padEnd(44)}${size.toFixed(1).padStart(8)} KB          aim 90`);
 
 await secretsManager.close();
 rmSync(out, { recursive: true });
 
 function row(what: string, measured: number, aim: number, baseline: string) {
-  console.log(`${what.padEnd(30)}${measured.toFixed(3).padStart(8)} × ${baseline.padEnd(12)}aim ${aim}`);
+  console.log(`${what.padEnd(44)}${measured.toFixed(3).padStart(8)} × ${baseline.padEnd(12)}aim ${aim}`);
 }
 
 async function measureCalls(): Promise<Record<"sign" | "vend" | "refuse", number[]>> {

@@ -6,7 +6,7 @@
 import { SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
 
 import policy from "../grants.yml";
-import { jsonLog } from "../lib/audit/log.ts";
+import { jsonLog, writeLinesTo } from "../lib/audit/log.ts";
 import { readConfiguration } from "../lib/configuration.ts";
 import { graceMs } from "../lib/rotation/grace.ts";
 import { createRotationHandler } from "../lib/rotation/handler.ts";
@@ -16,7 +16,7 @@ import { platformConnection } from "../lib/voximplant/platform-connection.ts";
 
 const configuration = readConfiguration(process.env);
 const connection = platformConnection(configuration.voximplantApiUrl);
-const writeLine = (line: string) => void process.stdout.write(`${line}\n`);
+const writeLine = writeLinesTo(process.stdout);
 
 export const handler = createRotationHandler({
   policy,
