@@ -1,0 +1,36 @@
+import type { Policy } from "../lib/grants/policy.ts";
+
+/** Whom the grants speak of, as far as an API's resource policy can tell: accounts, and organisations. */
+export interface Admitted {
+  /** `arn:<partition>:iam::<account>:root` of each account that a principal names. */
+  readonly accountRoots: readonly string[];
+  readonly accountIds: readonly string[];
+  /** Where the account is a wildcard, the organisation that the grant then has to name. */
+  readonly organizationIds: readonly string[];
+}
+
+const sorted = (values: Iterable<string>) => [...new Set(values)].sort();
+
+/** Derives the admitted accounts from the grants, so that the gateway and the function cannot disagree. */
+export function admittedBy(policy: Policy): Admitted {
+  const roots: string[] = [];
+  const organizations: string[] = [];
+  for (const grant of policy.grants) {
+    for (const { arn } of grant.principals) {
+      const [, partition = "", , , accountId = ""] = arn.split(":");
+      if (/^\d{12}$/.test(accountId)) {
+        roots.push(`arn:${partition}:iam::${accountId}:root`);
+      } else if (grant.principalOrgId !== undefined) {
+        organizations.push(grant.principalOrgId);
+      } else {
+        throw new Error(`${grant.source}: ${arn} has a wildcard for an account and no principalOrgId`);
+      }
+    }
+  }
+  const accountRoots = sorted(roots);
+  return {
+    accountRoots,
+    accountIds: sorted(accountRoots.map((root) => root.split(":")[4] ?? "")),
+    organizationIds: sorted(organizations),
+  };
+}

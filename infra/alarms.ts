@@ -1,0 +1,206 @@
+import { ref, type Resource, type Resources } from "./cloudformation.ts";
+import { type MetricSource, metric } from "./metrics.ts";
+import { functionsOf } from "./names.ts";
+import { alarmTopic } from "./operations.ts";
+import type { Options } from "./options.ts";
+
+interface Alarm {
+  /** The heading of docs/runbook.md that says what to do. */
+  readonly runbook: string;
+  readonly meaning: string;
+  readonly metric: MetricSource;
+  readonly statistic: "Sum" | "Average" | "Maximum" | "p99";
+  readonly comparison?: "LessThanThreshold";
+  readonly threshold: number;
+  /** 300 unless said otherwise. */
+  readonly periodSeconds?: number;
+  /** So many breaching of so many; 1 of 1 unless said otherwise. */
+  readonly periods?: readonly [breaching: number, looked: number];
+  /** What silence means: nothing wrong, unless said otherwise; the very thing watched for; or no news. */
+  readonly silence?: "breaching" | "ignore";
+}
+
+/** The alarms by name. Thresholds that depend on the traffic are parameters. */
+export function alarms(options: Options): Readonly<Record<string, Alarm>> {
+  return {
+    "function-errors": {
+      runbook: "function-errors",
+      meaning: "The vending function crashed or ran out of time.",
+      metric: metric.lambda("Errors", "vend-token", options),
+      statistic: "Sum",
+      threshold: 1,
+    },
+    "function-throttles": {
+      runbook: "throttles",
+      meaning: "Lambda had no concurrency left for the vending function.",
+      metric: metric.lambda("Throttles", "vend-token", options),
+      statistic: "Sum",
+      threshold: 1,
+    },
+    "gateway-throttles": {
+      runbook: "throttles",
+      meaning: "Requests were over the stage's rate or burst limit and got 429.",
+      metric: metric.own("GatewayThrottled"),
+      statistic: "Sum",
+      threshold: 1,
+    },
+    "server-errors": {
+      runbook: "server-errors",
+      meaning: "At least one request in twenty ended with a 5xx.",
+      metric: metric.api("5XXError", options),
+      statistic: "Average",
+      threshold: 0.05,
+      periods: [2, 3],
+    },
+    latency: {
+      runbook: "latency",
+      meaning: `The slowest hundredth of the requests took ${options.latencyAlarmMilliseconds} ms or more.`,
+      metric: metric.api("Latency", options),
+      statistic: "p99",
+      threshold: options.latencyAlarmMilliseconds,
+      periods: [3, 3],
+    },
+    refusals: {
+      runbook: "refusals",
+      meaning: `The function refused at least ${options.refusalsAlarmCount} requests within five minutes.`,
+      metric: metric.own("Refusals"),
+      statistic: "Sum",
+      threshold: options.refusalsAlarmCount,
+    },
+    "gateway-refusals": {
+      runbook: "refusals",
+      meaning: `API Gateway refused at least ${options.refusalsAlarmCount} requests within five minutes: signature, IAM or resource policy.`,
+      metric: metric.own("GatewayRefusals"),
+      statistic: "Sum",
+      threshold: options.refusalsAlarmCount,
+    },
+    "key-served-stale": {
+      runbook: "key-served-stale",
+      meaning:
+        "Secrets Manager does not answer; tokens are signed with a key that ought to have been fetched anew.",
+      metric: metric.own("KeyServedStale"),
+      statistic: "Sum",
+      threshold: 1,
+    },
+    "key-unavailable": {
+      runbook: "key-unavailable",
+      meaning: "No signing key could be had: callers got 503 and no token.",
+      metric: metric.own("KeyUnavailable"),
+      statistic: "Sum",
+      threshold: 1,
+    },
+    ...(options.quietAlarmMinutes !== undefined && {
+      quiet: {
+        runbook: "quiet",
+        meaning: `No request at all for ${options.quietAlarmMinutes} minutes.`,
+        metric: metric.api("Count", options),
+        statistic: "Sum",
+        comparison: "LessThanThreshold",
+        threshold: 1,
+        periodSeconds: options.quietAlarmMinutes * 60,
+        silence: "breaching",
+      },
+    }),
+    ...(functionsOf(options).includes("reconcile-keys") && keyAlarms(options)),
+  };
+}
+
+function keyAlarms(options: Options): Readonly<Record<string, Alarm>> {
+  const turnSeconds = options.reconcileMinutes * 60;
+  return {
+    "rotation-failed": {
+      runbook: "rotation-failed",
+      meaning: "A step of a key's rotation failed. The current key stays in use.",
+      metric: metric.own("RotationFailed"),
+      statistic: "Sum",
+      threshold: 1,
+    },
+    "rotation-errors": {
+      runbook: "rotation-failed",
+      meaning: "The rotation function crashed or ran out of time. The current key stays in use.",
+      metric: metric.lambda("Errors", "rotate-key", options),
+      statistic: "Sum",
+      threshold: 1,
+    },
+    "unknown-keys": {
+      runbook: "unknown-keys",
+      meaning: "Voximplant knows a key of a managed account that no secret holds.",
+      metric: metric.own("UnknownKeys"),
+      statistic: "Maximum",
+      threshold: 1,
+      // One reconciliation says so, the next says that it is over.
+      silence: "ignore",
+    },
+    "roles-changed": {
+      runbook: "roles-changed",
+      meaning: "Somebody changed the roles of a managed key.",
+      metric: metric.own("RolesChanged"),
+      statistic: "Maximum",
+      threshold: 1,
+      silence: "ignore",
+    },
+    "current-key-missing": {
+      runbook: "current-key-missing",
+      meaning: "Voximplant no longer knows the key that a secret holds: its tokens are refused.",
+      metric: metric.own("CurrentKeyMissing"),
+      statistic: "Maximum",
+      threshold: 1,
+      silence: "ignore",
+    },
+    "reconciliation-errors": {
+      runbook: "reconciliation",
+      meaning: "Reconciliation fails: nobody is looking for unknown keys.",
+      metric: metric.lambda("Errors", "reconcile-keys", options),
+      statistic: "Sum",
+      threshold: 1,
+      periodSeconds: turnSeconds,
+      periods: [2, 3],
+    },
+    "reconciliation-silent": {
+      runbook: "reconciliation",
+      meaning: "Reconciliation missed three of its turns: nobody is looking for unknown keys.",
+      metric: metric.lambda("Invocations", "reconcile-keys", options),
+      statistic: "Sum",
+      comparison: "LessThanThreshold",
+      threshold: 1,
+      periodSeconds: turnSeconds,
+      periods: [3, 3],
+      silence: "breaching",
+    },
+  };
+}
+
+export const alarmId = (name: string) =>
+  `Alarm${name.replace(/(?:^|-)([a-z])/g, (_, letter: string) => letter.toUpperCase())}`;
+
+export function alarmResources(options: Options): Resources {
+  return Object.fromEntries(
+    Object.entries(alarms(options)).map(([name, alarm]) => [
+      alarmId(name),
+      alarmResource(`${options.prefix}-${name}`, alarm),
+    ]),
+  );
+}
+
+function alarmResource(name: string, alarm: Alarm): Resource {
+  const [breaching, looked] = alarm.periods ?? [1, 1];
+  return {
+    Type: "AWS::CloudWatch::Alarm",
+    Properties: {
+      AlarmName: name,
+      AlarmDescription: `${alarm.meaning} What to do: docs/runbook.md#${alarm.runbook}`,
+      Namespace: alarm.metric.namespace,
+      MetricName: alarm.metric.name,
+      Dimensions: Object.entries(alarm.metric.dimensions).map(([Name, Value]) => ({ Name, Value })),
+      ...(alarm.statistic === "p99" ? { ExtendedStatistic: "p99" } : { Statistic: alarm.statistic }),
+      Period: alarm.periodSeconds ?? 300,
+      ComparisonOperator: alarm.comparison ?? "GreaterThanOrEqualToThreshold",
+      Threshold: alarm.threshold,
+      EvaluationPeriods: looked,
+      DatapointsToAlarm: breaching,
+      TreatMissingData: alarm.silence ?? "notBreaching",
+      AlarmActions: [ref(alarmTopic)],
+      OKActions: [ref(alarmTopic)],
+    },
+  };
+}

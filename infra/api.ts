@@ -1,0 +1,183 @@
+import { createHash } from "node:crypto";
+import type { Policy } from "../lib/grants/policy.ts";
+import { MAX_TTL_SECONDS, MIN_TTL_SECONDS } from "../lib/grants/policy.ts";
+import { admittedBy } from "./admitted.ts";
+import { account, getAtt, ref, type Resource, type Resources, sub } from "./cloudformation.ts";
+import { gatewayResponseResources } from "./gateway-responses.ts";
+import { lambdaOf, pascalCase } from "./names.ts";
+import type { Options } from "./options.ts";
+import { apiResourcePolicy } from "./resource-policy.ts";
+
+/**
+ * The REST API up to its deployment; stage.ts has the stage.
+ *
+ * Written as CloudFormation and not as osls `http` events, because osls sets a stage's log and tracing by calls to AWS
+ * after the deployment: they would stand in no template, and no test could hold them.
+ */
+export const restApi = "RestApi";
+const vendFunction = lambdaOf("vend-token");
+
+/** The routes, by path. Each is AWS_IAM; there is no OPTIONS, so CORS is off. */
+const routes = [
+  { method: "GET", path: "/v1/service-accounts" },
+  { method: "POST", path: "/v1/service-accounts/{serviceAccount}/token", bodyModel: "TokenRequestModel" },
+] as const;
+
+/**
+ * What the gateway can check of a token request. JSON Schema draft 4, as API Gateway reads it. It cannot say how long a
+ * body may be; the function does. A null, because nothing in AWS's documents says what an absent body is taken for.
+ */
+const tokenRequestSchema = {
+  $schema: "http://json-schema.org/draft-04/schema#",
+  title: "TokenRequest",
+  type: ["object", "null"],
+  properties: {
+    ttl_seconds: { type: "integer", minimum: MIN_TTL_SECONDS, maximum: MAX_TTL_SECONDS },
+    account_id: { type: "integer", minimum: 1 },
+  },
+  additionalProperties: false,
+};
+
+const resourceId = (segments: readonly string[]) => `ApiResource${segments.map(pascalCase).join("")}`;
+
+/** One AWS::ApiGateway::Resource for every path segment that a route needs. */
+function pathResources(): Resources {
+  const resources: Record<string, Resource> = {};
+  for (const { path } of routes) {
+    const segments = path.slice(1).split("/");
+    segments.forEach((segment, index) => {
+      const parent = segments.slice(0, index);
+      resources[resourceId(segments.slice(0, index + 1))] = {
+        Type: "AWS::ApiGateway::Resource",
+        Properties: {
+          RestApiId: ref(restApi),
+          ParentId: index === 0 ? getAtt(restApi, "RootResourceId") : ref(resourceId(parent)),
+          PathPart: segment,
+        },
+      };
+    });
+  }
+  return resources;
+}
+
+function methodResources(): Resources {
+  return Object.fromEntries(
+    routes.map((route) => {
+      const segments = route.path.slice(1).split("/");
+      const parameters = segments
+        .filter((segment) => segment.startsWith("{"))
+        .map((name) => name.slice(1, -1));
+      return [
+        `ApiMethod${segments.map(pascalCase).join("")}${pascalCase(route.method.toLowerCase())}`,
+        {
+          Type: "AWS::ApiGateway::Method",
+          Properties: {
+            RestApiId: ref(restApi),
+            ResourceId: ref(resourceId(segments)),
+            HttpMethod: route.method,
+            AuthorizationType: "AWS_IAM",
+            ApiKeyRequired: false,
+            RequestValidatorId: ref("RequestValidator"),
+            RequestParameters: Object.fromEntries(
+              parameters.map((name) => [`method.request.path.${name}`, true]),
+            ),
+            ...("bodyModel" in route && { RequestModels: { "application/json": ref(route.bodyModel) } }),
+            Integration: {
+              Type: "AWS_PROXY",
+              IntegrationHttpMethod: "POST",
+              Uri: sub(
+                `arn:\${AWS::Partition}:apigateway:\${AWS::Region}:lambda:path/2015-03-31/functions/\${${vendFunction}.Arn}/invocations`,
+              ),
+            },
+          },
+        },
+      ];
+    }),
+  );
+}
+
+function permissionResources(stage: string): Resources {
+  return Object.fromEntries(
+    routes.map(({ method, path }) => [
+      `ApiMayInvoke${pascalCase(method.toLowerCase())}`,
+      {
+        Type: "AWS::Lambda::Permission",
+        Properties: {
+          FunctionName: getAtt(vendFunction, "Arn"),
+          Action: "lambda:InvokeFunction",
+          Principal: "apigateway.amazonaws.com",
+          SourceAccount: account,
+          SourceArn: {
+            "Fn::Sub": [
+              `arn:\${AWS::Partition}:execute-api:\${AWS::Region}:\${AWS::AccountId}:\${Api}/${stage}/${method}${path.replace(/\{[^}]+\}/g, "*")}`,
+              { Api: ref(restApi) },
+            ],
+          },
+        },
+      },
+    ]),
+  );
+}
+
+export function apiResources(policy: Policy, options: Options): Resources {
+  const isPrivate = options.vpcEndpointIds.length > 0;
+  const api: Resources = {
+    [restApi]: {
+      Type: "AWS::ApiGateway::RestApi",
+      Properties: {
+        Name: options.prefix,
+        Description: "Vends short-lived Voximplant tokens to the IAM principals of grants.yml.",
+        EndpointConfiguration: isPrivate
+          ? { Types: ["PRIVATE"], VpcEndpointIds: options.vpcEndpointIds }
+          : { Types: ["REGIONAL"] },
+        // With a domain of one's own there is one way in, with the TLS version that domain.ts says.
+        DisableExecuteApiEndpoint: options.domainName !== undefined,
+        Policy: apiResourcePolicy(admittedBy(policy), options.vpcEndpointIds),
+      },
+    },
+    RequestValidator: {
+      Type: "AWS::ApiGateway::RequestValidator",
+      Properties: {
+        RestApiId: ref(restApi),
+        Name: "body and parameters",
+        ValidateRequestBody: true,
+        ValidateRequestParameters: true,
+      },
+    },
+    TokenRequestModel: {
+      Type: "AWS::ApiGateway::Model",
+      Properties: {
+        RestApiId: ref(restApi),
+        Name: "TokenRequest",
+        ContentType: "application/json",
+        Schema: tokenRequestSchema,
+      },
+    },
+    ...pathResources(),
+    ...methodResources(),
+    ...gatewayResponseResources(restApi),
+  };
+  return {
+    ...api,
+    [deploymentId(api)]: {
+      Type: "AWS::ApiGateway::Deployment",
+      Properties: { RestApiId: ref(restApi) },
+      DependsOn: Object.keys(api).filter((logicalId) => logicalId !== restApi),
+    },
+    ...permissionResources(options.stage),
+  };
+}
+
+/**
+ * A deployment is a snapshot: a change of the resource policy, a route or a gateway response is served only once a new
+ * one is made. So its logical id carries a hash of all that it depends on.
+ */
+const deploymentId = (api: Resources) =>
+  `ApiDeployment${createHash("sha256").update(JSON.stringify(api)).digest("hex").slice(0, 16)}`;
+
+/** The logical id of the deployment among the API's resources. */
+export function deploymentOf(api: Resources): string {
+  const found = Object.entries(api).find(([, { Type }]) => Type === "AWS::ApiGateway::Deployment");
+  if (found === undefined) throw new Error("The API has no deployment.");
+  return found[0];
+}

@@ -1,0 +1,48 @@
+/**
+ * The little of CloudFormation's language that the pieces in this folder use. Plain JSON: a piece is a function from
+ * the policy and the options to resources, and nothing here talks to AWS.
+ */
+export interface Resource {
+  readonly Type: string;
+  readonly Properties?: Readonly<Record<string, unknown>>;
+  readonly DependsOn?: readonly string[];
+  readonly DeletionPolicy?: "Retain";
+  readonly UpdateReplacePolicy?: "Retain";
+}
+
+export type Resources = Readonly<Record<string, Resource>>;
+
+export interface Output {
+  readonly Description: string;
+  readonly Value: unknown;
+}
+
+export type Outputs = Readonly<Record<string, Output>>;
+
+/** One statement of an IAM policy, a resource policy or a key policy. */
+export interface Statement {
+  readonly Sid: string;
+  readonly Effect: "Allow" | "Deny";
+  readonly Principal?: unknown;
+  readonly Action: string | readonly string[];
+  readonly Resource?: unknown;
+  readonly Condition?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+}
+
+export const ref = (logicalId: string) => ({ Ref: logicalId });
+export const getAtt = (logicalId: string, attribute: string) => ({ "Fn::GetAtt": [logicalId, attribute] });
+/** `${AWS::Region}` and the like are filled in by CloudFormation. */
+export const sub = (template: string) => ({ "Fn::Sub": template });
+
+export const account = ref("AWS::AccountId");
+export const region = ref("AWS::Region");
+/** Every principal of the stack's own account whom IAM allows as well: a resource policy's way to say "ask IAM". */
+export const accountPrincipal = { AWS: sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:root") };
+
+export const policyDocument = (statements: readonly Statement[]) => ({
+  Version: "2012-10-17",
+  Statement: statements,
+});
+
+/** What must outlive the stack, because losing it would lose a key. */
+export const retained = { DeletionPolicy: "Retain", UpdateReplacePolicy: "Retain" } as const;

@@ -1,0 +1,126 @@
+import type { Policy } from "../lib/grants/policy.ts";
+import { alarms } from "./alarms.ts";
+import { type Resources, sub } from "./cloudformation.ts";
+import { type MetricSource, metric } from "./metrics.ts";
+import { functionsOf, logGroupName } from "./names.ts";
+import type { Options } from "./options.ts";
+
+/** A grid of 24 columns: three rows of three widgets, and the alarms above them. */
+const third = 8;
+const height = 7;
+const alarmHeight = 4;
+
+type Series = readonly [source: MetricSource, statistic: string, label: string];
+
+/**
+ * The dashboard: who gets how many tokens for what, refusals by reason, latency, key age. One line per service account
+ * of the grants, so a new one appears with its deployment.
+ */
+export function dashboardResources(policy: Policy, options: Options): Resources {
+  const accounts = policy.serviceAccounts.map(({ name }) => name);
+  const perAccount = (name: string, statistic: string): Series[] =>
+    accounts.map((account) => [metric.own(name, { service_account: account }), statistic, account]);
+  const metricsWidget = (title: string, series: readonly Series[]): Widget => ({
+    type: "metric",
+    properties: {
+      title,
+      region: options.region,
+      view: "timeSeries",
+      period: 300,
+      metrics: series.map(([source, stat, label]) => [
+        source.namespace,
+        source.name,
+        ...Object.entries(source.dimensions).flat(),
+        { stat, label },
+      ]),
+    },
+  });
+  const logWidget = (title: string, query: string): Widget => ({
+    type: "log",
+    properties: {
+      title,
+      region: options.region,
+      view: "table",
+      query: `SOURCE '${logGroupName("vend-token", options)}' | ${query}`,
+    },
+  });
+  const places = place([
+    metricsWidget("Tokens by service account", perAccount("TokensVended", "Sum")),
+    logWidget(
+      "Who gets how many tokens for what",
+      "filter outcome = 'vended' | stats count(*) as tokens by principal, service_account, grant | sort tokens desc | limit 50",
+    ),
+    logWidget(
+      "Refusals by reason and principal",
+      "filter outcome = 'refused' | stats count(*) as refusals by reason, principal, service_account | sort refusals desc | limit 50",
+    ),
+    metricsWidget("Refusals", [
+      [metric.own("Refusals"), "Sum", "by the function"],
+      [metric.own("GatewayRefusals"), "Sum", "by API Gateway"],
+      [metric.own("GatewayThrottled"), "Sum", "throttled"],
+    ]),
+    metricsWidget("Latency in milliseconds", [
+      [metric.api("Latency", options), "p50", "API, median"],
+      [metric.api("Latency", options), "p99", "API, p99"],
+      [metric.own("LatencyMs"), "p50", "function, median"],
+      [metric.own("LatencyMs"), "p99", "function, p99"],
+    ]),
+    metricsWidget("Age of the signing key in seconds", perAccount("KeyAgeSeconds", "Maximum")),
+    metricsWidget("Keys and faults", [
+      [metric.own("KeyServedStale"), "Sum", "served stale"],
+      [metric.own("KeyUnavailable"), "Sum", "unavailable"],
+      [metric.own("Errors"), "Sum", "errors"],
+      [metric.lambda("Errors", "vend-token", options), "Sum", "crashes"],
+      [metric.lambda("Throttles", "vend-token", options), "Sum", "Lambda throttles"],
+    ]),
+    ...(functionsOf(options).includes("reconcile-keys")
+      ? [
+          metricsWidget("Keys at Voximplant", [
+            [metric.own("UnknownKeys"), "Maximum", "unknown"],
+            [metric.own("OrphanKeys"), "Maximum", "orphans of broken rotations"],
+            [metric.own("KeysRetired"), "Sum", "retired"],
+            [metric.own("RotationFailed"), "Sum", "failed rotations"],
+          ]),
+        ]
+      : []),
+  ]);
+  return {
+    Dashboard: {
+      Type: "AWS::CloudWatch::Dashboard",
+      Properties: {
+        DashboardName: `${options.prefix}-${options.region}`,
+        // Fn::Sub for the account in the alarms' ARNs.
+        DashboardBody: sub(JSON.stringify({ widgets: [alarmWidget(options), ...places] })),
+      },
+    },
+  };
+}
+
+interface Widget {
+  readonly type: string;
+  readonly properties: Readonly<Record<string, unknown>>;
+}
+
+const place = (widgets: readonly Widget[]) =>
+  widgets.map((widget, index) => ({
+    ...widget,
+    x: (index % 3) * third,
+    y: alarmHeight + Math.floor(index / 3) * height,
+    width: third,
+    height,
+  }));
+
+const alarmWidget = (options: Options) => ({
+  type: "alarm",
+  x: 0,
+  y: 0,
+  width: 3 * third,
+  height: alarmHeight,
+  properties: {
+    title: "Alarms",
+    alarms: Object.keys(alarms(options)).map(
+      (name) =>
+        `arn:\${AWS::Partition}:cloudwatch:\${AWS::Region}:\${AWS::AccountId}:alarm:${options.prefix}-${name}`,
+    ),
+  },
+});

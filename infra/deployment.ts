@@ -1,0 +1,67 @@
+import type { Policy } from "../lib/grants/policy.ts";
+import { sub } from "./cloudformation.ts";
+import { functionName, lambdaOf, roleOf } from "./names.ts";
+import { DeploymentError, type Options, parameterNames, parseOptions } from "./options.ts";
+import { template } from "./template.ts";
+
+/**
+ * All that serverless.yml takes from here, for one deployment.
+ *
+ * @param given the `--param` arguments as they were typed, so that a misspelt one is refused and not ignored
+ * @throws DeploymentError on bad parameters, before anything is packaged
+ */
+export function describeDeployment(
+  policy: Policy,
+  deployment: { service: string; stage: string; region: string },
+  values: Readonly<Record<string, string>>,
+  given: readonly string[],
+) {
+  const unknown = given
+    .map((argument) => argument.split("=")[0] ?? "")
+    .filter((name) => !parameterNames.includes(name));
+  if (unknown.length > 0) {
+    throw new DeploymentError(
+      `No such parameter: ${unknown.join(", ")}. There are ${parameterNames.join(", ")}.`,
+    );
+  }
+  const options = parseOptions(deployment, values);
+  return {
+    resources: {
+      ...template(policy, options),
+      extensions: {
+        [lambdaOf("vend-token")]: {
+          Properties: { ReservedConcurrentExecutions: options.reservedConcurrency },
+        },
+      },
+    },
+    keyFunctions: keyFunctions(options),
+  };
+}
+
+/** The two functions of a key's life, which a secondary region has not. */
+function keyFunctions(options: Options) {
+  if (options.secondary) return {};
+  const common = {
+    handler: "index.handler",
+    disableLogs: true,
+    // Both wait for Secrets Manager and for Voximplant, and compute next to nothing.
+    memorySize: 256,
+    timeout: 120,
+  };
+  return {
+    rotateKey: {
+      ...common,
+      name: functionName("rotate-key", options),
+      description: "Replaces the key of a Voximplant service account; Secrets Manager calls it.",
+      role: sub(`\${${roleOf("rotate-key")}.Arn}`),
+      package: { artifact: ".serverless/rotate-key.zip" },
+    },
+    reconcileKeys: {
+      ...common,
+      name: functionName("reconcile-keys", options),
+      description: "Finds keys at Voximplant that no secret holds; retires superseded ones.",
+      role: sub(`\${${roleOf("reconcile-keys")}.Arn}`),
+      package: { artifact: ".serverless/reconcile-keys.zip" },
+    },
+  };
+}

@@ -1,0 +1,84 @@
+import type { ErrorCode } from "../lib/http/wire.ts";
+import { ref, type Resources } from "./cloudformation.ts";
+
+/**
+ * API Gateway's own answers in the shape of every other error of the API.
+ *
+ * A template here is no Velocity: API Gateway only puts `$context` variables in.
+ * `$context.error.messageString` is the message already quoted as JSON, so it stands without quotation marks.
+ * `$context.error.validationErrorString` would say more about a bad body, but holds bare quotation marks; the body's
+ * answer is our own sentence instead. A fault of ours says nothing: the detail is in the log.
+ * https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html
+ */
+interface GatewayResponse {
+  readonly error: ErrorCode;
+  readonly status?: number;
+  /** JSON text. */
+  readonly description: string;
+}
+
+const awsText = "$context.error.messageString";
+const notAuthorized: GatewayResponse = { error: "not_authorized", status: 403, description: awsText };
+const fault = (status?: number): GatewayResponse => ({
+  error: "internal_error",
+  ...(status !== undefined && { status }),
+  description: JSON.stringify("The service failed; the request id finds the reason in its log."),
+});
+
+export const gatewayResponses: Readonly<Record<string, GatewayResponse>> = {
+  // What IAM, the resource policy, the signature check and the clock check answer; an unknown route as well, which
+  // API Gateway reports as a missing token.
+  ACCESS_DENIED: notAuthorized,
+  EXPIRED_TOKEN: notAuthorized,
+  INVALID_SIGNATURE: notAuthorized,
+  MISSING_AUTHENTICATION_TOKEN: notAuthorized,
+  UNAUTHORIZED: notAuthorized,
+  INVALID_API_KEY: notAuthorized,
+  WAF_FILTERED: notAuthorized,
+
+  BAD_REQUEST_BODY: {
+    error: "invalid_request",
+    status: 400,
+    description: JSON.stringify(
+      "The body has to be a JSON object with nothing but ttl_seconds (an integer, 30 to 3600) and account_id (an integer).",
+    ),
+  },
+  BAD_REQUEST_PARAMETERS: { error: "invalid_request", status: 400, description: awsText },
+  REQUEST_TOO_LARGE: { error: "invalid_request", status: 400, description: awsText },
+  UNSUPPORTED_MEDIA_TYPE: { error: "invalid_request", status: 400, description: awsText },
+  RESOURCE_NOT_FOUND: { error: "not_found", status: 404, description: awsText },
+  THROTTLED: { error: "throttled", status: 429, description: awsText },
+  QUOTA_EXCEEDED: { error: "throttled", status: 429, description: awsText },
+
+  API_CONFIGURATION_ERROR: fault(500),
+  AUTHORIZER_CONFIGURATION_ERROR: fault(500),
+  AUTHORIZER_FAILURE: fault(500),
+  INTEGRATION_FAILURE: fault(500),
+  INTEGRATION_TIMEOUT: fault(500),
+
+  // Whatever AWS adds one day. A status here would overwrite that of every type that is not listed above.
+  DEFAULT_4XX: { error: "invalid_request", description: awsText },
+  DEFAULT_5XX: fault(),
+};
+
+function body({ error, description }: GatewayResponse): string {
+  return `{"error": ${JSON.stringify(error)}, "error_description": ${description}, "request_id": "$context.requestId"}`;
+}
+
+export function gatewayResponseResources(restApi: string): Resources {
+  return Object.fromEntries(
+    Object.entries(gatewayResponses).map(([type, response]) => [
+      `GatewayResponse${type.replace(/[^A-Z0-9]/g, "")}`,
+      {
+        Type: "AWS::ApiGateway::GatewayResponse",
+        Properties: {
+          RestApiId: ref(restApi),
+          ResponseType: type,
+          ...(response.status !== undefined && { StatusCode: String(response.status) }),
+          ResponseParameters: { "gatewayresponse.header.Cache-Control": "'no-store'" },
+          ResponseTemplates: { "application/json": body(response) },
+        },
+      },
+    ]),
+  );
+}

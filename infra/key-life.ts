@@ -1,0 +1,94 @@
+import { account, getAtt, ref, type Resources } from "./cloudformation.ts";
+import { DeploymentError, type Options } from "./options.ts";
+import { type GrantedSecret, lambdaOf } from "./names.ts";
+
+/**
+ * The rotation schedules, of the service accounts that `--param rotate` names (or `all`).
+ *
+ * Off until asked for: to put a schedule on a secret makes Secrets Manager try it at once. RotateImmediatelyOnUpdate
+ * false does not prevent that: it then runs testSecret alone, with an AWSPENDING version that it makes for the purpose
+ * and removes again. Before the import there is no value to make one of, and AWS does not document what becomes of the
+ * stack then. So a secret gets its schedule in the first deployment after its import.
+ * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html
+ */
+export function rotationResources(secrets: readonly GrantedSecret[], options: Options): Resources {
+  if (options.secondary) return {};
+  return {
+    SecretsManagerMayRotate: {
+      Type: "AWS::Lambda::Permission",
+      Properties: {
+        FunctionName: getAtt(lambdaOf("rotate-key"), "Arn"),
+        Action: "lambda:InvokeFunction",
+        Principal: "secretsmanager.amazonaws.com",
+        SourceAccount: account,
+      },
+    },
+    ...Object.fromEntries(
+      rotatedSecrets(secrets, options).map(({ logicalId }) => [
+        `${logicalId}Rotation`,
+        {
+          Type: "AWS::SecretsManager::RotationSchedule",
+          DependsOn: ["SecretsManagerMayRotate", `${logicalId}Policy`],
+          Properties: {
+            SecretId: ref(logicalId),
+            RotationLambdaARN: getAtt(lambdaOf("rotate-key"), "Arn"),
+            RotationRules: { ScheduleExpression: `rate(${plural(options.rotationDays, "day")})` },
+            // A deployment is no reason to replace a key.
+            RotateImmediatelyOnUpdate: false,
+          },
+        },
+      ]),
+    ),
+    ...reconciliationResources(options),
+  };
+}
+
+/** @throws DeploymentError where `rotate` names a service account that the grants do not know. */
+export function rotatedSecrets(
+  secrets: readonly GrantedSecret[],
+  { rotate }: Options,
+): readonly GrantedSecret[] {
+  if (rotate.length === 1 && rotate[0] === "all") return secrets;
+  const known = secrets.flatMap(({ serviceAccounts }) => serviceAccounts);
+  const unknown = rotate.filter((name) => !known.includes(name));
+  if (unknown.length > 0) {
+    throw new DeploymentError(
+      `--param rotate: no service account ${unknown.join(", ")} in the grants; there are ${known.join(", ")} (or all)`,
+    );
+  }
+  return secrets.filter(({ serviceAccounts }) => serviceAccounts.some((name) => rotate.includes(name)));
+}
+
+function reconciliationResources({ reconcileMinutes }: Options): Resources {
+  return {
+    ReconciliationSchedule: {
+      Type: "AWS::Events::Rule",
+      Properties: {
+        Description: "Compares the keys at Voximplant with those that the secrets hold.",
+        ScheduleExpression: `rate(${plural(reconcileMinutes, "minute")})`,
+        State: "ENABLED",
+        Targets: [{ Id: "reconcile-keys", Arn: getAtt(lambdaOf("reconcile-keys"), "Arn") }],
+      },
+    },
+    ReconciliationRetries: {
+      Type: "AWS::Lambda::EventInvokeConfig",
+      Properties: {
+        FunctionName: ref(lambdaOf("reconcile-keys")),
+        Qualifier: "$LATEST",
+        MaximumRetryAttempts: 0, // The next turn is the retry.
+      },
+    },
+    ScheduleMayReconcile: {
+      Type: "AWS::Lambda::Permission",
+      Properties: {
+        FunctionName: getAtt(lambdaOf("reconcile-keys"), "Arn"),
+        Action: "lambda:InvokeFunction",
+        Principal: "events.amazonaws.com",
+        SourceAccount: account,
+        SourceArn: getAtt("ReconciliationSchedule", "Arn"),
+      },
+    },
+  };
+}
+
+const plural = (count: number, unit: string) => `${count} ${unit}${count === 1 ? "" : "s"}`;

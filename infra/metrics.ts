@@ -1,0 +1,29 @@
+import { METRIC_NAMESPACE } from "../lib/audit/metrics.ts";
+import { type FunctionName, functionName } from "./names.ts";
+import type { Options } from "./options.ts";
+
+/** A metric as an alarm or a widget of the dashboard names it. */
+export interface MetricSource {
+  readonly namespace: string;
+  readonly name: string;
+  readonly dimensions: Readonly<Record<string, string>>;
+}
+
+export const metric = {
+  /** What the functions say of themselves, and what logs.ts counts in the access log. */
+  own: (name: string, dimensions: MetricSource["dimensions"] = {}): MetricSource => ({
+    namespace: METRIC_NAMESPACE,
+    name,
+    dimensions,
+  }),
+  lambda: (name: string, fn: FunctionName, options: Options): MetricSource => ({
+    namespace: "AWS/Lambda",
+    name,
+    dimensions: { FunctionName: functionName(fn, options) },
+  }),
+  api: (name: string, { prefix, stage }: Options): MetricSource => ({
+    namespace: "AWS/ApiGateway",
+    name,
+    dimensions: { ApiName: prefix, Stage: stage },
+  }),
+};

@@ -1,0 +1,79 @@
+import { createHash } from "node:crypto";
+import type { Policy } from "../lib/grants/policy.ts";
+import { ref, sub } from "./cloudformation.ts";
+import type { Options } from "./options.ts";
+
+/** What the pieces call each other by. */
+export type FunctionName = "vend-token" | "rotate-key" | "reconcile-keys";
+
+const logicalNames = {
+  "vend-token": "VendToken",
+  "rotate-key": "RotateKey",
+  "reconcile-keys": "ReconcileKeys",
+} as const satisfies Record<FunctionName, string>;
+
+export const functionName = (name: FunctionName, { prefix }: Options) => `${prefix}-${name}`;
+export const logGroupName = (name: FunctionName, options: Options) =>
+  `/aws/lambda/${functionName(name, options)}`;
+
+export const roleOf = (name: FunctionName) => `${logicalNames[name]}Role`;
+/** osls makes these two from the function's key in serverless.yml. */
+export const lambdaOf = (name: FunctionName) => `${logicalNames[name]}LambdaFunction`;
+export const logGroupOf = (name: FunctionName) => `${logicalNames[name]}LogGroup`;
+
+/** Keys are rotated and reconciled in the primary region alone: a replica cannot be written. */
+export const functionsOf = ({ secondary }: Options): readonly FunctionName[] =>
+  secondary ? ["vend-token"] : ["vend-token", "rotate-key", "reconcile-keys"];
+
+export const vendRoleName = (region: string, { prefix }: Options) => `${prefix}-${region}-vend-token`;
+/** The vending function's role in another region: roles are global, and this one has a name so that it can be told. */
+export const vendRoleArnIn = (region: string, options: Options) =>
+  sub(`arn:\${AWS::Partition}:iam::\${AWS::AccountId}:role/${vendRoleName(region, options)}`);
+
+/** The KMS key that encrypts the secrets. */
+export const signingKeysKey = "SigningKeysKey";
+/** The same in every region, so that the primary's secrets can name a replica's key without knowing its id. */
+export const signingKeysAlias = ({ prefix }: Options) => `alias/${prefix}-signing-keys`;
+
+/** A secret of the grants: one per Voximplant service account. */
+export interface GrantedSecret {
+  /** Secrets Manager name. */
+  readonly name: string;
+  readonly serviceAccounts: readonly string[];
+  readonly logicalId: string;
+}
+
+export function grantedSecrets(policy: Policy): readonly GrantedSecret[] {
+  const names = [...new Set(policy.serviceAccounts.map(({ secret }) => secret))].sort();
+  return names.map((name) => ({
+    name,
+    serviceAccounts: policy.serviceAccounts
+      .filter(({ secret }) => secret === name)
+      .map((entry) => entry.name),
+    logicalId: secretLogicalId(name),
+  }));
+}
+
+/** Logical ids take letters and digits alone; the hash keeps `a/b` and `a-b` apart. */
+function secretLogicalId(name: string): string {
+  const hash = createHash("sha256").update(name).digest("hex").slice(0, 8);
+  return `Secret${pascalCase(name)}${hash}`;
+}
+
+export const pascalCase = (text: string) =>
+  text
+    .split(/[^A-Za-z0-9]+/)
+    .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
+    .join("");
+
+/**
+ * The ARN of a secret by its name: Secrets Manager puts a hyphen and six random characters after it. `-*` would also
+ * match a longer name.
+ * https://docs.aws.amazon.com/secretsmanager/latest/userguide/auth-and-access_iam-policies.html
+ */
+export const secretArnPattern = (name: string, region = "${AWS::Region}") =>
+  sub(`arn:\${AWS::Partition}:secretsmanager:${region}:\${AWS::AccountId}:secret:${name}-??????`);
+
+/** What a role names as its resource: the very secret, or in a secondary region the replica that it will find there. */
+export const secretArn = (secret: GrantedSecret, options: Options) =>
+  options.secondary ? secretArnPattern(secret.name) : ref(secret.logicalId);

@@ -1,0 +1,127 @@
+import * as z from "zod";
+
+/**
+ * The parameters of a deployment, as `--param name=value` or the `params` of serverless.yml give them: strings, where
+ * an empty one stands for "not wanted". serverless.yml documents each and holds the defaults.
+ */
+const list = z
+  .string()
+  .transform((text) => text.split(",").flatMap((part) => (part.trim() === "" ? [] : [part.trim()])));
+const listOf = (pattern: RegExp, what: string) => list.pipe(z.array(z.string().regex(pattern, what)));
+const optional = (pattern: RegExp, what: string) =>
+  z
+    .string()
+    .regex(new RegExp(`^$|${pattern.source}`), what)
+    .transform((text) => (text === "" ? undefined : text));
+const whole = (minimum: number, maximum: number) => z.coerce.number().int().min(minimum).max(maximum);
+const optionalWhole = (minimum: number, maximum: number) =>
+  z.union([z.literal("").transform(() => undefined), whole(minimum, maximum)]);
+const flag = z.enum(["true", "false"], "true or false").transform((text) => text === "true");
+
+const regionName = /^[a-z]{2}(-[a-z]+)+-\d$/;
+
+/** The values that CloudWatch Logs takes. */
+const retentionDays = [
+  1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
+];
+
+const parameters = z.strictObject({
+  grants: z.string().min(1, "the path of a grants file"),
+  throttlingRateLimit: whole(1, 10_000),
+  throttlingBurstLimit: whole(1, 5_000),
+  reservedConcurrency: optionalWhole(1, 10_000),
+  signingKeyTtlSeconds: whole(1, 86_400),
+  signingKeyMaxStaleSeconds: whole(0, 86_400),
+  voximplantApiUrl: z.string().regex(/^https:\/\/\S+$/, "an https:// URL"),
+  rotate: list,
+  rotationDays: whole(1, 1_000),
+  // An alarm looks at three turns, and CloudWatch looks back a day.
+  reconcileMinutes: whole(1, 480),
+  logRetentionDays: z.coerce
+    .number()
+    .refine((days) => retentionDays.includes(days), `one of ${retentionDays.join(", ")}`),
+  encryptLogs: flag,
+  apiGatewayLogRole: z.enum(["create", "existing"], "create or existing"),
+  auditDestinationArn: optional(
+    /^arn:[a-z-]+:logs:[a-z0-9-]+:\d{12}:destination:.+$/,
+    "the ARN of a CloudWatch Logs destination",
+  ),
+  alarmEmail: optional(/^[^@\s]+@[^@\s]+$/, "an e-mail address"),
+  latencyAlarmMilliseconds: whole(1, 29_000),
+  refusalsAlarmCount: whole(1, 1_000_000),
+  quietAlarmMinutes: optionalWhole(1, 1_440),
+  vpcEndpointIds: listOf(/^vpce-[0-9a-f]+$/, "ids of VPC endpoints, as vpce-0a1b2c3d"),
+  domainName: optional(/^([a-z0-9-]+\.)+[a-z]+$/, "a domain name, as tokens.example.com"),
+  certificateArn: optional(/^arn:[a-z-]+:acm:.+:certificate\/.+$/, "the ARN of an ACM certificate"),
+  hostedZoneId: optional(/^Z[A-Z0-9]+$/, "the id of a Route 53 hosted zone"),
+  primaryRegion: optional(regionName, "an AWS region"),
+  replicaRegions: listOf(regionName, "AWS regions, separated by commas"),
+});
+
+export const parameterNames = Object.keys(parameters.shape);
+
+export interface Options extends z.infer<typeof parameters> {
+  /** `<service>-<stage>`: the prefix of everything that has a name. */
+  readonly prefix: string;
+  readonly stage: string;
+  readonly region: string;
+  /** Deployed beside the primary region: the secrets here are replicas, and whoever rotates them runs over there. */
+  readonly secondary: boolean;
+}
+
+export class DeploymentError extends Error {
+  override readonly name = "DeploymentError";
+}
+
+/**
+ * Reads a deployment's parameters. All problems are reported at once.
+ * @throws DeploymentError naming each parameter that is wrong and what it takes.
+ */
+export function parseOptions(
+  deployment: { service: string; stage: string; region: string },
+  values: Readonly<Record<string, string>>,
+): Options {
+  const problems: string[] = [];
+  const parsed = parameters.safeParse(values);
+  if (!parsed.success) {
+    for (const issue of parsed.error.issues) {
+      const name = issue.path[0];
+      problems.push(name === undefined ? issue.message : `--param ${String(name)}: ${issue.message}`);
+    }
+  }
+  // Role names take 64 characters and carry prefix, region and function (see roles.ts).
+  if (!/^[a-z0-9-]{1,14}$/.test(deployment.stage)) {
+    problems.push(`--stage ${deployment.stage}: 1 to 14 of a-z, 0-9 and "-"`);
+  }
+  if (parsed.success) problems.push(...contradictions(parsed.data, deployment.region));
+  if (!parsed.success || problems.length > 0) {
+    throw new DeploymentError(`The deployment's parameters are not usable:\n  ${problems.join("\n  ")}`);
+  }
+  const { service, stage, region } = deployment;
+  const { primaryRegion } = parsed.data;
+  const secondary = primaryRegion !== undefined && primaryRegion !== region;
+  return { ...parsed.data, prefix: `${service}-${stage}`, stage, region, secondary };
+}
+
+function contradictions(options: z.infer<typeof parameters>, region: string): string[] {
+  const problems: string[] = [];
+  if ((options.domainName === undefined) !== (options.certificateArn === undefined)) {
+    problems.push("--param domainName and certificateArn: give both or neither");
+  }
+  if (options.hostedZoneId !== undefined && options.domainName === undefined) {
+    problems.push("--param hostedZoneId: needs domainName as well");
+  }
+  if (options.domainName !== undefined && options.vpcEndpointIds.length > 0) {
+    problems.push("--param domainName: a private API (vpcEndpointIds) has no regional custom domain");
+  }
+  if (options.replicaRegions.includes(region)) {
+    problems.push(`--param replicaRegions: ${region} is the region that is deployed; name the others`);
+  }
+  if (options.primaryRegion !== undefined && options.primaryRegion !== region) {
+    for (const name of ["replicaRegions", "rotate"] as const) {
+      if (options[name].length > 0)
+        problems.push(`--param ${name}: belongs to the deployment in the primary region`);
+    }
+  }
+  return problems;
+}

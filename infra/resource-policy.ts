@@ -1,0 +1,66 @@
+import type { Admitted } from "./admitted.ts";
+import { account, policyDocument, type Statement } from "./cloudformation.ts";
+
+/**
+ * The API's resource policy: admits exactly the accounts and organisations of the grants.
+ *
+ * How API Gateway evaluates it beside AWS_IAM:
+ * https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-authorization-flow.html
+ * - A caller of the API's own account gets in if EITHER side allows (table A). An Allow that matches such a caller
+ *   would stand in for the IAM policy that the caller's owner never wrote. So every Allow here leaves the own account
+ *   out, and for it this policy can only refuse.
+ * - A caller of another account gets in if BOTH allow (table B). So the accounts of the grants need the Allow.
+ *
+ * The Deny keeps out the rest, whatever their IAM policies say. Its two conditions have to hold together: neither the
+ * account nor the organisation is one of ours. An absent key counts as "not equal"; an account that is in no
+ * organisation has no aws:PrincipalOrgID.
+ *
+ * `execute-api:/*` is this API: API Gateway completes the ARN when it stores the policy.
+ */
+export function apiResourcePolicy(admitted: Admitted, vpcEndpointIds: readonly string[]) {
+  const { accountIds, accountRoots, organizationIds } = admitted;
+  const invoke = { Action: "execute-api:Invoke", Resource: "execute-api:/*" };
+  const otherAccount = { "aws:PrincipalAccount": account };
+  const known = {
+    ...(accountIds.length > 0 && { "aws:PrincipalAccount": accountIds }),
+    ...(organizationIds.length > 0 && { "aws:PrincipalOrgID": organizationIds }),
+  };
+
+  const statements: Statement[] = [
+    {
+      Sid: "RefuseWhoeverIsNotInTheGrants",
+      Effect: "Deny",
+      Principal: "*",
+      ...invoke,
+      ...(Object.keys(known).length > 0 && { Condition: { StringNotEquals: known } }),
+    },
+  ];
+  if (accountRoots.length > 0) {
+    statements.push({
+      Sid: "AdmitTheOtherAccountsOfTheGrants",
+      Effect: "Allow",
+      Principal: { AWS: accountRoots },
+      ...invoke,
+      Condition: { StringNotEquals: otherAccount },
+    });
+  }
+  if (organizationIds.length > 0) {
+    statements.push({
+      Sid: "AdmitTheOrganisationsOfTheGrants",
+      Effect: "Allow",
+      Principal: "*",
+      ...invoke,
+      Condition: { StringEquals: { "aws:PrincipalOrgID": organizationIds }, StringNotEquals: otherAccount },
+    });
+  }
+  if (vpcEndpointIds.length > 0) {
+    statements.push({
+      Sid: "RefuseWhateverComesNotThroughTheVpcEndpoints",
+      Effect: "Deny",
+      Principal: "*",
+      ...invoke,
+      Condition: { StringNotEquals: { "aws:SourceVpce": vpcEndpointIds } },
+    });
+  }
+  return policyDocument(statements);
+}

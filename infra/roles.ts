@@ -1,0 +1,108 @@
+import { ROLES_TAG } from "../lib/reconciliation/judge-keys.ts";
+import { getAtt, policyDocument, type Resource, type Resources, type Statement } from "./cloudformation.ts";
+import {
+  type FunctionName,
+  type GrantedSecret,
+  logGroupOf,
+  roleOf,
+  secretArn,
+  secretArnPattern,
+  signingKeysKey,
+  vendRoleName,
+} from "./names.ts";
+import type { Options } from "./options.ts";
+import { throughSecretsManager } from "./signing-keys-key.ts";
+
+/** What each function does with the secrets, and nothing besides. */
+const secretActions = {
+  "vend-token": ["GetSecretValue"],
+  "rotate-key": ["DescribeSecret", "GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage"],
+  "reconcile-keys": ["DescribeSecret", "GetSecretValue"],
+} as const satisfies Record<FunctionName, readonly string[]>;
+
+const keyActions = {
+  "vend-token": ["kms:Decrypt"],
+  "rotate-key": ["kms:Decrypt", "kms:GenerateDataKey"],
+  "reconcile-keys": ["kms:Decrypt"],
+} as const satisfies Record<FunctionName, readonly string[]>;
+
+/** One role per function. */
+export function roleResources(
+  functions: readonly FunctionName[],
+  secrets: readonly GrantedSecret[],
+  options: Options,
+): Resources {
+  return Object.fromEntries(functions.map((name) => [roleOf(name), role(name, secrets, options)]));
+}
+
+function role(name: FunctionName, secrets: readonly GrantedSecret[], options: Options): Resource {
+  return {
+    Type: "AWS::IAM::Role",
+    Properties: {
+      ...(name === "vend-token" && { RoleName: vendRoleName(options.region, options) }),
+      AssumeRolePolicyDocument: policyDocument([
+        {
+          Sid: "Lambda",
+          Effect: "Allow",
+          Principal: { Service: "lambda.amazonaws.com" },
+          Action: "sts:AssumeRole",
+        },
+      ]),
+      Policies: [{ PolicyName: name, PolicyDocument: policyDocument(statements(name, secrets, options)) }],
+    },
+  };
+}
+
+function statements(
+  name: FunctionName,
+  secrets: readonly GrantedSecret[],
+  options: Options,
+): readonly Statement[] {
+  return [
+    {
+      Sid: "SigningKeys",
+      Effect: "Allow",
+      Action: secretActions[name].map((action) => `secretsmanager:${action}`),
+      Resource: secrets.map((secret) => secretArn(secret, options)),
+    },
+    ...(name === "reconcile-keys"
+      ? [
+          {
+            Sid: "RememberTheRolesOfAKey",
+            Effect: "Allow" as const,
+            Action: "secretsmanager:TagResource",
+            Resource: secrets.map((secret) => secretArn(secret, options)),
+            // This tag and no other. Without the Null test a request without tags would satisfy ForAllValues.
+            Condition: {
+              "ForAllValues:StringEquals": { "aws:TagKeys": [ROLES_TAG] },
+              Null: { "aws:TagKeys": "false" },
+            },
+          },
+        ]
+      : []),
+    {
+      Sid: "TheirKeyThroughSecretsManager",
+      Effect: "Allow",
+      Action: keyActions[name],
+      Resource: getAtt(signingKeysKey, "Arn"),
+      Condition: throughSecretsManager(
+        secrets.map((secret) => secretArnPattern(secret.name)),
+        ["${AWS::Region}"],
+      ),
+    },
+    {
+      Sid: "OwnLog",
+      Effect: "Allow",
+      Action: ["logs:CreateLogStream", "logs:PutLogEvents"],
+      Resource: getAtt(logGroupOf(name), "Arn"),
+    },
+    {
+      Sid: "Traces",
+      Effect: "Allow",
+      Action: ["xray:PutTraceSegments", "xray:PutTelemetryRecords"],
+      // X-Ray has no resource to name for these two actions:
+      // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html
+      Resource: "*",
+    },
+  ];
+}

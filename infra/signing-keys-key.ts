@@ -1,0 +1,93 @@
+import {
+  accountPrincipal,
+  policyDocument,
+  ref,
+  type Resources,
+  retained,
+  type Statement,
+  sub,
+} from "./cloudformation.ts";
+import { type GrantedSecret, secretArnPattern, signingKeysAlias, signingKeysKey } from "./names.ts";
+import type { Options } from "./options.ts";
+
+/**
+ * Used through Secrets Manager alone, for these secrets alone. Both halves of the condition matter:
+ * kms:ViaService keeps everybody from calling KMS directly, the encryption context (which Secrets Manager sets to the
+ * secret's ARN) keeps the key from encrypting anything else.
+ * https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html
+ */
+export function throughSecretsManager(secretArns: readonly unknown[], regions: readonly string[]) {
+  return {
+    StringEquals: {
+      "kms:ViaService": regions.map((name) => sub(`secretsmanager.${name}.amazonaws.com`)),
+    },
+    StringLike: { "kms:EncryptionContext:SecretARN": secretArns },
+  };
+}
+
+export function signingKeysKeyResources(secrets: readonly GrantedSecret[], options: Options): Resources {
+  return {
+    [signingKeysKey]: {
+      Type: "AWS::KMS::Key",
+      ...retained,
+      Properties: {
+        Description: `Encrypts the Voximplant signing keys of ${options.prefix}.`,
+        EnableKeyRotation: true,
+        PendingWindowInDays: 30,
+        KeyPolicy: policyDocument(keyPolicy(secrets, options)),
+      },
+    },
+    SigningKeysKeyAlias: {
+      Type: "AWS::KMS::Alias",
+      ...retained,
+      Properties: { AliasName: signingKeysAlias(options), TargetKeyId: ref(signingKeysKey) },
+    },
+  };
+}
+
+function keyPolicy(secrets: readonly GrantedSecret[], options: Options): readonly Statement[] {
+  // Replicas are written from the primary region, by Secrets Manager over there.
+  const regions = ["${AWS::Region}", ...(options.secondary ? [options.primaryRegion ?? ""] : [])];
+  return [
+    {
+      // Whom IAM lets administer keys; without it nobody could change this policy again. No cryptography.
+      Sid: "AdministerThroughIam",
+      Effect: "Allow",
+      Principal: accountPrincipal,
+      Action: [
+        "kms:Create*",
+        "kms:Describe*",
+        "kms:Enable*",
+        "kms:List*",
+        "kms:Put*",
+        "kms:Update*",
+        "kms:Revoke*",
+        "kms:Disable*",
+        "kms:Get*",
+        "kms:Delete*",
+        "kms:TagResource",
+        "kms:UntagResource",
+        "kms:ScheduleKeyDeletion",
+        "kms:CancelKeyDeletion",
+        "kms:RotateKeyOnDemand",
+      ],
+      Resource: "*", // In a key policy: this key.
+    },
+    {
+      // Reading, importing, rotating, replicating: by whom IAM lets, and reading only by whom the secret's policy lets.
+      Sid: "UseThroughSecretsManagerForTheseSecrets",
+      Effect: "Allow",
+      Principal: accountPrincipal,
+      Action: ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
+      Resource: "*",
+      Condition: throughSecretsManager(
+        [
+          ...secrets.flatMap(({ name }) => regions.map((region) => secretArnPattern(name, region))),
+          // Secrets Manager tries the key with this value before it uses it; nothing is encrypted under it.
+          "RequestToValidateKeyAccess",
+        ],
+        regions,
+      ),
+    },
+  ];
+}

@@ -1,0 +1,94 @@
+import { getAtt, ref, type Resources, sub } from "./cloudformation.ts";
+import { restApi } from "./api.ts";
+import type { Options } from "./options.ts";
+
+export const accessLogGroup = "AccessLogGroup";
+
+/**
+ * One line of JSON per request. Only variables that no caller can put a quotation mark into: the user agent is left
+ * to the audit record, which is built by JSON.stringify. A variable without a value is logged as `-`.
+ * https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-variables-for-access-logging.html
+ */
+export const accessLogFormat = JSON.stringify({
+  requestId: "$context.requestId",
+  extendedRequestId: "$context.extendedRequestId",
+  traceId: "$context.xrayTraceId",
+  time: "$context.requestTimeEpoch",
+  caller: "$context.identity.userArn",
+  callerId: "$context.identity.user",
+  accountId: "$context.identity.accountId",
+  organizationId: "$context.identity.principalOrgId",
+  sourceIp: "$context.identity.sourceIp",
+  vpcEndpointId: "$context.identity.vpceId",
+  method: "$context.httpMethod",
+  route: "$context.resourcePath",
+  status: "$context.status",
+  gatewayError: "$context.error.responseType",
+  responseLength: "$context.responseLength",
+  latencyMs: "$context.responseLatency",
+  functionLatencyMs: "$context.integration.latency",
+  functionStatus: "$context.integration.status",
+});
+
+/** The stage, its access log, and what API Gateway needs to be allowed to write one. */
+export function stageResources(options: Options, deployment: string): Resources {
+  const createsLogRole = options.apiGatewayLogRole === "create";
+  return {
+    Stage: {
+      Type: "AWS::ApiGateway::Stage",
+      Properties: {
+        RestApiId: ref(restApi),
+        DeploymentId: ref(deployment),
+        StageName: options.stage,
+        TracingEnabled: true,
+        AccessLogSetting: { DestinationArn: getAtt(accessLogGroup, "Arn"), Format: accessLogFormat },
+        MethodSettings: [
+          {
+            HttpMethod: "*",
+            ResourcePath: "/*",
+            MetricsEnabled: true,
+            ThrottlingRateLimit: options.throttlingRateLimit,
+            ThrottlingBurstLimit: options.throttlingBurstLimit,
+            // Execution logs with data tracing write whole response bodies: the tokens.
+            LoggingLevel: "OFF",
+            DataTraceEnabled: false,
+          },
+        ],
+      },
+      ...(createsLogRole && { DependsOn: ["ApiGatewayAccount"] }),
+    },
+    ...(createsLogRole && accountLogRole),
+  };
+}
+
+/**
+ * API Gateway writes logs with one role per account and region, whoever's APIs they are; without it a stage with an
+ * access log is refused. It stays when the stack goes, because other APIs may have come to use it.
+ * `--param apiGatewayLogRole=existing` where the account has one.
+ * https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-logging.html
+ */
+const accountLogRole: Resources = {
+  ApiGatewayLogRole: {
+    Type: "AWS::IAM::Role",
+    DeletionPolicy: "Retain",
+    UpdateReplacePolicy: "Retain",
+    Properties: {
+      AssumeRolePolicyDocument: {
+        Version: "2012-10-17",
+        Statement: [
+          { Effect: "Allow", Principal: { Service: "apigateway.amazonaws.com" }, Action: "sts:AssumeRole" },
+        ],
+      },
+      // AWS's own policy for this role: it covers the log groups of every API of the account.
+      ManagedPolicyArns: [
+        sub("arn:${AWS::Partition}:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"),
+      ],
+    },
+  },
+  ApiGatewayAccount: {
+    Type: "AWS::ApiGateway::Account",
+    DeletionPolicy: "Retain",
+    UpdateReplacePolicy: "Retain",
+    Properties: { CloudWatchRoleArn: getAtt("ApiGatewayLogRole", "Arn") },
+  },
+};

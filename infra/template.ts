@@ -1,0 +1,80 @@
+import type { Policy } from "../lib/grants/policy.ts";
+import { alarmResources } from "./alarms.ts";
+import { apiResources, deploymentOf } from "./api.ts";
+import type { Outputs, Resources } from "./cloudformation.ts";
+import { getAtt, ref } from "./cloudformation.ts";
+import { dashboardResources } from "./dashboard.ts";
+import { domainResources } from "./domain.ts";
+import { logResources } from "./logs.ts";
+import { functionsOf, grantedSecrets } from "./names.ts";
+import { alarmTopic, operationsResources } from "./operations.ts";
+import type { Options } from "./options.ts";
+import { roleResources } from "./roles.ts";
+import { rotatedSecrets, rotationResources } from "./key-life.ts";
+import { secretResources } from "./secrets.ts";
+import { signingKeysKeyResources } from "./signing-keys-key.ts";
+import { stageResources } from "./stage.ts";
+
+/**
+ * The whole stack but the functions themselves, which serverless.yml declares. Whatever the grants and AWS could
+ * disagree about is derived from the policy here.
+ */
+export function template(policy: Policy, options: Options): { Resources: Resources; Outputs: Outputs } {
+  const secrets = grantedSecrets(policy);
+  const functions = functionsOf(options);
+  const api = apiResources(policy, options);
+  return {
+    Resources: {
+      ...api,
+      ...stageResources(options, deploymentOf(api)),
+      ...domainResources(options),
+      ...signingKeysKeyResources(secrets, options),
+      ...secretResources(secrets, options, functions),
+      ...roleResources(functions, secrets, options),
+      ...rotationResources(secrets, options),
+      ...logResources(options),
+      ...operationsResources(options),
+      ...alarmResources(options),
+      ...dashboardResources(policy, options),
+    },
+    Outputs: {
+      ApiUrl: {
+        Description: "What clients take as --url and VOXTOKEN_URL.",
+        Value:
+          options.domainName === undefined
+            ? {
+                "Fn::Sub": [
+                  `https://\${Api}.execute-api.\${AWS::Region}.\${AWS::URLSuffix}/${options.stage}`,
+                  { Api: ref("RestApi") },
+                ],
+              }
+            : `https://${options.domainName}`,
+      },
+      ApiArn: {
+        Description: "In front of /<stage>/<method>/<path> in a caller's IAM policy.",
+        Value: {
+          "Fn::Sub": [
+            "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}",
+            { Api: ref("RestApi") },
+          ],
+        },
+      },
+      AlarmTopicArn: { Description: "Subscribe to it.", Value: ref(alarmTopic) },
+      ...(options.domainName !== undefined && {
+        DomainTarget: {
+          Description: "Where the domain's DNS record has to point.",
+          Value: getAtt("ApiDomain", "RegionalDomainName"),
+        },
+      }),
+      ...(!options.secondary && {
+        Rotated: {
+          Description: "Secrets with a rotation schedule (--param rotate).",
+          Value:
+            rotatedSecrets(secrets, options)
+              .map(({ name }) => name)
+              .join(", ") || "none",
+        },
+      }),
+    },
+  };
+}

@@ -1,0 +1,38 @@
+import { readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { parse } from "yaml";
+import * as z from "zod";
+import { formatProblem, parseGrants } from "../../lib/grants/parse.ts";
+import type { Template } from "./package-service.ts";
+import { describeDeployment } from "../../infra/deployment.ts";
+
+const root = resolve(import.meta.dirname, "../..");
+const scalar = z.union([z.string(), z.number(), z.boolean()]).transform(String);
+const configuration = z.object({
+  service: z.string(),
+  params: z.object({ default: z.record(z.string(), scalar) }),
+});
+
+const { service, params } = configuration.parse(
+  parse(readFileSync(join(root, "serverless.yml"), "utf8"), { logLevel: "silent" }),
+);
+
+export const sampleGrants = readFileSync(join(root, "grants.yml"), "utf8");
+
+/** The parameters' defaults, as serverless.yml has them. */
+export const defaults = params.default;
+
+/** The template of {@link describeWith}, as JSON has it. */
+export const stackOf = (...given: Parameters<typeof describeWith>): Template =>
+  JSON.parse(JSON.stringify(describeWith(...given).resources)) as Template;
+
+/** What infra/ makes of some grants (the repository's own, if none are given) and parameters, without a run of osls. */
+export function describeWith(
+  values: Readonly<Record<string, string>> = {},
+  { grants = sampleGrants, stage = "dev", region = "us-east-1" } = {},
+) {
+  const parsed = parseGrants(grants, "grants.yml");
+  if ("problems" in parsed) throw new Error(parsed.problems.map(formatProblem).join("\n"));
+  const given = Object.entries(values).map(([name, value]) => `${name}=${value}`);
+  return describeDeployment(parsed.policy, { service, stage, region }, { ...defaults, ...values }, given);
+}

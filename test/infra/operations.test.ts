@@ -1,0 +1,151 @@
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { describe, expect, it } from "vitest";
+import { stackOf } from "./describe.ts";
+import { property, resourcesOf } from "./promises.ts";
+
+const stack = stackOf({ quietAlarmMinutes: "60" });
+const alarms = resourcesOf(stack, "AWS::CloudWatch::Alarm").map(([, { Properties = {} }]) => Properties);
+const alarm = (name: string) =>
+  alarms.find((entry) => entry["AlarmName"] === `voximplant-token-vendor-dev-${name}`);
+
+describe("alarms", () => {
+  it.each([
+    ["errors", "function-errors", { MetricName: "Errors", Statistic: "Sum", Threshold: 1 }],
+    ["throttles of Lambda", "function-throttles", { MetricName: "Throttles", Threshold: 1 }],
+    ["throttles of the stage", "gateway-throttles", { MetricName: "GatewayThrottled", Threshold: 1 }],
+    ["5xx", "server-errors", { MetricName: "5XXError", Statistic: "Average", Threshold: 0.05 }],
+    ["latency", "latency", { MetricName: "Latency", ExtendedStatistic: "p99", Threshold: 2000 }],
+    ["a burst of refusals", "refusals", { MetricName: "Refusals", Statistic: "Sum", Threshold: 20 }],
+    [
+      "a burst of API Gateway's refusals",
+      "gateway-refusals",
+      { MetricName: "GatewayRefusals", Threshold: 20 },
+    ],
+    ["keys served stale", "key-served-stale", { MetricName: "KeyServedStale", Threshold: 1 }],
+    ["no key", "key-unavailable", { MetricName: "KeyUnavailable", Threshold: 1 }],
+    ["a failed rotation", "rotation-failed", { MetricName: "RotationFailed", Threshold: 1 }],
+    ["a rotation function that crashes", "rotation-errors", { MetricName: "Errors", Threshold: 1 }],
+    ["an unknown key", "unknown-keys", { MetricName: "UnknownKeys", Statistic: "Maximum", Threshold: 1 }],
+    ["changed roles", "roles-changed", { MetricName: "RolesChanged", Statistic: "Maximum", Threshold: 1 }],
+    ["a current key that is gone", "current-key-missing", { MetricName: "CurrentKeyMissing", Threshold: 1 }],
+    ["a reconciliation that fails", "reconciliation-errors", { MetricName: "Errors" }],
+    ["a reconciliation that does not run", "reconciliation-silent", { TreatMissingData: "breaching" }],
+    [
+      "no call where calls are expected",
+      "quiet",
+      { MetricName: "Count", Period: 3600, TreatMissingData: "breaching" },
+    ],
+  ])("ring on %s", (_, name, properties) => {
+    expect(alarm(name)).toMatchObject(properties);
+  });
+
+  it("all ring at the one topic, and say when it is over", () => {
+    const topic = [{ Ref: "AlarmTopic" }];
+    for (const entry of alarms) expect(entry).toMatchObject({ AlarmActions: topic, OKActions: topic });
+  });
+
+  it("each name a heading of the runbook that exists", () => {
+    const runbook = readFileSync(resolve(import.meta.dirname, "../../docs/runbook.md"), "utf8");
+    const headings = [...runbook.matchAll(/^#+ (.+)$/gm)].map(([, text = ""]) =>
+      text
+        .toLowerCase()
+        .replace(/[^a-z0-9 -]/g, "")
+        .replaceAll(" ", "-"),
+    );
+    for (const entry of alarms) {
+      const [, anchor] = /docs\/runbook\.md#([a-z-]+)$/.exec(String(entry["AlarmDescription"])) ?? [];
+      expect(headings).toContain(anchor);
+    }
+  });
+
+  it("watch for silence only where calls are expected", () => {
+    expect(stackOf().Resources).not.toHaveProperty("AlarmQuiet");
+  });
+
+  it("go to an encrypted topic that only this account's alarms may publish to", () => {
+    expect(property(stack.Resources["AlarmTopic"], "KmsMasterKeyId")).toEqual({ Ref: "OperationsKey" });
+    const statements = property(stack.Resources["AlarmTopicPolicy"], "PolicyDocument", "Statement");
+    expect(statements).toMatchObject([
+      {
+        Effect: "Allow",
+        Principal: { Service: "cloudwatch.amazonaws.com" },
+        Action: "sns:Publish",
+        Condition: { StringEquals: { "aws:SourceAccount": { Ref: "AWS::AccountId" } } },
+      },
+    ]);
+  });
+
+  it("reach an e-mail address where one is given", () => {
+    expect(stackOf({ alarmEmail: "oncall@example.com" }).Resources["AlarmEmail"]?.Properties).toMatchObject({
+      Protocol: "email",
+      Endpoint: "oncall@example.com",
+    });
+  });
+});
+
+describe("logs", () => {
+  const groups = (values: Readonly<Record<string, string>>) =>
+    resourcesOf(stackOf(values), "AWS::Logs::LogGroup").map(([, { Properties }]) => Properties);
+
+  it("are kept for 90 days, or as long as is asked", () => {
+    for (const group of groups({})) expect(group).toMatchObject({ RetentionInDays: 90 });
+    for (const group of groups({ logRetentionDays: "365" }))
+      expect(group).toMatchObject({ RetentionInDays: 365 });
+  });
+
+  it("are encrypted by a key of ours where that is asked for, which CloudWatch Logs may use for them alone", () => {
+    for (const group of groups({ encryptLogs: "true" })) {
+      expect(group).toMatchObject({ KmsKeyId: { "Fn::GetAtt": ["OperationsKey", "Arn"] } });
+    }
+    for (const group of groups({})) expect(group).not.toHaveProperty("KmsKeyId");
+    expect(JSON.stringify(stackOf({ encryptLogs: "true" }).Resources["OperationsKey"])).toContain(
+      "kms:EncryptionContext:aws:logs:arn",
+    );
+  });
+
+  it("give up their audit records, and nothing else, to a destination of another account", () => {
+    const auditDestinationArn = "arn:aws:logs:us-east-1:999988887777:destination:audit";
+    const filters = resourcesOf(stackOf({ auditDestinationArn }), "AWS::Logs::SubscriptionFilter");
+    expect(filters).toHaveLength(3);
+    for (const [, filter] of filters) {
+      expect(filter.Properties).toMatchObject({
+        DestinationArn: auditDestinationArn,
+        FilterPattern: '{ $.type = "audit" }',
+      });
+    }
+  });
+});
+
+describe("the dashboard", () => {
+  interface Widget {
+    readonly properties: {
+      readonly title: string;
+      readonly query?: string;
+      readonly metrics?: readonly unknown[][];
+    };
+  }
+  const body = String(property(stack.Resources["Dashboard"], "DashboardBody", "Fn::Sub"));
+  const { widgets } = JSON.parse(body) as { widgets: readonly Widget[] };
+  const widget = (title: string) => widgets.find(({ properties }) => properties.title === title)?.properties;
+
+  it("shows who gets how many tokens for what, and refusals by reason", () => {
+    expect(widget("Who gets how many tokens for what")?.query).toMatch(/by principal, service_account/);
+    expect(widget("Refusals by reason and principal")?.query).toMatch(/by reason, principal/);
+  });
+
+  it.each([
+    ["Tokens by service account", "TokensVended"],
+    ["Age of the signing key in seconds", "KeyAgeSeconds"],
+  ])("has a line per service account in %s", (title, name) => {
+    expect(widget(title)?.metrics?.map(([, metric, , account]) => [metric, account])).toEqual([
+      [name, "outbound-calls"],
+      [name, "call-history"],
+    ]);
+  });
+
+  it("shows latency and every alarm", () => {
+    expect(widget("Latency in milliseconds")).toBeDefined();
+    expect(body.match(/:alarm:/g)).toHaveLength(alarms.length);
+  });
+});

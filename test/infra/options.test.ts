@@ -1,0 +1,135 @@
+import { describe, expect, it } from "vitest";
+import { parameterNames } from "../../infra/options.ts";
+import { defaults, stackOf } from "./describe.ts";
+import { permissions, property, resourcesOf } from "./promises.ts";
+
+describe("the parameters", () => {
+  it("all stand in serverless.yml with their defaults", () => {
+    expect(Object.keys(defaults).sort()).toEqual([...parameterNames].sort());
+  });
+
+  it.each([
+    [{ reconcileMinutes: "0" }, "--param reconcileMinutes"],
+    [{ logRetentionDays: "100" }, "--param logRetentionDays: one of 1, 3, 5"],
+    [{ encryptLogs: "yes" }, "--param encryptLogs: true or false"],
+    [{ vpcEndpointIds: "vpc-1" }, "--param vpcEndpointIds: ids of VPC endpoints"],
+    [{ auditDestinationArn: "arn:aws:s3:::bucket" }, "the ARN of a CloudWatch Logs destination"],
+    [{ domainName: "tokens.example.com" }, "domainName and certificateArn: give both or neither"],
+    [{ hostedZoneId: "Z123" }, "--param hostedZoneId: needs domainName as well"],
+    [{ replicaRegions: "us-east-1" }, "us-east-1 is the region that is deployed"],
+    [
+      { primaryRegion: "eu-west-1", rotate: "all" },
+      "--param rotate: belongs to the deployment in the primary region",
+    ],
+    [{ alarmMail: "a@example.com" }, "No such parameter: alarmMail"],
+  ])("refuse %j", (values, problem) => {
+    expect(() => stackOf(values as Record<string, string>)).toThrow(problem);
+  });
+
+  it("report all their problems at once", () => {
+    expect(() => stackOf({ encryptLogs: "yes", reconcileMinutes: "0" }, { stage: "Prod" })).toThrow(
+      /reconcileMinutes[^]*encryptLogs[^]*--stage Prod/,
+    );
+  });
+});
+
+describe("a private API", () => {
+  const stack = stackOf({ vpcEndpointIds: "vpce-0a1b2c3d, vpce-4e5f6a7b" });
+  const endpoints = ["vpce-0a1b2c3d", "vpce-4e5f6a7b"];
+
+  it("is reached through its VPC endpoints alone", () => {
+    expect(property(stack.Resources["RestApi"], "EndpointConfiguration")).toEqual({
+      Types: ["PRIVATE"],
+      VpcEndpointIds: endpoints,
+    });
+    expect(property(stack.Resources["RestApi"], "Policy", "Statement", 2)).toMatchObject({
+      Effect: "Deny",
+      Condition: { StringNotEquals: { "aws:SourceVpce": endpoints } },
+    });
+  });
+});
+
+describe("a custom domain", () => {
+  const certificateArn = "arn:aws:acm:us-east-1:999988887777:certificate/1234";
+  const stack = stackOf({ domainName: "tokens.example.com", certificateArn, hostedZoneId: "Z123" });
+
+  it("is regional, speaks TLS 1.2 at least, and is the only way in", () => {
+    expect(stack.Resources["ApiDomain"]?.Properties).toMatchObject({
+      DomainName: "tokens.example.com",
+      RegionalCertificateArn: certificateArn,
+      EndpointConfiguration: { Types: ["REGIONAL"] },
+      SecurityPolicy: "TLS_1_2",
+    });
+    expect(property(stack.Resources["RestApi"], "DisableExecuteApiEndpoint")).toBe(true);
+    expect(stack.Outputs["ApiUrl"]?.Value).toBe("https://tokens.example.com");
+  });
+
+  it("gets its DNS record where a hosted zone is given", () => {
+    expect(property(stack.Resources["ApiDomainRecord"], "AliasTarget", "DNSName")).toEqual({
+      "Fn::GetAtt": ["ApiDomain", "RegionalDomainName"],
+    });
+  });
+
+  it("is absent unless asked for", () => {
+    expect(resourcesOf(stackOf(), "AWS::ApiGateway::DomainName")).toEqual([]);
+    expect(property(stackOf().Resources["RestApi"], "DisableExecuteApiEndpoint")).toBe(false);
+  });
+});
+
+describe("two regions", () => {
+  const primary = stackOf({ replicaRegions: "eu-west-1" });
+  const secondary = stackOf({ primaryRegion: "us-east-1" }, { region: "eu-west-1" });
+
+  it("share the secrets: the primary replicates them, under the key that the other region's stack makes", () => {
+    for (const [, secret] of resourcesOf(primary, "AWS::SecretsManager::Secret")) {
+      expect(property(secret, "ReplicaRegions")).toEqual([
+        { Region: "eu-west-1", KmsKeyId: "alias/voximplant-token-vendor-dev-signing-keys" },
+      ]);
+    }
+    expect(property(secondary.Resources["SigningKeysKeyAlias"], "AliasName")).toBe(
+      "alias/voximplant-token-vendor-dev-signing-keys",
+    );
+  });
+
+  it("let the vending function of the other region read its replica, whose policy is the primary's", () => {
+    const [[, policy] = []] = resourcesOf(primary, "AWS::SecretsManager::ResourcePolicy");
+    const readers = property(
+      policy,
+      "ResourcePolicy",
+      "Statement",
+      0,
+      "Condition",
+      "ArnNotEquals",
+      "aws:PrincipalArn",
+    );
+    const name = String(property(secondary.Resources["VendTokenRole"], "RoleName"));
+    expect(readers).toContainEqual({
+      "Fn::Sub": `arn:\${AWS::Partition}:iam::\${AWS::AccountId}:role/${name}`,
+    });
+  });
+
+  it("make no secret twice, and rotate and reconcile in the primary alone", () => {
+    for (const type of [
+      "AWS::SecretsManager::Secret",
+      "AWS::SecretsManager::ResourcePolicy",
+      "AWS::Events::Rule",
+    ]) {
+      expect(resourcesOf(secondary, type)).toEqual([]);
+    }
+    const roles = resourcesOf(secondary, "AWS::IAM::Role").map(([id]) => id);
+    expect(roles).toEqual(["ApiGatewayLogRole", "VendTokenRole"]);
+    expect(Object.keys(secondary.Resources).filter((id) => /Rotation|Reconcil|UnknownKeys/.test(id))).toEqual(
+      [],
+    );
+  });
+
+  it("name the same secrets", () => {
+    expect(permissions(secondary, "VendTokenRole")).toContain(
+      'Allow secretsmanager:GetSecretValue on {"Fn::Sub":"arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:voximplant/outbound-calls-??????"}',
+    );
+  });
+
+  it("are one region where the primary is the region that is deployed", () => {
+    expect(stackOf({ primaryRegion: "us-east-1" })).toEqual(stackOf());
+  });
+});

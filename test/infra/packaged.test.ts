@@ -1,0 +1,163 @@
+import { createHash } from "node:crypto";
+import { unzipSync } from "fflate";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { sampleGrants, stackOf } from "./describe.ts";
+import { type Packaged, packagings, type Template } from "./package-service.ts";
+import { openMethods, permissions, property, resourcesOf, withProperties } from "./promises.ts";
+
+const service = packagings();
+let packaged: Packaged;
+
+beforeAll(async () => {
+  packaged = await service.package();
+}, 180_000);
+afterAll(service.clean);
+
+describe("npm run package", () => {
+  const functions = ["vend-token", "rotate-key", "reconcile-keys"];
+
+  it("gives the same zips a second time", async () => {
+    const again = await service.package();
+    const hash = (zip: Buffer) => createHash("sha256").update(zip).digest("hex");
+    for (const name of functions) expect(hash(again.zip(name))).toBe(hash(packaged.zip(name)));
+  });
+
+  it.each(functions)("puts the bundle and its source map alone into the zip of %s", (name) => {
+    expect(Object.keys(unzipSync(packaged.zip(name)))).toEqual(["index.mjs", "index.mjs.map"]);
+  });
+
+  it("fails on a grants file that is not valid, and says where", async () => {
+    const grants = sampleGrants.replace("[outbound-calls]", "[outbound-cals]");
+    await expect(service.package({ grants })).rejects.toMatchObject({
+      stdout: expect.stringMatching(/grants\.yml:\d+:\d+.*outbound-cals/) as string,
+    });
+  });
+
+  it("puts the resources that infra/ describes into the template, and the three functions and osls's bucket beside them", () => {
+    const described = stackOf();
+    expect(packaged.template.Resources).toMatchObject(described.Resources);
+    expect(Object.keys(packaged.template.Resources)).toEqual([
+      "ServerlessDeploymentBucket",
+      "ServerlessDeploymentBucketPolicy",
+      "VendTokenLambdaFunction",
+      "RotateKeyLambdaFunction",
+      "ReconcileKeysLambdaFunction",
+      ...Object.keys(described.Resources),
+    ]);
+  });
+});
+
+describe("the API", () => {
+  it("has the contract's two routes, each for signed requests alone, and no OPTIONS: CORS is off", () => {
+    const methods = resourcesOf(packaged.template, "AWS::ApiGateway::Method");
+    expect(methods.map(([, method]) => property(method, "HttpMethod"))).toEqual(["GET", "POST"]);
+    expect(openMethods(packaged.template)).toEqual([]);
+  });
+
+  it.each(["ApiMethodV1ServiceAccountsGet", "ApiMethodV1ServiceAccountsServiceAccountTokenPost"])(
+    "would be found out if %s lost its AWS_IAM",
+    (id) => {
+      const careless = withProperties(packaged.template, id, { AuthorizationType: "NONE" });
+      expect(openMethods(careless)).toEqual([id]);
+    },
+  );
+});
+
+describe("the functions", () => {
+  it.each([
+    ["VendTokenLambdaFunction", 512, 10],
+    ["RotateKeyLambdaFunction", 256, 120],
+    ["ReconcileKeysLambdaFunction", 256, 120],
+  ])("%s runs Node.js 24 on arm64 with %i MB for at most %i s", (id, memory, timeout) => {
+    expect(packaged.template.Resources[id]?.Properties).toMatchObject({
+      Runtime: "nodejs24.x",
+      Architectures: ["arm64"],
+      Handler: "index.handler",
+      MemorySize: memory,
+      Timeout: timeout,
+      TracingConfig: { Mode: "Active" },
+      Environment: {
+        Variables: {
+          SIGNING_KEY_TTL_SECONDS: "300",
+          SIGNING_KEY_MAX_STALE_SECONDS: "3600",
+          VOXIMPLANT_API_URL: "https://api.voximplant.com/platform_api",
+        },
+      },
+    });
+  });
+
+  it("each have a role of their own, and osls adds none", () => {
+    const roles = ["VendToken", "RotateKey", "ReconcileKeys"].map((name) =>
+      property(packaged.template.Resources[`${name}LambdaFunction`], "Role"),
+    );
+    expect(roles).toEqual([
+      { "Fn::Sub": "${VendTokenRole.Arn}" },
+      { "Fn::Sub": "${RotateKeyRole.Arn}" },
+      { "Fn::Sub": "${ReconcileKeysRole.Arn}" },
+    ]);
+    expect(resourcesOf(packaged.template, "AWS::IAM::Role").map(([id]) => id)).toEqual([
+      "ApiGatewayLogRole",
+      "VendTokenRole",
+      "RotateKeyRole",
+      "ReconcileKeysRole",
+    ]);
+  });
+
+  it("are named as the alarms, the log groups and the dashboard name them", () => {
+    const names = resourcesOf(packaged.template, "AWS::Lambda::Function").map(([, fn]) =>
+      property(fn, "FunctionName"),
+    );
+    const groups = resourcesOf(packaged.template, "AWS::Logs::LogGroup").map(([, group]) =>
+      property(group, "LogGroupName"),
+    );
+    expect(groups).toEqual(expect.arrayContaining(names.map((name) => `/aws/lambda/${String(name)}`)));
+    const watched = resourcesOf(packaged.template, "AWS::CloudWatch::Alarm")
+      .filter(([, alarm]) => property(alarm, "Namespace") === "AWS/Lambda")
+      .map(([, alarm]) => property(alarm, "Dimensions", 0, "Value"));
+    expect(new Set(watched)).toEqual(new Set(names));
+  });
+});
+
+describe("the roles", () => {
+  const secrets = [
+    '{"Ref":"SecretVoximplantCallHistory719b5b41"}',
+    '{"Ref":"SecretVoximplantOutboundCalls09ae40ea"}',
+  ];
+  const onSecrets = (...actions: readonly string[]) =>
+    actions.flatMap((action) => secrets.map((secret) => `Allow secretsmanager:${action} on ${secret}`));
+  const onKey = (...actions: readonly string[]) =>
+    actions.map((action) => `Allow kms:${action} on {"Fn::GetAtt":["SigningKeysKey","Arn"]}`);
+  const own = (log: string) => [
+    `Allow logs:CreateLogStream on {"Fn::GetAtt":["${log}","Arn"]}`,
+    `Allow logs:PutLogEvents on {"Fn::GetAtt":["${log}","Arn"]}`,
+    "Allow xray:PutTraceSegments on *",
+    "Allow xray:PutTelemetryRecords on *",
+  ];
+  const promised: Readonly<Record<string, readonly string[]>> = {
+    VendTokenRole: [...onSecrets("GetSecretValue"), ...onKey("Decrypt"), ...own("VendTokenLogGroup")],
+    RotateKeyRole: [
+      ...onSecrets("DescribeSecret", "GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage"),
+      ...onKey("Decrypt", "GenerateDataKey"),
+      ...own("RotateKeyLogGroup"),
+    ],
+    ReconcileKeysRole: [
+      ...onSecrets("DescribeSecret", "GetSecretValue", "TagResource"),
+      ...onKey("Decrypt"),
+      ...own("ReconcileKeysLogGroup"),
+    ],
+  };
+
+  it.each(Object.keys(promised))("%s may do exactly what its function does", (role) => {
+    expect([...permissions(packaged.template, role)].sort()).toEqual([...(promised[role] ?? [])].sort());
+  });
+
+  it.each(Object.keys(promised))("%s would be found out with one more action", (role) => {
+    const mutated = JSON.parse(
+      JSON.stringify(packaged.template).replaceAll(
+        '"logs:PutLogEvents"',
+        '"logs:PutLogEvents","s3:GetObject"',
+      ),
+    ) as Template;
+    expect([...permissions(mutated, role)].sort()).not.toEqual([...(promised[role] ?? [])].sort());
+  });
+});
