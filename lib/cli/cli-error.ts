@@ -9,18 +9,19 @@ export const EXIT = {
   denied: 3,
 } as const;
 
-export type ExitStatus = (typeof EXIT)[keyof typeof EXIT];
-
 /**
  * How a command fails. The message is one line, says what is wrong, and never holds a key or a token; the hint says what to
- * do about it. Both are printed on stderr by {@link runProgram}; nothing else prints an error.
+ * do about it. Both are printed on stderr by `runProgram`; nothing else prints an error. With an empty message nothing is
+ * printed: whoever failed (the help, a child process) has spoken already.
+ *
+ * @param exitStatus one of {@link EXIT}; `exec` passes its child's on
  */
 export class CliError extends Error {
   override readonly name = "CliError";
-  readonly exitStatus: ExitStatus;
+  readonly exitStatus: number;
   readonly hint: string | undefined;
 
-  constructor(message: string, exitStatus: ExitStatus, hint?: string, options?: ErrorOptions) {
+  constructor(message: string, exitStatus: number, hint?: string, options?: ErrorOptions) {
     super(message, options);
     this.exitStatus = exitStatus;
     this.hint = hint;

@@ -1,4 +1,5 @@
 import picocolors from "picocolors";
+import type { RunChild } from "./run-child.ts";
 
 /**
  * Everything a command may touch outside itself. lib/cli/main.ts makes the real one, and nothing else reads `process`; a
@@ -12,6 +13,12 @@ export interface Io {
   readonly fetch: typeof fetch;
   /** Milliseconds since the epoch, as `Date.now`. */
   readonly now: () => number;
+  /** Resolves after so many milliseconds. */
+  readonly sleep: (ms: number) => Promise<void>;
+  readonly homeDirectory: string;
+  /** Of the process; undefined on Windows, where files have no such owner. */
+  readonly userId: number | undefined;
+  readonly runChild: RunChild;
 }
 
 export type Input = AsyncIterable<Buffer | string> & { readonly isTerminal: boolean };

@@ -1,6 +1,9 @@
 #!/usr/bin/env node
+import { homedir } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Input, Io, Output } from "./io.ts";
 import { runProgram } from "./program.ts";
+import { childRunner } from "./run-child.ts";
 
 const output = (stream: NodeJS.WriteStream): Output => ({
   isTerminal: stream.isTTY,
@@ -27,6 +30,10 @@ const io: Io = {
   env: process.env,
   fetch: globalThis.fetch,
   now: Date.now,
+  sleep: (ms) => sleep(ms),
+  homeDirectory: homedir(),
+  userId: process.getuid?.(),
+  runChild: childRunner(process),
 };
 
 process.exitCode = await runProgram(process.argv.slice(2), io);

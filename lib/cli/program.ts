@@ -1,9 +1,23 @@
 import { Command, CommanderError } from "commander";
 import packageJson from "../../package.json" with { type: "json" };
-import { CliError, EXIT, type ExitStatus } from "./cli-error.ts";
+import { apiCommand } from "./api.ts";
+import { type CliError, EXIT } from "./cli-error.ts";
+import { completionCommand } from "./completion.ts";
+import { doctorCommand } from "./doctor.ts";
+import { execCommand } from "./exec.ts";
+import { asCliError } from "./failure.ts";
 import { colorsFor, type Io } from "./io.ts";
+import { tokenCommand } from "./token.ts";
+import { whoamiCommand } from "./whoami.ts";
 
-const userCommands: readonly ((io: Io) => Command)[] = [];
+const userCommands: readonly ((io: Io) => Command)[] = [
+  tokenCommand,
+  execCommand,
+  apiCommand,
+  whoamiCommand,
+  doctorCommand,
+  completionCommand,
+];
 
 /** The whole command line. The admin commands are loaded only when asked for: they bring in Secrets Manager, YAML, zod. */
 export function createProgram(io: Io): Command {
@@ -11,6 +25,18 @@ export function createProgram(io: Io): Command {
     .description("Short-lived Voximplant tokens for AWS IAM principals.")
     .version(packageJson.version, "-V, --version", "print the version")
     .helpOption("-h, --help", "print help")
+    .addHelpText(
+      "after",
+      `
+To begin with:
+  $ export VOXTOKEN_URL=https://….execute-api.eu-west-1.amazonaws.com/prod   # its owner knows it; npm start prints a local one
+  $ voxtoken whoami                                # who you are (AWS credentials as for the AWS CLI), what you may have
+  $ voxtoken api call-history GetAccountInfo       # call a method of the Management API
+  $ voxtoken exec call-history -- ./report.sh      # run a program with a token
+  $ voxtoken doctor                                # when any of these says no
+
+Exit status: 0 done, 1 failure, 2 wrong usage, 3 denied. Errors are one line on stderr.`,
+    )
     .exitOverride()
     .enablePositionalOptions()
     .showHelpAfterError(false)
@@ -30,7 +56,7 @@ export function createProgram(io: Io): Command {
   const admin = new Command("admin").description("for operators: grants, keys, rotation");
   adopt(program, admin);
   program.hook("preSubcommand", async (_program, command) => {
-    if (command === admin) await addAdminCommands(io, admin);
+    if (command === admin || command.name() === "completion") await addAdminCommands(io, admin);
   });
   return program;
 }
@@ -53,7 +79,7 @@ function adopt(parent: Command, child: Command): void {
  * @param args without the interpreter and the program's name
  * @returns the exit status
  */
-export async function runProgram(args: readonly string[], io: Io): Promise<ExitStatus> {
+export async function runProgram(args: readonly string[], io: Io): Promise<number> {
   try {
     await createProgram(io).parseAsync([...args], { from: "user" });
     return EXIT.ok;
@@ -70,19 +96,6 @@ function printError({ message, hint }: CliError, io: Io): void {
   const colors = colorsFor(io, io.stderr);
   io.stderr.write(`${colors.red("voxtoken:")} ${oneLine(message)}\n`);
   if (hint !== undefined) io.stderr.write(`${colors.dim("hint:")} ${oneLine(hint)}\n`);
-}
-
-function asCliError(error: unknown): CliError {
-  if (error instanceof CliError) return error;
-  if (error instanceof CommanderError) {
-    // Bare `voxtoken` or `voxtoken admin`: commander has printed the help on stderr already.
-    if (error.code === "commander.help") return new CliError("", EXIT.usage);
-    const [message = "", ...suggestion] = error.message.replace(/^error: /, "").split("\n");
-    const hint = suggestion.join(" ").replace(/^\(|\)$/g, "");
-    return new CliError(message, EXIT.usage, hint || "voxtoken --help says what there is");
-  }
-  const message = error instanceof Error ? error.message : String(error);
-  return new CliError(`unexpected: ${message}`, EXIT.failure, undefined, { cause: error });
 }
 
 function oneLine(text: string): string {

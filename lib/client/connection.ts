@@ -36,7 +36,7 @@ export function connect(vendor: Vendor): Send {
     forceRefresh: boolean,
   ) {
     const credentials = await vendor.credentials({ forceRefresh });
-    const region = await resolveRegion(endpoint, vendor.region);
+    const region = await resolveRegion(endpoint, vendor.region, vendor.profile);
     const url = resourceUrl(endpoint, request.path);
     const { method, body } = request;
     const sentAt = runtime.now();

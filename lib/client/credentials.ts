@@ -7,14 +7,16 @@ export type CredentialProvider = (options?: { forceRefresh?: boolean }) => Promi
 /** @param given default: as the AWS SDK finds them */
 export function credentialProvider(
   given: AwsCredentials | CredentialProvider | undefined,
+  profile: string | undefined,
 ): CredentialProvider {
-  const find = typeof given === "function" ? given : given ? () => Promise.resolve(given) : defaultChain();
+  const find =
+    typeof given === "function" ? given : given ? () => Promise.resolve(given) : defaultChain(profile);
   return async (options) => {
     try {
       return await find(options);
     } catch (error) {
-      const reason = error instanceof Error ? error.message : "unknown reason";
-      throw new TokenError("no_credentials", `no AWS credentials: ${reason}`, { cause: error });
+      const reason = error instanceof Error ? error.message : "no AWS credentials, for an unknown reason";
+      throw new TokenError("no_credentials", reason, { cause: error });
     }
   };
 }
@@ -23,11 +25,11 @@ export function credentialProvider(
  * Environment, SSO, profile, web identity, ECS, EKS, EC2. Loaded when first needed: whoever brings credentials does not pay
  * for it. Files are read again at each renewal, because other programs rotate the credentials in them.
  */
-function defaultChain(): CredentialProvider {
+function defaultChain(profile: string | undefined): CredentialProvider {
   let chain: Promise<CredentialProvider> | undefined;
   return async (options) => {
     chain ??= import("@aws-sdk/credential-providers").then(({ fromNodeProviderChain }) =>
-      fromNodeProviderChain({ ignoreCache: true }),
+      fromNodeProviderChain({ ignoreCache: true, ...(profile === undefined ? {} : { profile }) }),
     );
     return (await chain)(options);
   };

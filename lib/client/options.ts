@@ -11,6 +11,8 @@ export interface VendorOptions {
   readonly url: string | readonly string[];
   /** Default: as the AWS SDK finds them (environment, SSO, profile, web identity, ECS, EKS, EC2). */
   readonly credentials?: AwsCredentials | CredentialProvider | undefined;
+  /** The profile of the AWS configuration files to take both from. Default: AWS_PROFILE, or "default". */
+  readonly profile?: string | undefined;
   /** Default: what the url's host name says; for a domain of your own, as the AWS SDK finds it. */
   readonly region?: string | undefined;
   /** How long one call may take altogether, pauses included. Default 15,000. */
@@ -29,6 +31,7 @@ export interface Vendor {
   readonly endpoints: readonly Endpoint[];
   readonly credentials: CredentialProvider;
   readonly region: string | undefined;
+  readonly profile: string | undefined;
   readonly attemptTimeoutMs: number;
   readonly limits: RetryLimits;
   readonly runtime: Runtime;
@@ -41,8 +44,9 @@ export function parseVendorOptions(options: VendorOptions): Vendor {
   if (urls.length === 0) throw new TokenError("invalid_options", "url is an empty list");
   return {
     endpoints: urls.map(parseEndpoint),
-    credentials: credentialProvider(options.credentials),
+    credentials: credentialProvider(options.credentials, options.profile),
     region: options.region,
+    profile: options.profile,
     attemptTimeoutMs: positive("attemptTimeoutMs", options.attemptTimeoutMs ?? 5000),
     limits: {
       rounds: positive("rounds", options.rounds ?? 4),

@@ -2,13 +2,20 @@ import { type Endpoint, isLoopback } from "./endpoint.ts";
 import { TokenError } from "./errors.ts";
 
 /** The region to sign for: given, or in the host name, or as the AWS SDK finds it (AWS_REGION, the profile's). */
-export async function resolveRegion(endpoint: Endpoint, given: string | undefined): Promise<string> {
+export async function resolveRegion(
+  endpoint: Endpoint,
+  given: string | undefined,
+  profile: string | undefined,
+): Promise<string> {
   const known = given ?? endpoint.region;
   if (known !== undefined) return known;
   const { loadConfig, NODE_REGION_CONFIG_FILE_OPTIONS, NODE_REGION_CONFIG_OPTIONS } =
     await import("@smithy/core/config");
   try {
-    return await loadConfig(NODE_REGION_CONFIG_OPTIONS, NODE_REGION_CONFIG_FILE_OPTIONS)();
+    return await loadConfig(NODE_REGION_CONFIG_OPTIONS, {
+      ...NODE_REGION_CONFIG_FILE_OPTIONS,
+      ...(profile === undefined ? {} : { profile }),
+    })();
   } catch (error) {
     // The stand-in on this machine signs for any region: it need not be configured to be tried.
     if (isLoopback(endpoint.url)) return "us-east-1";

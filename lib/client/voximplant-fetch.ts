@@ -14,7 +14,7 @@ import type { TokenProvider } from "./token-provider.ts";
  */
 export function createVoximplantFetch(getToken: TokenProvider, options: ApiOptions = {}): typeof fetch {
   const ownOrigin = new URL(options.apiUrl ?? MANAGEMENT_API_URL).origin;
-  const { fetch } = { ...systemRuntime, ...options.runtime };
+  const runtime = { ...systemRuntime, ...options.runtime };
 
   return async (input, init) => {
     const request = new Request(input, { ...init, redirect: "error" });
@@ -25,7 +25,7 @@ export function createVoximplantFetch(getToken: TokenProvider, options: ApiOptio
     const send = (original: Request, token: string) => {
       const authorized = new Request(original);
       authorized.headers.set("authorization", `Bearer ${token}`);
-      return fetch(authorized);
+      return runtime.fetch(authorized);
     };
     const again = request.clone();
     const { accessToken } = await getToken({ signal: request.signal });

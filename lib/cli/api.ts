@@ -1,0 +1,51 @@
+import { Command } from "commander";
+import { type ApiOptions, callApi } from "../client/call-api.ts";
+import { CliError, EXIT } from "./cli-error.ts";
+import type { Io } from "./io.ts";
+import { whileWaiting } from "./spinner.ts";
+import { addTokenOptions, type TokenFlags, tokenFinder, tokenProvider } from "./vendor.ts";
+
+export function apiCommand(io: Io): Command {
+  return addTokenOptions(new Command("api"))
+    .description("call one method of the Voximplant Management API")
+    .argument("<service-account>", "as voxtoken whoami lists it")
+    .argument("<Method>", "https://voximplant.com/docs/references/httpapi lists them")
+    .argument("[name=value...]", "the method's parameters")
+    .option("--api-url <url>", "another Management API (default: VOXIMPLANT_API_URL, or Voximplant's)")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ voxtoken api call-history GetAccountInfo
+  $ voxtoken api call-history GetCallHistory from_date="2026-11-23 00:00:00" to_date="2026-11-24 00:00:00" count=20
+  $ voxtoken api outbound-calls StartScenarios rule_id=1 script_custom_data='{"to":"+442079460000"}' | jq .result
+
+The whole answer is printed as JSON. A token that the platform refuses is replaced once.`,
+    )
+    .action(
+      async (
+        serviceAccount: string,
+        method: string,
+        pairs: string[],
+        flags: TokenFlags & { apiUrl?: string },
+      ) => {
+        const parameters = Object.fromEntries(pairs.map(parseParameter));
+        const getToken = tokenProvider(tokenFinder(io, serviceAccount, flags));
+        const answer = await whileWaiting(io, `calling ${method}`, () =>
+          callApi(getToken, method, parameters, apiOptions(io, flags.apiUrl)),
+        );
+        io.stdout.write(`${JSON.stringify(answer, undefined, 2)}\n`);
+      },
+    );
+}
+
+/** Which Management API, and the machine's parts to call it with. */
+export function apiOptions({ env, fetch, now, sleep }: Io, apiUrl: string | undefined): ApiOptions {
+  return { apiUrl: apiUrl ?? env["VOXIMPLANT_API_URL"], runtime: { fetch, now, sleep } };
+}
+
+function parseParameter(pair: string): [string, string] {
+  const equals = pair.indexOf("=");
+  if (equals > 0) return [pair.slice(0, equals), pair.slice(equals + 1)];
+  throw new CliError(`parameter ${JSON.stringify(pair)} is not name=value`, EXIT.usage);
+}

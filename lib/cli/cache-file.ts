@@ -1,0 +1,108 @@
+import { randomUUID } from "node:crypto";
+import { constants } from "node:fs";
+import { lstat, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import * as z from "zod/mini";
+
+const cacheEntry = z.object({
+  version: z.literal(1),
+  response: z.object({
+    access_token: z.string(),
+    token_type: z.literal("Bearer"),
+    expires_in: z.int(),
+    expires_at: z.string(),
+    service_account: z.string(),
+    account_id: z.int(),
+  }),
+  lifetime: z.object({ renewFrom: z.number(), renewBy: z.number(), endsAt: z.number() }),
+});
+
+export type CacheEntry = z.infer<typeof cacheEntry>;
+
+/** Why a file or folder is not used. Holds names and modes, never contents. */
+export class CacheError extends Error {
+  override readonly name = "CacheError";
+}
+
+/** Makes the folder, mode 0700. @throws CacheError when others may write or read in it, or it is not ours */
+export async function prepareDirectory(directory: string, userId: number | undefined): Promise<void> {
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const found = await lstat(directory);
+  if (!found.isDirectory()) throw new CacheError(`${directory} is not a folder`);
+  checkOwner(directory, found, userId);
+}
+
+/**
+ * Reads an entry. What is checked is the opened file itself, so that nobody can exchange it between the check and the use.
+ *
+ * @returns undefined when there is none, or none that this version can read
+ * @throws CacheError when it is a link, belongs to somebody else, or others may read or write it
+ */
+export async function readEntry(path: string, userId: number | undefined): Promise<CacheEntry | undefined> {
+  let file;
+  try {
+    file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  } catch (error) {
+    if (hasCode(error, "ENOENT")) return undefined;
+    if (hasCode(error, "ELOOP")) throw new CacheError(`${path} is a symbolic link`);
+    throw error;
+  }
+  try {
+    const found = await file.stat();
+    if (!found.isFile()) throw new CacheError(`${path} is not a file`);
+    checkOwner(path, found, userId);
+    return parseEntry(await file.readFile("utf8"));
+  } finally {
+    await file.close();
+  }
+}
+
+/** Whole or not at all: another file is written, mode 0600, and put in its place. */
+export async function writeEntry(path: string, entry: CacheEntry): Promise<void> {
+  const temporary = `${path}.${randomUUID()}.tmp`;
+  const file = await open(temporary, "wx", 0o600);
+  try {
+    await file.writeFile(JSON.stringify(entry));
+    await file.close();
+    await rename(temporary, path);
+  } catch (error) {
+    await file.close();
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+/** No token lives longer than an hour: older files are of no use to anyone who should have them. */
+export async function removeOldEntries(directory: string, nowMs: number): Promise<void> {
+  for (const name of await readdir(directory)) {
+    if (!/\.(?:json|tmp)$/.test(name)) continue;
+    const path = join(directory, name);
+    // Another process may have removed it since.
+    const found = await stat(path).catch((error: unknown) => {
+      if (!hasCode(error, "ENOENT")) throw error;
+    });
+    if (found && nowMs - found.mtimeMs > 3600_000) await rm(path, { force: true });
+  }
+}
+
+function checkOwner(path: string, found: { uid: number; mode: number }, userId: number | undefined): void {
+  if (userId === undefined) return;
+  if (found.uid !== userId) throw new CacheError(`${path} belongs to another user (${found.uid})`);
+  const mode = found.mode & 0o777;
+  if ((mode & 0o077) !== 0) {
+    throw new CacheError(`${path} may be used by others (mode ${mode.toString(8).padStart(4, "0")})`);
+  }
+}
+
+function parseEntry(text: string): CacheEntry | undefined {
+  try {
+    return cacheEntry.safeParse(JSON.parse(text)).data;
+  } catch {
+    // Not JSON: as good as no entry. The SyntaxError would quote the token.
+    return undefined;
+  }
+}
+
+export function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && (error as NodeJS.ErrnoException).code === code;
+}

@@ -1,0 +1,37 @@
+import { loadSharedConfigFiles } from "@smithy/core/config";
+import type { Environment } from "./io.ts";
+
+/**
+ * Who the AWS credentials will be of, where the configuration alone settles it: an access key, a role to be assumed, a role
+ * of IAM Identity Center. Undefined where only the credentials themselves tell (a process, ECS, EC2).
+ *
+ * It is part of the cache's key. An access key id of its own would do, but an assumed role gets a new one in each process, and
+ * the cache would never be hit. The order is that of the AWS SDK's chain.
+ * https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
+ */
+export async function credentialIdentity(
+  env: Environment,
+  givenProfile: string | undefined,
+): Promise<readonly string[] | undefined> {
+  const profile = givenProfile ?? env["AWS_PROFILE"];
+  const { AWS_ACCESS_KEY_ID: key, AWS_SECRET_ACCESS_KEY: secret } = env;
+  if (!profile && key && secret) return ["key", key];
+
+  const { configFile, credentialsFile } = await loadSharedConfigFiles({ ignoreCache: true });
+  const name = profile ?? "default";
+  const settings = { ...configFile[name], ...credentialsFile[name] };
+  const {
+    role_arn: role,
+    aws_access_key_id: staticKey,
+    sso_account_id: account,
+    sso_role_name: ssoRole,
+  } = settings;
+  if (role && (settings["source_profile"] ?? settings["credential_source"])) return ["role", role];
+  // Two kinds of credentials in one profile: which of them wins, the SDK shall say.
+  if (staticKey ?? settings["credential_process"]) return undefined;
+  if (role && settings["web_identity_token_file"]) return ["role", role];
+  if (role === undefined && account && ssoRole) return ["sso", account, ssoRole];
+  const { AWS_ROLE_ARN: podRole, AWS_WEB_IDENTITY_TOKEN_FILE: tokenFile } = env;
+  if (Object.keys(settings).length === 0 && podRole && tokenFile) return ["role", podRole];
+  return undefined;
+}

@@ -1,0 +1,145 @@
+import { serverTime } from "../client/answer.ts";
+import { callApi, isTokenRefusal } from "../client/call-api.ts";
+import { connect } from "../client/connection.ts";
+import { type Endpoint, resourceUrl } from "../client/endpoint.ts";
+import { exchange } from "../client/exchange.ts";
+import { parseVendorOptions, type Vendor } from "../client/options.ts";
+import { requestEntitlements } from "../client/requests.ts";
+import type { EntitlementsResponse } from "../http/wire.ts";
+import { VoximplantError } from "../voximplant/errors.ts";
+import { apiOptions } from "./api.ts";
+import { CliError, EXIT } from "./cli-error.ts";
+import { asCliError } from "./failure.ts";
+import type { Io } from "./io.ts";
+import { type TokenFlags, tokenFinder, tokenProvider, vendorOptions } from "./vendor.ts";
+
+/** One step of the way from AWS credentials to an accepted call. */
+export type Finding =
+  | { readonly ok: true; readonly what: string }
+  | { readonly ok: false; readonly what: string; readonly next: string; readonly exitStatus: number };
+
+export interface DoctorFlags extends TokenFlags {
+  readonly apiUrl?: string;
+}
+
+/** Goes the way step by step, and ends at the first step without which the rest makes no sense. */
+export async function* diagnose(
+  io: Io,
+  flags: DoctorFlags,
+  serviceAccount: string | undefined,
+): AsyncGenerator<Finding> {
+  let vendor: Vendor;
+  try {
+    vendor = parseVendorOptions(vendorOptions(io, flags));
+  } catch (error) {
+    yield problem("url", error);
+    return;
+  }
+  yield fine(`url: ${vendor.endpoints.map(({ url }) => url.href).join(", ")}`);
+
+  let found = true;
+  try {
+    yield fine(`AWS credentials: access key ${(await vendor.credentials()).accessKeyId}`);
+  } catch (error) {
+    found = false;
+    yield problem("AWS credentials", error);
+  }
+
+  const reached: boolean[] = [];
+  for (const endpoint of vendor.endpoints) {
+    for await (const finding of reach(vendor, endpoint, io)) {
+      reached.push(finding.ok);
+      yield finding;
+    }
+  }
+  if (!found || !reached.includes(true)) return;
+
+  let entitlements: EntitlementsResponse;
+  try {
+    entitlements = await requestEntitlements(connect(vendor));
+  } catch (error) {
+    yield problem("API Gateway", error);
+    return;
+  }
+  yield fine(`API Gateway lets you in, as ${entitlements.principal}`);
+  yield* tryToken(io, flags, entitlements, serviceAccount);
+}
+
+/** Any answer at all will do: an unsigned request is refused, and says what the time is. */
+async function* reach(
+  { runtime, attemptTimeoutMs }: Vendor,
+  endpoint: Endpoint,
+  io: Io,
+): AsyncGenerator<Finding> {
+  const url = resourceUrl(endpoint, "/v1/service-accounts");
+  let headers: Headers;
+  try {
+    const request = { method: "GET", headers: {} };
+    ({ headers } = await exchange(runtime.fetch, url, request, runtime.timeout(attemptTimeoutMs)));
+  } catch (error) {
+    yield problem(`reaching ${url.host}`, error);
+    return;
+  }
+  yield fine(`${url.host} answers`);
+  const date = serverTime(headers);
+  if (date === undefined) return;
+  const aheadSeconds = Math.round((io.now() - date) / 1000);
+  if (Math.abs(aheadSeconds) < 60) yield fine("clock: agrees with the server's");
+  return;
+  yield {
+    ok: false,
+    what: `clock: this machine is ${Math.abs(aheadSeconds)} s ${aheadSeconds > 0 ? "ahead of" : "behind"} the server`,
+    next: "voxtoken corrects for it, other programs fail from 5 minutes on: switch time synchronisation on",
+    exitStatus: EXIT.failure,
+  };
+}
+
+async function* tryToken(
+  io: Io,
+  flags: DoctorFlags,
+  { principal, service_accounts }: EntitlementsResponse,
+  wanted: string | undefined,
+): AsyncGenerator<Finding> {
+  const names = service_accounts.map(({ name }) => name);
+  const [first] = names;
+  const serviceAccount = wanted ?? first;
+  if (serviceAccount === undefined) {
+    const what = "grants: none for this principal";
+    const next = `ask the owner of grants.yml for a grant to ${principal}`;
+    yield { ok: false, what, next, exitStatus: EXIT.denied };
+    return;
+  }
+  yield fine(`grants: ${names.join(", ") || "none"}`);
+
+  const findToken = tokenFinder(io, serviceAccount, { ...flags, cache: false });
+  try {
+    const { account_id, expires_in } = await findToken();
+    yield fine(`token: ${serviceAccount}, account ${account_id}, good for ${expires_in} s`);
+  } catch (error) {
+    yield problem(`token of ${serviceAccount}`, error);
+    return;
+  }
+
+  try {
+    await callApi(tokenProvider(findToken), "GetAccountInfo", {}, apiOptions(io, flags.apiUrl));
+    yield fine("Voximplant accepts it (GetAccountInfo)");
+  } catch (error) {
+    const refused = error instanceof VoximplantError && isTokenRefusal(error.code);
+    const next = "the service's owner should look whether its key is still in GetKeys: voxtoken admin keys";
+    yield problem("Voximplant", error, refused ? next : undefined);
+  }
+}
+
+function fine(what: string): Finding {
+  return { ok: true, what };
+}
+
+function problem(step: string, error: unknown, next?: string): Finding {
+  const { message, hint, exitStatus } = error instanceof CliError ? error : asCliError(error);
+  return {
+    ok: false,
+    what: `${step}: ${message}`,
+    next: next ?? hint ?? "try again with --verbose",
+    exitStatus,
+  };
+}

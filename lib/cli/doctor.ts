@@ -1,0 +1,33 @@
+import { Command } from "commander";
+import { CliError, EXIT } from "./cli-error.ts";
+import { diagnose, type DoctorFlags } from "./diagnose.ts";
+import { colorsFor, type Io } from "./io.ts";
+import { addTokenOptions } from "./vendor.ts";
+
+export function doctorCommand(io: Io): Command {
+  return addTokenOptions(new Command("doctor"))
+    .description("find out where it goes wrong, and what to do next")
+    .argument("[service-account]", "default: the first that you may have")
+    .option("--api-url <url>", "another Management API (default: VOXIMPLANT_API_URL, or Voximplant's)")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ voxtoken doctor
+  $ voxtoken doctor outbound-calls --profile billing
+
+It looks for AWS credentials, reaches the url, compares clocks, asks API Gateway and the grants, and tries a token on the
+Management API. Nothing is changed, and no token is printed.`,
+    )
+    .action(async (serviceAccount: string | undefined, flags: DoctorFlags) => {
+      const { green, red, dim } = colorsFor(io, io.stdout);
+      let status: number = EXIT.ok;
+      for await (const finding of diagnose(io, flags, serviceAccount)) {
+        io.stdout.write(`${finding.ok ? green("ok  ") : red("FAIL")}  ${finding.what}\n`);
+        if (finding.ok) continue;
+        io.stdout.write(`${dim(`      next: ${finding.next}`)}\n`);
+        status = finding.exitStatus;
+      }
+      if (status !== EXIT.ok) throw new CliError("", status);
+    });
+}

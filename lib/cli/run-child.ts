@@ -1,0 +1,45 @@
+import { spawn } from "node:child_process";
+import { constants } from "node:os";
+import type { Environment } from "./io.ts";
+
+/**
+ * Runs a command in place of this process: its streams are ours, and so are its signals.
+ *
+ * @returns the exit status, as a shell gives it: 128 and the signal's number where a signal ended it
+ * @throws the error of `spawn` when it cannot be started
+ */
+export type RunChild = (command: string, args: readonly string[], env: Environment) => Promise<number>;
+
+const PASSED_ON = [
+  "SIGTERM",
+  "SIGHUP",
+  "SIGINT",
+  "SIGQUIT",
+  "SIGUSR1",
+  "SIGUSR2",
+  "SIGWINCH",
+  "SIGCONT",
+] as const;
+
+/** Ctrl-C and Ctrl-\ go to every process of the terminal's foreground group: the child has them already. */
+const SENT_BY_TERMINAL: readonly string[] = ["SIGINT", "SIGQUIT"];
+
+export function childRunner(parent: NodeJS.Process): RunChild {
+  return async (command, args, env) => {
+    const child = spawn(command, args, { stdio: "inherit", env });
+    const passOn = (signal: NodeJS.Signals) => {
+      if (!(parent.stdin.isTTY && SENT_BY_TERMINAL.includes(signal))) child.kill(signal);
+    };
+    for (const signal of PASSED_ON) parent.on(signal, passOn);
+    try {
+      return await new Promise<number>((resolve, reject) => {
+        child.once("error", reject);
+        child.once("exit", (status, signal) => {
+          resolve(signal === null ? (status ?? 1) : 128 + constants.signals[signal]);
+        });
+      });
+    } finally {
+      for (const signal of PASSED_ON) parent.off(signal, passOn);
+    }
+  };
+}

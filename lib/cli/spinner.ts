@@ -1,0 +1,19 @@
+import { colorsFor, type Io } from "./io.ts";
+
+const FRAMES = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
+
+/** Shows on a terminal that something is going on, if it takes longer than a blink. In a pipe or a log: nothing at all. */
+export async function whileWaiting<T>(io: Io, what: string, work: () => Promise<T>): Promise<T> {
+  if (!io.stderr.isTerminal || io.env["TERM"] === "dumb") return work();
+  let shown = 0;
+  const timer = setInterval(() => {
+    const frame = FRAMES[shown++ % FRAMES.length] ?? "";
+    io.stderr.write(`\r${colorsFor(io, io.stderr).cyan(frame)} ${what}`);
+  }, 120);
+  try {
+    return await work();
+  } finally {
+    clearInterval(timer);
+    if (shown > 0) io.stderr.write("\r\u001b[K");
+  }
+}

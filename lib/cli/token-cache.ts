@@ -1,0 +1,141 @@
+import { createHash, randomInt } from "node:crypto";
+import { join } from "node:path";
+import { lock } from "proper-lockfile";
+import type { TokenResponse } from "../http/wire.ts";
+import type { Lifetime } from "../client/lifetime.ts";
+import {
+  CacheError,
+  type CacheEntry,
+  hasCode,
+  prepareDirectory,
+  readEntry,
+  removeOldEntries,
+  writeEntry,
+} from "./cache-file.ts";
+import type { Io } from "./io.ts";
+
+export interface Minted {
+  readonly response: TokenResponse;
+  readonly lifetime: Lifetime;
+}
+
+export interface CacheKey {
+  readonly urls: readonly string[];
+  /** Of the AWS credentials: see credentialIdentity. */
+  readonly identity: readonly string[];
+  readonly serviceAccount: string;
+  readonly accountId: number | undefined;
+  readonly ttlSeconds: number | undefined;
+}
+
+/** SHA-256 over JSON, in which no two keys look alike whatever stands in them: it is the name of a file. */
+export function cacheFileName(key: CacheKey): string {
+  const { urls, identity, serviceAccount, accountId = null, ttlSeconds = null } = key;
+  const encoded = JSON.stringify([urls, identity, serviceAccount, accountId, ttlSeconds]);
+  return `${createHash("sha256").update(encoded).digest("hex")}.json`;
+}
+
+/** https://specifications.freedesktop.org/basedir-spec/latest/ */
+export function cacheDirectory({ env, homeDirectory }: Pick<Io, "env" | "homeDirectory">): string {
+  return join(env["XDG_CACHE_HOME"] ?? join(homeDirectory, ".cache"), "voxtoken");
+}
+
+/**
+ * A token of the cache, or a new one: of processes that start together one mints, and the others wait for its file. A token
+ * that nears its end is renewed by one of them, and served to the rest. Where the cache cannot be used, that is said on
+ * stderr, and the token minted all the same.
+ *
+ * @param rejected a token that the platform has refused: the cache's copy of it is not used
+ */
+export async function throughCache(
+  io: Io,
+  key: CacheKey,
+  mint: () => Promise<Minted>,
+  rejected?: string,
+): Promise<TokenResponse> {
+  const directory = cacheDirectory(io);
+  const path = join(directory, cacheFileName(key));
+  const read = async (): Promise<CacheEntry | undefined> => {
+    const entry = await readUsable(io, path);
+    return entry !== undefined && io.now() < entry.lifetime.endsAt && entry.response.access_token !== rejected
+      ? entry
+      : undefined;
+  };
+  try {
+    await prepareDirectory(directory, io.userId);
+  } catch (error) {
+    warn(io, error);
+    return (await mint()).response;
+  }
+  for (;;) {
+    const entry = await read();
+    if (entry !== undefined && io.now() < entry.lifetime.renewFrom) return asOfNow(entry, io);
+    const release = await tryLock(path);
+    if (release !== undefined) {
+      try {
+        return await mintInto(io, directory, path, await read(), mint);
+      } finally {
+        await release();
+      }
+    }
+    if (entry !== undefined && io.now() < entry.lifetime.renewBy) return asOfNow(entry, io);
+    await io.sleep(randomInt(20, 60));
+  }
+}
+
+async function mintInto(
+  io: Io,
+  directory: string,
+  path: string,
+  current: CacheEntry | undefined,
+  mint: () => Promise<Minted>,
+): Promise<TokenResponse> {
+  // Minted by somebody else while this process took the lock.
+  if (current !== undefined && io.now() < current.lifetime.renewFrom) return asOfNow(current, io);
+  let minted: Minted;
+  try {
+    minted = await mint();
+  } catch (error) {
+    // A failed renewal spoils no token that is still valid.
+    if (current !== undefined && io.now() < current.lifetime.endsAt) return asOfNow(current, io);
+    throw error;
+  }
+  try {
+    await writeEntry(path, { version: 1, ...minted });
+    await removeOldEntries(directory, io.now());
+  } catch (error) {
+    warn(io, error);
+  }
+  return minted.response;
+}
+
+/** A file that is not to be trusted is as good as none: it is replaced when the new token is written. */
+async function readUsable(io: Io, path: string): Promise<CacheEntry | undefined> {
+  try {
+    return await readEntry(path, io.userId);
+  } catch (error) {
+    if (!(error instanceof CacheError)) throw error;
+    warn(io, error);
+    return undefined;
+  }
+}
+
+/** Undefined when another process holds it. One that died without releasing it is overtaken after 10 seconds. */
+async function tryLock(path: string): Promise<(() => Promise<void>) | undefined> {
+  try {
+    // Whoever lost the lock (this process was suspended) may finish: what happens at worst is that two of them mint.
+    return await lock(path, { realpath: false, stale: 10_000, onCompromised: () => undefined });
+  } catch (error) {
+    if (hasCode(error, "ELOCKED")) return undefined;
+    throw error;
+  }
+}
+
+function asOfNow({ response, lifetime }: CacheEntry, io: Io): TokenResponse {
+  return { ...response, expires_in: Math.floor((lifetime.endsAt - io.now()) / 1000) };
+}
+
+function warn(io: Io, error: unknown): void {
+  const reason = error instanceof Error ? error.message : String(error);
+  io.stderr.write(`voxtoken: warning: the token cache is not used: ${reason}\n`);
+}

@@ -1,0 +1,31 @@
+import { Command, Option } from "commander";
+import type { Io } from "./io.ts";
+import { whileWaiting } from "./spinner.ts";
+import { addTokenOptions, type TokenFlags, tokenFinder } from "./vendor.ts";
+
+export function tokenCommand(io: Io): Command {
+  return addTokenOptions(new Command("token"))
+    .description("print a token")
+    .argument("<service-account>", "as voxtoken whoami lists it")
+    .addOption(
+      new Option("-o, --output <format>", "the token alone, or all that is known of it")
+        .choices(["text", "json"])
+        .default("text"),
+    )
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ voxtoken token outbound-calls
+  $ voxtoken token outbound-calls --ttl 60 --output json
+  $ curl -H @- https://api.voximplant.com/platform_api/GetAccountInfo <<< "Authorization: Bearer $(voxtoken token outbound-calls)"
+
+A token is a secret. voxtoken exec hands it to a program without showing it to anyone.`,
+    )
+    .action(async (serviceAccount: string, flags: TokenFlags & { output: "text" | "json" }) => {
+      const token = await whileWaiting(io, "asking for a token", () =>
+        tokenFinder(io, serviceAccount, flags)(),
+      );
+      io.stdout.write(flags.output === "json" ? `${JSON.stringify(token)}\n` : `${token.access_token}\n`);
+    });
+}

@@ -1,0 +1,129 @@
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { connect } from "../client/connection.ts";
+import type { ClientEvent } from "../client/events.ts";
+import { lifetimeOf } from "../client/lifetime.ts";
+import { parseServiceAccount, parseVendorOptions, type VendorOptions } from "../client/options.ts";
+import { requestToken } from "../client/requests.ts";
+import type { TokenProvider } from "../client/token-provider.ts";
+import { vendedToken } from "../client/vended-token.ts";
+import type { TokenResponse } from "../http/wire.ts";
+import { CliError, EXIT } from "./cli-error.ts";
+import { credentialIdentity } from "./credential-identity.ts";
+import type { Io } from "./io.ts";
+import { throughCache } from "./token-cache.ts";
+
+/** How to reach the vendor, and as whom. */
+export interface VendorFlags {
+  readonly url?: string;
+  readonly region?: string;
+  readonly profile?: string;
+  readonly timeout?: number;
+  readonly verbose?: boolean;
+}
+
+/** Which token. */
+export interface TokenFlags extends VendorFlags {
+  readonly ttl?: number;
+  readonly accountId?: number;
+  readonly cache: boolean;
+}
+
+export function addVendorOptions(command: Command): Command {
+  return command
+    .option("--url <url>", "the token vendor, with its stage; several with commas (default: VOXTOKEN_URL)")
+    .option("--profile <name>", "AWS profile (default: AWS_PROFILE)")
+    .option(
+      "--region <region>",
+      "AWS region, where the url does not name it (default: as the AWS SDK finds it)",
+    )
+    .addOption(
+      new Option("--timeout <seconds>", "give up after this time (default: 15)").argParser(wholeNumber),
+    )
+    .option("-v, --verbose", "say on stderr what happens on the way");
+}
+
+export function addTokenOptions(command: Command): Command {
+  return addVendorOptions(command)
+    .addOption(new Option("--ttl <seconds>", "lifetime of the token, 30 to 3600").argParser(wholeNumber))
+    .addOption(
+      new Option("--account-id <id>", "a child account that you were granted").argParser(wholeNumber),
+    )
+    .option("--no-cache", "ask for a new token, and keep it nowhere");
+}
+
+export function vendorOptions(
+  io: Io,
+  flags: VendorFlags,
+): VendorOptions & { readonly url: readonly string[] } {
+  const url = (flags.url ?? io.env["VOXTOKEN_URL"] ?? "").split(",").map((text) => text.trim());
+  if (url.every((text) => text === "")) {
+    const hint = "give --url, or export VOXTOKEN_URL=https://….execute-api.<region>.amazonaws.com/<stage>";
+    throw new CliError("no url of a token vendor", EXIT.usage, hint);
+  }
+  return {
+    url,
+    region: flags.region,
+    profile: flags.profile,
+    timeoutMs: flags.timeout === undefined ? undefined : flags.timeout * 1000,
+    runtime: { fetch: io.fetch, now: io.now, sleep: io.sleep },
+    onEvent:
+      flags.verbose === true
+        ? (event) => {
+            io.stderr.write(`voxtoken: ${describe(event)}\n`);
+          }
+        : undefined,
+  };
+}
+
+/** Gives the token that a command asked for, of the cache unless that is switched off. */
+export type FindToken = (rejected?: string) => Promise<TokenResponse>;
+
+export function tokenFinder(io: Io, serviceAccount: string, flags: TokenFlags): FindToken {
+  const vendor = parseVendorOptions(vendorOptions(io, flags));
+  const request = {
+    serviceAccount: parseServiceAccount(serviceAccount),
+    ttlSeconds: flags.ttl,
+    accountId: flags.accountId,
+  };
+  const send = connect(vendor);
+  const mint = async () => {
+    const askedAt = io.now();
+    const response = await requestToken(send, request);
+    return { response, lifetime: lifetimeOf(response.expires_in, askedAt, Math.random()) };
+  };
+  return async (rejected) => {
+    if (!flags.cache) return (await mint()).response;
+    const urls = vendor.endpoints.map(({ url }) => url.href);
+    const identity = (await credentialIdentity(io.env, flags.profile)) ?? [
+      "key",
+      (await vendor.credentials()).accessKeyId,
+    ];
+    return throughCache(io, { urls, identity, ...request }, mint, rejected);
+  };
+}
+
+/** The same, for the client library. */
+export function tokenProvider(findToken: FindToken): TokenProvider {
+  return async ({ rejected } = {}) => vendedToken(await findToken(rejected));
+}
+
+function describe(event: ClientEvent): string {
+  switch (event.type) {
+    case "attempt_failed": {
+      const next = event.retryInMs === undefined ? "giving up" : `trying again in ${event.retryInMs} ms`;
+      return `${event.origin}: ${event.error.code}: ${event.error.message}; ${next}`;
+    }
+    case "clock_corrected":
+      return `the server's clock is ${Math.round(event.skewMs / 1000)} s ahead of this one; signing by the server's`;
+    case "credentials_renewed":
+      return "the AWS credentials have expired; looking for new ones";
+    case "token_vended":
+    case "refresh_failed":
+      return event.type;
+  }
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError("It must be a whole number.");
+  return Number(text);
+}

@@ -1,0 +1,40 @@
+import { Command, Option } from "commander";
+import { connect } from "../client/connection.ts";
+import { parseVendorOptions } from "../client/options.ts";
+import { requestEntitlements } from "../client/requests.ts";
+import type { EntitlementsResponse } from "../http/wire.ts";
+import { colorsFor, type Io } from "./io.ts";
+import { whileWaiting } from "./spinner.ts";
+import { addVendorOptions, type VendorFlags, vendorOptions } from "./vendor.ts";
+
+export function whoamiCommand(io: Io): Command {
+  return addVendorOptions(new Command("whoami"))
+    .description("print who the service takes you for, and what you may have")
+    .addOption(
+      new Option("-o, --output <format>", "for people or for programs")
+        .choices(["text", "json"])
+        .default("text"),
+    )
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ voxtoken whoami
+  $ voxtoken whoami --profile billing --output json | jq -r '.service_accounts[].name'`,
+    )
+    .action(async (flags: VendorFlags & { output: "text" | "json" }) => {
+      const found = await whileWaiting(io, "asking who you are", () =>
+        requestEntitlements(connect(parseVendorOptions(vendorOptions(io, flags)))),
+      );
+      io.stdout.write(flags.output === "json" ? `${JSON.stringify(found)}\n` : asText(io, found));
+    });
+}
+
+function asText(io: Io, { principal, service_accounts }: EntitlementsResponse): string {
+  const { bold, dim } = colorsFor(io, io.stdout);
+  const lines = service_accounts.map(({ name, max_ttl_seconds, child_account_ids }) => {
+    const children = child_account_ids.length > 0 ? `, child accounts ${child_account_ids.join(", ")}` : "";
+    return `  ${name}  ${dim(`up to ${max_ttl_seconds} s${children}`)}`;
+  });
+  return `${[bold(principal), ...(lines.length > 0 ? lines : ["  no service accounts"])].join("\n")}\n`;
+}
