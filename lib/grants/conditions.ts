@@ -1,4 +1,5 @@
 import type { Caller } from "../caller/caller.ts";
+import { matchesGlob, matchesPrincipal, splitPrincipalArn } from "./arn-like.ts";
 import type { Candidate } from "./grant-index.ts";
 import type { ServiceAccount, TokenRequest } from "./policy.ts";
 import { DEFAULT_TTL_SECONDS, MAX_TTL_SECONDS } from "./policy.ts";
@@ -7,6 +8,28 @@ import { DEFAULT_TTL_SECONDS, MAX_TTL_SECONDS } from "./policy.ts";
  * What stands between a caller whose ARN matched and what a grant gives, each condition by itself: undefined where it is
  * met, else why not. The decision and its explanation are made from these same functions.
  */
+
+/**
+ * The caller's ARN is one that the pattern means. {@link candidatesFor} has seen to this before a decision; an explanation
+ * also looks at the grants where it is not so.
+ */
+export function unmetPrincipal({ pattern }: Candidate, caller: Caller): string | undefined {
+  const wanted = splitPrincipalArn(pattern.arn);
+  if (!wanted || matchesPrincipal(wanted, caller)) return undefined;
+  if (wanted.kind !== caller.kind) return `is for a ${wanted.kind}, the caller is a ${caller.kind}`;
+  if (!matchesGlob(wanted.partition, caller.partition)) {
+    return `is for partition ${wanted.partition}, the caller is in ${caller.partition}`;
+  }
+  const reasons = [
+    ...(matchesGlob(wanted.accountId, caller.accountId)
+      ? []
+      : [`is for account ${wanted.accountId}, the caller is of ${caller.accountId}`]),
+    ...(matchesGlob(wanted.name, caller.name)
+      ? []
+      : [`is for the ${wanted.kind} ${wanted.name}, the caller is ${caller.name}`]),
+  ];
+  return reasons.join(" and ");
+}
 
 /** The pinned role or user itself, not another one made later under the same name. */
 export function unmetPin({ pattern }: Candidate, caller: Caller): string | undefined {

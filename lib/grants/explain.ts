@@ -1,0 +1,92 @@
+import { distance } from "fastest-levenshtein";
+import type { Caller } from "../caller/caller.ts";
+import { authorize, indexGrants } from "./authorize.ts";
+import {
+  maxTtlOf,
+  unmetChildAccount,
+  unmetOrganization,
+  unmetPin,
+  unmetPrincipal,
+  unmetServiceAccount,
+} from "./conditions.ts";
+import { didYouMean } from "./nearest.ts";
+import type { Candidate } from "./grant-index.ts";
+import type { Allowance, Denial, Policy, ServiceAccount, TokenRequest } from "./policy.ts";
+
+/** Why a decision is as it is: for the policy's owner. */
+export interface Explanation {
+  readonly decision: Allowance | Denial;
+  readonly serviceAccount: ServiceAccount | undefined;
+  /** Where there is no such service account: the name that may have been meant, as a question, or nothing. */
+  readonly suggestion: string;
+  /** Every grant that names the caller for what is asked, then the nearest that does not. */
+  readonly grants: readonly ExplainedGrant[];
+}
+
+/** One grant, seen through that of its principals which comes nearest to the caller. */
+export interface ExplainedGrant {
+  readonly source: string;
+  readonly principal: { readonly source: string; readonly arn: string };
+  readonly maxTtlSeconds: number;
+  /** Why it does not fit, condition by condition; empty where it fits. */
+  readonly unmet: readonly string[];
+}
+
+const NEAREST_GRANTS = 3;
+
+/** Explains the decision of {@link authorize}, which it asks: there is no second opinion. */
+export function explain(policy: Policy, caller: Caller, request: TokenRequest): Explanation {
+  const index = indexGrants(policy);
+  const serviceAccount = index.serviceAccounts.get(request.serviceAccount);
+  const explained = policy.grants
+    .flatMap((grant) =>
+      nearestPrincipal(
+        grant.principals.map((pattern) => ({ grant, pattern })),
+        caller,
+        request,
+      ),
+    )
+    .sort((a, b) => a.unmet.length - b.unmet.length || a.edits - b.edits);
+  const fitting = explained.filter(({ unmet }) => unmet.length === 0);
+  return {
+    decision: authorize(index, caller, request),
+    serviceAccount,
+    suggestion: serviceAccount ? "" : didYouMean(request.serviceAccount, index.serviceAccounts.keys()),
+    grants: [...fitting, ...explained.slice(fitting.length).slice(0, NEAREST_GRANTS)].map(
+      ({ candidate, unmet }) => ({
+        source: candidate.grant.source,
+        principal: candidate.pattern,
+        maxTtlSeconds: serviceAccount ? maxTtlOf(candidate, serviceAccount) : candidate.grant.maxTtlSeconds,
+        unmet,
+      }),
+    ),
+  };
+}
+
+interface Assessment {
+  readonly candidate: Candidate;
+  readonly unmet: readonly string[];
+  /** How many letters the pattern differs from the caller's ARN. */
+  readonly edits: number;
+}
+
+function nearestPrincipal(
+  candidates: readonly Candidate[],
+  caller: Caller,
+  request: TokenRequest,
+): Assessment[] {
+  return candidates
+    .map((candidate) => ({
+      candidate,
+      unmet: [
+        unmetPrincipal(candidate, caller),
+        unmetPin(candidate, caller),
+        unmetOrganization(candidate, caller),
+        unmetServiceAccount(candidate, request),
+        unmetChildAccount(candidate, request),
+      ].filter((reason) => reason !== undefined),
+      edits: distance(candidate.pattern.arn, caller.principal),
+    }))
+    .sort((a, b) => a.unmet.length - b.unmet.length || a.edits - b.edits)
+    .slice(0, 1);
+}
