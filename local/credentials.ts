@@ -1,0 +1,63 @@
+import { generateKeyPair, randomUUID } from "node:crypto";
+import { chmod, link, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+/** The account that the stand-ins know: every local key is one of its keys. */
+export const LOCAL_ACCOUNT = { accountId: 1234567, email: "local@example.com", apiKey: "local-only-api-key" };
+
+/**
+ * The credentials file of a service account, byte for byte as `CreateKey` would have given it. It is made once, and
+ * found again at the next start.
+ *
+ * @param directory is made, for its owner alone, where it does not exist.
+ * @returns the file's text: it holds a private key.
+ */
+export async function localCredentials(directory: string, serviceAccount: string): Promise<string> {
+  const file = join(directory, `${serviceAccount}_private.json`);
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const existing = await readIfThere(file);
+  if (existing !== undefined) {
+    await chmod(file, 0o600);
+    return existing;
+  }
+  // Written aside and linked, so that of two processes starting at once one wins, and both read a whole file.
+  const draft = `${file}.${randomUUID()}`;
+  try {
+    await writeFile(draft, await newCredentials(), { mode: 0o600 });
+    await link(draft, file).catch((error: unknown) => {
+      if (!hasCode(error, "EEXIST")) throw error;
+    });
+  } finally {
+    await rm(draft, { force: true });
+  }
+  return await readFile(file, "utf8");
+}
+
+async function newCredentials(): Promise<string> {
+  const { privateKey } = await promisify(generateKeyPair)("rsa", {
+    modulusLength: 2048,
+    publicKeyEncoding: { type: "spki", format: "pem" },
+    privateKeyEncoding: { type: "pkcs8", format: "pem" },
+  });
+  const credentials = {
+    account_email: LOCAL_ACCOUNT.email,
+    account_id: LOCAL_ACCOUNT.accountId,
+    key_id: randomUUID(),
+    private_key: privateKey,
+  };
+  return `${JSON.stringify(credentials, undefined, 2)}\n`;
+}
+
+async function readIfThere(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    if (hasCode(error, "ENOENT")) return undefined;
+    throw error;
+  }
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && "code" in error && error.code === code;
+}

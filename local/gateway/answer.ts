@@ -1,0 +1,56 @@
+import * as z from "zod";
+import type { ErrorResponse } from "../../lib/http/wire.ts";
+import type { Answer } from "../listen.ts";
+import type { Refusal } from "./refusal.ts";
+
+const scalar = z.union([z.string(), z.number(), z.boolean()]);
+
+/**
+ * What a proxy integration must return; anything else is "malformed", and the caller gets 502.
+ * https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html#api-gateway-simple-proxy-for-lambda-output-format
+ */
+const proxyResult = z.looseObject({
+  statusCode: z.coerce.number().int().min(100).max(599),
+  headers: z.record(z.string(), scalar).nullish(),
+  multiValueHeaders: z.record(z.string(), z.array(scalar)).nullish(),
+  cookies: z.array(z.string()).nullish(),
+  body: z.string().nullish(),
+  isBase64Encoded: z.boolean().nullish(),
+});
+
+/** The function's answer as HTTP; or nothing, where API Gateway would find it malformed. */
+export function fromProxyResult(result: unknown, requestId: string): Answer | undefined {
+  const parsed = proxyResult.safeParse(result);
+  if (!parsed.success) return undefined;
+  const { statusCode, headers, multiValueHeaders, cookies, body, isBase64Encoded } = parsed.data;
+  const all = new Map<string, [name: string, value: string | string[]]>();
+  const set = (name: string, value: string | string[]) => all.set(name.toLowerCase(), [name, value]);
+  set("Content-Type", "application/json");
+  set("x-amzn-RequestId", requestId);
+  for (const [name, value] of Object.entries(headers ?? {})) set(name, String(value));
+  for (const [name, values] of Object.entries(multiValueHeaders ?? {})) set(name, values.map(String));
+  if (cookies) set("Set-Cookie", cookies);
+  return {
+    status: statusCode,
+    headers: Object.fromEntries(all.values()),
+    body: Buffer.from(body ?? "", isBase64Encoded === true ? "base64" : "utf8"),
+  };
+}
+
+/** A gateway response, in the shape in which serverless.yml lets API Gateway give its own errors. */
+export function fromRefusal(refusal: Refusal, requestId: string): Answer {
+  const body: ErrorResponse = {
+    error: refusal.code,
+    error_description: refusal.message,
+    request_id: requestId,
+  };
+  return {
+    status: refusal.status,
+    headers: {
+      "Content-Type": "application/json",
+      "x-amzn-RequestId": requestId,
+      "x-amzn-ErrorType": refusal.type,
+    },
+    body: JSON.stringify(body),
+  };
+}

@@ -1,0 +1,122 @@
+import { randomUUID } from "node:crypto";
+import { setTimeout as wait } from "node:timers/promises";
+import type { FaultInjector } from "../fault.ts";
+import { type Answer, listen, type Listening, type RawRequest } from "../listen.ts";
+import { fromProxyResult, fromRefusal } from "./answer.ts";
+import { httpApiEvent, restEvent, splitTarget } from "./event.ts";
+import type { Identity } from "./identity.ts";
+import {
+  integrationFailure,
+  integrationTimeout,
+  missingToken,
+  type Refusal,
+  requestTooLong,
+} from "./refusal.ts";
+import { deployedRoutes, matchRoute, type Route } from "./route.ts";
+import { verifySignature } from "./verify.ts";
+
+export interface GatewayOptions {
+  /** 0, the default: any free one. */
+  readonly port?: number;
+  readonly identities: readonly Identity[];
+  /** Calls the function. It may throw: the caller gets 502. */
+  readonly invoke: (event: object) => Promise<unknown>;
+  /** `1.0`, the default, is a REST API; `2.0` is an HTTP API or a function URL. */
+  readonly payloadFormat?: "1.0" | "2.0";
+  readonly routes?: readonly Route[];
+  readonly now?: () => Date;
+  /** API Gateway's limit for a REST API, by default: 29 s. */
+  readonly integrationTimeoutMs?: number;
+  readonly fault?: FaultInjector;
+}
+
+export interface Gateway extends Listening {
+  readonly calls: readonly GatewayCall[];
+}
+
+export interface GatewayCall {
+  readonly requestId: string;
+  readonly method: string;
+  readonly target: string;
+  /** Of the identity whose signature was right. */
+  readonly userArn?: string;
+  readonly status?: number;
+  /** Where the gateway itself refused, or the function failed: why. */
+  readonly failure?: string;
+}
+
+const API = { apiId: "a1b2c3d4e5", accountId: "111122223333", stage: "local" };
+const MAX_BODY_BYTES = 10 * 1024 * 1024;
+
+/**
+ * A stand-in for API Gateway in front of the function, with `AWS_IAM` on every method: it verifies SigV4, tells the
+ * function who signed, and gives AWS's own answers where AWS would refuse. IAM policies are not evaluated: a right
+ * signature is enough to reach the function.
+ */
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const calls: GatewayCall[] = [];
+  const counts = new Map<string, number>();
+  const server = await listen({
+    port: options.port ?? 0,
+    what: "the gateway (--port)",
+    maxBodyBytes: MAX_BODY_BYTES,
+    serve: (request) => {
+      const operation = `${request.method} ${splitTarget(request.target).path}`;
+      const n = (counts.get(operation) ?? 0) + 1;
+      counts.set(operation, n);
+      return { fault: options.fault?.(operation, n), answer: () => answer(request, options, calls) };
+    },
+  });
+  return { ...server, calls };
+}
+
+async function answer(request: RawRequest, options: GatewayOptions, calls: GatewayCall[]): Promise<Answer> {
+  const requestId = randomUUID();
+  const call: GatewayCall = { requestId, method: request.method, target: request.target };
+  calls.push(call);
+  const refuse = (refusal: Refusal, failure = refusal.type) => {
+    Object.assign(call, { status: refusal.status, failure });
+    return fromRefusal(refusal, requestId);
+  };
+
+  const { path } = splitTarget(request.target);
+  const match = matchRoute(options.routes ?? deployedRoutes, request.method, path);
+  if (match === undefined) return refuse(missingToken, "no such route");
+  if (request.bodyTooLarge) return refuse(requestTooLong);
+  const time = (options.now ?? (() => new Date()))();
+  const verified = await verifySignature(request, { identities: options.identities, now: time });
+  if (!("identity" in verified)) return refuse(verified);
+  const { identity } = verified;
+  Object.assign(call, { userArn: identity.userArn });
+
+  const buildEvent = options.payloadFormat === "2.0" ? httpApiEvent : restEvent;
+  const event = buildEvent({ request, match, identity, requestId, time, api: API });
+  let result: unknown;
+  try {
+    result = await withTimeout(options.invoke(event), options.integrationTimeoutMs ?? 29_000);
+  } catch (error) {
+    if (error instanceof IntegrationTimeout) return refuse(integrationTimeout, "the function took too long");
+    return refuse(integrationFailure, error instanceof Error ? error.message : String(error));
+  }
+  const answer = fromProxyResult(result, requestId);
+  if (answer === undefined) return refuse(integrationFailure, "the function's answer is malformed");
+  Object.assign(call, { status: answer.status });
+  return answer;
+}
+
+class IntegrationTimeout extends Error {
+  override readonly name = "IntegrationTimeout";
+}
+
+async function withTimeout<T>(work: Promise<T>, ms: number): Promise<T> {
+  const timer = new AbortController();
+  const timeout = wait(ms, undefined, { signal: timer.signal, ref: false }).then(() => {
+    throw new IntegrationTimeout();
+  });
+  try {
+    return await Promise.race([work, timeout]);
+  } finally {
+    timeout.catch(() => undefined); // Aborted next, which nobody waits for.
+    timer.abort();
+  }
+}

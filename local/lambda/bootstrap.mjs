@@ -1,0 +1,47 @@
+/**
+ * Runs in a worker thread and plays Lambda's runtime: loads the bundle, then calls its handler, one event after another.
+ * JavaScript, because a worker cannot load TypeScript on Node 20.
+ */
+import { Buffer } from "node:buffer";
+import { parentPort, workerData } from "node:worker_threads";
+
+// Over the same port as the answers, so that a line arrives before the answer of the call that wrote it.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.write = (chunk, encodingOrCallback, callback) => {
+    parentPort.postMessage({ output: typeof chunk === "string" ? chunk : Buffer.from(chunk).toString() });
+    const written = typeof encodingOrCallback === "function" ? encodingOrCallback : callback;
+    written?.();
+    return true;
+  };
+}
+
+const loaded = import(workerData.bundle);
+
+parentPort.on("message", async ({ id, event, context }) => {
+  const deadline = Date.now() + workerData.timeoutMs;
+  try {
+    const { handler } = await loaded;
+    const result = await handler(event, {
+      ...context,
+      callbackWaitsForEmptyEventLoop: true,
+      getRemainingTimeInMillis: () => deadline - Date.now(),
+    });
+    // As JSON, which is what Lambda returns: what JSON cannot carry gets lost here too.
+    parentPort.postMessage({ id, result: JSON.stringify(result) });
+  } catch (error) {
+    parentPort.postMessage({
+      id,
+      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    });
+  }
+});
+
+try {
+  const { handler } = await loaded;
+  if (typeof handler !== "function") throw new Error("The bundle exports no function named handler.");
+  parentPort.postMessage({ ready: true });
+} catch (error) {
+  parentPort.postMessage({
+    initError: error instanceof Error ? (error.stack ?? error.message) : String(error),
+  });
+}

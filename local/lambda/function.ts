@@ -1,0 +1,127 @@
+import { randomUUID } from "node:crypto";
+import { pathToFileURL } from "node:url";
+import { Worker } from "node:worker_threads";
+
+export interface LambdaFunction {
+  /**
+   * Calls the handler with a copy of the event, and Lambda's context.
+   *
+   * @returns what the handler returned, through JSON.
+   * @throws FunctionError the handler threw, or the function is not running.
+   */
+  invoke(event: object): Promise<unknown>;
+  close(): Promise<void>;
+}
+
+/** The function failed: at its start, in its handler, or because its process ended. */
+export class FunctionError extends Error {
+  override readonly name = "FunctionError";
+}
+
+export interface LambdaOptions {
+  readonly name: string;
+  /** Path of the built bundle. */
+  readonly bundle: string;
+  /** All of its environment: it inherits nothing. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Everything that it writes, line by line: CloudWatch Logs would have it. */
+  readonly onLine: (line: string) => void;
+  readonly timeoutMs?: number;
+}
+
+type Message =
+  | { readonly ready: true }
+  | { readonly initError: string }
+  | { readonly output: string }
+  | { readonly id: string; readonly result?: string; readonly error?: string };
+
+/**
+ * Starts a bundle as Lambda would: its init first, then one call after another in the same warm process, with an
+ * environment and an output of its own.
+ *
+ * @throws FunctionError its init failed.
+ */
+export async function startFunction(options: LambdaOptions): Promise<LambdaFunction> {
+  const worker = new Worker(new URL("bootstrap.mjs", import.meta.url), {
+    env: { ...options.env },
+    workerData: { bundle: pathToFileURL(options.bundle).href, timeoutMs: options.timeoutMs ?? 10_000 },
+    // Not those of this process: a loader for TypeScript would only slow it down.
+    execArgv: ["--enable-source-maps"],
+  });
+  const waiting = new Map<string, { resolve: (result: unknown) => void; reject: (error: Error) => void }>();
+  let ended: FunctionError | undefined;
+  worker.on("message", forwardLines(options.onLine));
+  worker.on("message", (message: Message) => {
+    if (!("id" in message)) return;
+    const call = waiting.get(message.id);
+    waiting.delete(message.id);
+    if (message.error !== undefined) call?.reject(new FunctionError(message.error));
+    else call?.resolve(message.result === undefined ? undefined : JSON.parse(message.result));
+  });
+  worker.on("exit", (status) => {
+    ended = new FunctionError(`The function ${options.name} has ended, with status ${status}.`);
+    for (const { reject } of waiting.values()) reject(ended);
+  });
+  await initialised(worker, options.name);
+  // From here on, only "exit" matters: it follows an error.
+  worker.on("error", (error) => {
+    options.onLine(String(error));
+  });
+  return {
+    invoke: (event) => {
+      if (ended !== undefined) return Promise.reject(ended);
+      const id = randomUUID();
+      return new Promise((resolve, reject) => {
+        waiting.set(id, { resolve, reject });
+        worker.postMessage({ id, event, context: context(options, id) });
+      });
+    },
+    close: async () => {
+      await worker.terminate();
+    },
+  };
+}
+
+async function initialised(worker: Worker, name: string): Promise<void> {
+  const fail = (detail: string) => new FunctionError(`The function ${name} did not start: ${detail}`);
+  const outcome = await new Promise<FunctionError | undefined>((resolve) => {
+    worker.on("message", (message: Message) => {
+      if ("ready" in message) resolve(undefined);
+      if ("initError" in message) resolve(fail(message.initError));
+    });
+    worker.once("error", (error) => {
+      resolve(fail(String(error)));
+    });
+    worker.once("exit", (status) => {
+      resolve(fail(`it ended with status ${status}`));
+    });
+  });
+  if (outcome === undefined) return;
+  await worker.terminate();
+  throw outcome;
+}
+
+function forwardLines(onLine: (line: string) => void): (message: Message) => void {
+  let partial = "";
+  return (message) => {
+    if (!("output" in message)) return;
+    const lines = (partial + message.output).split("\n");
+    partial = lines.pop() ?? "";
+    lines.forEach((line) => {
+      onLine(line);
+    });
+  };
+}
+
+/** https://docs.aws.amazon.com/lambda/latest/dg/nodejs-context.html */
+function context({ name }: LambdaOptions, awsRequestId: string) {
+  return {
+    functionName: name,
+    functionVersion: "$LATEST",
+    invokedFunctionArn: `arn:aws:lambda:us-east-1:111122223333:function:${name}`,
+    memoryLimitInMB: "256",
+    awsRequestId,
+    logGroupName: `/aws/lambda/${name}`,
+    logStreamName: "local",
+  };
+}

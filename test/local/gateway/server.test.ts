@@ -1,0 +1,100 @@
+import { afterEach, describe, expect, it } from "vitest";
+import identities from "../../../local/identities.json" with { type: "json" };
+import { parseIdentities } from "../../../local/gateway/identity.ts";
+import { type Gateway, type GatewayOptions, startGateway } from "../../../local/gateway/server.ts";
+import { ListenError } from "../../../local/listen.ts";
+import { send, smithy } from "../signers.ts";
+
+const [identity] = parseIdentities(JSON.stringify(identities), "identities.json");
+
+let gateway: Gateway;
+afterEach(() => gateway.close());
+
+async function call(invoke: GatewayOptions["invoke"], more: Partial<GatewayOptions> = {}, body = "{}") {
+  gateway = await startGateway({ identities: identity ? [identity] : [], invoke, ...more });
+  if (identity === undefined) throw new Error("no identity");
+  const url = `${gateway.url}/v1/service-accounts/outbound-calls/token`;
+  return send(await smithy({ identity, url, body }));
+}
+
+describe("the function's answer", () => {
+  it("is passed on: status, headers, body", async () => {
+    const response = await call(() =>
+      Promise.resolve({
+        statusCode: 418,
+        headers: { "content-type": "text/plain", "X-One": 1 },
+        multiValueHeaders: { "X-Two": ["a", "b"] },
+        body: Buffer.from("tea").toString("base64"),
+        isBase64Encoded: true,
+      }),
+    );
+    expect(response.status).toBe(418);
+    expect(await response.text()).toBe("tea");
+    expect(Object.fromEntries(response.headers)).toMatchObject({
+      "content-type": "text/plain",
+      "x-one": "1",
+      "x-two": "a, b",
+      "x-amzn-requestid": gateway.calls[0]?.requestId,
+    });
+  });
+
+  it.each([
+    ["undefined", undefined],
+    ["a string", "hello"],
+    ["without a status", { body: "hello" }],
+    ["with a body that is no string", { statusCode: 200, body: {} }],
+  ])("is 502 internal_error when malformed: %s", async (_, result) => {
+    const response = await call(() => Promise.resolve(result));
+    expect(response.status).toBe(502);
+    expect(await response.json()).toEqual({
+      error: "internal_error",
+      error_description: "Internal server error",
+      request_id: gateway.calls[0]?.requestId,
+    });
+  });
+
+  it("is 502 when the function throws, and the caller is not told why", async () => {
+    const response = await call(() => Promise.reject(new Error("the detail")));
+    expect(response.status).toBe(502);
+    expect(await response.text()).not.toContain("the detail");
+    expect(gateway.calls[0]).toMatchObject({ failure: "the detail" });
+  });
+
+  it("is 504 when it does not come in time", async () => {
+    const response = await call(() => new Promise(() => undefined), { integrationTimeoutMs: 20 });
+    expect(response.status).toBe(504);
+    expect(await response.json()).toMatchObject({ error: "internal_error" });
+  });
+});
+
+describe("the gateway", () => {
+  it("does not call the function for a body over 10 MB", async () => {
+    const response = await call(
+      () => Promise.resolve({ statusCode: 200 }),
+      {},
+      "x".repeat(10 * 1024 * 1024 + 1),
+    );
+    expect(response.status).toBe(413);
+    expect(await response.json()).toMatchObject({ error: "invalid_request" });
+  });
+
+  it("sends an HTTP API's event when that is chosen", async () => {
+    const response = await call(
+      (event) => Promise.resolve({ statusCode: 200, body: JSON.stringify(event) }),
+      {
+        payloadFormat: "2.0",
+      },
+    );
+    expect(await response.json()).toMatchObject({ version: "2.0" });
+  });
+
+  it("listens on the loopback interface, and says whose port is taken", async () => {
+    await call(() => Promise.resolve({ statusCode: 200 }));
+    expect(gateway.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+    const again = startGateway({ port: gateway.port, identities: [], invoke: () => Promise.resolve({}) });
+    await expect(again).rejects.toThrow(ListenError);
+    await expect(again).rejects.toThrow(
+      `Port ${gateway.port} for the gateway (--port) is in use: stop what listens there, or choose another.`,
+    );
+  });
+});
