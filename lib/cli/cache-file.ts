@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { constants } from "node:fs";
-import { lstat, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { access, lstat, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod/mini";
 
@@ -24,12 +24,17 @@ export class CacheError extends Error {
   override readonly name = "CacheError";
 }
 
-/** Makes the folder, mode 0700. @throws CacheError when others may write or read in it, or it is not ours */
+/**
+ * Makes the folder, mode 0700.
+ *
+ * @throws CacheError when others may write or read in it, or it is not ours; a system error when it cannot be written
+ */
 export async function prepareDirectory(directory: string, userId: number | undefined): Promise<void> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const found = await lstat(directory);
   if (!found.isDirectory()) throw new CacheError(`${directory} is not a folder`);
   checkOwner(directory, found, userId);
+  await access(directory, constants.W_OK);
 }
 
 /**

@@ -84,11 +84,14 @@ async function* reach(
   const date = serverTime(headers);
   if (date === undefined) return;
   const aheadSeconds = Math.round((io.now() - date) / 1000);
-  if (Math.abs(aheadSeconds) < 60) yield fine("clock: agrees with the server's");
-  return;
+  if (Math.abs(aheadSeconds) < 60) {
+    yield fine("clock: agrees with the server's");
+    return;
+  }
+  const direction = aheadSeconds > 0 ? "ahead of" : "behind";
   yield {
     ok: false,
-    what: `clock: this machine is ${Math.abs(aheadSeconds)} s ${aheadSeconds > 0 ? "ahead of" : "behind"} the server`,
+    what: `clock: this machine is ${Math.abs(aheadSeconds)} s ${direction} the server`,
     next: "voxtoken corrects for it, other programs fail from 5 minutes on: switch time synchronisation on",
     exitStatus: EXIT.failure,
   };

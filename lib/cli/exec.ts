@@ -10,7 +10,6 @@ export function execCommand(io: Io): Command {
     .description("run a command with VOXIMPLANT_ACCESS_TOKEN set")
     .argument("<service-account>", "as voxtoken whoami lists it")
     .argument("<command...>", "the command and its arguments, after --")
-    .passThroughOptions()
     .addHelpText(
       "after",
       `

@@ -1,0 +1,311 @@
+import { describe, expect, it, onTestFinished } from "vitest";
+import type { EntitlementsResponse } from "../../lib/http/wire.ts";
+import { answers, refuses, startVendor, vends } from "../fakes/vendor-server.ts";
+import { setUpCli } from "./set-up.ts";
+
+const json = (body: object) => answers(200, JSON.stringify(body), { "content-type": "application/json" });
+const entitlements = {
+  principal: "arn:aws:iam::111122223333:role/nightly-report",
+  service_accounts: [
+    { name: "call-history", max_ttl_seconds: 3600, child_account_ids: [] },
+    { name: "outbound-calls", max_ttl_seconds: 900, child_account_ids: [7654321] },
+  ],
+} satisfies EntitlementsResponse;
+
+async function startApi(...behaviours: Parameters<typeof startVendor>[0]) {
+  const api = await startVendor(behaviours);
+  onTestFinished(api.close);
+  return api;
+}
+
+describe("voxtoken token", () => {
+  it("prints the token alone", async () => {
+    const { run } = await setUpCli([vends()]);
+    expect(await run(["token", "outbound-calls"])).toEqual({ status: 0, out: "token-1\n", err: "" });
+  });
+
+  it("prints all that is known of it for programs", async () => {
+    const { run } = await setUpCli([vends()]);
+    const { out } = await run(["token", "outbound-calls", "--output", "json"]);
+    expect(JSON.parse(out)).toMatchObject({
+      access_token: "token-1",
+      token_type: "Bearer",
+      account_id: 1234567,
+    });
+  });
+
+  it("asks for what the options say", async () => {
+    const { vendor, run } = await setUpCli([vends()]);
+    await run(["token", "outbound-calls", "--ttl", "60", "--account-id", "7654321"]);
+    expect(vendor.requests[0]?.body).toBe('{"ttl_seconds":60,"account_id":7654321}');
+    expect(vendor.requests[0]?.headers.authorization).toContain("Credential=AKIDEXAMPLE/");
+  });
+
+  it.each([
+    [
+      "the grants",
+      refuses(403, "access_denied", "not granted"),
+      3,
+      "voxtoken: access_denied: not granted (request request-1)",
+    ],
+    ["API Gateway", answers(403, '{"message":"Forbidden"}'), 3, "voxtoken: not_authorized: Forbidden"],
+    [
+      "a limit",
+      refuses(400, "ttl_too_long", "at most 300"),
+      3,
+      "voxtoken: ttl_too_long: at most 300 (request request-1)",
+    ],
+    [
+      "the service's parser",
+      refuses(400, "invalid_request", "ttl_seconds"),
+      2,
+      "voxtoken: invalid_request: ttl_seconds (request request-1)",
+    ],
+    [
+      "nobody who knows the service",
+      answers(200, "<html>"),
+      1,
+      "voxtoken: invalid_response: the answer is not the service's: wrong or missing the body",
+    ],
+  ])("reports a refusal by %s in one line with a hint", async (_who, behaviour, status, line) => {
+    const { run } = await setUpCli([behaviour]);
+    const result = await run(["token", "outbound-calls"]);
+    expect(result).toMatchObject({ status, out: "" });
+    expect(result.err.split("\n")[0]).toBe(line);
+    expect(result.err.split("\n")).toHaveLength(status === 2 ? 2 : 3);
+  });
+
+  it.each([
+    [["token"], /missing required argument 'service-account'/],
+    [["token", "outbound-calls", "--ttl", "5m"], /--ttl .*whole number/],
+    [["token", "../admin"], /serviceAccount/],
+    [["token", "outbound-calls", "--url", "http://example.com"], /must be https/],
+    [["token", "outbound-calls", "--url", ""], /no url of a token vendor/],
+  ])("calls %j wrong usage, and asks nobody", async (args, message) => {
+    const { vendor, run } = await setUpCli([vends()]);
+    const { status, err } = await run(args);
+    expect(status).toBe(2);
+    expect(err).toMatch(message);
+    expect(vendor.requests).toHaveLength(0);
+  });
+
+  it("says what happens on the way when asked to, without the token", async () => {
+    const { run } = await setUpCli([refuses(503, "signing_key_unavailable", "try later"), vends()]);
+    const { out, err } = await run(["token", "outbound-calls", "--verbose"]);
+    expect(out).toBe("token-2\n");
+    expect(err).toMatch(/signing_key_unavailable: try later; trying again in \d+ ms/);
+    expect(err).not.toContain("token-2");
+  });
+
+  it.each([
+    ["on a terminal", {}, true],
+    ["with NO_COLOR", { NO_COLOR: "1" }, false],
+    ["on a dumb terminal", { TERM: "dumb" }, false],
+  ])("%s colours its errors: %j", async (_where, env, coloured) => {
+    const { run } = await setUpCli([refuses(403, "access_denied", "no")]);
+    let shown = "";
+    await run(["token", "x"], { env, stderr: { isTerminal: true, write: (text) => void (shown += text) } });
+    expect(shown.includes("\u001b[31m")).toBe(coloured);
+  });
+});
+
+describe("voxtoken exec", () => {
+  it("gives the command the token in its environment, and not among its arguments", async () => {
+    const { run } = await setUpCli([vends()]);
+    const ran: unknown[] = [];
+    const { status } = await run(
+      ["exec", "outbound-calls", "--ttl", "60", "--", "report", "--since", "monday"],
+      {
+        runChild: (command, args, env) => {
+          ran.push([command, ...args], env["VOXIMPLANT_ACCESS_TOKEN"]);
+          return Promise.resolve(0);
+        },
+      },
+    );
+    expect(status).toBe(0);
+    expect(ran).toEqual([["report", "--since", "monday"], "token-1"]);
+  });
+
+  it("ends as the command ends, and adds nothing to what it said", async () => {
+    const { run } = await setUpCli([vends()]);
+    const result = await run(["exec", "outbound-calls", "--", "report"], {
+      runChild: () => Promise.resolve(42),
+    });
+    expect(result).toEqual({ status: 42, out: "", err: "" });
+  });
+
+  it.each([
+    ["ENOENT", 127, "not found"],
+    ["EACCES", 126, "permission denied"],
+  ])("says so when the command cannot be started: %s", async (code, status, message) => {
+    const { run } = await setUpCli([vends()]);
+    const runChild = () => Promise.reject(Object.assign(new Error(`spawn report ${code}`), { code }));
+    const result = await run(["exec", "outbound-calls", "--", "report"], { runChild });
+    expect(result.status).toBe(status);
+    expect(result.err).toContain(message);
+  });
+
+  it("does not run the command without a token", async () => {
+    const { run } = await setUpCli([refuses(403, "access_denied", "no")]);
+    // The fake's runChild fails the test when it is called.
+    expect(await run(["exec", "outbound-calls", "--", "report"])).toMatchObject({ status: 3 });
+  });
+});
+
+describe("voxtoken api", () => {
+  it("calls the method with its parameters and prints the answer", async () => {
+    const { run } = await setUpCli([vends()]);
+    const api = await startApi(json({ result: [{ a: 1 }], total_count: 1 }));
+    const args = [
+      "api",
+      "call-history",
+      "GetCallHistory",
+      "from_date=2026-11-23 00:00:00",
+      "remote_number=a=b",
+    ];
+    const { status, out } = await run([...args, "--api-url", api.url]);
+    expect(status).toBe(0);
+    expect(JSON.parse(out)).toEqual({ result: [{ a: 1 }], total_count: 1 });
+    expect(api.requests[0]).toMatchObject({
+      path: "/prod/GetCallHistory",
+      body: "from_date=2026-11-23+00%3A00%3A00&remote_number=a%3Db",
+    });
+  });
+
+  it("replaces a token of the cache that the platform refuses", async () => {
+    const { vendor, run } = await setUpCli([vends()]);
+    const api = await startApi(
+      json({ result: 1 }),
+      json({ error: { code: 447, msg: "revoked" } }),
+      json({ result: 2 }),
+    );
+    const env = { VOXIMPLANT_API_URL: api.url };
+    await run(["api", "call-history", "GetUsers"], { env });
+    await run(["api", "call-history", "GetUsers"], { env });
+    expect(api.requests.map(({ headers }) => headers.authorization)).toEqual([
+      "Bearer token-1",
+      "Bearer token-1",
+      "Bearer token-2",
+    ]);
+    expect(vendor.requests).toHaveLength(2);
+    expect((await run(["token", "call-history"])).out).toBe("token-2\n");
+  });
+
+  it.each([
+    [104, 3],
+    [340, 1],
+  ])("reports the platform's error %i with status %i", async (code, status) => {
+    const { run } = await setUpCli([vends()]);
+    const api = await startApi(json({ error: { code, msg: "no" } }));
+    const result = await run(["api", "call-history", "SetUserInfo", "--api-url", api.url]);
+    expect(result.status).toBe(status);
+    expect(result.err).toContain(`error ${code}`);
+  });
+
+  it("calls a parameter without a value wrong usage", async () => {
+    const { run } = await setUpCli([vends()]);
+    expect(await run(["api", "call-history", "GetUsers", "count"])).toMatchObject({ status: 2 });
+  });
+});
+
+describe("voxtoken whoami", () => {
+  it("prints who the service takes the caller for, and what it may have", async () => {
+    const { vendor, run } = await setUpCli([json(entitlements)]);
+    const { out } = await run(["whoami"]);
+    expect(out).toBe(
+      `arn:aws:iam::111122223333:role/nightly-report
+  call-history  up to 3600 s
+  outbound-calls  up to 900 s, child accounts 7654321
+`,
+    );
+    expect(vendor.requests[0]).toMatchObject({ method: "GET", path: "/prod/v1/service-accounts" });
+  });
+
+  it("prints the wire form for programs", async () => {
+    const { run } = await setUpCli([json(entitlements)]);
+    const { out } = await run(["whoami", "-o", "json"]);
+    expect(JSON.parse(out)).toEqual(entitlements);
+  });
+});
+
+describe("voxtoken doctor", () => {
+  const unsigned = answers(403, '{"message":"Missing Authentication Token"}');
+
+  it("goes the whole way and ends with 0 when all is well", async () => {
+    const { run } = await setUpCli([unsigned, json(entitlements), vends()]);
+    const api = await startApi(json({ result: { account_id: 1234567 } }));
+    const { status, out } = await run(["doctor", "--api-url", api.url]);
+    expect(out.split("\n").map((line) => line.replace(/127\.0\.0\.1:\d+/, "HOST"))).toEqual([
+      "ok    url: http://HOST/prod",
+      "ok    AWS credentials: access key AKIDEXAMPLE",
+      "ok    HOST answers",
+      "ok    clock: agrees with the server's",
+      "ok    API Gateway lets you in, as arn:aws:iam::111122223333:role/nightly-report",
+      "ok    grants: call-history, outbound-calls",
+      "ok    token: call-history, account 1234567, good for 300 s",
+      "ok    Voximplant accepts it (GetAccountInfo)",
+      "",
+    ]);
+    expect(status).toBe(0);
+    expect(out).not.toContain("token-");
+  });
+
+  it.each([
+    [
+      "API Gateway says no",
+      [unsigned, answers(403, '{"message":"User is not authorized"}')],
+      [],
+      3,
+      "API Gateway: not_authorized",
+      "execute-api:Invoke",
+    ],
+    [
+      "no grants at all",
+      [unsigned, json({ ...entitlements, service_accounts: [] })],
+      [],
+      3,
+      "grants: none",
+      "ask the owner of grants.yml",
+    ],
+    [
+      "not this service account",
+      [unsigned, json(entitlements), refuses(403, "access_denied", "no")],
+      ["secret-stuff"],
+      3,
+      "token of secret-stuff: access_denied",
+      "voxtoken whoami",
+    ],
+  ] as const)("%s: says so, and what to do next", async (_what, behaviours, args, status, what, next) => {
+    const { run } = await setUpCli(behaviours);
+    const result = await run(["doctor", ...args]);
+    expect(result.status).toBe(status);
+    expect(result.out).toContain(`FAIL  ${what}`);
+    expect(result.out.split("\n").find((line) => line.includes("next:"))).toContain(next);
+  });
+
+  it("no credentials: says so, still looks whether the url can be reached, and stops there", async () => {
+    const { run } = await setUpCli([unsigned]);
+    const { status, out } = await run(["doctor"], {
+      env: { AWS_ACCESS_KEY_ID: undefined, AWS_SECRET_ACCESS_KEY: undefined },
+    });
+    expect(status).toBe(1);
+    expect(out).toContain("FAIL  AWS credentials: no_credentials");
+    expect(out).toMatch(/ok {4}\S+ answers\nok {4}clock.*\n$/);
+  });
+
+  it("a clock that is wrong: says by how much", async () => {
+    const { run } = await setUpCli([unsigned, json(entitlements), vends()]);
+    const api = await startApi(json({ result: {} }));
+    const { status, out } = await run(["doctor", "--api-url", api.url], { now: () => Date.now() + 600_000 });
+    expect(status).toBe(1);
+    expect(out).toMatch(/FAIL {2}clock: this machine is (599|600|601) s ahead of the server/);
+  });
+
+  it("the platform does not accept the token: says so", async () => {
+    const { run } = await setUpCli([unsigned, json(entitlements), vends()]);
+    const api = await startApi(json({ error: { code: 433, msg: "no such key" } }));
+    const { status, out } = await run(["doctor", "--api-url", api.url]);
+    expect(status).toBe(1);
+    expect(out).toMatch(/FAIL {2}Voximplant: .*error 433.*\n.*voxtoken admin keys/);
+  });
+});
