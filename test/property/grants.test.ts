@@ -1,0 +1,291 @@
+import { Ajv } from "ajv";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { stringify } from "yaml";
+import type { Caller } from "../../lib/caller/caller.ts";
+import { matchesGlob, matchesPrincipal, splitPrincipalArn } from "../../lib/grants/arn-like.ts";
+import { authorize, indexGrants, listEntitlements } from "../../lib/grants/authorize.ts";
+import { explain } from "../../lib/grants/explain.ts";
+import { grantsJsonSchema } from "../../lib/grants/json-schema.ts";
+import { parseGrants } from "../../lib/grants/parse.ts";
+import type { Grant, Policy, TokenRequest } from "../../lib/grants/policy.ts";
+import { findRedundantGrants } from "../../lib/grants/redundancy.ts";
+import { callers, grants, policies, requests } from "../fakes/policy-arbitraries.ts";
+
+const decide = (policy: Policy, caller: Caller, request: TokenRequest) =>
+  authorize(indexGrants(policy), caller, request);
+
+/** Another implementation, slow and plain: by recursion, by characters, without any index. */
+function naiveGlob(pattern: string, text: string): boolean {
+  const [first] = pattern;
+  if (first === undefined) return text === "";
+  if (first === "*")
+    return naiveGlob(pattern.slice(1), text) || (text !== "" && naiveGlob(pattern, text.slice(1)));
+  return text !== "" && (first === "?" || first === text[0]) && naiveGlob(pattern.slice(1), text.slice(1));
+}
+
+/** The longest lifetime that contract and policy give, straight from the words: or undefined. */
+function naiveMaximum(policy: Policy, caller: Caller, request: TokenRequest): number | undefined {
+  const account = policy.serviceAccounts.find(({ name }) => name === request.serviceAccount);
+  const names = (grant: Grant) =>
+    grant.principals.some(
+      ({ arn, uniqueId }) =>
+        arn.split(":").every((part, i) => naiveGlob(part, caller.principal.split(":")[i] ?? "")) &&
+        (uniqueId ?? caller.uniqueId) === caller.uniqueId,
+    );
+  const maxima = policy.grants
+    .filter(names)
+    .filter((grant) => (grant.principalOrgId ?? caller.organizationId) === caller.organizationId)
+    .filter((grant) => grant.serviceAccounts.includes(request.serviceAccount))
+    .filter((grant) => request.accountId === undefined || grant.childAccountIds.includes(request.accountId))
+    .map((grant) => Math.min(grant.maxTtlSeconds, account?.maxTtlSeconds ?? 0));
+  return account && maxima.length > 0 ? Math.max(...maxima) : undefined;
+}
+
+describe("a decision", () => {
+  it("is what the words of the contract say", () => {
+    fc.assert(
+      fc.property(policies, callers, requests, (policy, caller, request) => {
+        const maximum = naiveMaximum(policy, caller, request);
+        const decision = decide(policy, caller, request);
+        if (maximum === undefined)
+          expect(decision).toMatchObject({ allowed: false, reason: "access_denied" });
+        else if ((request.ttlSeconds ?? 0) > maximum) {
+          expect(decision).toMatchObject({ reason: "ttl_too_long", maxTtlSeconds: maximum });
+        } else {
+          expect(decision).toMatchObject({
+            allowed: true,
+            ttlSeconds: request.ttlSeconds ?? Math.min(300, maximum),
+          });
+        }
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it("never depends on the order of grants, principals, service accounts or child accounts", () => {
+    const shuffled = policies.chain((policy) =>
+      fc.tuple(
+        fc.constant(policy),
+        fc
+          .tuple(
+            ...policy.grants.map((grant) =>
+              fc.record({
+                principals: fc.shuffledSubarray([...grant.principals], {
+                  minLength: grant.principals.length,
+                }),
+                serviceAccounts: fc.shuffledSubarray([...grant.serviceAccounts], {
+                  minLength: grant.serviceAccounts.length,
+                }),
+              }),
+            ),
+          )
+          .map((parts) => policy.grants.map((grant, i): Grant => ({ ...grant, ...parts[i] })))
+          .chain((reordered) => fc.shuffledSubarray(reordered, { minLength: reordered.length })),
+      ),
+    );
+    fc.assert(
+      fc.property(shuffled, callers, requests, ([policy, reordered], caller, request) => {
+        const other = { serviceAccounts: policy.serviceAccounts.toReversed(), grants: reordered };
+        const [a, b] = [decide(policy, caller, request), decide(other, caller, request)];
+        // The detail lists the names of a grant as the file does.
+        expect({ ...b, detail: "" }).toEqual({ ...a, detail: "" });
+        expect(listEntitlements(indexGrants(other), caller)).toEqual(
+          listEntitlements(indexGrants(policy), caller),
+        );
+      }),
+    );
+  });
+
+  it("is never made worse by adding a grant, nor better by removing one", () => {
+    fc.assert(
+      fc.property(policies, grants, callers, requests, (policy, added, caller, request) => {
+        const more = { ...policy, grants: [...policy.grants, added] };
+        const [before, after] = [decide(policy, caller, request), decide(more, caller, request)];
+        if (before.allowed) {
+          expect(after).toMatchObject({ allowed: true });
+          expect("ttlSeconds" in after && after.ttlSeconds).toBeGreaterThanOrEqual(before.ttlSeconds);
+        }
+        if (!before.allowed && before.reason === "ttl_too_long" && !after.allowed) {
+          expect(after).toMatchObject({ reason: "ttl_too_long" });
+        }
+      }),
+    );
+  });
+
+  it("never depends on the session's name", () => {
+    fc.assert(
+      fc.property(policies, callers, requests, fc.string(), (policy, caller, request, sessionName) => {
+        expect(decide(policy, { ...caller, sessionName }, request)).toEqual(decide(policy, caller, request));
+      }),
+    );
+  });
+
+  it("gives what the list of entitlements promises, and nothing else", () => {
+    fc.assert(
+      fc.property(policies, callers, requests, (policy, caller, request) => {
+        const entitlement = listEntitlements(indexGrants(policy), caller).find(
+          ({ name }) => name === request.serviceAccount,
+        );
+        const { serviceAccount, accountId } = request;
+        const shortest = {
+          serviceAccount,
+          ttlSeconds: 30,
+          ...(accountId === undefined ? {} : { accountId }),
+        };
+        const listed = accountId === undefined || entitlement?.childAccountIds.includes(accountId) === true;
+        expect(decide(policy, caller, shortest).allowed).toBe(entitlement !== undefined && listed);
+        if (entitlement) {
+          const longest = { serviceAccount, ttlSeconds: entitlement.maxTtlSeconds };
+          expect(decide(policy, caller, longest)).toMatchObject({ allowed: true });
+        }
+      }),
+    );
+  });
+
+  it("is the one that its explanation tells of", () => {
+    fc.assert(
+      fc.property(policies, callers, requests, (policy, caller, request) => {
+        const explanation = explain(policy, caller, request);
+        expect(explanation.decision).toEqual(decide(policy, caller, request));
+        const fitting = explanation.grants.filter(({ unmet }) => unmet.length === 0);
+        const maximum = naiveMaximum(policy, caller, request);
+        if (request.serviceAccount !== "toString") expect(fitting.length > 0).toBe(maximum !== undefined);
+        if (fitting.length > 0) {
+          expect(Math.max(...fitting.map(({ maxTtlSeconds }) => maxTtlSeconds))).toBe(maximum);
+        }
+      }),
+    );
+  });
+
+  it("stays the same without the grants that are called redundant", () => {
+    fc.assert(
+      fc.property(policies, callers, requests, (policy, caller, request) => {
+        const redundant = findRedundantGrants(policy.grants, indexGrants(policy));
+        const fewer = { ...policy, grants: policy.grants.filter((grant) => !redundant.has(grant)) };
+        const outcome = ({ serviceAccounts, grants }: Policy) => {
+          const decision = decide({ serviceAccounts, grants }, caller, request);
+          return decision.allowed ? decision.ttlSeconds : decision.reason;
+        };
+        expect(outcome(fewer)).toBe(outcome(policy));
+      }),
+      { numRuns: 1000 },
+    );
+  });
+});
+
+describe("the matcher", () => {
+  const letters = fc.constantFrom("a", "b", "/", ":", "*", "?");
+  const pattern = fc.string({ unit: letters, maxLength: 10 });
+  const text = fc.string({ unit: letters, maxLength: 12 });
+
+  it("agrees with a naive one", () => {
+    fc.assert(
+      fc.property(pattern, text, (p, t) => {
+        expect(matchesGlob(p, t)).toBe(naiveGlob(p, t));
+      }),
+      { numRuns: 5000 },
+    );
+  });
+
+  it("agrees with a naive one where the text is made to fit", () => {
+    const fitting = pattern.chain((p) =>
+      fc
+        .tuple(...Array.from(p, (c) => (c === "*" ? text : c === "?" ? letters : fc.constant(c))))
+        .map((parts) => [p, parts.join("")] as const),
+    );
+    fc.assert(
+      fc.property(fitting, ([p, t]) => {
+        expect(matchesGlob(p, t)).toBe(true);
+      }),
+    );
+  });
+
+  it("lets an ARN without wildcards match itself alone", () => {
+    fc.assert(
+      fc.property(callers, callers, (one, other) => {
+        const itself = splitPrincipalArn(one.principal);
+        expect(itself && matchesPrincipal(itself, one)).toBe(true);
+        expect(itself && matchesPrincipal(itself, other)).toBe(one.principal === other.principal);
+      }),
+    );
+  });
+
+  it.each([
+    ["*".repeat(100), "a".repeat(10_000), true],
+    [`${"*a".repeat(100)}b`, "a".repeat(10_000), false],
+    [`${"*a".repeat(100)}*`, "a".repeat(10_000), true],
+    [`${"a*".repeat(100)}b`, "a".repeat(10_000), false],
+    [`${"*?".repeat(100)}b`, "a".repeat(10_000), false],
+    [`${"*ab".repeat(100)}c`, "ab".repeat(5000), false],
+  ])("ends at once on hostile text (%#)", (p, t, expected) => {
+    expect(matchesGlob(p, t)).toBe(expected);
+  });
+});
+
+describe("the parser", () => {
+  /** The policy as a file says it: without the lines it came from. */
+  const withoutSources = (policy: Policy) =>
+    JSON.parse(
+      JSON.stringify(policy, (key, value: unknown) => (key === "source" ? undefined : value)),
+    ) as Policy;
+  const fileOf = (policy: Policy) => {
+    const { serviceAccounts, grants } = withoutSources(policy);
+    return {
+      serviceAccounts: Object.fromEntries(serviceAccounts.map(({ name, ...fields }) => [name, fields])),
+      grants: grants.map((grant) => ({
+        ...grant,
+        principals: grant.principals.map((pattern) => (pattern.uniqueId ? pattern : pattern.arn)),
+      })),
+    };
+  };
+  const validate = new Ajv({ strict: true }).compile(grantsJsonSchema());
+
+  it("reads back every policy", () => {
+    fc.assert(
+      fc.property(policies, (policy) => {
+        const parsed = parseGrants(stringify(fileOf(policy)), "grants.yml");
+        expect("policy" in parsed && withoutSources(parsed.policy)).toEqual(withoutSources(policy));
+      }),
+    );
+  });
+
+  it("never throws, and has a place for every problem", () => {
+    const broken = fc
+      .tuple(
+        policies,
+        fc.nat(),
+        fc.nat(20),
+        fc.oneof(fc.string(), fc.constantFrom("*", "&", "{", "- ", ": ", "\t", "null")),
+      )
+      .map(([policy, at, length, put]) => {
+        const text = stringify(fileOf(policy));
+        const start = at % (text.length + 1);
+        return text.slice(0, start) + put + text.slice(start + length);
+      });
+    fc.assert(
+      fc.property(fc.oneof(broken, fc.string()), (text) => {
+        const parsed = parseGrants(text, "grants.yml");
+        const places = "problems" in parsed ? parsed.problems : parsed.warnings;
+        if ("problems" in parsed) expect(places.length).toBeGreaterThan(0);
+        const lines = text.split(/\r?\n|\r/);
+        for (const { line, column, message } of places) {
+          expect(message).not.toBe("");
+          expect(line).toBeGreaterThanOrEqual(1);
+          expect(line).toBeLessThanOrEqual(lines.length);
+          expect(column).toBeGreaterThanOrEqual(1);
+        }
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  it("accepts nothing that an editor with grants.schema.json would mark", () => {
+    fc.assert(
+      fc.property(policies, (policy) => {
+        const file = fileOf(policy);
+        expect([validate(file), validate.errors]).toEqual([true, null]);
+      }),
+    );
+  });
+});

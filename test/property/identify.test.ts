@@ -1,0 +1,65 @@
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import { identifyCaller } from "../../lib/caller/identify.ts";
+
+const account = fc.stringMatching(/^[0-9]{12}$/);
+const partition = fc.constantFrom("aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b");
+const name = fc.stringMatching(/^[\w+=,.@-]{1,64}$/);
+const path = fc.stringMatching(/^([!-~]{0,30}\/)?$/);
+
+it("every session name that STS allows leads to the role in front of it", () => {
+  fc.assert(
+    fc.property(partition, account, name, name, (partition, accountId, role, session) => {
+      const result = identifyCaller({
+        userArn: `arn:${partition}:sts::${accountId}:assumed-role/${role}/${session}`,
+      });
+      expect(result).toMatchObject({
+        identified: true,
+        caller: { principal: `arn:${partition}:iam::${accountId}:role/${role}`, sessionName: session },
+      });
+    }),
+  );
+});
+
+it("no session name at all leads to another role", () => {
+  fc.assert(
+    fc.property(account, name, fc.string({ unit: "grapheme" }), (accountId, role, session) => {
+      const result = identifyCaller({ userArn: `arn:aws:sts::${accountId}:assumed-role/${role}/${session}` });
+      if (result.identified) expect(result.caller.principal).toBe(`arn:aws:iam::${accountId}:role/${role}`);
+    }),
+  );
+});
+
+it("a user's canonical ARN is its own", () => {
+  fc.assert(
+    fc.property(partition, account, path, name, (partition, accountId, path, user) => {
+      const userArn = `arn:${partition}:iam::${accountId}:user/${path}${user}`;
+      const result = identifyCaller({ userArn });
+      expect(result).toMatchObject({ identified: true, caller: { principal: userArn, kind: "user" } });
+    }),
+  );
+});
+
+it("two callers have one principal only if they are one role or user", () => {
+  const arn = fc.oneof(
+    fc.tuple(account, name, name).map(([a, n, s]) => `arn:aws:sts::${a}:assumed-role/${n}/${s}`),
+    fc.tuple(account, path, name).map(([a, p, n]) => `arn:aws:iam::${a}:user/${p}${n}`),
+  );
+  const withoutSession = (userArn: string) =>
+    userArn.includes(":assumed-role/") ? userArn.replace(/\/[^/]*$/, "") : userArn;
+  fc.assert(
+    fc.property(arn, arn, (one, other) => {
+      const [a, b] = [identifyCaller({ userArn: one }), identifyCaller({ userArn: other })];
+      const same = a.identified && b.identified && a.caller.principal === b.caller.principal;
+      expect(same).toBe(withoutSession(one) === withoutSession(other));
+    }),
+  );
+});
+
+it("ordinary text is nobody, and is never thrown about", () => {
+  fc.assert(
+    fc.property(fc.string({ unit: "binary" }), (userArn) => {
+      expect(identifyCaller({ userArn }).identified).toBe(false);
+    }),
+  );
+});
