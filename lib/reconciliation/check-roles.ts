@@ -1,7 +1,10 @@
+import type { ServiceAccount } from "../grants/policy.ts";
+import { noKeyYet, RotationError } from "../rotation/rotation-error.ts";
 import { ownRoles, roleNames } from "../rotation/set-secret.ts";
+import type { Role } from "../voximplant/methods.ts";
 import type { Finding } from "./finding.ts";
 import { ROLES_TAG, rolesTag } from "./judge-keys.ts";
-import type { AccountSurvey, Survey, SurveyPorts } from "./survey.ts";
+import { type AccountSurvey, type Member, openCurrent, type Survey, type SurveyPorts } from "./survey.ts";
 
 /**
  * Compares the roles of the current keys with those written down on the secret. Whoever holds a token can probably call
@@ -9,7 +12,7 @@ import type { AccountSurvey, Survey, SurveyPorts } from "./survey.ts";
  * accepts it (`voxtoken admin keys --accept-roles`) or undoes it. Without a tag, what is there now is written down.
  */
 export async function checkRoles(
-  { vault, log }: SurveyPorts,
+  ports: SurveyPorts,
   account: AccountSurvey,
   { secrets }: Survey,
 ): Promise<Finding[]> {
@@ -20,13 +23,12 @@ export async function checkRoles(
     );
     if (held === undefined) continue;
     const { serviceAccount, state } = held;
-    // Asked again, because the list does not tell a key's own roles from those that come with them.
-    const roles = ownRoles(await account.members[0].key.api.getKeyRoles(key.key_id));
-    const [expected, actual] = [state.tags.get(ROLES_TAG), rolesTag(roles)];
+    const roles = await readRoles(account.members[0], key.key_id);
+    const expected = state.tags.get(ROLES_TAG);
     if (expected === undefined) {
-      await vault.tag(state.arn, ROLES_TAG, actual);
-      log("info", `Roles of ${serviceAccount} written down: ${roleNames(roles)}.`, { serviceAccount });
-    } else if (expected !== actual) {
+      await ports.vault.tag(state.arn, ROLES_TAG, rolesTag(roles));
+      ports.log("info", `Roles of ${serviceAccount} written down: ${roleNames(roles)}.`, { serviceAccount });
+    } else if (expected !== rolesTag(roles)) {
       findings.push({
         reason: "roles_changed",
         action: "reported",
@@ -40,4 +42,22 @@ export async function checkRoles(
     }
   }
   return findings;
+}
+
+/** Writes down the roles that the current key has now, because an operator says that they are right. */
+export async function acceptRoles(
+  { vault, openKey }: SurveyPorts,
+  { name, secret }: ServiceAccount,
+): Promise<readonly Role[]> {
+  const state = await vault.describe(secret);
+  const key = await openCurrent({ vault, openKey }, state);
+  if (key === undefined) throw new RotationError(noKeyYet(secret, name));
+  const roles = await readRoles({ key }, key.keyId);
+  await vault.tag(state.arn, ROLES_TAG, rolesTag(roles));
+  return roles;
+}
+
+/** Asked one by one, because the list of keys does not tell a key's own roles from those that come with them. */
+async function readRoles({ key }: Pick<Member, "key">, keyId: string): Promise<readonly Role[]> {
+  return ownRoles(await key.api.getKeyRoles(keyId));
 }

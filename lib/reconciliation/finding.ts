@@ -17,3 +17,8 @@ export interface Finding {
   readonly detail: string;
   readonly key?: Key;
 }
+
+/** Something that could not be examined or done, rather than something found. */
+export function isFailure({ reason, action }: Finding): boolean {
+  return reason === "not_examined" || action === "failed";
+}

@@ -1,6 +1,6 @@
 import { embeddedMetrics, type Metric } from "../audit/metrics.ts";
 import type { WriteLine } from "../audit/log.ts";
-import type { Finding } from "./finding.ts";
+import { type Finding, isFailure } from "./finding.ts";
 
 /** One JSON line for each finding, and one with the metrics for each service account. */
 export function reportFindings(
@@ -54,6 +54,6 @@ function countFindings(findings: readonly Finding[]): Metric[] {
     count("KeysRetired", ({ reason, action }) => reason === "superseded_key" && action === "deleted"),
     count("RolesChanged", ({ reason }) => reason === "roles_changed"),
     count("CurrentKeyMissing", ({ reason }) => reason === "current_key_missing"),
-    count("ReconciliationFailed", ({ reason, action }) => reason === "not_examined" || action === "failed"),
+    count("ReconciliationFailed", isFailure),
   ];
 }

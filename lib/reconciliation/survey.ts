@@ -2,7 +2,7 @@ import type { Log } from "../audit/log.ts";
 import type { Policy } from "../grants/policy.ts";
 import { type HeldSecret, readSecret } from "../rotation/held-secret.ts";
 import type { OpenKey, ServiceAccountKey } from "../rotation/service-account-key.ts";
-import { type Vault, versionWith } from "../rotation/vault.ts";
+import { type SecretState, type Vault, versionWith } from "../rotation/vault.ts";
 import type { Key } from "../voximplant/methods.ts";
 import { type JudgedKey, judgeKeys } from "./judge-keys.ts";
 
@@ -47,7 +47,7 @@ export async function survey(ports: SurveyPorts, policy: Policy): Promise<Survey
   const candidates: Member[] = [];
   for (const { name: serviceAccount, secret } of policy.serviceAccounts) {
     try {
-      const key = await openCurrent(ports, secret);
+      const key = await openCurrent(ports, await ports.vault.describe(secret));
       if (key === undefined) ports.log("info", `Secret ${secret} holds no key yet.`, { serviceAccount });
       else candidates.push({ serviceAccount, key });
     } catch (error) {
@@ -78,8 +78,11 @@ export async function survey(ports: SurveyPorts, policy: Policy): Promise<Survey
   return { accounts, secrets, failures };
 }
 
-async function openCurrent({ vault, openKey }: SurveyPorts, secret: string) {
-  const state = await vault.describe(secret);
+/** The key that is current; `undefined` before the first import. */
+export async function openCurrent(
+  { vault, openKey }: Pick<SurveyPorts, "vault" | "openKey">,
+  state: SecretState,
+) {
   const version = versionWith("AWSCURRENT", state);
   const value = version === undefined ? undefined : await vault.readVersion(state.arn, version);
   return value === undefined ? undefined : openKey(value);
