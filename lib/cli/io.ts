@@ -21,7 +21,11 @@ export interface Io {
   readonly runChild: RunChild;
 }
 
-export type Input = AsyncIterable<Buffer | string> & { readonly isTerminal: boolean };
+export type Input = AsyncIterable<Buffer | string> & {
+  readonly isTerminal: boolean;
+  /** Whether a terminal shows what is typed; then, too, whether it edits the line. Nothing where there is no terminal. */
+  setEcho?(on: boolean): void;
+};
 
 export interface Output {
   readonly isTerminal: boolean;

@@ -14,6 +14,9 @@ const output = (stream: NodeJS.WriteStream): Output => ({
 
 const input: Input = {
   isTerminal: process.stdin.isTTY,
+  setEcho: (on) => {
+    if (process.stdin.isTTY) process.stdin.setRawMode(!on);
+  },
   [Symbol.asyncIterator]: () => process.stdin[Symbol.asyncIterator](),
 };
 

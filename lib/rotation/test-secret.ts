@@ -1,10 +1,8 @@
 import { isRefusal } from "../voximplant/errors.ts";
+import { SETTLING_PAUSES_MS } from "./prove-usable.ts";
 import { readCurrent, readPending, type Rotation } from "./rotation.ts";
 import { noKeyYet, RotationError } from "./rotation-error.ts";
 import type { ServiceAccountKey } from "./service-account-key.ts";
-
-/** The platform may need a moment until a key and its roles are known everywhere. */
-const PAUSES_MS = [1_000, 2_000, 4_000];
 
 /**
  * Proves that the pending key can do exactly what the current one can.
@@ -32,7 +30,7 @@ export async function proveEqual(
   current: ServiceAccountKey,
   pending: ServiceAccountKey,
 ): Promise<void> {
-  for (const pause of PAUSES_MS) {
+  for (const pause of SETTLING_PAUSES_MS) {
     try {
       await compare(current, pending);
       return;
