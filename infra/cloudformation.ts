@@ -32,7 +32,7 @@ export interface Statement {
 export const ref = (logicalId: string) => ({ Ref: logicalId });
 export const getAtt = (logicalId: string, attribute: string) => ({ "Fn::GetAtt": [logicalId, attribute] });
 /** `${AWS::Region}` and the like are filled in by CloudFormation. */
-export const sub = (template: string) => ({ "Fn::Sub": template });
+export const sub = (template: string) => (template.includes("${") ? { "Fn::Sub": template } : template);
 
 export const account = ref("AWS::AccountId");
 export const region = ref("AWS::Region");

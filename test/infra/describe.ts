@@ -9,13 +9,16 @@ import { describeDeployment } from "../../infra/deployment.ts";
 const root = resolve(import.meta.dirname, "../..");
 const scalar = z.union([z.string(), z.number(), z.boolean()]).transform(String);
 const configuration = z.object({
+  provider: z.record(z.string(), z.unknown()),
   service: z.string(),
   params: z.object({ default: z.record(z.string(), scalar) }),
 });
 
-const { service, params } = configuration.parse(
+const { service, params, ...rest } = configuration.parse(
   parse(readFileSync(join(root, "serverless.yml"), "utf8"), { logLevel: "silent" }),
 );
+
+export const { provider } = rest;
 
 export const sampleGrants = readFileSync(join(root, "grants.yml"), "utf8");
 

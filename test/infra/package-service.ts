@@ -29,13 +29,21 @@ const root = resolve(import.meta.dirname, "../..");
 const files = ["serverless.yml", "grants.yml", "package.json", "tsconfig.json"];
 const folders = ["node_modules", "infra", "lib", "functions", "scripts"];
 
+export interface Run {
+  /** `package`, which is done without credentials, unless said otherwise. */
+  readonly command?: "package" | "deploy";
+  readonly params?: Readonly<Record<string, string>>;
+  readonly grants?: string;
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
 /**
- * Runs `serverless package` as a user would, without credentials, in a folder that shows the repository's files and
- * has a `.serverless/` of its own: test files run side by side. Removed by the caller, see {@link packagings}.
+ * Runs `serverless` as a user would, in a folder that shows the repository's files and has a `.serverless/` of its own:
+ * test files run side by side.
  */
-async function packageService(
+async function runServerless(
   folder: string,
-  { params = {}, grants }: { params?: Readonly<Record<string, string>>; grants?: string },
+  { command = "package", params = {}, grants, environment }: Run,
 ): Promise<Packaged> {
   mkdirSync(folder);
   for (const name of files) copyFileSync(join(root, name), join(folder, name));
@@ -44,8 +52,13 @@ async function packageService(
   const given = Object.entries(params).map(([name, value]) => `--param=${name}=${value}`);
   const serverless = join(root, "node_modules/.bin/serverless");
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("AWS_"));
-  const env = { ...Object.fromEntries(inherited), HOME: folder, AWS_EC2_METADATA_DISABLED: "true" };
-  await promisify(execFile)(serverless, ["package", ...given], { cwd: folder, env });
+  const env = {
+    ...Object.fromEntries(inherited),
+    HOME: folder,
+    AWS_EC2_METADATA_DISABLED: "true",
+    ...environment,
+  };
+  await promisify(execFile)(serverless, [command, ...given], { cwd: folder, env });
 
   const out = join(folder, ".serverless");
   const templateFile = join(out, "cloudformation-template-update-stack.json");
@@ -56,13 +69,12 @@ async function packageService(
   };
 }
 
-/** Packagings of one test file: `package()` makes one, `clean()` removes them all. */
-export function packagings() {
+/** The runs of one test file: `run()` makes one, `clean()` removes what they left. */
+export function serverlessRuns() {
   const base = mkdtempSync(join(tmpdir(), "infra-test-"));
   let count = 0;
   return {
-    package: (options: Parameters<typeof packageService>[1] = {}) =>
-      packageService(join(base, `service-${++count}`), options),
+    run: (run: Run = {}) => runServerless(join(base, `service-${++count}`), run),
     clean: () => {
       rmSync(base, { recursive: true, force: true });
     },

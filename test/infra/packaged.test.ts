@@ -1,15 +1,19 @@
+import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { unzipSync } from "fflate";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { sampleGrants, stackOf } from "./describe.ts";
-import { type Packaged, packagings, type Template } from "./package-service.ts";
+import { provider, sampleGrants, stackOf } from "./describe.ts";
+import { type Packaged, serverlessRuns, type Template } from "./package-service.ts";
 import { openMethods, permissions, property, resourcesOf, withProperties } from "./promises.ts";
 
-const service = packagings();
+const service = serverlessRuns();
 let packaged: Packaged;
 
 beforeAll(async () => {
-  packaged = await service.package();
+  packaged = await service.run();
 }, 180_000);
 afterAll(service.clean);
 
@@ -17,7 +21,7 @@ describe("npm run package", () => {
   const functions = ["vend-token", "rotate-key", "reconcile-keys"];
 
   it("gives the same zips a second time", async () => {
-    const again = await service.package();
+    const again = await service.run();
     const hash = (zip: Buffer) => createHash("sha256").update(zip).digest("hex");
     for (const name of functions) expect(hash(again.zip(name))).toBe(hash(packaged.zip(name)));
   });
@@ -28,7 +32,7 @@ describe("npm run package", () => {
 
   it("fails on a grants file that is not valid, and says where", async () => {
     const grants = sampleGrants.replace("[outbound-calls]", "[outbound-cals]");
-    await expect(service.package({ grants })).rejects.toMatchObject({
+    await expect(service.run({ grants })).rejects.toMatchObject({
       stdout: expect.stringMatching(/grants\.yml:\d+:\d+.*outbound-cals/) as string,
     });
   });
@@ -44,6 +48,59 @@ describe("npm run package", () => {
       "ReconcileKeysLambdaFunction",
       ...Object.keys(described.Resources),
     ]);
+  });
+});
+
+/** A described stack with what osls adds to it. */
+function withFunctions({ Resources, Outputs }: Template, functions: readonly string[]): Template {
+  const ids = ["ServerlessDeploymentBucket", ...functions.map((name) => `${name}LambdaFunction`)];
+  const added = Object.entries(packaged.template.Resources).filter(([id]) => ids.includes(id));
+  return { Resources: { ...Object.fromEntries(added), ...Resources }, Outputs };
+}
+
+function lint(templates: Readonly<Record<string, Template>>) {
+  const folder = mkdtempSync(join(tmpdir(), "lint-"));
+  const files = Object.entries(templates).map(([name, template]) => {
+    writeFileSync(join(folder, name), JSON.stringify(template));
+    return join(folder, name);
+  });
+  const { status, stdout, stderr } = spawnSync("cfn-lint", ["--", ...files], { encoding: "utf8" });
+  rmSync(folder, { recursive: true });
+  return { status, output: stdout + stderr };
+}
+
+describe("the template", () => {
+  const installed = spawnSync("cfn-lint", ["--version"]).status === 0;
+  it.skipIf(!installed)(
+    `has nothing that cfn-lint reports${installed ? "" : " (cfn-lint is not installed)"}`,
+    () => {
+      const everything = stackOf({
+        rotate: "all",
+        encryptLogs: "true",
+        alarmEmail: "oncall@example.com",
+        quietAlarmMinutes: "60",
+        replicaRegions: "eu-west-1",
+        auditDestinationArn: "arn:aws:logs:us-east-1:999988887777:destination:audit",
+        domainName: "tokens.example.com",
+        certificateArn: "arn:aws:acm:us-east-1:999988887777:certificate/0a1b2c3d-0a1b-2c3d-4e5f-0a1b2c3d4e5f",
+        hostedZoneId: "Z0123456789ABCDEFGHIJ",
+      });
+      const secondary = stackOf({ primaryRegion: "eu-west-1", vpcEndpointIds: "vpce-0a1b2c3d4e5f60718" });
+      const { output, status } = lint({
+        "packaged.json": packaged.template,
+        "everything.json": withFunctions(everything, ["VendToken", "RotateKey", "ReconcileKeys"]),
+        "secondary.json": withFunctions(secondary, ["VendToken"]),
+      });
+      expect({ status, output }).toEqual({ status: 0, output: "" });
+    },
+    120_000,
+  );
+
+  it("leaves the stage to CloudFormation: osls changes it by calls of its own where provider has one of these", () => {
+    expect(provider).not.toHaveProperty("tags");
+    expect(provider).not.toHaveProperty("stackTags");
+    expect(provider).not.toHaveProperty("logs");
+    expect(provider["tracing"]).toEqual({ lambda: true });
   });
 });
 
