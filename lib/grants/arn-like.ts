@@ -12,7 +12,7 @@ export interface PrincipalArn {
   readonly name: string;
 }
 
-/** `arn:<partition>:iam::<account>:<role|user>/<name>`, wildcards allowed in the three open parts. */
+/** `arn:<partition>:iam::<account>:<role|user>/<name>`, where account and name may have wildcards. */
 export function splitPrincipalArn(arn: string): PrincipalArn | undefined {
   const match = /^arn:([^:]+):iam::([^:]+):(role|user)\/(.+)$/.exec(arn);
   if (!match) return undefined;
@@ -27,7 +27,7 @@ export function splitPrincipalArn(arn: string): PrincipalArn | undefined {
 export function matchesPrincipal(pattern: PrincipalArn, caller: PrincipalArn): boolean {
   return (
     pattern.kind === caller.kind &&
-    matchesGlob(pattern.partition, caller.partition) &&
+    pattern.partition === caller.partition &&
     matchesGlob(pattern.accountId, caller.accountId) &&
     matchesGlob(pattern.name, caller.name)
   );

@@ -17,7 +17,7 @@ export function unmetPrincipal({ pattern }: Candidate, caller: Caller): string |
   const wanted = splitPrincipalArn(pattern.arn);
   if (!wanted || matchesPrincipal(wanted, caller)) return undefined;
   if (wanted.kind !== caller.kind) return `is for a ${wanted.kind}, the caller is a ${caller.kind}`;
-  if (!matchesGlob(wanted.partition, caller.partition)) {
+  if (wanted.partition !== caller.partition) {
     return `is for partition ${wanted.partition}, the caller is in ${caller.partition}`;
   }
   const reasons = [

@@ -1,4 +1,4 @@
-import { hasWildcard, matchesGlob, splitPrincipalArn, type PrincipalArn } from "./arn-like.ts";
+import { hasWildcard, splitPrincipalArn, type PrincipalArn } from "./arn-like.ts";
 import { didYouMean } from "./nearest.ts";
 
 /** A principal as a grants file writes it, made canonical: as {@link Caller.principal} is written. */
@@ -29,7 +29,12 @@ export function checkPrincipal(text: string): PrincipalCheck {
   if (!parts) return bad(notAPrincipal(text));
   const { partition, accountId, kind, name } = parts;
 
-  if (!PARTITIONS.some((known) => matchesGlob(partition, known))) {
+  if (hasWildcard(partition)) {
+    return bad(
+      "the partition has to be written out (aws, aws-cn, aws-us-gov, …): an account id means nothing without it",
+    );
+  }
+  if (!PARTITIONS.includes(partition)) {
     return bad(`"${partition}" is not a partition of AWS${didYouMean(partition, PARTITIONS)}`);
   }
   const accountError = accountProblem(accountId);

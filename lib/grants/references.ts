@@ -98,7 +98,7 @@ export function checkReferences(
       const [arn, path] = typeof entry === "string" ? [entry, at] : [entry.arn, [...at, "arn"]];
       const principal = checkArn(arn, path);
       if (!principal) return;
-      if (principalOrgId === undefined && hasWildcard(principal.partition + principal.accountId)) {
+      if (principalOrgId === undefined && hasWildcard(principal.accountId)) {
         const message = "a wildcard in the account needs principalOrgId beside principals";
         problems.push({ path, message: `${message}, or any account of AWS could match` });
       }

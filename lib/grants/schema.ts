@@ -55,7 +55,7 @@ const serviceAccount = z
 
 const principalArn = z
   .string({ error: "must be the ARN of an IAM role or user" })
-  .meta({ pattern: "^arn:[a-z*?-]+:iam::[0-9*?]+:(role|user)/.+$" })
+  .meta({ pattern: "^arn:[a-z-]+:iam::[0-9*?]+:(role|user)/.+$" })
   .describe(
     "ARN of an IAM role or user. `*` is any run of characters, `?` exactly one. Sessions, accounts and root are refused.",
   );

@@ -153,10 +153,11 @@ grants:
     },
   );
 
-  it("may leave the partition open only within an organisation: an account number means nothing without it", () => {
-    const grant = `principals: ["arn:aws*:iam::111122223333:role/x"], serviceAccounts: [outbound-calls]`;
-    expect(parsed(file(`  - { ${grant}, principalOrgId: o-a1b2c3d4e5 }\n`)).policy.grants).toHaveLength(1);
-    expect(parseGrants(file(`  - { ${grant} }\n`), "g")).toHaveProperty("problems");
+  it.each(["aws*", "*", "aws-??"])("may not leave the partition open: %s", (partition) => {
+    const grant = `principals: ["arn:${partition}:iam::111122223333:role/x"], serviceAccounts: [outbound-calls]`;
+    expect(parseGrants(file(`  - { ${grant}, principalOrgId: o-a1b2c3d4e5 }\n`), "g")).toMatchObject({
+      problems: [{ message: expect.stringMatching(/^the partition has to be written out/) as string }],
+    });
   });
 
   it.each([
