@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { gatewayResponses } from "../../infra/gateway-responses.ts";
 import type { ErrorResponse } from "../../lib/http/wire.ts";
 import type { Answer } from "../listen.ts";
 import type { Refusal } from "./refusal.ts";
@@ -37,19 +38,25 @@ export function fromProxyResult(result: unknown, requestId: string): Answer | un
   };
 }
 
-/** A gateway response, in the shape in which serverless.yml lets API Gateway give its own errors. */
-export function fromRefusal(refusal: Refusal, requestId: string): Answer {
+/** API Gateway's own answer, by the gateway response that is deployed for it. */
+export function fromRefusal({ response, type, message }: Refusal, requestId: string): Answer {
+  const deployed = gatewayResponses[response];
+  if (deployed === undefined) throw new Error(`There is no gateway response ${response}.`);
+  const { error, status = 500, description } = deployed;
   const body: ErrorResponse = {
-    error: refusal.code,
-    error_description: refusal.message,
+    error,
+    error_description: JSON.parse(
+      description.replace("$context.error.messageString", () => JSON.stringify(message)),
+    ) as string,
     request_id: requestId,
   };
   return {
-    status: refusal.status,
+    status,
     headers: {
       "Content-Type": "application/json",
+      "Cache-Control": "no-store",
       "x-amzn-RequestId": requestId,
-      "x-amzn-ErrorType": refusal.type,
+      "x-amzn-ErrorType": type,
     },
     body: JSON.stringify(body),
   };

@@ -1,9 +1,7 @@
-import type { ErrorCode } from "../../lib/http/wire.ts";
-
 /** API Gateway answers a request itself. */
 export interface Refusal {
-  readonly status: number;
-  readonly code: ErrorCode;
+  /** The gateway response (infra/gateway-responses.ts) that says how. */
+  readonly response: string;
   /** AWS's name of the error: the header `x-amzn-ErrorType`. */
   readonly type: string;
   /** AWS's own text. */
@@ -11,11 +9,15 @@ export interface Refusal {
 }
 
 export function forbidden(type: string, message: string): Refusal {
-  return { status: 403, code: "not_authorized", type, message };
+  return { response: "INVALID_SIGNATURE", type, message };
 }
 
 /** No signature; and, as AWS has it, also a path or method that the API does not have. */
-export const missingToken = forbidden("MissingAuthenticationTokenException", "Missing Authentication Token");
+export const missingToken: Refusal = {
+  response: "MISSING_AUTHENTICATION_TOKEN",
+  type: "MissingAuthenticationTokenException",
+  message: "Missing Authentication Token",
+};
 
 export const unknownClient = forbidden(
   "UnrecognizedClientException",
@@ -23,23 +25,20 @@ export const unknownClient = forbidden(
 );
 
 export const requestTooLong: Refusal = {
-  status: 413,
-  code: "invalid_request",
+  response: "REQUEST_TOO_LARGE",
   type: "RequestTooLargeException",
   message: "HTTP content length exceeded 10485760 bytes.",
 };
 
 /** The function threw, or returned what is no answer. */
 export const integrationFailure: Refusal = {
-  status: 502,
-  code: "internal_error",
+  response: "INTEGRATION_FAILURE",
   type: "InternalServerErrorException",
   message: "Internal server error",
 };
 
 export const integrationTimeout: Refusal = {
-  status: 504,
-  code: "internal_error",
+  response: "INTEGRATION_TIMEOUT",
   type: "InternalServerErrorException",
   message: "Endpoint request timed out",
 };

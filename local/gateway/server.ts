@@ -75,8 +75,9 @@ async function answer(request: RawRequest, options: GatewayOptions, calls: Gatew
   const call: GatewayCall = { requestId, method: request.method, target: request.target };
   calls.push(call);
   const refuse = (refusal: Refusal, failure = refusal.type) => {
-    Object.assign(call, { status: refusal.status, failure });
-    return fromRefusal(refusal, requestId);
+    const answer = fromRefusal(refusal, requestId);
+    Object.assign(call, { status: answer.status, failure });
+    return answer;
   };
 
   const { path } = splitTarget(request.target);

@@ -19,7 +19,7 @@ export async function verifySignature(
   options: { readonly identities: readonly Identity[]; readonly now: Date },
 ): Promise<{ readonly identity: Identity } | Refusal> {
   const authorization = readAuthorization(request);
-  if ("status" in authorization) return authorization;
+  if ("response" in authorization) return authorization;
   const identity = options.identities.find((one) => one.accessKeyId === authorization.accessKeyId);
   if (identity === undefined || identity.sessionToken !== authorization.sessionToken) return unknownClient;
   const refusal =

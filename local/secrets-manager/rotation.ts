@@ -13,6 +13,11 @@ export const rotateSecretInput = z.object({
   RotateImmediately: z.boolean().optional(),
 });
 
+/** Every 30 days, as serverless.yml has it. The stand-in keeps no schedule: RotateSecret starts each rotation. */
+export function enabledRotation(lambdaArn: string): NonNullable<Secret["rotation"]> {
+  return { enabled: true, lambdaArn, rules: { AutomaticallyAfterDays: 30 } };
+}
+
 /**
  * Starts a rotation and returns at once, as AWS does: the version is made, empty and labelled `AWSPENDING`, and the
  * function called with the four steps one after the other. A step that fails ends the rotation there, and the next
@@ -26,10 +31,11 @@ export function rotateSecret(vault: Vault, input: z.infer<typeof rotateSecretInp
     throw invalidRequest("No Lambda rotation function ARN is associated with this secret.");
   }
   secret.rotation = {
+    ...enabledRotation(lambdaArn),
     ...secret.rotation,
     enabled: true,
     lambdaArn,
-    rules: input.RotationRules ?? secret.rotation?.rules ?? { AutomaticallyAfterDays: 30 },
+    ...(input.RotationRules && { rules: input.RotationRules }),
   };
   const token = input.ClientRequestToken ?? randomUUID();
   if (input.RotateImmediately === false) {

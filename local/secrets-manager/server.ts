@@ -19,6 +19,8 @@ export interface SecretsManagerOptions {
   readonly now?: () => Date;
   /** Secrets there from the start: name to SecretString. */
   readonly secrets?: Readonly<Record<string, string>>;
+  /** Turns rotation on for these secrets, so that RotateSecret needs no `RotationLambdaARN`. */
+  readonly rotationFunctionArn?: string;
   /** The rotation function, called as Secrets Manager calls it. */
   readonly rotate?: (event: RotationEvent) => Promise<void>;
   readonly fault?: FaultInjector;
@@ -53,6 +55,11 @@ export async function startSecretsManager(options: SecretsManagerOptions = {}): 
   };
   for (const [Name, SecretString] of Object.entries(options.secrets ?? {})) {
     values.createSecret(vault, { Name, SecretString });
+  }
+  if (options.rotationFunctionArn !== undefined) {
+    for (const secret of vault.secrets.values()) {
+      secret.rotation = rotation.enabledRotation(options.rotationFunctionArn);
+    }
   }
   const calls: SecretsManagerCall[] = [];
   const counts = new Map<string, number>();
@@ -94,8 +101,8 @@ const operations: Readonly<Record<string, Operation>> = {
   ListSecretVersionIds: operation(lifecycle.listSecretVersionIdsInput, lifecycle.listSecretVersionIds),
   PutSecretValue: operation(values.putSecretValueInput, values.putSecretValue),
   RestoreSecret: operation(lifecycle.restoreSecretInput, lifecycle.restoreSecret),
-  TagResource: operation(lifecycle.tagResourceInput, lifecycle.tagResource),
   RotateSecret: operation(rotation.rotateSecretInput, rotation.rotateSecret),
+  TagResource: operation(lifecycle.tagResourceInput, lifecycle.tagResource),
   UpdateSecret: operation(values.updateSecretInput, values.updateSecret),
   UpdateSecretVersionStage: operation(values.updateSecretVersionStageInput, values.updateSecretVersionStage),
 };

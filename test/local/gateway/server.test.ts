@@ -43,26 +43,26 @@ describe("the function's answer", () => {
     ["a string", "hello"],
     ["without a status", { body: "hello" }],
     ["with a body that is no string", { statusCode: 200, body: {} }],
-  ])("is 502 internal_error when malformed: %s", async (_, result) => {
+  ])("is 500 internal_error when malformed: %s", async (_, result) => {
     const response = await call(() => Promise.resolve(result));
-    expect(response.status).toBe(502);
+    expect(response.status).toBe(500);
     expect(await response.json()).toEqual({
       error: "internal_error",
-      error_description: "Internal server error",
+      error_description: "The service failed; the request id finds the reason in its log.",
       request_id: gateway.calls[0]?.requestId,
     });
   });
 
-  it("is 502 when the function throws, and the caller is not told why", async () => {
+  it("is 500 when the function throws, and the caller is not told why", async () => {
     const response = await call(() => Promise.reject(new Error("the detail")));
-    expect(response.status).toBe(502);
+    expect(response.status).toBe(500);
     expect(await response.text()).not.toContain("the detail");
     expect(gateway.calls[0]).toMatchObject({ failure: "the detail" });
   });
 
-  it("is 504 when it does not come in time", async () => {
+  it("is 500 when it does not come in time", async () => {
     const response = await call(() => new Promise(() => undefined), { integrationTimeoutMs: 20 });
-    expect(response.status).toBe(504);
+    expect(response.status).toBe(500);
     expect(await response.json()).toMatchObject({ error: "internal_error" });
   });
 });
@@ -74,7 +74,7 @@ describe("the gateway", () => {
       {},
       "x".repeat(10 * 1024 * 1024 + 1),
     );
-    expect(response.status).toBe(413);
+    expect(response.status).toBe(400);
     expect(await response.json()).toMatchObject({ error: "invalid_request" });
   });
 

@@ -1,0 +1,45 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Policy } from "../../lib/grants/policy.ts";
+import { bundleFunctions } from "../../scripts/bundle.ts";
+import { type LambdaFunction, startFunction } from "./function.ts";
+
+export interface Functions {
+  /** Starts a function, unless it runs already. @throws FunctionError its init failed. */
+  start(name: string): Promise<LambdaFunction>;
+  /** Calls a function, and starts it where it does not run yet. @throws FunctionError */
+  invoke(name: string, event: object): Promise<unknown>;
+  close(): Promise<void>;
+}
+
+/** Builds every function of functions/, in a folder of its own that is gone after `close`. */
+export async function buildFunctions(
+  policy: Policy,
+  options: {
+    /** Read when a function starts. */
+    readonly env: Readonly<Record<string, string>>;
+    readonly onLine: (line: string) => void;
+  },
+): Promise<Functions> {
+  const folder = await mkdtemp(join(tmpdir(), "voximplant-token-vendor-"));
+  await bundleFunctions(policy, folder);
+  const running = new Map<string, Promise<LambdaFunction>>();
+  const start = (name: string): Promise<LambdaFunction> => {
+    const bundle = join(folder, name, "index.mjs");
+    const one = running.get(name) ?? startFunction({ name, bundle, ...options });
+    running.set(name, one);
+    return one;
+  };
+  return {
+    start,
+    invoke: async (name, event) => (await start(name)).invoke(event),
+    close: async () => {
+      // One whose init failed has ended already.
+      for (const one of await Promise.allSettled(running.values())) {
+        if (one.status === "fulfilled") await one.value.close();
+      }
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}

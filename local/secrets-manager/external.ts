@@ -1,0 +1,60 @@
+import {
+  CreateSecretCommand,
+  GetSecretValueCommand,
+  ResourceNotFoundException,
+  SecretsManagerClient,
+} from "@aws-sdk/client-secrets-manager";
+
+/** A Secrets Manager that is already there, and how to reach it. */
+export interface ExternalVault {
+  readonly url: string;
+  /** `AWS_REGION` and credentials, for the functions and for this process. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/**
+ * Puts secrets where there are none of their names; what is there stays as it is.
+ *
+ * @param secrets name to value.
+ * @param warn told of each secret that could be neither read nor made: the functions will say so themselves when asked.
+ * @returns what the server now has; of those that failed, nothing.
+ */
+export async function provideSecrets(
+  { url, env }: ExternalVault,
+  secrets: ReadonlyMap<string, string>,
+  warn: (message: string) => void,
+): Promise<Map<string, string>> {
+  const client = new SecretsManagerClient({
+    endpoint: url,
+    region: env["AWS_REGION"] ?? "us-east-1",
+    credentials: {
+      accessKeyId: env["AWS_ACCESS_KEY_ID"] ?? "",
+      secretAccessKey: env["AWS_SECRET_ACCESS_KEY"] ?? "",
+      ...(env["AWS_SESSION_TOKEN"] !== undefined && { sessionToken: env["AWS_SESSION_TOKEN"] }),
+    },
+    maxAttempts: 1,
+    requestHandler: { connectionTimeout: 1_000, requestTimeout: 2_000, throwOnRequestTimeout: true },
+  });
+  const found = new Map<string, string>();
+  for (const [name, value] of secrets) {
+    try {
+      found.set(name, await readOrCreate(client, name, value));
+    } catch (error) {
+      const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+      warn(`The secret ${name} cannot be read from ${url}, nor made there: ${reason}`);
+    }
+  }
+  client.destroy();
+  return found;
+}
+
+async function readOrCreate(client: SecretsManagerClient, name: string, value: string): Promise<string> {
+  try {
+    const { SecretString } = await client.send(new GetSecretValueCommand({ SecretId: name }));
+    return SecretString ?? "";
+  } catch (error) {
+    if (!(error instanceof ResourceNotFoundException)) throw error;
+    await client.send(new CreateSecretCommand({ Name: name, SecretString: value }));
+    return value;
+  }
+}

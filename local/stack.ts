@@ -1,0 +1,175 @@
+import { readFile } from "node:fs/promises";
+import { join, relative, resolve } from "node:path";
+import type { Policy } from "../lib/grants/policy.ts";
+import { loadPolicy } from "../scripts/load-policy.ts";
+import { localCredentials } from "./credentials.ts";
+import type { FaultInjector } from "./fault.ts";
+import { IdentitiesError, type Identity, parseIdentities } from "./gateway/identity.ts";
+import { type Gateway, startGateway } from "./gateway/server.ts";
+import { buildFunctions } from "./lambda/functions.ts";
+import type { ExternalVault } from "./secrets-manager/external.ts";
+import { type SecretsManager, startSecretsManager } from "./secrets-manager/server.ts";
+import { platformOf } from "./voximplant/local-platform.ts";
+import { type ManagementApi, startManagementApi } from "./voximplant/server.ts";
+
+export interface StackOptions {
+  /** Each 0 by default: any free one. */
+  readonly ports?: { readonly gateway?: number; readonly secrets?: number; readonly voximplant?: number };
+  /** Default: the repository's grants.yml. */
+  readonly grantsFile?: string;
+  /** Default: local/identities.json. */
+  readonly identitiesFile?: string;
+  /** Where the service accounts' credentials are kept between starts. Default: .local, which git ignores. */
+  readonly directory?: string;
+  /** A Secrets Manager to use instead of the stand-in. */
+  readonly externalVault?: ExternalVault;
+  readonly payloadFormat?: "1.0" | "2.0";
+  /** Settings of the functions (contract §5). */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Told every line that a function writes (audit records, metrics, logs), and what is odd about the set-up. */
+  readonly onLine?: (line: string) => void;
+  readonly faults?: {
+    readonly gateway?: FaultInjector;
+    readonly secrets?: FaultInjector;
+    readonly voximplant?: FaultInjector;
+  };
+}
+
+export interface Stack {
+  /** Base URL of the gateway. */
+  readonly url: string;
+  readonly gateway: Gateway;
+  /** URL of the Secrets Manager in use, and the stand-in where it is that one. */
+  readonly secretsUrl: string;
+  readonly secretsManager: SecretsManager | undefined;
+  readonly managementApi: ManagementApi;
+  readonly policy: Policy;
+  readonly identities: readonly Identity[];
+  /** What the functions have written so far, line by line. */
+  readonly lines: readonly string[];
+  /** Calls functions/reconcile-keys.ts once, as its schedule would. */
+  reconcile(event?: object): Promise<unknown>;
+  close(): Promise<void>;
+}
+
+const root = resolve(import.meta.dirname, "..");
+
+/** Nothing of this process: a function must not find the credentials of whoever runs it. */
+const FUNCTION_ENV = {
+  AWS_REGION: "us-east-1",
+  AWS_ACCESS_KEY_ID: "ASIAFUNCTION0EXAMPLE",
+  AWS_SECRET_ACCESS_KEY: "local-only-secret-of-the-functions-EXAMPLE",
+  // The deployed functions run on a newer Node than this machine may have.
+  AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: "true",
+};
+
+/**
+ * Builds the functions and starts all that they need, on loopback: the stand-ins, with a key for each service account of
+ * the grants file; the vending function behind the gateway; the key-life functions when they are first called.
+ *
+ * @throws InvalidGrantsError, IdentitiesError, ListenError or FunctionError, with a message for the person at the
+ * keyboard. What had been started is stopped again.
+ */
+export async function startStack(options: StackOptions = {}): Promise<Stack> {
+  const opened: { close(): Promise<void> }[] = [];
+  const close = async () => {
+    for (const one of opened.splice(0).reverse()) await one.close();
+  };
+  const open = async <T extends { close(): Promise<void> }>(starting: Promise<T>): Promise<T> => {
+    const one = await starting;
+    opened.push(one);
+    return one;
+  };
+  try {
+    return { ...(await startAll(options, open)), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function startAll(
+  options: StackOptions,
+  open: <T extends { close(): Promise<void> }>(starting: Promise<T>) => Promise<T>,
+): Promise<Omit<Stack, "close">> {
+  const { ports = {}, faults = {}, externalVault } = options;
+  const policy = await loadPolicy(options.grantsFile ?? join(root, "grants.yml"));
+  const identities = await readIdentities(options.identitiesFile ?? join(root, "local", "identities.json"));
+  const lines: string[] = [];
+  const onLine = (line: string) => {
+    lines.push(line);
+    options.onLine?.(line);
+  };
+  const env: Record<string, string> = { ...FUNCTION_ENV, ...externalVault?.env, ...options.env };
+  const functions = await open(buildFunctions(policy, { env, onLine }));
+
+  let secrets = await credentialsBySecret(policy, options.directory ?? join(root, ".local"));
+  let secretsManager: SecretsManager | undefined;
+  if (externalVault === undefined) {
+    secretsManager = await open(
+      startSecretsManager({
+        port: ports.secrets ?? 0,
+        secrets: Object.fromEntries(secrets),
+        rotationFunctionArn: "arn:aws:lambda:us-east-1:111122223333:function:rotate-key",
+        rotate: async (event) => {
+          await functions.invoke("rotate-key", event);
+        },
+        ...(faults.secrets && { fault: faults.secrets }),
+      }),
+    );
+  } else {
+    const { provideSecrets } = await import("./secrets-manager/external.ts");
+    secrets = await provideSecrets(externalVault, secrets, onLine);
+  }
+  const secretsUrl = secretsManager?.url ?? externalVault?.url ?? "";
+  const managementApi = await open(
+    startManagementApi({
+      ...platformOf(policy, secrets, onLine),
+      port: ports.voximplant ?? 0,
+      ...(faults.voximplant && { fault: faults.voximplant }),
+    }),
+  );
+
+  env["AWS_ENDPOINT_URL_SECRETS_MANAGER"] = secretsUrl;
+  env["VOXIMPLANT_API_URL"] = managementApi.apiUrl;
+  await functions.start("vend-token");
+  const gateway = await open(
+    startGateway({
+      port: ports.gateway ?? 0,
+      identities,
+      invoke: (event) => functions.invoke("vend-token", event),
+      payloadFormat: options.payloadFormat ?? "1.0",
+      ...(faults.gateway && { fault: faults.gateway }),
+    }),
+  );
+  return {
+    url: gateway.url,
+    gateway,
+    secretsUrl,
+    secretsManager,
+    managementApi,
+    policy,
+    identities,
+    lines,
+    reconcile: (event = {}) => functions.invoke("reconcile-keys", event),
+  };
+}
+
+async function readIdentities(file: string): Promise<Identity[]> {
+  const name = relative(process.cwd(), file);
+  let text: string;
+  try {
+    text = await readFile(file, "utf8");
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new IdentitiesError(`${name}: cannot be read: ${reason}`, { cause });
+  }
+  return parseIdentities(text, name);
+}
+
+async function credentialsBySecret(policy: Policy, directory: string): Promise<Map<string, string>> {
+  const made = policy.serviceAccounts.map(
+    async ({ name, secret }) => [secret, await localCredentials(directory, name)] as const,
+  );
+  return new Map(await Promise.all(made));
+}

@@ -1,0 +1,129 @@
+/**
+ * `npm start`: the local stack, kept running on loopback.
+ */
+import { once } from "node:events";
+import { parseArgs } from "node:util";
+import pc from "picocolors";
+import { InvalidGrantsError } from "../scripts/load-policy.ts";
+import { IdentitiesError } from "./gateway/identity.ts";
+import { FunctionError } from "./lambda/function.ts";
+import { ListenError } from "./listen.ts";
+import { settingsFrom } from "./settings.ts";
+import { type Stack, startStack } from "./stack.ts";
+import { suggestions } from "./suggestions.ts";
+
+const USAGE = `Usage: npm start -- [options]
+
+Starts the gateway, the built functions and the stand-ins for Secrets Manager and the Management API, on 127.0.0.1.
+
+  --port PORT             the gateway (default 8787; 0: any free one)
+  --secrets-port PORT     the Secrets Manager stand-in (default: the gateway's and 1)
+  --voximplant-port PORT  the Management API stand-in (default: the gateway's and 2)
+  --grants FILE           the grants file to build in (default grants.yml)
+  --identities FILE       who may sign, a JSON list (default local/identities.json)
+  --quiet                 do not print what the functions write
+  --help                  this text
+
+Where AWS_ENDPOINT_URL_SECRETS_MANAGER is set, that server is used, and no stand-in started.
+`;
+
+class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+try {
+  const flags = readFlags(process.argv.slice(2));
+  if (flags.help) process.stdout.write(USAGE);
+  else await run(flags);
+} catch (error) {
+  if (error instanceof UsageError) {
+    console.error(`${error.message}\n\n${USAGE}`);
+    process.exitCode = 2;
+  } else if (isForThePerson(error)) {
+    console.error(error.message);
+    process.exitCode = 1;
+  } else throw error;
+}
+
+async function run(flags: Flags): Promise<void> {
+  const stop = Promise.race([once(process, "SIGINT"), once(process, "SIGTERM")]);
+  const stack = await startStack({
+    ...settingsFrom(process.env),
+    ports: { gateway: flags.port, secrets: flags.secretsPort, voximplant: flags.voximplantPort },
+    ...(flags.grants !== undefined && { grantsFile: flags.grants }),
+    ...(flags.identities !== undefined && { identitiesFile: flags.identities }),
+    onLine: (line) => {
+      if (!flags.quiet) console.log(pc.dim(line));
+    },
+  });
+  console.log(greeting(stack, flags));
+  await stop;
+  await stack.close();
+}
+
+function greeting(stack: Stack, flags: Flags): string {
+  const { url, secretsUrl, secretsManager, managementApi } = stack;
+  return [
+    "",
+    `Gateway          ${url}`,
+    `Secrets Manager  ${secretsUrl}${secretsManager === undefined ? " (from AWS_ENDPOINT_URL_SECRETS_MANAGER)" : ""}`,
+    `Management API   ${managementApi.apiUrl}`,
+    "",
+    suggestions(stack, { profiles: flags.identities === undefined }),
+    "",
+    flags.quiet
+      ? "Ctrl-C stops it."
+      : "What the functions write follows: an audit record for each request. Ctrl-C stops it.",
+    "",
+  ].join("\n");
+}
+
+type Flags = ReturnType<typeof readFlags>;
+
+function readFlags(args: string[]) {
+  const string = { type: "string" } as const;
+  const boolean = { type: "boolean", default: false } as const;
+  const parse = () =>
+    parseArgs({
+      args,
+      options: {
+        port: { ...string, default: "8787" },
+        "secrets-port": string,
+        "voximplant-port": string,
+        grants: string,
+        identities: string,
+        quiet: boolean,
+        help: boolean,
+      },
+    });
+  let values: ReturnType<typeof parse>["values"];
+  try {
+    ({ values } = parse());
+  } catch (cause) {
+    throw new UsageError(cause instanceof Error ? cause.message : String(cause), { cause });
+  }
+  const port = readPort("--port", values.port);
+  const beside = (offset: number) => String(port === 0 ? 0 : port + offset);
+  return {
+    port,
+    secretsPort: readPort("--secrets-port", values["secrets-port"] ?? beside(1)),
+    voximplantPort: readPort("--voximplant-port", values["voximplant-port"] ?? beside(2)),
+    grants: values.grants,
+    identities: values.identities,
+    quiet: values.quiet,
+    help: values.help,
+  };
+}
+
+function readPort(flag: string, text: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (port <= 65_535) return port;
+  throw new UsageError(`${flag} must be a port from 0 to 65535, not ${JSON.stringify(text)}.`);
+}
+
+/** Errors whose message says how to mend it; all others keep their stack. */
+function isForThePerson(error: unknown): error is Error {
+  return [InvalidGrantsError, IdentitiesError, ListenError, FunctionError].some(
+    (kind) => error instanceof kind,
+  );
+}

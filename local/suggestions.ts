@@ -1,0 +1,53 @@
+import { identifyCaller } from "../lib/caller/identify.ts";
+import { indexGrants, listEntitlements } from "../lib/grants/authorize.ts";
+import type { Identity } from "./gateway/identity.ts";
+import type { Stack } from "./stack.ts";
+
+/**
+ * What a person can try against a running stack: commands to copy, which work with its policy and its identities.
+ *
+ * @param profiles whether the identities are those of local/aws-credentials.
+ */
+export function suggestions(
+  { url, secretsUrl, managementApi, policy, identities }: Stack,
+  { profiles }: { readonly profiles: boolean },
+): string {
+  const index = indexGrants(policy);
+  const grants = (identity: Identity): string[] => {
+    const identification = identifyCaller(identity);
+    return identification.identified
+      ? listEntitlements(index, identification.caller).map(({ name }) => name)
+      : [];
+  };
+  // A user first: without a session token the command is shorter.
+  const users = identities.filter(({ sessionToken }) => sessionToken === undefined);
+  const granted = [...users, ...identities].find((identity) => grants(identity).length > 0);
+  const refused = identities.find((identity) => grants(identity).length === 0);
+  const name = (granted && grants(granted)[0]) ?? policy.serviceAccounts[0]?.name ?? "";
+  const secret = policy.serviceAccounts.find((account) => account.name === name)?.secret ?? "";
+  const tokenUrl = `${url}/v1/service-accounts/${name}/token`;
+  return [
+    ...(granted ? [`A token, as ${granted.userArn}:`, curl(granted, tokenUrl), ""] : []),
+    ...(refused ? [`A refusal, as ${refused.userArn}:`, curl(refused, tokenUrl), ""] : []),
+    "For the next commands, in this folder:",
+    `  export VOXTOKEN_URL=${url} VOXIMPLANT_API_URL=${managementApi.apiUrl}`,
+    `  export AWS_ENDPOINT_URL_SECRETS_MANAGER=${secretsUrl} AWS_REGION=us-east-1`,
+    ...(profiles ? ["  export AWS_SHARED_CREDENTIALS_FILE=local/aws-credentials AWS_PROFILE=alice"] : []),
+    "",
+    "Who am I, and a call of the Management API with a token:",
+    "  npm run --silent voxtoken -- whoami",
+    `  npm run --silent voxtoken -- api ${name} GetAccountInfo`,
+    "",
+    "What Secrets Manager holds, and a new key for a service account:",
+    "  aws secretsmanager list-secrets",
+    `  aws secretsmanager rotate-secret --secret-id ${secret}`,
+  ].join("\n");
+}
+
+function curl({ accessKeyId, secretAccessKey, sessionToken }: Identity, url: string): string {
+  return [
+    `  curl --aws-sigv4 aws:amz:us-east-1:execute-api --user ${accessKeyId}:${secretAccessKey}`,
+    ...(sessionToken === undefined ? [] : [`-H x-amz-security-token:${sessionToken}`]),
+    `-X POST ${url}`,
+  ].join(" \\\n    ");
+}
