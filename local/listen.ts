@@ -33,7 +33,7 @@ export interface Listening {
   /** `http://127.0.0.1:PORT`, without a slash at the end. */
   readonly url: string;
   readonly port: number;
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 /** The port could not be had; the message says whose it was to be and what to do. */

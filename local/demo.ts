@@ -1,0 +1,170 @@
+/**
+ * `npm run demo`: the main job and the life of a key, once, for somebody who has never seen it. Ends with status 0 only if
+ * everything was as it should be, and leaves nothing running.
+ */
+import pc from "picocolors";
+import { callApi, createTokenProvider, TokenError, type TokenProvider } from "../lib/client/index.ts";
+import { type Stack, startStack } from "./stack.ts";
+
+/** Something was not as it should be. */
+class DemoError extends Error {
+  override readonly name = "DemoError";
+}
+
+function expect(holds: boolean, what: string): asserts holds {
+  if (!holds) throw new DemoError(`That is not as it should be: ${what}`);
+}
+
+const SERVICE_ACCOUNT = "outbound-calls";
+
+title(
+  "Starting a gateway, the built functions, and stand-ins for Secrets Manager and Voximplant, on this machine",
+);
+// Keys are not held here, so that a rotation shows at once.
+const stack = await startStack({ env: { SIGNING_KEY_TTL_SECONDS: "0" } });
+try {
+  const before = tokensFor(stack, "role/billing-worker");
+  await showVending(stack, before);
+  await showRefusal(stack);
+  showAudit(stack);
+  await showRotation(stack, before);
+  await showStranger(stack, before);
+  title("All of it was as it should be. Next: npm start, and docs/.");
+} catch (error) {
+  if (!(error instanceof DemoError || error instanceof TokenError)) throw error;
+  console.error(pc.red(error.message));
+  process.exitCode = 1;
+} finally {
+  await stack.close();
+}
+
+async function showVending(stack: Stack, getToken: TokenProvider): Promise<void> {
+  title("1. A caller with a grant gets a token");
+  show("Who called", arnOf(stack, "role/billing-worker"));
+  show("How it proved it", "it signed the request with SigV4; the gateway checked the signature");
+  show("What it asked for", `a token of the service account ${SERVICE_ACCOUNT}`);
+  const { accessToken } = await getToken();
+  const { header, claims } = decode(accessToken);
+  show("The token's header", header);
+  show("Its claims", claims);
+  show("Its signature", "is there, and not shown: whoever has it has the token");
+  expect(
+    claims["sub"] === "arn:aws:iam::111122223333:role/billing-worker",
+    "the token's sub is not the caller.",
+  );
+
+  title("2. Voximplant accepts it (a stand-in, which checks the token as Voximplant documents)");
+  const { result } = await callApi(getToken, "GetAccountInfo", {}, { apiUrl: stack.managementApi.apiUrl });
+  show("GetAccountInfo", result);
+  expect(isRecord(result) && result["account_id"] === claims["iss"], "the account is not the token's.");
+}
+
+async function showRefusal(stack: Stack): Promise<void> {
+  title("3. A caller without a grant is refused");
+  show("Who called", `${arnOf(stack, "role/intern")}, a role that calls its session "billing-worker"`);
+  const refusal: unknown = await tokensFor(stack, "role/intern")().catch((error: unknown) => error);
+  expect(refusal instanceof TokenError, "the intern got a token.");
+  expect(refusal.code === "access_denied", `the intern was refused with ${refusal.code}.`);
+  show("What it was told", `${refusal.status ?? ""} ${refusal.code}: ${refusal.message}`);
+}
+
+function showAudit(stack: Stack): void {
+  title("4. Both are in the audit log, one line each (without the metrics that the lines carry as well)");
+  const records = auditRecords(stack);
+  for (const record of records) show(String(record["outcome"]), record);
+  const outcomes = records.map(({ outcome, reason }) => `${String(outcome)} ${String(reason)}`).join(", ");
+  expect(records.length === 2 && outcomes.includes("access_denied"), `the audit records are: ${outcomes}.`);
+}
+
+async function showRotation(stack: Stack, before: TokenProvider): Promise<void> {
+  title("5. The key is replaced, and nobody notices");
+  const secret = stack.policy.serviceAccounts.find(({ name }) => name === SERVICE_ACCOUNT)?.secret ?? "";
+  await rotate(stack, secret);
+  const after = tokensFor(stack, "role/billing-worker");
+  const [old, fresh] = [decode((await before()).accessToken), decode((await after()).accessToken)];
+  show("Signed by, before", old.header["kid"]);
+  show("Signed by, after", fresh.header["kid"]);
+  expect(old.header["kid"] !== fresh.header["kid"], "the key is the old one.");
+  for (const getToken of [before, after]) {
+    await callApi(getToken, "GetAccountInfo", {}, { apiUrl: stack.managementApi.apiUrl });
+  }
+  show("Accepted", "both tokens: the old key stays until the last token of it has expired");
+}
+
+async function showStranger(stack: Stack, getToken: TokenProvider): Promise<void> {
+  title("6. Somebody uses a token to make a key that lasts; reconciliation finds it");
+  const parameters = { key_name: "backup", description: "not made by rotation" };
+  const { result } = await callApi(getToken, "CreateKey", parameters, { apiUrl: stack.managementApi.apiUrl });
+  expect(isRecord(result), "CreateKey answered without a key.");
+  show("CreateKey made", result["key_id"]);
+  const answer = await stack.reconcile();
+  const findings = isRecord(answer) && Array.isArray(answer["findings"]) ? answer["findings"] : [];
+  const found = findings.filter(isRecord).find(({ reason }) => reason === "unknown_key");
+  expect(found !== undefined, "reconciliation did not find the key.");
+  show("Reported", `${String(found["reason"])}: ${String(found["detail"])}`);
+}
+
+/** As Secrets Manager's own schedule would. */
+async function rotate({ secretsUrl, secretsManager }: Stack, secret: string): Promise<void> {
+  const response = await fetch(secretsUrl, {
+    method: "POST",
+    headers: {
+      "Content-Type": "application/x-amz-json-1.1",
+      "X-Amz-Target": "secretsmanager.RotateSecret",
+    },
+    body: JSON.stringify({ SecretId: secret }),
+  });
+  expect(response.ok, `RotateSecret answered ${response.status}.`);
+  await secretsManager?.rotationsSettled();
+}
+
+function identityOf({ identities }: Stack, role: string) {
+  const identity = identities.find(({ userArn }) => userArn.includes(`:assumed-${role}/`));
+  expect(identity !== undefined, `local/identities.json has no session of the ${role}.`);
+  return identity;
+}
+
+function arnOf(stack: Stack, role: string): string {
+  return identityOf(stack, role).userArn;
+}
+
+/** What a program in that role would use: see docs/clients.md. */
+function tokensFor(stack: Stack, role: string): TokenProvider {
+  return createTokenProvider({
+    url: stack.url,
+    serviceAccount: SERVICE_ACCOUNT,
+    region: "us-east-1",
+    credentials: identityOf(stack, role),
+  });
+}
+
+function decode(token: string): { header: Record<string, unknown>; claims: Record<string, unknown> } {
+  const [header, claims] = token
+    .split(".")
+    .slice(0, 2)
+    .map((part): unknown => JSON.parse(Buffer.from(part, "base64url").toString("utf8")));
+  expect(isRecord(header) && isRecord(claims), "the token is no JWT.");
+  return { header, claims };
+}
+
+function auditRecords({ lines }: Stack): Record<string, unknown>[] {
+  const documents = lines.filter((line) => line.startsWith("{")).map((line): unknown => JSON.parse(line));
+  const records = documents.filter(isRecord).filter(({ type }) => type === "audit");
+  // The metrics begin with a capital letter, and what CloudWatch is told about them with an underscore.
+  return records.map((record) =>
+    Object.fromEntries(Object.entries(record).filter(([name]) => /^[a-z]/.test(name))),
+  );
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}
+
+function title(text: string): void {
+  console.log(`\n${pc.bold(text)}`);
+}
+
+function show(label: string, value: unknown): void {
+  const text = typeof value === "string" ? value : JSON.stringify(value, undefined, 2);
+  console.log(`  ${pc.dim(`${label}:`)} ${text.replaceAll("\n", "\n  ")}`);
+}

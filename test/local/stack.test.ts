@@ -1,0 +1,184 @@
+import { execFile, spawnSync } from "node:child_process";
+import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { ErrorResponse, TokenResponse } from "../../lib/http/wire.ts";
+import type { Identity } from "../../local/gateway/identity.ts";
+import { startSecretsManager } from "../../local/secrets-manager/server.ts";
+import { type Stack, type StackOptions, startStack } from "../../local/stack.ts";
+import { secondSigner, send, type Sign, type SignedRequest, smithy } from "./signers.ts";
+
+const path = "/v1/service-accounts/outbound-calls/token";
+
+let directory: string;
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), "stack-test-"));
+});
+afterAll(() => rm(directory, { recursive: true }));
+
+async function withStack(options: StackOptions, use: (stack: Stack) => Promise<void>): Promise<void> {
+  const stack = await startStack({ directory, ...options });
+  try {
+    await use(stack);
+  } finally {
+    await stack.close();
+  }
+}
+
+function identity({ identities }: Stack, part: string): Identity {
+  const found = identities.find(({ userArn }) => userArn.includes(part));
+  if (found === undefined) throw new Error(`no identity ${part}`);
+  return found;
+}
+
+async function vend(stack: Stack, who: string, sign = smithy, body = ""): Promise<Response> {
+  return send(await sign({ identity: identity(stack, who), url: stack.url + path, body }));
+}
+
+async function token(stack: Stack): Promise<TokenResponse> {
+  return (await (await vend(stack, "user/ops/alice")).json()) as TokenResponse;
+}
+
+function keyId({ access_token }: TokenResponse): unknown {
+  const header = access_token.split(".")[0] ?? "";
+  return (JSON.parse(Buffer.from(header, "base64url").toString()) as { kid: unknown }).kid;
+}
+
+describe("the local stack, through the built bundle", () => {
+  let stack: Stack;
+  beforeAll(async () => {
+    stack = await startStack({ directory });
+  });
+  afterAll(() => stack.close());
+
+  const signers: [string, Sign][] = [
+    ["the AWS SDK's signer", smithy],
+    ["aws4", secondSigner],
+  ];
+
+  describe.each(signers)("signed by %s", (_, sign) => {
+    const body = '{"ttl_seconds":60}';
+    const signed = () =>
+      sign({ identity: identity(stack, "role/billing-worker"), url: stack.url + path, body });
+
+    it("gives a token that the Management API accepts", async () => {
+      const response = await send(await signed());
+      expect(response.status).toBe(200);
+      const { access_token } = (await response.json()) as TokenResponse;
+      const answer = await fetch(`${stack.managementApi.apiUrl}/GetAccountInfo`, {
+        headers: { Authorization: `Bearer ${access_token}` },
+      });
+      expect(await answer.json()).toMatchObject({ result: { account_id: 1234567 } });
+    });
+
+    it.each<[string, (request: SignedRequest) => SignedRequest]>([
+      ["the body", (request) => ({ ...request, body: body.replace("60", "61") })],
+      [
+        "the path",
+        (request) => ({ ...request, url: request.url.replace("outbound-calls", "outbound-call5") }),
+      ],
+      ["the date", (request) => changeHeader(request, "x-amz-date", 13)],
+      ["the signature", (request) => changeHeader(request, "authorization", -1)],
+    ])("answers 403 when one byte of %s is changed", async (_, change) => {
+      const response = await send(change(await signed()));
+      expect(response.status).toBe(403);
+      expect(await response.json()).toMatchObject({ error: "not_authorized" });
+    });
+  });
+
+  function changeHeader(request: SignedRequest, name: string, at: number): SignedRequest {
+    const headers = Object.entries(request.headers).map(([key, value]) => {
+      if (key.toLowerCase() !== name) return [key, value];
+      const changed = value.at(at) === "0" ? "1" : "0";
+      return [key, value.slice(0, at) + changed + (at === -1 ? "" : value.slice(at + 1))];
+    });
+    return { ...request, headers: Object.fromEntries(headers) as Record<string, string> };
+  }
+
+  it("gives a token to curl (skipped where there is no curl since 7.75)", async (context) => {
+    const version = /^curl (\d+)\.(\d+)/.exec(spawnSync("curl", ["--version"]).stdout.toString());
+    if (version === null || Number(version[1]) * 1000 + Number(version[2]) < 7075) context.skip();
+    const { accessKeyId, secretAccessKey } = identity(stack, "user/ops/alice");
+    const { stdout } = await promisify(execFile)("curl", [
+      ...["--silent", "--aws-sigv4", "aws:amz:us-east-1:execute-api", "-X", "POST"],
+      ...["--user", `${accessKeyId}:${secretAccessKey}`, stack.url + path],
+    ]);
+    expect(JSON.parse(stdout)).toMatchObject({ token_type: "Bearer", service_account: "outbound-calls" });
+  });
+
+  it.each([
+    ["a role without a grant, whatever its session is called", "role/intern"],
+    ["a role of the right name in another account", "444455556666"],
+  ])("refuses %s", async (_, who) => {
+    const response = await vend(stack, who);
+    expect(response.status).toBe(403);
+    expect((await response.json()) as ErrorResponse).toMatchObject({ error: "access_denied" });
+  });
+
+  it("shows what the function has written: an audit record before the answer, and no token in it", async () => {
+    const from = stack.lines.length;
+    const { access_token } = await token(stack);
+    const written = stack.lines.slice(from);
+    expect(written.map((line) => JSON.parse(line) as unknown)).toMatchObject([
+      { type: "audit", principal: "arn:aws:iam::111122223333:user/ops/alice" },
+    ]);
+    expect(written.join()).not.toContain(access_token.slice(-16));
+  });
+
+  it("keeps the service accounts' keys for its owner alone, and uses them again after a restart", async () => {
+    const files = (await readdir(directory)).sort();
+    expect(files).toEqual(["call-history_private.json", "outbound-calls_private.json"]);
+    for (const file of files) expect((await stat(join(directory, file))).mode & 0o777).toBe(0o600);
+    const before = keyId(await token(stack));
+    await withStack({}, async (again) => {
+      expect(keyId(await token(again))).toBe(before);
+    });
+  });
+
+  it("sends the other event format when asked", async () => {
+    await withStack({ payloadFormat: "2.0" }, async (stack) => {
+      expect((await vend(stack, "role/nightly-report")).status).toBe(200);
+    });
+  });
+
+  it("rotates by RotateSecret, and then signs with the new key", async () => {
+    await withStack({ env: { SIGNING_KEY_TTL_SECONDS: "0" } }, async (stack) => {
+      const before = keyId(await token(stack));
+      await fetch(stack.secretsUrl, {
+        method: "POST",
+        headers: { "X-Amz-Target": "secretsmanager.RotateSecret" },
+        body: JSON.stringify({ SecretId: "voximplant/outbound-calls" }),
+      });
+      await stack.secretsManager?.rotationsSettled();
+      expect(keyId(await token(stack))).not.toBe(before);
+    });
+  });
+});
+
+describe("a Secrets Manager that is already there", () => {
+  const env = { AWS_REGION: "us-east-1", AWS_ACCESS_KEY_ID: "a", AWS_SECRET_ACCESS_KEY: "b" };
+
+  it("is used instead of the stand-in: what it has stays, what it lacks is put there", async () => {
+    const external = await startSecretsManager({ secrets: { "voximplant/outbound-calls": "not a key" } });
+    await withStack({ externalVault: { url: external.url, env } }, async (stack) => {
+      expect(stack.secretsManager).toBeUndefined();
+      expect((await vend(stack, "user/ops/alice")).status).toBe(500);
+      expect(stack.lines.join()).toContain("voximplant/outbound-calls");
+      expect([...external.secrets.keys()]).toEqual(["voximplant/outbound-calls", "voximplant/call-history"]);
+    });
+    await external.close();
+  });
+
+  it("does not have to answer for the stack to start: callers get 503 with Retry-After", async () => {
+    const { url, close } = await startSecretsManager();
+    await close();
+    await withStack({ externalVault: { url, env } }, async (stack) => {
+      const response = await vend(stack, "user/ops/alice");
+      expect(response.status).toBe(503);
+      expect(Number(response.headers.get("retry-after"))).toBeGreaterThan(0);
+      expect(stack.lines.join("\n")).toContain(`cannot be read from ${url}`);
+    });
+  });
+});
