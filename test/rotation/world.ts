@@ -1,6 +1,9 @@
 import { generateKeyPairSync, randomUUID } from "node:crypto";
 
-import { SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+
+import { CreateSecretCommand, SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
 
 import type { Policy } from "../../lib/grants/policy.ts";
 import { parseCredentials } from "../../lib/keys/credentials-file.ts";
@@ -128,6 +131,7 @@ export async function startWorld(options: WorldOptions = {}) {
     credentials: { accessKeyId: "AKIAEXAMPLE", secretAccessKey: "example" },
     maxAttempts: 1,
   });
+  for (const name of emptySecrets) await client.send(new CreateSecretCommand({ Name: `voximplant/${name}` }));
   const direct = openSecretsManager(client);
   const vault: Vault = {
     describe: (...args) => remote.around(() => direct.describe(...args)),
@@ -200,8 +204,28 @@ export async function startWorld(options: WorldOptions = {}) {
       client.destroy();
       await Promise.all([platform.close(), secrets.close()]);
     },
-    emptySecrets,
   };
 }
 
 export type World = Awaited<ReturnType<typeof startWorld>>;
+
+/** What an operator's shell exports, so that the CLI talks to this world. */
+export function operatorEnv({ secrets, platform }: World): Record<string, string> {
+  return {
+    AWS_ACCESS_KEY_ID: "AKIAEXAMPLE",
+    AWS_SECRET_ACCESS_KEY: "example",
+    AWS_REGION: "us-east-1",
+    AWS_ENDPOINT_URL_SECRETS_MANAGER: secrets.url,
+    VOXIMPLANT_API_URL: platform.apiUrl,
+  };
+}
+
+/** A grants file with the service account `outbound-calls`; its path. */
+export async function writeGrants(folder: string): Promise<string> {
+  const file = join(folder, "grants.yml");
+  await writeFile(
+    file,
+    "serviceAccounts:\n  outbound-calls:\n    secret: voximplant/outbound-calls\ngrants: []\n",
+  );
+  return file;
+}

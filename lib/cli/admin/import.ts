@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { open, readFile, stat, unlink } from "node:fs/promises";
 
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 
 import { CredentialsFileError, parseCredentials } from "../../keys/credentials-file.ts";
 import type { OpenKey, ServiceAccountKey } from "../../rotation/service-account-key.ts";
@@ -9,6 +9,7 @@ import { isRefusal } from "../../voximplant/errors.ts";
 import type { Account } from "../../voximplant/methods.ts";
 import { CliError, EXIT } from "../cli-error.ts";
 import type { Io } from "../io.ts";
+import { wholeNumber } from "./grants-file.ts";
 import {
   addOperatorOptions,
   explain,
@@ -159,8 +160,9 @@ async function disposeOf(io: Io, file: string, { shred }: Flags, prompt: Prompt 
   );
 }
 
-export function accountId(text: string): number {
-  if (!/^[1-9]\d{0,14}$/.test(text))
-    throw new InvalidArgumentError("It is a whole number, as the control panel shows it.");
-  return Number(text);
-}
+/** An option's value: a Voximplant account id. */
+export const accountId = wholeNumber(
+  1,
+  Number.MAX_SAFE_INTEGER,
+  "a whole number, as the control panel shows it",
+);

@@ -1,10 +1,7 @@
-import { readFile } from "node:fs/promises";
-
 import { SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
 import { fromIni } from "@aws-sdk/credential-providers";
 import type { Command } from "commander";
 
-import { formatProblem, parseGrants } from "../../grants/parse.ts";
 import type { Policy, ServiceAccount } from "../../grants/policy.ts";
 import { openSecretsManager } from "../../rotation/secrets-manager.ts";
 import { type OpenKey, openKeysOver } from "../../rotation/service-account-key.ts";
@@ -12,6 +9,7 @@ import type { Vault } from "../../rotation/vault.ts";
 import { type Connection, MANAGEMENT_API_URL } from "../../voximplant/call.ts";
 import { CliError, EXIT } from "../cli-error.ts";
 import type { Io } from "../io.ts";
+import { GRANTS_FILE, readPolicy } from "./grants-file.ts";
 
 export interface OperatorFlags {
   readonly grants: string;
@@ -30,7 +28,7 @@ export interface Operator {
 
 export function addOperatorOptions(command: Command): Command {
   return command
-    .option("--grants <file>", "the grants file that says which secret is whose", "grants.yml")
+    .option("--grants <file>", "the grants file that says which secret is whose", GRANTS_FILE)
     .option("--profile <name>", "AWS profile (default: AWS_PROFILE)")
     .option("--region <region>", "AWS region of the secrets (default: as the AWS SDK finds it)");
 }
@@ -85,21 +83,6 @@ export function serviceAccountOf(policy: Policy, name: string): ServiceAccount {
   if (found !== undefined) return found;
   const known = policy.serviceAccounts.map((serviceAccount) => serviceAccount.name).join(", ");
   throw new CliError(`no service account ${name} in the grants file`, EXIT.usage, `it has ${known}`);
-}
-
-async function readPolicy(file: string): Promise<Policy> {
-  const text = await readFile(file, "utf8").catch((cause: unknown) => {
-    const hint = "run it where grants.yml is, or give --grants FILE";
-    throw new CliError(`cannot read ${file}`, EXIT.usage, hint, { cause });
-  });
-  const parsed = parseGrants(text, file);
-  if ("policy" in parsed) return parsed.policy;
-  const [problem] = parsed.problems;
-  throw new CliError(
-    problem === undefined ? `${file} is not valid` : formatProblem(problem),
-    EXIT.usage,
-    "`voxtoken admin lint` shows all that is wrong with it",
-  );
 }
 
 /** Turns what an operator's command met on the way into one line and a hint. */

@@ -1,9 +1,10 @@
 import { RotateSecretCommand, type SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 
 import { type SecretState, type Vault, versionWith } from "../../rotation/vault.ts";
 import { CliError, EXIT } from "../cli-error.ts";
 import type { Io } from "../io.ts";
+import { wholeNumber } from "./grants-file.ts";
 import { addFunctionOptions, type FunctionFlags } from "./key-functions.ts";
 import { addOperatorOptions, explain, openOperator, serviceAccountOf } from "./operator.ts";
 import { openPrompt } from "./prompt.ts";
@@ -22,7 +23,12 @@ export function rotateCommand(io: Io): Command {
     .argument("<service-account>", "as grants.yml names it")
     .option("--now", "without asking first")
     .option("--revoke", "for a leak: delete the old key at once, and have the containers forget it")
-    .option("--timeout <seconds>", "stop following after this time; the rotation goes on", seconds, 300)
+    .option(
+      "--timeout <seconds>",
+      "stop following after this time; the rotation goes on",
+      wholeNumber(1, 86_400, "a whole number of seconds"),
+      300,
+    )
     .addHelpText("after", "\nSafe to repeat: a rotation that broke off is taken up where it stopped.");
   return addFunctionOptions(addOperatorOptions(command)).action(async (name: string, flags: Flags) => {
     try {
@@ -129,8 +135,3 @@ async function follow(
 }
 
 const POLL_MS = 2_000;
-
-function seconds(text: string): number {
-  if (!/^\d{1,5}$/.test(text)) throw new InvalidArgumentError("It must be a whole number of seconds.");
-  return Number(text);
-}

@@ -1,0 +1,399 @@
+import { afterEach, describe, expect, it } from "vitest";
+
+import type { Policy } from "../../lib/grants/policy.ts";
+import { createReconciliationHandler } from "../../lib/reconciliation/handler.ts";
+import { ROLES_TAG } from "../../lib/reconciliation/judge-keys.ts";
+import { reconcileKeys } from "../../lib/reconciliation/reconcile-keys.ts";
+import { keyName, labelKey } from "../../lib/rotation/key-label.ts";
+import { rotateKey } from "../../lib/rotation/rotate-key.ts";
+import { platformFault } from "../../local/voximplant/error.ts";
+import { ACCOUNT, GRACE_MS, policyFor, rsaKey, startWorld, type World } from "../rotation/world.ts";
+
+let world: World;
+afterEach(() => world.close());
+
+const pem = rsaKey();
+const plant = (name = "a stranger") =>
+  world.platform.addKey({ accountId: ACCOUNT, pem, name, roles: ["Owner"] }).keyId;
+const exists = (keyId: string) => world.platform.keys.has(keyId);
+
+async function rotate(policy: Policy = policyFor()) {
+  for (const event of world.stagePending()) await rotateKey(world.ports, policy, event);
+}
+
+describe("an unknown key", () => {
+  it("is reported by the first reconciliation, with its roles and what to do, and left alone", async () => {
+    world = await startWorld();
+    const stranger = plant();
+    const findings = await reconcileKeys(world.ports, policyFor());
+    expect(findings).toMatchObject([
+      { reason: "unknown_key", action: "reported", key: { key_id: stranger, key_name: "a stranger" } },
+    ]);
+    expect(findings[0]?.detail).toContain("Owner (1)");
+    expect(findings[0]?.detail).toContain("unmanagedKeys");
+    expect(exists(stranger)).toBe(true);
+  });
+
+  it("is deleted only where grants.yml says so", async () => {
+    world = await startWorld();
+    const stranger = plant();
+    const policy = policyFor({ "outbound-calls": { unknownKeys: "delete" } });
+    expect(await reconcileKeys(world.ports, policy)).toMatchObject([
+      { reason: "unknown_key", action: "deleted" },
+    ]);
+    expect(exists(stranger)).toBe(false);
+    await world.useCurrentKey();
+  });
+
+  it("is never one that is listed as unmanaged, whatever else the file says", async () => {
+    world = await startWorld();
+    const stranger = plant();
+    const policy = policyFor({ "outbound-calls": { unknownKeys: "delete", unmanagedKeys: [stranger] } });
+    expect(await reconcileKeys(world.ports, policy)).toEqual([]);
+    expect(exists(stranger)).toBe(true);
+  });
+
+  it("is never the key of another service account of the same Voximplant account", async () => {
+    world = await startWorld({ serviceAccounts: ["outbound-calls", "call-history"] });
+    const policy = policyFor({
+      "outbound-calls": { unknownKeys: "delete" },
+      "call-history": { unknownKeys: "delete" },
+    });
+    expect(await reconcileKeys(world.ports, policy)).toEqual([]);
+    expect(world.platform.keys.size).toBe(2);
+  });
+
+  it("is reported where the service accounts of its account do not all say delete", async () => {
+    world = await startWorld({ serviceAccounts: ["outbound-calls", "call-history"] });
+    const stranger = plant();
+    const policy = policyFor({ "outbound-calls": { unknownKeys: "delete" }, "call-history": {} });
+    expect(await reconcileKeys(world.ports, policy)).toMatchObject([
+      { reason: "unknown_key", action: "reported" },
+    ]);
+    expect(exists(stranger)).toBe(true);
+  });
+
+  it("is not deleted while the secret of another service account cannot be found", async () => {
+    world = await startWorld({ serviceAccounts: ["outbound-calls"] });
+    const stranger = plant();
+    const policy = policyFor({
+      "outbound-calls": { unknownKeys: "delete" },
+      "call-history": { unknownKeys: "delete" },
+    });
+    expect(await reconcileKeys(world.ports, policy)).toMatchObject([
+      { reason: "not_examined", serviceAccount: "call-history" },
+      { reason: "unknown_key", action: "reported" },
+    ]);
+    expect(exists(stranger)).toBe(true);
+  });
+
+  it("is not deleted while a secret holds something that is no key", async () => {
+    world = await startWorld({ serviceAccounts: ["outbound-calls", "call-history"] });
+    const [version] = world.secret("call-history").versions.values();
+    if (version) version.content = { SecretString: "not a credentials file" };
+    const policy = policyFor({
+      "outbound-calls": { unknownKeys: "delete" },
+      "call-history": { unknownKeys: "delete" },
+    });
+    const findings = await reconcileKeys(world.ports, policy);
+    expect(findings.map(({ reason, action }) => `${reason} ${action}`)).toEqual([
+      "not_examined reported",
+      "unknown_key reported",
+    ]);
+    expect(world.platform.keys.size).toBe(2);
+  });
+
+  it("is not taken for ours because of its name", async () => {
+    world = await startWorld();
+    const other = "arn:aws:secretsmanager:us-east-1:999999999999:secret:voximplant/outbound-calls-ZZZZZZ";
+    const stranger = plant(keyName(other, "11111111-1111-1111-1111-111111111111"));
+    world.clock.now += GRACE_MS * 10;
+    expect(await reconcileKeys(world.ports, policyFor())).toMatchObject([{ reason: "unknown_key" }]);
+    expect(exists(stranger)).toBe(true);
+  });
+});
+
+describe("a key of ours", () => {
+  it("is kept through its grace, then deleted", async () => {
+    world = await startWorld();
+    await rotate();
+    await reconcileKeys(world.ports, policyFor());
+    const superseded = world.keyWith("AWSPREVIOUS") ?? "";
+    world.clock.now += GRACE_MS - 1_000;
+    expect(await reconcileKeys(world.ports, policyFor())).toEqual([]);
+    expect(exists(superseded)).toBe(true);
+    world.clock.now += 2_000;
+    expect(await reconcileKeys(world.ports, policyFor())).toMatchObject([
+      { reason: "superseded_key", action: "deleted" },
+    ]);
+    expect(exists(superseded)).toBe(false);
+  });
+
+  it("is found although two rotations have followed it within its grace", async () => {
+    world = await startWorld();
+    const first = world.keyWith("AWSCURRENT") ?? "";
+    await rotate();
+    await rotate();
+    expect(await reconcileKeys(world.ports, policyFor())).toEqual([]);
+    world.clock.now += GRACE_MS + 1_000;
+    await reconcileKeys(world.ports, policyFor());
+    expect(exists(first)).toBe(false);
+    expect([...world.platform.keys.keys()]).toEqual([world.keyWith("AWSCURRENT")]);
+  });
+
+  it("is left alone while its rotation is under way, in a version or not yet in one", async () => {
+    world = await startWorld();
+    const events = world.stagePending();
+    const versionId = events[0]?.ClientRequestToken ?? "";
+    const unborn = plant(keyName(world.secret().arn, versionId));
+    world.clock.now += GRACE_MS * 2;
+    const policy = policyFor({ "outbound-calls": { unknownKeys: "delete" } });
+    expect(await reconcileKeys(world.ports, policy)).toEqual([]);
+    expect(exists(unborn)).toBe(true);
+    for (const event of events.slice(0, 1)) await rotateKey(world.ports, policy, event);
+    expect(await reconcileKeys(world.ports, policy)).toEqual([]);
+    expect(exists(world.keyWith("AWSPENDING") ?? "")).toBe(true);
+  });
+
+  it("that was made a moment ago for a version which is not there yet is left alone: bootstrap is at work", async () => {
+    world = await startWorld();
+    await reconcileKeys(world.ports, policyFor());
+    world.clock.now += GRACE_MS * 2;
+    const { name, description } = labelKey(
+      world.secret(),
+      "11111111-1111-1111-1111-111111111111",
+      world.clock.now,
+    );
+    const { keyId } = world.platform.addKey({ accountId: ACCOUNT, pem, name, description });
+    expect(
+      await reconcileKeys(world.ports, policyFor({ "outbound-calls": { unknownKeys: "delete" } })),
+    ).toEqual([]);
+    expect(exists(keyId)).toBe(true);
+    world.clock.now += GRACE_MS + 1_000;
+    await reconcileKeys(world.ports, policyFor());
+    expect(exists(keyId)).toBe(false);
+  });
+
+  it("that is an orphan, since its version holds another key, is deleted at once", async () => {
+    world = await startWorld();
+    await rotate();
+    const [version] = [...world.secret().versions.values()].filter(({ stages }) => stages.has("AWSCURRENT"));
+    const orphan = plant(keyName(world.secret().arn, version?.id ?? ""));
+    expect(await reconcileKeys(world.ports, policyFor())).toMatchObject([
+      { reason: "orphan_key", action: "deleted" },
+    ]);
+    expect(exists(orphan)).toBe(false);
+  });
+
+  it("is kept, however old, while a replica of its secret is behind", async () => {
+    world = await startWorld();
+    await rotate();
+    world.clock.now += GRACE_MS * 2;
+    const { describe: real } = world.ports.vault;
+    const ports = {
+      ...world.ports,
+      vault: {
+        ...world.ports.vault,
+        describe: async (id: string) => ({ ...(await real(id)), replicasInSync: false }),
+      },
+    };
+    await reconcileKeys(ports, policyFor());
+    expect(exists(world.keyWith("AWSPREVIOUS") ?? "")).toBe(true);
+  });
+
+  it("is not deleted where its secret changes between the look and the deed", async () => {
+    world = await startWorld();
+    await rotate();
+    world.clock.now += GRACE_MS + 1_000;
+    const before = world.keyWith("AWSPREVIOUS") ?? "";
+    const versions = [...world.secret().versions.values()];
+    const { describe: real } = world.ports.vault;
+    let looks = 0;
+    const ports = {
+      ...world.ports,
+      vault: {
+        ...world.ports.vault,
+        describe: async (id: string) => {
+          looks += 1;
+          if (looks === 3) {
+            // An operator goes back to the old key.
+            for (const { stages } of versions) {
+              const wasCurrent = stages.delete("AWSCURRENT");
+              if (stages.delete("AWSPREVIOUS")) stages.add("AWSCURRENT");
+              if (wasCurrent) stages.add("AWSPREVIOUS");
+            }
+          }
+          return real(id);
+        },
+      },
+    };
+    expect(await reconcileKeys(ports, policyFor())).toMatchObject([
+      { reason: "superseded_key", action: "failed" },
+    ]);
+    expect(exists(before)).toBe(true);
+    await world.useCurrentKey();
+  });
+
+  it("that is current and gone from the platform is told", async () => {
+    world = await startWorld({ serviceAccounts: ["outbound-calls", "call-history"] });
+    world.platform.keys.delete(world.keyWith("AWSCURRENT", "call-history") ?? "");
+    const policy = policyFor({ "outbound-calls": {}, "call-history": {} });
+    expect(await reconcileKeys(world.ports, policy)).toMatchObject([
+      { reason: "current_key_missing", serviceAccount: "call-history" },
+    ]);
+  });
+});
+
+describe("the roles of a current key", () => {
+  it("are written down by the first run, and a change is told until somebody accepts it", async () => {
+    world = await startWorld();
+    const policy = policyFor();
+    expect(await reconcileKeys(world.ports, policy)).toEqual([]);
+    expect(world.secret().tags).toEqual([{ Key: ROLES_TAG, Value: "3:5" }]);
+
+    const key = world.platform.keys.get(world.keyWith("AWSCURRENT") ?? "");
+    key?.roleIds.add(1);
+    for (let run = 0; run < 2; run += 1) {
+      const findings = await reconcileKeys(world.ports, policy);
+      expect(findings).toMatchObject([{ reason: "roles_changed", action: "reported" }]);
+      expect(findings[0]?.detail).toContain("Owner (1), Developer (3), Support (5)");
+    }
+    const handle = createReconciliationHandler({ ...world.ports, policy, writeLine: () => undefined });
+    expect(await handle({ command: "accept-roles", serviceAccount: "outbound-calls" })).toEqual({
+      acceptedRoles: ["Owner", "Developer", "Support"],
+    });
+    expect(await reconcileKeys(world.ports, policy)).toEqual([]);
+  });
+
+  it("are told although a rotation has copied them", async () => {
+    world = await startWorld();
+    await reconcileKeys(world.ports, policyFor());
+    world.platform.keys.get(world.keyWith("AWSCURRENT") ?? "")?.roleIds.add(1);
+    await rotate();
+    expect(await reconcileKeys(world.ports, policyFor())).toMatchObject([{ reason: "roles_changed" }]);
+  });
+});
+
+it("two reconciliations at once do no harm", async () => {
+  world = await startWorld();
+  await rotate();
+  world.clock.now += GRACE_MS + 1_000;
+  const stranger = plant();
+  const policy = policyFor({ "outbound-calls": { unknownKeys: "delete" } });
+  const runs = await Promise.all([reconcileKeys(world.ports, policy), reconcileKeys(world.ports, policy)]);
+  expect(exists(stranger)).toBe(false);
+  expect([...world.platform.keys.keys()]).toEqual([world.keyWith("AWSCURRENT")]);
+  expect(world.platform.rules.get(1)?.bindKeyId).toBe(world.keyWith("AWSCURRENT"));
+  // Each deletion is reported by the run that did it.
+  const deleted = runs.flat().filter(({ action }) => action === "deleted");
+  expect(deleted).toHaveLength(2);
+});
+
+describe("the function", () => {
+  const lines: string[] = [];
+  const handle = (policy: Policy) => {
+    lines.length = 0;
+    return createReconciliationHandler({
+      ...world.ports,
+      policy,
+      writeLine: (line) => void lines.push(line),
+    });
+  };
+  const records = () => lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+
+  it("writes an audit record for each finding, and metrics for each service account, zeros included", async () => {
+    world = await startWorld();
+    const stranger = plant();
+    await handle(policyFor())({ "detail-type": "Scheduled Event", source: "aws.events" });
+    expect(records()).toMatchObject([
+      {
+        type: "audit",
+        outcome: "key_found",
+        reason: "unknown_key",
+        action: "reported",
+        service_account: "outbound-calls",
+        kid: stranger,
+      },
+      {
+        service_account: "outbound-calls",
+        UnknownKeys: 1,
+        OrphanKeys: 0,
+        KeysRetired: 0,
+        RolesChanged: 0,
+        ReconciliationFailed: 0,
+      },
+    ]);
+    expect(records()[1]?.["_aws"]).toMatchObject({
+      CloudWatchMetrics: [{ Namespace: "VoximplantTokenVendor", Dimensions: [[], ["service_account"]] }],
+    });
+  });
+
+  it("does what it can, then fails, where something could not be examined", async () => {
+    world = await startWorld();
+    await rotate();
+    world.clock.now += GRACE_MS + 1_000;
+    const policy = policyFor({ "outbound-calls": {}, "call-history": {} });
+    await expect(handle(policy)({})).rejects.toThrow(
+      "call-history: There is no secret voximplant/call-history",
+    );
+    expect([...world.platform.keys.keys()]).toEqual([world.keyWith("AWSCURRENT")]);
+    expect(
+      records().find(
+        ({ service_account, type }) => type === "reconciliation" && service_account === "call-history",
+      ),
+    ).toMatchObject({ ReconciliationFailed: 1 });
+  });
+
+  it("retires superseded keys at once for an operator, of the service account that was named alone", async () => {
+    world = await startWorld({ serviceAccounts: ["outbound-calls", "call-history"] });
+    const policy = policyFor({ "outbound-calls": {}, "call-history": {} });
+    for (const name of ["outbound-calls", "call-history"])
+      for (const event of world.stagePending(undefined, name)) await rotateKey(world.ports, policy, event);
+    const [leaked, other] = [
+      world.keyWith("AWSPREVIOUS") ?? "",
+      world.keyWith("AWSPREVIOUS", "call-history") ?? "",
+    ];
+    await handle(policy)({ command: "retire-superseded", serviceAccount: "outbound-calls" });
+    expect([exists(leaked), exists(other)]).toEqual([false, true]);
+  });
+
+  it("lists every key with what manages it, and changes nothing", async () => {
+    world = await startWorld();
+    await rotate();
+    const stranger = plant();
+    const before = structuredClone([...world.platform.keys.keys()]);
+    const answer = await handle(policyFor())({ command: "list-keys" });
+    expect(answer).toMatchObject({
+      keys: [
+        {
+          keyId: world.keyWith("AWSPREVIOUS"),
+          state: "superseded",
+          serviceAccount: "outbound-calls",
+          retireAt: new Date(world.clock.now + GRACE_MS).toISOString(),
+        },
+        {
+          keyId: world.keyWith("AWSCURRENT"),
+          state: "current",
+          since: new Date(world.clock.now).toISOString(),
+        },
+        { keyId: stranger, state: "unknown", roles: expect.arrayContaining(["Owner"]) as unknown },
+      ],
+    });
+    expect([...world.platform.keys.keys()]).toEqual(before);
+  });
+
+  it.each([{ command: "delete-everything" }, { command: "retire-superseded" }])(
+    "refuses %j",
+    async (event) => {
+      world = await startWorld();
+      await expect(handle(policyFor())(event)).rejects.toThrow("Known commands");
+    },
+  );
+
+  it("reports a platform that cannot be reached, and changes nothing", async () => {
+    world = await startWorld({ fault: (method) => (method === "GetKeys" ? platformFault(340) : undefined) });
+    const before = world.platform.keys.size;
+    await expect(handle(policyFor())({})).rejects.toThrow("340");
+    expect(world.platform.keys.size).toBe(before);
+  });
+});

@@ -1,0 +1,278 @@
+import { randomUUID } from "node:crypto";
+
+import { afterEach, describe, expect, it } from "vitest";
+
+import { keyName } from "../../lib/rotation/key-label.ts";
+import { rotateKey } from "../../lib/rotation/rotate-key.ts";
+import { platformFault } from "../../local/voximplant/error.ts";
+import { ACCOUNT, GRACE_MS, policyFor, rsaKey, startWorld, type World } from "./world.ts";
+
+const policy = policyFor();
+let world: World;
+afterEach(() => world.close());
+
+type Step = "createSecret" | "setSecret" | "testSecret" | "finishSecret";
+
+/** Carries out these steps for the version that is pending, or for another one. */
+async function carryOut(steps: readonly Step[], versionId: string) {
+  for (const Step of steps)
+    await rotateKey(world.ports, policy, {
+      Step,
+      SecretId: world.secret().arn,
+      ClientRequestToken: versionId,
+    });
+}
+
+function stage(): string {
+  const [event] = world.stagePending();
+  if (event === undefined) throw new Error("no event");
+  return event.ClientRequestToken;
+}
+
+const ALL = ["createSecret", "setSecret", "testSecret", "finishSecret"] as const;
+
+describe("a rotation", () => {
+  it.each(["object", "array"] as const)(
+    "puts a new key in place where CreateKey answers with an %s",
+    async (createKeyShape) => {
+      world = await startWorld({ createKeyShape });
+      const first = world.keyWith("AWSCURRENT");
+      const versionId = stage();
+      await carryOut(ALL, versionId);
+      expect(world.keyWith("AWSPREVIOUS")).toBe(first);
+      const current = world.platform.keys.get(world.keyWith("AWSCURRENT") ?? "");
+      expect(current).toMatchObject({
+        name: keyName(world.secret().arn, versionId),
+        roleIds: new Set([3, 5]),
+      });
+      expect(current?.description).toContain(`secret voximplant/outbound-calls, version ${versionId}`);
+      await world.useCurrentKey();
+    },
+  );
+
+  it("says in the superseded key's name whose it is, since nothing else will when two rotations have passed", async () => {
+    world = await startWorld();
+    const first = world.platform.keys.get(world.keyWith("AWSCURRENT") ?? "");
+    expect(first?.name).toBe("made by hand");
+    await carryOut(ALL, stage());
+    expect(first?.name).toMatch(/^vtv-[0-9a-f]{8}-/);
+    expect(first?.name.length).toBeLessThanOrEqual(50);
+  });
+
+  it("binds the rules of the superseded key to the new one", async () => {
+    world = await startWorld();
+    await carryOut(ALL, stage());
+    expect(world.platform.rules.get(1)?.bindKeyId).toBe(world.keyWith("AWSCURRENT"));
+  });
+
+  it("goes on where the service account may not see rules, and says what to look at", async () => {
+    world = await startWorld({
+      fault: (method) => (method === "GetApplications" ? platformFault(100) : undefined),
+    });
+    await carryOut(ALL, stage());
+    await world.useCurrentKey();
+    expect(
+      world.logged
+        .filter(({ level }) => level === "warn")
+        .map(({ message }) => message)
+        .join(),
+    ).toContain("bind it to the new one in the control panel");
+  });
+
+  it("repeats any step without making another key", async () => {
+    world = await startWorld();
+    const versionId = stage();
+    for (const step of ALL) await carryOut([step, step], versionId);
+    await carryOut(ALL, versionId);
+    expect(world.platform.keys.size).toBe(2);
+  });
+
+  it("survives two runs of createSecret at once: one key is in the version, and the other is not on the platform", async () => {
+    world = await startWorld();
+    const versionId = stage();
+    await Promise.allSettled([carryOut(["createSecret"], versionId), carryOut(["createSecret"], versionId)]);
+    // Whatever came of the race: Secrets Manager tries again, with this version or, if its key is gone, with the next.
+    await carryOut(ALL, versionId).catch(async () => carryOut(ALL, stage()));
+    await world.useCurrentKey();
+    expect(world.platform.keys.size).toBe(2);
+  });
+});
+
+describe("a rotation is refused", () => {
+  it.each([
+    [
+      "of a secret that grants.yml does not know",
+      () => policyFor({ other: {} }),
+      "belongs to no service account",
+    ],
+    [
+      "where it is switched off",
+      () => {
+        const { rotation } = world.secret();
+        if (rotation) rotation.enabled = false;
+        return policy;
+      },
+      "switched off",
+    ],
+  ])("%s", async (_, prepare, message) => {
+    world = await startWorld();
+    const [event] = world.stagePending();
+    if (event === undefined) throw new Error("no event");
+    await expect(rotateKey(world.ports, prepare(), event)).rejects.toThrow(message);
+    expect(world.platform.calls).toEqual([]);
+  });
+
+  it.each(ALL)("at %s for a version that is not staged", async (step) => {
+    world = await startWorld();
+    stage();
+    await expect(carryOut([step], randomUUID())).rejects.toThrow("not staged as AWSPENDING");
+    expect(world.platform.calls).toEqual([]);
+  });
+
+  it("at finishSecret for a version that was superseded meanwhile: only the event's version is promoted", async () => {
+    world = await startWorld();
+    const first = world.keyWith("AWSCURRENT");
+    const old = stage();
+    await carryOut(["createSecret", "setSecret", "testSecret"], old);
+    await carryOut(["createSecret", "setSecret", "testSecret"], stage());
+    await expect(carryOut(["finishSecret"], old)).rejects.toThrow("not staged as AWSPENDING");
+    expect(world.keyWith("AWSCURRENT")).toBe(first);
+  });
+
+  it.each(["setSecret", "finishSecret"] as const)("at %s before createSecret", async (step) => {
+    world = await startWorld();
+    await expect(carryOut([step], stage())).rejects.toThrow("has no key");
+  });
+
+  it("at createSecret before the first import, with what to do", async () => {
+    world = await startWorld({ emptySecrets: ["outbound-calls"], serviceAccounts: [] });
+    await expect(carryOut(["createSecret"], stage())).rejects.toThrow(
+      "voxtoken admin import FILE --service-account outbound-calls",
+    );
+  });
+});
+
+describe("testSecret, as Secrets Manager calls it when a schedule is set up", () => {
+  it("passes without any key, so that a deployment comes before the import", async () => {
+    world = await startWorld({ emptySecrets: ["outbound-calls"], serviceAccounts: [] });
+    await carryOut(["testSecret"], stage());
+    expect(world.logged).toEqual([
+      { level: "warn", message: expect.stringContaining("voxtoken admin import") as string },
+    ]);
+  });
+
+  it("tries the current key where nothing was put into the pending version", async () => {
+    world = await startWorld();
+    await carryOut(["testSecret"], stage());
+    expect(world.platform.calls.map(({ method }) => method)).toEqual(["GetAccountInfo"]);
+    world.platform.keys.clear();
+    await expect(carryOut(["testSecret"], stage())).rejects.toThrow("refuses the current key");
+  });
+});
+
+describe("what goes wrong with roles", () => {
+  it("is told with the roles to give, where the key may not give them", async () => {
+    world = await startWorld({
+      fault: (method) => (method === "SetKeyRoles" ? platformFault(435) : undefined),
+    });
+    const versionId = stage();
+    await carryOut(["createSecret"], versionId);
+    const error = await carryOut(["setSecret"], versionId).catch((e: unknown) => String(e));
+    expect(error).toContain("Developer (3), Support (5)");
+    expect(error).toContain(world.keyWith("AWSPENDING"));
+  });
+
+  it("is mended by hand, and the rotation goes on", async () => {
+    let refusing = true;
+    world = await startWorld({
+      fault: (method) => (refusing && method === "SetKeyRoles" ? platformFault(104) : undefined),
+    });
+    const versionId = stage();
+    await expect(carryOut(ALL, versionId)).rejects.toThrow("control panel");
+    refusing = false;
+    const pending = world.platform.keys.get(world.keyWith("AWSPENDING") ?? "");
+    if (pending) pending.roleIds = new Set([3, 5]);
+    await carryOut(ALL, versionId);
+    await world.useCurrentKey();
+  });
+
+  it("keeps a key that may do less, or more, from becoming current", async () => {
+    world = await startWorld();
+    const first = world.keyWith("AWSCURRENT");
+    const versionId = stage();
+    await carryOut(["createSecret", "setSecret"], versionId);
+    const pending = world.platform.keys.get(world.keyWith("AWSPENDING") ?? "");
+    if (pending === undefined) throw new Error("no pending key");
+    pending.roleIds = new Set([5]);
+    await expect(carryOut(["testSecret"], versionId)).rejects.toThrow("it lacks GetApplications, GetRules");
+    const current = world.platform.keys.get(first ?? "");
+    if (current === undefined) throw new Error("no current key");
+    pending.roleIds = new Set([3, 5]);
+    current.roleIds = new Set([5]);
+    await expect(carryOut(["finishSecret"], versionId)).rejects.toThrow("it adds GetApplications, GetRules");
+    current.roleIds = new Set([3, 5]);
+    pending.roleIds = new Set([5, 10]);
+    expect(world.keyWith("AWSCURRENT")).toBe(first);
+    // Repeated from the start, the rotation puts the roles right.
+    await carryOut(ALL, versionId);
+    expect(pending.roleIds).toEqual(new Set([3, 5]));
+  });
+});
+
+describe("at the limit of keys (437)", () => {
+  it("a rotation deletes its own superseded keys first, if their time is over", async () => {
+    world = await startWorld({ keyLimit: 2 });
+    await carryOut(ALL, stage());
+    const superseded = world.keyWith("AWSPREVIOUS");
+    world.clock.now += GRACE_MS + 1;
+    await carryOut(ALL, stage());
+    expect([...world.platform.keys.keys()]).not.toContain(superseded);
+    await world.useCurrentKey();
+  });
+
+  it("a rotation deletes nothing else, and says what to do and from when on it would go", async () => {
+    world = await startWorld({ keyLimit: 3 });
+    const stranger = world.platform.addKey({ accountId: ACCOUNT, pem: rsaKey() }).keyId;
+    await carryOut(ALL, stage());
+    const retirable = new Date(world.clock.now + GRACE_MS).toISOString();
+    const error = await carryOut(ALL, stage()).catch((e: unknown) => String(e));
+    expect(error).toContain("holds 3 keys");
+    expect(error).toContain(retirable);
+    expect(world.platform.keys.has(stranger)).toBe(true);
+    expect(world.platform.keys.size).toBe(3);
+  });
+});
+
+describe("a key that somebody deleted", () => {
+  it("takes its label with it where it was pending: the next rotation makes another", async () => {
+    world = await startWorld();
+    const versionId = stage();
+    await carryOut(["createSecret"], versionId);
+    const pending = world.keyWith("AWSPENDING") ?? "";
+    world.platform.keys.delete(pending);
+    await expect(carryOut(["setSecret"], versionId)).rejects.toThrow(`${pending} has been deleted`);
+    expect(world.keyWith("AWSPENDING")).toBeUndefined();
+    await carryOut(ALL, stage());
+    await world.useCurrentKey();
+  });
+
+  it("is told where it was current, with what to do", async () => {
+    world = await startWorld();
+    world.platform.keys.clear();
+    await expect(carryOut(["createSecret"], stage())).rejects.toThrow(
+      /refuses the current key .* `voxtoken admin import/,
+    );
+  });
+});
+
+it("no message of a rotation shows a key", async () => {
+  world = await startWorld({
+    fault: (method) => (method === "SetKeyRoles" ? platformFault(435) : undefined),
+  });
+  const versionId = stage();
+  const error = await carryOut(ALL, versionId).catch((e: unknown) =>
+    e instanceof Error ? `${String(e)} ${String(e.cause)}` : "",
+  );
+  const shown = JSON.stringify([error, world.logged]);
+  expect(shown).not.toContain("PRIVATE KEY");
+});
