@@ -1,0 +1,96 @@
+/**
+ * Proves a deployment with the credentials that the AWS SDK finds:
+ *
+ *   npm run smoke -- --url https://….execute-api.<region>.amazonaws.com/<stage> --service-account outbound-calls
+ *
+ * Ends with status 1 where something is not as it should be. No token is printed.
+ */
+import { parseArgs } from "node:util";
+import { createTokenProvider, TokenError } from "../lib/client/index.ts";
+
+const { values } = parseArgs({
+  options: {
+    url: { type: "string", default: process.env["VOXTOKEN_URL"] ?? "" },
+    "service-account": { type: "string", default: "" },
+    /** A name that the caller has no grant for; nobody's name proves the same. */
+    ungranted: { type: "string", default: "nobodys-service-account" },
+    region: { type: "string" },
+    count: { type: "string", default: "5" },
+  },
+});
+const { url, ungranted, region } = values;
+const serviceAccount = values["service-account"];
+const count = Number(values.count);
+if (url === "" || serviceAccount === "" || !Number.isInteger(count) || count < 1) {
+  console.error(
+    "usage: npm run smoke -- --url URL --service-account NAME [--ungranted NAME] [--region REGION] [--count N]",
+  );
+  process.exit(2);
+}
+
+interface Check {
+  readonly promise: string;
+  /** @returns what was seen; throws where the promise is broken */
+  readonly see: () => Promise<string>;
+}
+
+const vend = async (name: string) => {
+  const getToken = createTokenProvider({ url, serviceAccount: name, region, rounds: 1 });
+  return getToken();
+};
+
+async function refusal(name: string): Promise<string> {
+  try {
+    await vend(name);
+  } catch (error) {
+    if (!(error instanceof TokenError) || !error.denied) throw error;
+    return `${error.code}${error.code === "not_authorized" ? " (by IAM, before the grants were asked)" : ""}`;
+  }
+  throw new Error(`a token came back for ${name}`);
+}
+
+const milliseconds: number[] = [];
+const checks: readonly Check[] = [
+  {
+    promise: `a token comes back for ${serviceAccount}`,
+    see: async () => {
+      const { expiresAt } = await vend(serviceAccount);
+      return `valid until ${expiresAt.toISOString()}`;
+    },
+  },
+  {
+    promise: "an unsigned request is refused",
+    see: async () => {
+      const route = `${url.replace(/\/+$/, "")}/v1/service-accounts/${serviceAccount}/token`;
+      const { status } = await fetch(route, { method: "POST", signal: AbortSignal.timeout(10_000) });
+      if (status !== 403 && status !== 401) throw new Error(`the answer was ${status}`);
+      return `${status}`;
+    },
+  },
+  { promise: `an ungranted service account (${ungranted}) is refused`, see: () => refusal(ungranted) },
+  {
+    promise: `${count} more tokens, one after another`,
+    see: async () => {
+      for (let n = 0; n < count; n += 1) {
+        const start = performance.now();
+        await vend(serviceAccount);
+        milliseconds.push(Math.round(performance.now() - start));
+      }
+      return `${milliseconds.join(", ")} ms`;
+    },
+  },
+];
+
+let broken = 0;
+for (const { promise, see } of checks) {
+  const start = performance.now();
+  try {
+    const seen = await see();
+    console.log(`ok      ${promise}: ${seen} (${Math.round(performance.now() - start)} ms)`);
+  } catch (error) {
+    broken += 1;
+    console.log(`BROKEN  ${promise}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+if (broken > 0) console.log("`npx voxtoken doctor` says more about what is in the way.");
+process.exitCode = broken === 0 ? 0 : 1;
