@@ -17,110 +17,120 @@ export interface Authorization {
   readonly expiresSeconds?: number;
 }
 
+/** What stands in the request, complete or not. */
+interface Parts {
+  readonly Credential: string | undefined;
+  readonly SignedHeaders: string | undefined;
+  readonly Signature: string | undefined;
+  readonly Date: string | undefined;
+  readonly sessionToken?: string;
+  readonly expiresSeconds?: number;
+}
+
 const ALGORITHM = "AWS4-HMAC-SHA256";
+/** The access key, whatever it is, and the four parts of the scope. */
+const CREDENTIAL = /^(.+)\/([^/]*)\/([^/]*)\/([^/]*)\/([^/]*)$/;
+const MAX_EXPIRES_SECONDS = 604_800;
 
 /** Reads the `Authorization` header or, failing that, the query of a presigned URL. */
 export function readAuthorization(request: RawRequest): Authorization | Refusal {
   const header = headerOf(request, "authorization");
   const query = new URL(request.target, "http://localhost").searchParams;
-  if (header !== undefined) return readHeader(request, header);
-  if (query.has("X-Amz-Algorithm")) return readQuery(query);
+  if (header !== undefined) return fromHeader(request, header);
+  if (query.has("X-Amz-Algorithm")) return fromQuery(query);
   return missingToken;
 }
 
-function readHeader(request: RawRequest, header: string): Authorization | Refusal {
-  // AWS says which header it was by its hash: a header with another scheme may hold a credential.
+function fromHeader(request: RawRequest, header: string): Authorization | Refusal {
+  // AWS tells which header it was by its hash: one of another scheme may hold a credential.
   const digest = createHash("sha256").update(header).digest("base64");
-  const fields = new Map<string, string>();
   const [scheme, ...rest] = header.split(/\s+/);
-  for (const part of rest.join("").split(",")) {
-    const [name = "", value] = part.split(/=(.*)/s);
-    if (value === undefined || scheme !== ALGORITHM) {
-      return forbidden(
-        "IncompleteSignatureException",
-        `Invalid key=value pair (missing equal-sign) in Authorization header (hashed with SHA-256 and encoded with Base64): '${digest}'.`,
-      );
-    }
-    fields.set(name, value);
-  }
-  const token = headerOf(request, "x-amz-security-token");
-  return assemble(
-    {
-      credential: fields.get("Credential"),
-      signature: fields.get("Signature"),
-      signedHeaders: fields.get("SignedHeaders"),
-      date: headerOf(request, "x-amz-date") ?? headerOf(request, "date"),
-    },
-    (missing) =>
-      `${missing.map((name) => (name === "date" ? "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header." : `Authorization header requires '${name}' parameter.`)).join(" ")} (Hashed with SHA-256 and encoded with Base64) Authorization=${digest}`,
-    token === undefined ? {} : { sessionToken: token },
-  );
-}
-
-function readQuery(query: URLSearchParams): Authorization | Refusal {
-  const token = query.get("X-Amz-Security-Token");
-  const expires = Number(query.get("X-Amz-Expires") ?? Number.NaN);
-  if (query.get("X-Amz-Algorithm") !== ALGORITHM || !(expires > 0 && expires <= 604_800)) {
-    return forbidden(
-      "IncompleteSignatureException",
-      `AWS query-string parameters must include 'X-Amz-Algorithm' ${ALGORITHM} and 'X-Amz-Expires' from 1 to 604800. Re-examine the query-string parameters.`,
+  const fields = rest.join("").split(",");
+  if (scheme !== ALGORITHM || fields.some((field) => !field.includes("="))) {
+    return incomplete(
+      `Invalid key=value pair (missing equal-sign) in Authorization header (hashed with SHA-256 and encoded with Base64): '${digest}'.`,
     );
   }
-  return assemble(
-    {
-      credential: query.get("X-Amz-Credential") ?? undefined,
-      signature: query.get("X-Amz-Signature") ?? undefined,
-      signedHeaders: query.get("X-Amz-SignedHeaders") ?? undefined,
-      date: query.get("X-Amz-Date") ?? undefined,
-    },
-    (missing) =>
-      `AWS query-string parameters must include ${missing.map((name) => `'X-Amz-${name === "date" ? "Date" : name}'`).join(", ")}. Re-examine the query-string parameters.`,
-    { expiresSeconds: expires, ...(token !== null && { sessionToken: token }) },
+  const { Credential, SignedHeaders, Signature } = Object.fromEntries(
+    fields.map((field) => field.split(/=(.*)/s)),
+  ) as Partial<Record<string, string>>;
+  const Date = headerOf(request, "x-amz-date") ?? headerOf(request, "date");
+  const sessionToken = headerOf(request, "x-amz-security-token");
+  const parts = {
+    Credential,
+    SignedHeaders,
+    Signature,
+    Date,
+    ...(sessionToken !== undefined && { sessionToken }),
+  };
+  return (
+    complete(parts) ??
+    incomplete(
+      `${missing(parts).map(explainHeader).join(" ")} (Hashed with SHA-256 and encoded with Base64) Authorization=${digest}`,
+    )
   );
 }
 
-function assemble(
-  parts: {
-    readonly credential: string | undefined;
-    readonly signature: string | undefined;
-    readonly signedHeaders: string | undefined;
-    readonly date: string | undefined;
-  },
-  explain: (missing: string[]) => string,
-  extra: { readonly sessionToken?: string; readonly expiresSeconds?: number },
-): Authorization | Refusal {
-  const { credential, signature, signedHeaders, date } = parts;
-  const signedAt = parseDate(date);
-  // The access key comes first, whatever it contains; the scope is the last four.
-  const scope = (credential ?? "").split("/").slice(-4);
-  const accessKeyId = (credential ?? "").split("/").slice(0, -4).join("/");
-  const [day, region, service, terminator] = scope;
-  if (
-    signature === undefined ||
-    signedHeaders === undefined ||
-    signedAt === undefined ||
-    day === undefined ||
-    region === undefined ||
-    service === undefined ||
-    terminator === undefined ||
-    accessKeyId === ""
-  ) {
-    const missing = [
-      ...(accessKeyId === "" ? ["Credential"] : []),
-      ...(signature === undefined ? ["Signature"] : []),
-      ...(signedHeaders === undefined ? ["SignedHeaders"] : []),
-      ...(signedAt === undefined ? ["date"] : []),
-    ];
-    return forbidden("IncompleteSignatureException", explain(missing));
+function explainHeader(part: string): string {
+  return part === "Date"
+    ? "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header."
+    : `Authorization header requires '${part}' parameter.`;
+}
+
+function fromQuery(query: URLSearchParams): Authorization | Refusal {
+  const get = (name: string) => query.get(`X-Amz-${name}`) ?? undefined;
+  const sessionToken = get("Security-Token");
+  const expiresSeconds = Number(get("Expires"));
+  const parts = {
+    Credential: get("Credential"),
+    SignedHeaders: get("SignedHeaders"),
+    Signature: get("Signature"),
+    Date: get("Date"),
+    expiresSeconds,
+    ...(sessionToken !== undefined && { sessionToken }),
+  };
+  if (get("Algorithm") !== ALGORITHM || !(expiresSeconds > 0 && expiresSeconds <= MAX_EXPIRES_SECONDS)) {
+    return incomplete(
+      `AWS query-string parameters must include 'X-Amz-Algorithm' ${ALGORITHM} and 'X-Amz-Expires' from 1 to ${MAX_EXPIRES_SECONDS}. Re-examine the query-string parameters.`,
+    );
   }
+  const names = missing(parts).map((part) => `'X-Amz-${part}'`);
+  return (
+    complete(parts) ??
+    incomplete(
+      `AWS query-string parameters must include ${names.join(", ")}. Re-examine the query-string parameters.`,
+    )
+  );
+}
+
+function incomplete(message: string): Refusal {
+  return forbidden("IncompleteSignatureException", message);
+}
+
+function complete(parts: Parts): Authorization | undefined {
+  const { Credential = "", SignedHeaders, Signature, sessionToken, expiresSeconds } = parts;
+  const credential = CREDENTIAL.exec(Credential);
+  const signedAt = parseDate(parts.Date);
+  if (!credential || SignedHeaders === undefined || Signature === undefined || !signedAt) return undefined;
+  const [, accessKeyId = "", day = "", region = "", service = "", terminator = ""] = credential;
   return {
     accessKeyId,
     scope: [day, region, service, terminator],
-    signedHeaders: signedHeaders.toLowerCase().split(";"),
-    signature,
+    signedHeaders: SignedHeaders.toLowerCase().split(";"),
+    signature: Signature,
     signedAt,
-    ...extra,
+    ...(sessionToken !== undefined && { sessionToken }),
+    ...(expiresSeconds !== undefined && { expiresSeconds }),
   };
+}
+
+function missing(parts: Parts): string[] {
+  return [
+    ...(CREDENTIAL.test(parts.Credential ?? "") ? [] : ["Credential"]),
+    ...(parts.Signature === undefined ? ["Signature"] : []),
+    ...(parts.SignedHeaders === undefined ? ["SignedHeaders"] : []),
+    ...(parseDate(parts.Date) === undefined ? ["Date"] : []),
+  ];
 }
 
 /** `20261124T034402Z`, as in `X-Amz-Date`, or any date of RFC 9110, as in `Date`. */

@@ -9,8 +9,8 @@ export interface LambdaFunction {
    * @returns what the handler returned, through JSON.
    * @throws FunctionError the handler threw, or the function is not running.
    */
-  invoke(event: object): Promise<unknown>;
-  close(): Promise<void>;
+  readonly invoke: (event: object) => Promise<unknown>;
+  readonly close: () => Promise<void>;
 }
 
 /** The function failed: at its start, in its handler, or because its process ended. */
@@ -27,6 +27,8 @@ export interface LambdaOptions {
   /** Everything that it writes, line by line: CloudWatch Logs would have it. */
   readonly onLine: (line: string) => void;
   readonly timeoutMs?: number;
+  /** Told once when it runs no more, by itself or by `close`. */
+  readonly onEnd?: () => void;
 }
 
 type Message =
@@ -36,8 +38,8 @@ type Message =
   | { readonly id: string; readonly result?: string; readonly error?: string };
 
 /**
- * Starts a bundle as Lambda would: its init first, then one call after another in the same warm process, with an
- * environment and an output of its own.
+ * Starts a bundle as Lambda would: its init first, then calls in the same warm process, with an environment and an
+ * output of its own. Calls may overlap, for each of which Lambda would start another process.
  *
  * @throws FunctionError its init failed.
  */
@@ -61,6 +63,7 @@ export async function startFunction(options: LambdaOptions): Promise<LambdaFunct
   worker.on("exit", (status) => {
     ended = new FunctionError(`The function ${options.name} has ended, with status ${status}.`);
     for (const { reject } of waiting.values()) reject(ended);
+    options.onEnd?.();
   });
   await initialised(worker, options.name);
   // From here on, only "exit" matters: it follows an error.

@@ -27,7 +27,9 @@ export async function buildFunctions(
   const running = new Map<string, Promise<LambdaFunction>>();
   const start = (name: string): Promise<LambdaFunction> => {
     const bundle = join(folder, name, "index.mjs");
-    const one = running.get(name) ?? startFunction({ name, bundle, ...options });
+    // Like Lambda, which starts a new process after one has ended.
+    const onEnd = () => running.delete(name);
+    const one = running.get(name) ?? startFunction({ name, bundle, onEnd, ...options });
     running.set(name, one);
     return one;
   };

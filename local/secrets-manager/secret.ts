@@ -39,7 +39,7 @@ export function versionWithStage(secret: Secret, stage: string): SecretVersion |
 
 /**
  * A label is on one version at a time; whoever moves `AWSCURRENT` moves `AWSPREVIOUS` with it, to the version that was
- * current. `AWSPENDING` stays where it is: AWS documents that it may be left on the version that has become current.
+ * current.
  * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretVersionStage.html
  */
 export function moveStage(secret: Secret, stage: string, to: SecretVersion): void {

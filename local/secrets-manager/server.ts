@@ -19,6 +19,11 @@ export interface SecretsManagerOptions {
   readonly now?: () => Date;
   /** Secrets there from the start: name to SecretString. */
   readonly secrets?: Readonly<Record<string, string>>;
+  /**
+   * What becomes of `AWSPENDING` on the version that AWSCURRENT is moved to. AWS documents both: that the label may be on
+   * the current version, and that it may be on none. Default `kept`.
+   */
+  readonly pendingLabel?: "kept" | "removed";
   /** Turns rotation on for these secrets, so that RotateSecret needs no `RotationLambdaARN`. */
   readonly rotationFunctionArn?: string;
   /** The rotation function, called as Secrets Manager calls it. */
@@ -50,6 +55,7 @@ export async function startSecretsManager(options: SecretsManagerOptions = {}): 
     accountId: options.accountId ?? "111122223333",
     now: options.now ?? (() => new Date()),
     secrets: new Map(),
+    removesPending: options.pendingLabel === "removed",
     rotate: options.rotate,
     rotations: new Set(),
   };

@@ -158,6 +158,7 @@ export function updateSecretVersionStage(vault: Vault, input: z.infer<typeof upd
       );
     }
     moveStage(secret, stage, target);
+    if (stage === "AWSCURRENT" && vault.removesPending) target.stages.delete("AWSPENDING");
   }
   secret.lastChangedDate = seconds(vault);
   return { ARN: secret.arn, Name: secret.name };

@@ -15,6 +15,8 @@ export interface Vault {
   readonly accountId: string;
   readonly now: () => Date;
   readonly secrets: Map<string, Secret>;
+  /** Whether a version that becomes current loses `AWSPENDING`. */
+  readonly removesPending: boolean;
   /** The rotation function. */
   readonly rotate?: ((event: RotationEvent) => Promise<void>) | undefined;
   /** Rotations that run in the background. */

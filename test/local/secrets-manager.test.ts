@@ -85,29 +85,38 @@ describe("the Secrets Manager stand-in, through the unmodified SDK", () => {
     expect(all.Versions?.map((version) => version.VersionId)).toEqual([v1, v2, v3]);
   });
 
-  it("leaves the current value alone while another one is pending", async () => {
-    await create();
-    await client.send(
-      new PutSecretValueCommand({
-        SecretId,
-        SecretString: "two",
-        ClientRequestToken: v2,
-        VersionStages: ["AWSPENDING"],
-      }),
-    );
-    const read = async (VersionStage?: string) =>
-      (await client.send(new GetSecretValueCommand({ SecretId, VersionStage }))).SecretString;
-    expect([await read(), await read("AWSPENDING")]).toEqual(["one", "two"]);
-    await client.send(
-      new UpdateSecretVersionStageCommand({
-        SecretId,
-        VersionStage: "AWSCURRENT",
-        RemoveFromVersionId: v1,
-        MoveToVersionId: v2,
-      }),
-    );
-    expect(await stages()).toEqual({ [v1]: ["AWSPREVIOUS"], [v2]: ["AWSPENDING", "AWSCURRENT"] });
-  });
+  it.each([
+    ["kept", ["AWSPENDING", "AWSCURRENT"]],
+    ["removed", ["AWSCURRENT"]],
+  ] as const)(
+    "moves AWSCURRENT to a pending version, whose own label is %s",
+    async (pendingLabel, labels) => {
+      await server.close();
+      await start({ pendingLabel });
+      await create();
+      await client.send(
+        new PutSecretValueCommand({
+          SecretId,
+          SecretString: "two",
+          ClientRequestToken: v2,
+          VersionStages: ["AWSPENDING"],
+        }),
+      );
+      const read = async (VersionStage?: string) =>
+        (await client.send(new GetSecretValueCommand({ SecretId, VersionStage }))).SecretString;
+      expect([await read(), await read("AWSPENDING")]).toEqual(["one", "two"]);
+      await client.send(
+        new UpdateSecretVersionStageCommand({
+          SecretId,
+          VersionStage: "AWSCURRENT",
+          RemoveFromVersionId: v1,
+          MoveToVersionId: v2,
+        }),
+      );
+      expect(await stages()).toEqual({ [v1]: ["AWSPREVIOUS"], [v2]: labels });
+      expect(await read()).toBe("two");
+    },
+  );
 
   it("takes a repeated request with the same token and value for one request", async () => {
     await create();

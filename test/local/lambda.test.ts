@@ -1,0 +1,89 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { FunctionError, type LambdaFunction, startFunction } from "../../local/lambda/function.ts";
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "lambda-test-"));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+let running: LambdaFunction | undefined;
+afterEach(() => running?.close());
+
+let lines: string[];
+let ends: number;
+
+async function start(source: string): Promise<LambdaFunction> {
+  lines = [];
+  ends = 0;
+  const bundle = join(folder, `${String(Math.random()).slice(2)}.mjs`);
+  await writeFile(bundle, source);
+  running = await startFunction({
+    name: "sample",
+    bundle,
+    env: { GIVEN: "by the test" },
+    onLine: (line) => lines.push(line),
+    onEnd: () => (ends += 1),
+  });
+  return running;
+}
+
+describe("a function", () => {
+  it("gets a copy of the event and Lambda's context, and its answer goes through JSON", async () => {
+    const { invoke } = await start(`
+      export const handler = async (event, context) => {
+        event.changed = true;
+        return { event, name: context.functionName, left: context.getRemainingTimeInMillis() > 0, lost: undefined };
+      };
+    `);
+    const event = { a: 1 };
+    expect(await invoke(event)).toEqual({ event: { a: 1, changed: true }, name: "sample", left: true });
+    expect(event).toEqual({ a: 1 });
+  });
+
+  it("keeps its state from call to call, as a warm process does", async () => {
+    const { invoke } = await start("let n = 0; export const handler = async () => ++n;");
+    expect([await invoke({}), await invoke({})]).toEqual([1, 2]);
+  });
+
+  it("has an environment of its own, without anything of this process", async () => {
+    const { invoke } = await start("export const handler = async () => process.env;");
+    expect(await invoke({})).toEqual({ GIVEN: "by the test" });
+  });
+
+  it("writes lines that are there before its answer is", async () => {
+    const { invoke } = await start(`
+      export const handler = async () => { console.log("one"); process.stdout.write("t"); process.stdout.write("wo\\n"); };
+    `);
+    await invoke({});
+    expect(lines).toEqual(["one", "two"]);
+  });
+
+  it("fails by throwing, and runs on", async () => {
+    const { invoke } = await start(
+      "export const handler = async ({ a }) => { if (a) return a; throw new Error('no a'); };",
+    );
+    await expect(invoke({})).rejects.toThrow(FunctionError);
+    await expect(invoke({})).rejects.toThrow("no a");
+    expect(await invoke({ a: 1 })).toBe(1);
+  });
+
+  it.each([
+    ["its init throws", "throw new Error('bad init');", /sample did not start: .*bad init/],
+    ["it exports no handler", "export const other = 1;", /sample did not start: .*no function named handler/],
+    ["its init ends the process", "process.exit(3);", /sample did not start: it ended with status 3/],
+  ])("does not start when %s", async (_, source, message) => {
+    await expect(start(source)).rejects.toThrow(message);
+    expect(ends).toBe(1);
+  });
+
+  it("that ends in the middle of a call lets the call fail", async () => {
+    const { invoke } = await start("export const handler = async () => process.exit(3);");
+    await expect(invoke({})).rejects.toThrow("The function sample has ended, with status 3.");
+    await expect(invoke({})).rejects.toThrow("has ended");
+    expect(ends).toBe(1);
+  });
+});
