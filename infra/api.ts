@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { Policy } from "../lib/grants/policy.ts";
 import { MAX_TTL_SECONDS, MIN_TTL_SECONDS } from "../lib/grants/policy.ts";
 import { admittedBy } from "./admitted.ts";
-import { account, getAtt, ref, type Resource, type Resources, sub } from "./cloudformation.ts";
+import { getAtt, ref, type Resource, type Resources, sub } from "./cloudformation.ts";
 import { gatewayResponseResources } from "./gateway-responses.ts";
 import { lambdaOf, pascalCase } from "./names.ts";
 import type { Options } from "./options.ts";
@@ -96,6 +96,7 @@ function methodResources(): Resources {
   );
 }
 
+/** The account stands in SourceArn; API Gateway is not documented to send it apart, as SourceAccount would ask. */
 function permissionResources(stage: string): Resources {
   return Object.fromEntries(
     routes.map(({ method, path }) => [
@@ -106,7 +107,6 @@ function permissionResources(stage: string): Resources {
           FunctionName: getAtt(vendFunction, "Arn"),
           Action: "lambda:InvokeFunction",
           Principal: "apigateway.amazonaws.com",
-          SourceAccount: account,
           SourceArn: {
             "Fn::Sub": [
               `arn:\${AWS::Partition}:execute-api:\${AWS::Region}:\${AWS::AccountId}:\${Api}/${stage}/${method}${path.replace(/\{[^}]+\}/g, "*")}`,

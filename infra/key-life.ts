@@ -84,7 +84,6 @@ function reconciliationResources({ reconcileMinutes }: Options): Resources {
         FunctionName: getAtt(lambdaOf("reconcile-keys"), "Arn"),
         Action: "lambda:InvokeFunction",
         Principal: "events.amazonaws.com",
-        SourceAccount: account,
         SourceArn: getAtt("ReconciliationSchedule", "Arn"),
       },
     },

@@ -139,8 +139,8 @@ ${rows.join("\n")}
   administrator can change that policy first; CloudTrail shows it as \`PutResourcePolicy\` or \`DeleteResourcePolicy\`.
 - An operator imports a key without being able to read it, or any other.
 - The KMS key serves Secrets Manager alone, and these secrets alone. Nobody decrypts with it directly.
-- Whoever may change a function's code, or pass its role to another function, acts as that function. Keep
-  \`lambda:UpdateFunctionCode\` and \`iam:PassRole\` on these roles to the deployment.
+- Whoever may change a function's code or configuration, or pass its role to another function, acts as that function. Keep
+  \`lambda:UpdateFunctionCode\`, \`lambda:UpdateFunctionConfiguration\` and \`iam:PassRole\` on these roles to the deployment.
 `;
     const formatted = await format(document, { parser: "markdown", printWidth: 110 });
     await expect(formatted).toMatchFileSnapshot("../../docs/access.md");

@@ -136,7 +136,7 @@ describe("the dashboard", () => {
 
   it.each([
     ["Tokens by service account", "TokensVended"],
-    ["Age of the signing key in seconds", "KeyAgeSeconds"],
+    ["Seconds since the held key was fetched", "KeyAgeSeconds"],
   ])("has a line per service account in %s", (title, name) => {
     expect(widget(title)?.metrics?.map(([, metric, , account]) => [metric, account])).toEqual([
       [name, "outbound-calls"],

@@ -26,12 +26,16 @@ async function call(caller: {
   readonly organization?: string;
   readonly vpcEndpoint?: string;
   readonly params?: Readonly<Record<string, string>>;
+  /** What a careless hand makes of the policy. */
+  readonly edit?: (policy: string) => string;
 }): Promise<boolean> {
   const arn = `arn:aws:execute-api:us-east-1:${apiAccount}:a1b2c3d4e5/`;
   const stack = stackOf(caller.params ?? {}, { grants });
   const place = { accountId: apiAccount, region: "us-east-1" };
   const policy = resolveIntrinsics(property(stack.Resources["RestApi"], "Policy"), stack, place);
-  const resourcePolicy: unknown = JSON.parse(JSON.stringify(policy).replaceAll("execute-api:/", arn));
+  const resourcePolicy: unknown = JSON.parse(
+    (caller.edit ?? String)(JSON.stringify(policy)).replaceAll("execute-api:/", arn),
+  );
   const statement = {
     Effect: "Allow",
     Action: "execute-api:Invoke",
@@ -44,6 +48,7 @@ async function call(caller: {
     identityPolicies: caller.iamAllows === false ? [] : [{ Version: "2012-10-17", Statement: [statement] }],
     resourcePolicy,
     context: {
+      "aws:SecureTransport": "true",
       ...(caller.organization !== undefined && { "aws:PrincipalOrgID": caller.organization }),
       ...(caller.vpcEndpoint !== undefined && { "aws:SourceVpce": caller.vpcEndpoint }),
     },
@@ -114,6 +119,17 @@ describe("the API's resource policy together with the caller's IAM policy", () =
   ])("where the API is private, %s", async (_, vpcEndpoint, allowed) => {
     const caller = { account: "111122223333", iamAllows: path, params };
     expect(await call({ ...caller, ...(vpcEndpoint !== undefined && { vpcEndpoint }) })).toBe(allowed);
+  });
+
+  it("would be found out if an Allow no longer left the API's own account out", async () => {
+    const edit = (policy: string) =>
+      policy.replaceAll(
+        `"StringNotEquals":{"aws:PrincipalAccount":"${apiAccount}"}`,
+        '"Bool":{"aws:SecureTransport":"true"}',
+      );
+    const caller = { account: apiAccount, iamAllows: false, organization } as const;
+    expect(await call(caller)).toBe(false);
+    expect(await call({ ...caller, edit })).toBe(true);
   });
 
   it("refuses everybody of an own account that the grants do not name", async () => {
