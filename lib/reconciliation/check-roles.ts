@@ -3,7 +3,7 @@ import { noKeyYet, RotationError } from "../rotation/rotation-error.ts";
 import { ownRoles, roleNames } from "../rotation/set-secret.ts";
 import type { Role } from "../voximplant/methods.ts";
 import type { Finding } from "./finding.ts";
-import { ROLES_TAG, rolesTag } from "./judge-keys.ts";
+import { ROLES_TAG, rolesTag } from "./roles-tag.ts";
 import { type AccountSurvey, type Member, openCurrent, type Survey, type SurveyPorts } from "./survey.ts";
 
 /**

@@ -5,6 +5,7 @@ export interface Finding {
   readonly reason:
     | "superseded_key"
     | "orphan_key"
+    | "stray_key"
     | "unknown_key"
     | "roles_changed"
     | "current_key_missing"

@@ -1,6 +1,7 @@
 import type { Policy } from "../grants/policy.ts";
 import { labelledAt } from "../rotation/key-label.ts";
-import { missingKeys } from "./judge-keys.ts";
+import { retireAt, type Standing } from "../rotation/judge-keys.ts";
+import { missingKeys } from "./missing-keys.ts";
 import { survey, type SurveyPorts } from "./survey.ts";
 
 /** A key of a Voximplant account, and what manages it. Plain JSON: the function hands it to `voxtoken admin keys`. */
@@ -8,12 +9,12 @@ export interface ListedKey {
   readonly accountId: number;
   readonly keyId: string;
   readonly name: string | null;
-  readonly state: "current" | "pending" | "superseded" | "orphan" | "unmanaged" | "unknown" | "missing";
+  readonly state: Standing["state"] | "missing";
   readonly serviceAccount?: string;
   readonly roles: readonly string[];
-  /** RFC 3339; absent where nothing says so: the platform does not. */
+  /** RFC 3339, as the key's description says; the platform itself does not. */
   readonly since?: string;
-  /** RFC 3339, of a superseded key; absent while replicas of the secret are behind. */
+  /** RFC 3339, of a superseded or stray key; absent while replicas of the secret are behind. */
   readonly retireAt?: string;
 }
 
@@ -25,7 +26,7 @@ export async function listKeys(ports: SurveyPorts, policy: Policy): Promise<List
   return accounts.flatMap(({ accountId, keys }) => [
     ...keys.map(({ key, standing }): ListedKey => {
       const since = labelledAt(key, ports.now());
-      const retireAt = standing.state === "superseded" ? standing.retireAt : Number.POSITIVE_INFINITY;
+      const keptUntil = retireAt(standing);
       return {
         accountId,
         keyId: key.key_id,
@@ -36,7 +37,7 @@ export async function listKeys(ports: SurveyPorts, policy: Policy): Promise<List
           .filter(({ inherited }) => inherited !== true)
           .map(({ role_name }) => role_name),
         ...(since !== undefined && { since: new Date(since).toISOString() }),
-        ...(Number.isFinite(retireAt) && { retireAt: new Date(retireAt).toISOString() }),
+        ...(Number.isFinite(keptUntil) && keptUntil > 0 && { retireAt: new Date(keptUntil).toISOString() }),
       };
     }),
     ...missingKeys(

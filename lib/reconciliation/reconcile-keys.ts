@@ -1,9 +1,10 @@
 import type { Policy } from "../grants/policy.ts";
-import { readSecret } from "../rotation/held-secret.ts";
+import { currentKey, readSecret } from "../rotation/held-secret.ts";
+import { type JudgedKey, judgeKeys } from "../rotation/judge-keys.ts";
 import { retireKey } from "../rotation/retire-key.ts";
 import { checkRoles } from "./check-roles.ts";
 import type { Finding } from "./finding.ts";
-import { currentKey, type JudgedKey, judgeKeys, missingKeys } from "./judge-keys.ts";
+import { missingKeys } from "./missing-keys.ts";
 import { type AccountSurvey, type Survey, survey, type SurveyPorts } from "./survey.ts";
 import { type Circumstances, judgement } from "./verdict.ts";
 
@@ -16,6 +17,7 @@ import { type Circumstances, judgement } from "./verdict.ts";
  * | current     | its roles are compared with the secret's tag, which the first run sets                    |
  * | pending     | nothing: a rotation is under way                                                          |
  * | superseded  | deleted once its grace is over, after the rules bound to it are bound to the current key  |
+ * | stray       | reported, and deleted as a superseded one is                                              |
  * | orphan      | deleted                                                                                   |
  * | unmanaged   | nothing, ever                                                                             |
  * | unknown     | reported; deleted where every service account of the account says so and all was read     |
@@ -61,7 +63,7 @@ async function treat(
 
 /** Looks once more, at the last moment, then deletes. `absent`: another run was faster, and has reported it. */
 async function removeKey(
-  { vault, graceMs, now, log }: SurveyPorts,
+  { vault, graceMs, log }: SurveyPorts,
   { key, standing }: JudgedKey,
   { policy, account, survey }: Circumstances,
 ): Promise<"deleted" | "absent"> {
@@ -69,7 +71,7 @@ async function removeKey(
   const secrets = await Promise.all(
     policy.serviceAccounts.filter(({ name }) => wasRead.has(name)).map((one) => readSecret(vault, one)),
   );
-  const [again] = judgeKeys([key], secrets, policy.serviceAccounts, graceMs, now());
+  const [again] = judgeKeys([key], secrets, policy.serviceAccounts, graceMs);
   if (again?.standing.state !== standing.state) throw new Error("a secret has changed meanwhile.");
 
   const owner = "serviceAccount" in standing ? standing.serviceAccount : undefined;

@@ -50,7 +50,7 @@ function countFindings(findings: readonly Finding[]): Metric[] {
   });
   return [
     count("UnknownKeys", ({ reason }) => reason === "unknown_key"),
-    count("OrphanKeys", ({ reason }) => reason === "orphan_key"),
+    count("OrphanKeys", ({ reason }) => reason === "orphan_key" || reason === "stray_key"),
     count("KeysRetired", ({ reason, action }) => reason === "superseded_key" && action === "deleted"),
     count("RolesChanged", ({ reason }) => reason === "roles_changed"),
     count("CurrentKeyMissing", ({ reason }) => reason === "current_key_missing"),

@@ -1,10 +1,10 @@
 import type { Log } from "../audit/log.ts";
 import type { Policy } from "../grants/policy.ts";
 import { type HeldSecret, readSecret } from "../rotation/held-secret.ts";
+import { type JudgedKey, judgeKeys } from "../rotation/judge-keys.ts";
 import type { OpenKey, ServiceAccountKey } from "../rotation/service-account-key.ts";
 import { type SecretState, type Vault, versionWith } from "../rotation/vault.ts";
 import type { Key } from "../voximplant/methods.ts";
-import { type JudgedKey, judgeKeys } from "./judge-keys.ts";
 
 export interface SurveyPorts {
   readonly vault: Vault;
@@ -72,8 +72,7 @@ export async function survey(ports: SurveyPorts, policy: Policy): Promise<Survey
     }
   }
 
-  const judge = (keys: readonly Key[]) =>
-    judgeKeys(keys, secrets, policy.serviceAccounts, ports.graceMs, ports.now());
+  const judge = (keys: readonly Key[]) => judgeKeys(keys, secrets, policy.serviceAccounts, ports.graceMs);
   const accounts = listed.map(({ keys, ...account }) => ({ ...account, keys: judge(keys) }));
   return { accounts, secrets, failures };
 }

@@ -1,7 +1,7 @@
 import type { Policy } from "../grants/policy.ts";
+import { type JudgedKey, retireAt } from "../rotation/judge-keys.ts";
 import { roleNames } from "../rotation/set-secret.ts";
 import type { Finding } from "./finding.ts";
-import type { JudgedKey } from "./judge-keys.ts";
 import type { AccountSurvey, Survey } from "./survey.ts";
 
 export interface Verdict {
@@ -28,12 +28,27 @@ export function judgement({ key, standing }: JudgedKey, circumstances: Circumsta
     case "unmanaged":
       return undefined;
     case "superseded": {
-      const { serviceAccount, retireAt } = standing;
-      if (retireAt > now && serviceAccount !== retireNow) return undefined;
-      const detail = "Superseded, and nothing can use it any more.";
-      const atOnce = "Superseded, and retired at once because an operator said so.";
-      const finding = { reason: "superseded_key", serviceAccount, key } as const;
-      return { finding: { ...finding, detail: retireAt > now ? atOnce : detail }, remove: true };
+      const { serviceAccount } = standing;
+      const isOver = retireAt(standing) <= now;
+      if (!isOver && serviceAccount !== retireNow) return undefined;
+      const detail = isOver
+        ? "Superseded, and nothing can use it any more."
+        : "Superseded, and retired at once because an operator said so.";
+      return { finding: { reason: "superseded_key", serviceAccount, key, detail }, remove: true };
+    }
+    case "stray": {
+      const { serviceAccount } = standing;
+      return {
+        finding: {
+          reason: "stray_key",
+          serviceAccount,
+          key,
+          detail:
+            "Bears the name of a key of ours, and is in no version of the secret: left by a rotation that was given up, replaced " +
+            "twice within two hours, or made by somebody who has seen our names. It is deleted once nothing of ours can use it.",
+        },
+        remove: retireAt(standing) <= now || serviceAccount === retireNow,
+      };
     }
     case "orphan":
       return {

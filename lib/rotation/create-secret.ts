@@ -1,6 +1,7 @@
-import type { CreatedKey, Key, ManagementApi } from "../voximplant/methods.ts";
+import type { CreatedKey, ManagementApi } from "../voximplant/methods.ts";
 import { isRefusal } from "../voximplant/errors.ts";
-import { judgeKey, readSecret } from "./held-secret.ts";
+import { readSecret } from "./held-secret.ts";
+import { judgeKeys, retireAt } from "./judge-keys.ts";
 import { keyName, labelKey } from "./key-label.ts";
 import { retireKey } from "./retire-key.ts";
 import { readCurrent, readPending, type Rotation } from "./rotation.ts";
@@ -50,35 +51,31 @@ async function makeKey(rotation: Rotation, api: ManagementApi): Promise<CreatedK
   }
 }
 
-/** Deletes what this secret no longer needs, and only that. */
+/** Deletes what this service account no longer needs, and only that. */
 async function makeRoom(rotation: Rotation, api: ManagementApi, cause: Error): Promise<void> {
-  const { vault, serviceAccount, graceMs, now, log } = rotation;
+  const { vault, policy, serviceAccount, graceMs, now, log } = rotation;
   const keys = await api.getKeys();
-  // After the keys: see judgeKey.
-  const held = await readSecret(vault, serviceAccount);
-  const statusOf = (key: Key) => judgeKey(key, held, graceMs, now());
-  const dispensable = keys.filter((key) => {
-    const status = statusOf(key);
-    return status?.state === "orphan" || (status?.state === "superseded" && status.retireAt <= now());
-  });
-  const current = keys.find((key) => statusOf(key)?.state === "current");
+  // After the keys (see judgeKey), and all of them: a key may stand in another secret too.
+  const secrets = await Promise.all(policy.serviceAccounts.map((one) => readSecret(vault, one)));
+  const judged = judgeKeys(keys, secrets, policy.serviceAccounts, graceMs);
+  const own = judged.filter(
+    ({ standing }) => "serviceAccount" in standing && standing.serviceAccount === serviceAccount.name,
+  );
+  const current = own.find(({ standing }) => standing.state === "current");
+  const dispensable = own.filter(({ standing }) => retireAt(standing) <= now());
   if (dispensable.length === 0 || current === undefined) {
-    const retireAt = keys.flatMap((key) => {
-      const status = statusOf(key);
-      return status?.state === "superseded" && Number.isFinite(status.retireAt) ? [status.retireAt] : [];
-    });
-    const soon =
-      retireAt.length === 0
-        ? ""
-        : ` A superseded key of this secret can be retired from ${new Date(Math.min(...retireAt)).toISOString()} on.`;
+    const soonest = Math.min(...own.map(({ standing }) => retireAt(standing)));
+    const soon = Number.isFinite(soonest)
+      ? ` A key of this service account can be deleted from ${new Date(soonest).toISOString()} on.`
+      : "";
     throw new RotationError(
       `The Voximplant account holds ${keys.length} keys, which is its limit, and none of them can be deleted for certain.${soon} ` +
         "See `voxtoken admin keys`, delete a key that nobody uses in the control panel, and the rotation goes on at its next try.",
       { cause },
     );
   }
-  for (const { key_id } of dispensable) {
-    await retireKey(api, key_id, current.key_id, log);
-    log("info", `Key ${key_id} was no longer needed: deleted, to make room.`, { key_id });
+  for (const { key } of dispensable) {
+    await retireKey(api, key.key_id, current.key.key_id, log);
+    log("info", `Key ${key.key_id} was no longer needed: deleted, to make room.`, { key_id: key.key_id });
   }
 }

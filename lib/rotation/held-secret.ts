@@ -1,6 +1,6 @@
 import { type Credentials, parseCredentials } from "../keys/credentials-file.ts";
 import type { Key } from "../voximplant/methods.ts";
-import { belongsToSecret, keyName, labelledAt } from "./key-label.ts";
+import { belongsToSecret, keyName } from "./key-label.ts";
 import { type SecretState, type Vault, versionWith } from "./vault.ts";
 
 /** A secret at one moment: its labels, and which key each labelled version holds. No private key is in it. */
@@ -27,13 +27,27 @@ export async function readSecret(
   return { serviceAccount: name, state, keys };
 }
 
-/** What a key is to the secret it belongs to. */
+/** The key in the version that is current; `undefined` before the first import. */
+export function currentKey({
+  state,
+  keys,
+}: HeldSecret): Pick<Credentials, "keyId" | "accountId"> | undefined {
+  const version = versionWith("AWSCURRENT", state);
+  return version === undefined ? undefined : keys.get(version);
+}
+
+/** What a key is to the secret it belongs to. Times are milliseconds since 1970. */
 export type KeyStatus =
   | { readonly state: "current" }
   /** Of a rotation that has not ended. */
   | { readonly state: "pending" }
-  /** Was current, or may have been: tokens made with it may live until `retireAt`, milliseconds since 1970. */
+  /** Was current: tokens made with it may live until `retireAt`. */
   | { readonly state: "superseded"; readonly retireAt: number }
+  /**
+   * Bears the secret's name and is in none of its versions: left by a rotation that was given up, superseded by two
+   * within one grace, or made by somebody who has seen our names. It may have been current, so it is kept till `retireAt`.
+   */
+  | { readonly state: "stray"; readonly retireAt: number }
   /** Made for a version that holds another key: no token was ever made with it, and its private key is lost. */
   | { readonly state: "orphan" };
 
@@ -41,32 +55,26 @@ export type KeyStatus =
  * Tells what a key is to a secret, or `undefined`: it does not belong to it.
  *
  * A key that is not current has not been current since the secret last changed, since the move of a label is a change.
- * So `graceMs` counts from there: later changes make it longer, never shorter, and nothing has to be written down.
- * A key that has just been made but is in no version yet (`voxtoken admin bootstrap`) is protected by its own label.
+ * So `graceMs` counts from there: later changes make it longer, never shorter, and nothing has to be written down. What the
+ * key's description says is not believed: whoever holds a token can rewrite it.
  *
  * The secret has to be read after the key was listed: a key that was made since is then not among the keys.
  */
-export function judgeKey(key: Key, secret: HeldSecret, graceMs: number, now: number): KeyStatus | undefined {
-  const current = versionWith("AWSCURRENT", secret.state);
-  const pending = versionWith("AWSPENDING", secret.state);
+export function judgeKey(key: Key, secret: HeldSecret, graceMs: number): KeyStatus | undefined {
+  const { state, keys } = secret;
+  const current = versionWith("AWSCURRENT", state);
+  const pending = versionWith("AWSPENDING", state);
   const holding = (versionId: string | undefined) =>
-    versionId === undefined ? undefined : secret.keys.get(versionId)?.keyId;
+    versionId === undefined ? undefined : keys.get(versionId)?.keyId;
+  const isNamedFor = (versionId: string) => key.key_name === keyName(state.arn, versionId);
+
   if (key.key_id === holding(current)) return { state: "current" };
   if (key.key_id === holding(pending)) return { state: "pending" };
+  const retireAt = state.replicasInSync ? state.lastChangedAt + graceMs : Number.POSITIVE_INFINITY;
+  if ([...keys.values()].some(({ keyId }) => keyId === key.key_id)) return { state: "superseded", retireAt };
 
-  const isHeld = [...secret.keys.values()].some(({ keyId }) => keyId === key.key_id);
-  if (!isHeld) {
-    if (!belongsToSecret(key, secret.state.arn)) return undefined;
-    if (
-      pending !== undefined &&
-      !secret.keys.has(pending) &&
-      key.key_name === keyName(secret.state.arn, pending)
-    )
-      return { state: "pending" };
-    for (const versionId of secret.keys.keys())
-      if (key.key_name === keyName(secret.state.arn, versionId)) return { state: "orphan" };
-  }
-  if (!secret.state.replicasInSync) return { state: "superseded", retireAt: Number.POSITIVE_INFINITY };
-  const since = Math.max(secret.state.lastChangedAt, labelledAt(key, now) ?? 0);
-  return { state: "superseded", retireAt: since + graceMs };
+  if (!belongsToSecret(key, state.arn)) return undefined;
+  if (pending !== undefined && !keys.has(pending) && isNamedFor(pending)) return { state: "pending" };
+  if ([...keys.keys()].some(isNamedFor)) return { state: "orphan" };
+  return { state: "stray", retireAt };
 }

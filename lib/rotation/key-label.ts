@@ -42,7 +42,7 @@ export function belongsToSecret({ key_name }: Key, secretArn: string): boolean {
   return key_name?.startsWith(secretPrefix(secretArn)) ?? false;
 }
 
-/** When the key got its label, milliseconds since 1970; `undefined` where the description does not say, or says nonsense. */
+/** When the key got its label, by its own word: to show, not to believe. Milliseconds since 1970. */
 export function labelledAt({ description }: Key, now: number): number | undefined {
   const since = /, since (\d{4}-\d\d-\d\dT[\d:.]+Z)\./.exec(description ?? "")?.[1];
   const time = since === undefined ? Number.NaN : Date.parse(since);

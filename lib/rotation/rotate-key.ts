@@ -58,5 +58,5 @@ async function prepare(ports: RotationPorts, policy: Policy, event: RotationEven
       `Version ${versionId} of secret ${secret.name} is not staged as AWSPENDING: the rotation it belonged to is over.`,
     );
   }
-  return { ...ports, serviceAccount, secret, versionId };
+  return { ...ports, policy, serviceAccount, secret, versionId };
 }

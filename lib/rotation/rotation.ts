@@ -1,5 +1,5 @@
 import type { Log } from "../audit/log.ts";
-import type { ServiceAccount } from "../grants/policy.ts";
+import type { Policy, ServiceAccount } from "../grants/policy.ts";
 import type { OpenKey } from "./service-account-key.ts";
 import { type SecretState, type Vault, versionWith } from "./vault.ts";
 
@@ -16,6 +16,7 @@ export interface RotationPorts {
 
 /** One step's view: the secret as it was when the step began, and the version it is about. */
 export interface Rotation extends RotationPorts {
+  readonly policy: Policy;
   readonly serviceAccount: ServiceAccount;
   readonly secret: SecretState;
   /** The event's version: no other is ever written to or promoted. */

@@ -70,6 +70,13 @@ async function bootstrap(io: Io, flags: Flags): Promise<void> {
   // From here on the key is not taken back: where a call fails, it may be current all the same. Its label says whose it
   // is, so reconciliation removes it if it is not.
   await storeKey(io, vault, secret, { versionId, value, roles });
+  // Before it was stored, a reconciliation could have taken it for a stray.
+  await proveUsable(await openKey(value), io.sleep).catch((cause: unknown) => {
+    const hint = "run it again with --replace";
+    throw new CliError(`key ${created.key_id} was deleted while it was stored`, EXIT.failure, hint, {
+      cause,
+    });
+  });
   io.stdout.write(
     `${flags.serviceAccount}: key ${created.key_id} of account ${created.account_id} is current\n`,
   );

@@ -18,7 +18,7 @@ export function keysCommand(io: Io): Command {
     .addHelpText(
       "after",
       "\nStates: current (signs tokens), pending (a rotation is under way), superseded (kept until nothing can use it),\n" +
-        "orphan (left by a rotation that broke off), unmanaged (as grants.yml says), unknown (nobody's), missing (a secret's\n" +
+        "orphan (left by a rotation that broke off), stray (bears our name, is in no version), unmanaged (as grants.yml says), unknown (nobody's), missing (a secret's\n" +
         "current key that the platform does not have: every token is refused).",
     );
   return addFunctionOptions(addOperatorOptions(command)).action(async (flags: Flags) => {
@@ -63,7 +63,7 @@ function table(io: Io, keys: readonly ListedKey[]): string {
         .map((cell, column) => cell.padEnd(widths[column] ?? 0))
         .join("  ")
         .trimEnd();
-      const isWrong = ["unknown", "missing", "orphan"].includes(keys[index - 1]?.state ?? "");
+      const isWrong = ["unknown", "missing", "orphan", "stray"].includes(keys[index - 1]?.state ?? "");
       return `${isWrong ? colors.red(line) : line}\n`;
     })
     .join("");

@@ -20,7 +20,8 @@ export async function revokeSuperseded(
   const run = commandRunner(io, flags, operator);
   const { findings } = await run<{ findings: Finding[] }>({ command: "retire-superseded", serviceAccount });
   const own = findings.filter(
-    (finding) => finding.reason === "superseded_key" && finding.serviceAccount === serviceAccount,
+    (finding) =>
+      ["superseded_key", "stray_key"].includes(finding.reason) && finding.serviceAccount === serviceAccount,
   );
   const left = own.filter(({ action }) => action !== "deleted");
   if (left.length > 0) {

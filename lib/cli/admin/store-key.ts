@@ -1,4 +1,4 @@
-import { ROLES_TAG, rolesTag } from "../../reconciliation/judge-keys.ts";
+import { ROLES_TAG, rolesTag } from "../../reconciliation/roles-tag.ts";
 import { SecretNotFoundError, type SecretState, type Vault, versionWith } from "../../rotation/vault.ts";
 import type { Role } from "../../voximplant/methods.ts";
 import { CliError, EXIT } from "../cli-error.ts";

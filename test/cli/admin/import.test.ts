@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import { runProgram } from "../../../lib/cli/program.ts";
-import { ROLES_TAG } from "../../../lib/reconciliation/judge-keys.ts";
+import { ROLES_TAG } from "../../../lib/reconciliation/roles-tag.ts";
 import { fakeIo } from "../../fakes/io.ts";
 import {
   ACCOUNT,
