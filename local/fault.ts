@@ -17,3 +17,13 @@ export type Fault =
 
 /** Asked before each call; `n` counts the calls of this operation from 1. Nothing returned: no fault. */
 export type FaultInjector = (operation: string, n: number) => Fault | undefined;
+
+/** Counts the calls of each operation, and asks the injector about each. */
+export function countingFaults(inject: FaultInjector | undefined): (operation: string) => Fault | undefined {
+  const counts = new Map<string, number>();
+  return (operation) => {
+    const n = (counts.get(operation) ?? 0) + 1;
+    counts.set(operation, n);
+    return inject?.(operation, n);
+  };
+}

@@ -72,9 +72,11 @@ export async function listen(options: {
     url: `http://127.0.0.1:${port}`,
     port,
     close: async () => {
+      if (!server.listening) return;
+      const closed = once(server, "close");
       server.close();
       server.closeAllConnections();
-      if (server.listening) await once(server, "close");
+      await closed;
     },
   };
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
-import type { FaultInjector } from "../fault.ts";
+import { countingFaults, type FaultInjector } from "../fault.ts";
 import { type Answer, listen, type Listening, type RawRequest } from "../listen.ts";
 import { fromProxyResult, fromRefusal } from "./answer.ts";
 import { httpApiEvent, restEvent, splitTarget } from "./event.ts";
@@ -55,16 +55,14 @@ const MAX_BODY_BYTES = 10 * 1024 * 1024;
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const calls: GatewayCall[] = [];
-  const counts = new Map<string, number>();
+  const faultOf = countingFaults(options.fault);
   const server = await listen({
     port: options.port ?? 0,
     what: "the gateway (--port)",
     maxBodyBytes: MAX_BODY_BYTES,
     serve: (request) => {
-      const operation = `${request.method} ${splitTarget(request.target).path}`;
-      const n = (counts.get(operation) ?? 0) + 1;
-      counts.set(operation, n);
-      return { fault: options.fault?.(operation, n), answer: () => answer(request, options, calls) };
+      const fault = faultOf(`${request.method} ${splitTarget(request.target).path}`);
+      return { fault, answer: () => answer(request, options, calls) };
     },
   });
   return { ...server, calls };

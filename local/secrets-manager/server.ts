@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type * as z from "zod";
-import type { FaultInjector } from "../fault.ts";
+import { countingFaults, type FaultInjector } from "../fault.ts";
 import { type Answer, headerOf, listen, type Listening, type RawRequest } from "../listen.ts";
 import { SecretsManagerError } from "./error.ts";
 import * as lifecycle from "./lifecycle.ts";
@@ -68,7 +68,7 @@ export async function startSecretsManager(options: SecretsManagerOptions = {}): 
     }
   }
   const calls: SecretsManagerCall[] = [];
-  const counts = new Map<string, number>();
+  const faultOf = countingFaults(options.fault);
   const server = await listen({
     port: options.port ?? 0,
     what: "the Secrets Manager stand-in (--secrets-port)",
@@ -76,9 +76,7 @@ export async function startSecretsManager(options: SecretsManagerOptions = {}): 
     serve: (request) => {
       const call: SecretsManagerCall = { operation: operationOf(request) };
       calls.push(call);
-      const n = (counts.get(call.operation) ?? 0) + 1;
-      counts.set(call.operation, n);
-      return { fault: options.fault?.(call.operation, n), answer: () => carryOut(vault, call, request) };
+      return { fault: faultOf(call.operation), answer: () => carryOut(vault, call, request) };
     },
   });
   return {

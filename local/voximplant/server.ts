@@ -1,4 +1,4 @@
-import type { FaultInjector } from "../fault.ts";
+import { countingFaults, type FaultInjector } from "../fault.ts";
 import { type Answer, headerOf, listen, type Listening, type RawRequest } from "../listen.ts";
 import { errorBody, PlatformError, refusal } from "./error.ts";
 import { makeRsaKey, methods, type Parameters } from "./methods.ts";
@@ -67,7 +67,7 @@ export async function startManagementApi(options: ManagementApiOptions): Promise
   for (const key of options.keys ?? []) addKey(platform, key);
   const now = options.now ?? (() => new Date());
   const calls: ManagementApiCall[] = [];
-  const counts = new Map<string, number>();
+  const faultOf = countingFaults(options.fault);
 
   const carryOut = async (method: string, parameters: Parameters, request: RawRequest): Promise<Answer> => {
     const call: ManagementApiCall = { method };
@@ -103,9 +103,7 @@ export async function startManagementApi(options: ManagementApiOptions): Promise
     serve: async (request) => {
       const parameters = await readParameters(request);
       const method = methodOf(request, parameters);
-      const n = (counts.get(method) ?? 0) + 1;
-      counts.set(method, n);
-      return { fault: options.fault?.(method, n), answer: () => carryOut(method, parameters, request) };
+      return { fault: faultOf(method), answer: () => carryOut(method, parameters, request) };
     },
   });
   return {

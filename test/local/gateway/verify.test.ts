@@ -1,4 +1,5 @@
 import { execFile, spawnSync } from "node:child_process";
+import { createHash, createHmac } from "node:crypto";
 import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import identities from "../../../local/identities.json" with { type: "json" };
@@ -249,6 +250,25 @@ describe("the gateway refuses in AWS's own words", () => {
   it("for a host without the port, which is another host", async () => {
     const signed = await smithy(toSign({ url: gateway.url.replace(/:\d+$/, "") + path }));
     await expectRefused({ ...signed, url: gateway.url + path }, "InvalidSignatureException");
+  });
+});
+
+describe("a signature by hand, as AWS's documentation goes through it", () => {
+  const hmac = (key: string | Buffer, text: string) => createHmac("sha256", key).update(text).digest();
+  const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
+
+  it("may take its time from a Date header", async () => {
+    const host = new URL(gateway.url).host;
+    const date = now.toUTCString();
+    const canonical = ["POST", path, "", `date:${date}`, `host:${host}`, "", "date;host", sha256(body)].join(
+      "\n",
+    );
+    const scope = "20261124/us-east-1/execute-api/aws4_request";
+    const toSign = ["AWS4-HMAC-SHA256", "20261124T034500Z", scope, sha256(canonical)].join("\n");
+    const key = scope.split("/").reduce<string | Buffer>(hmac, `AWS4${alice.secretAccessKey}`);
+    const Authorization = `AWS4-HMAC-SHA256 Credential=${alice.accessKeyId}/${scope},SignedHeaders=date;host,Signature=${hmac(key, toSign).toString("hex")}`;
+    const headers = { Authorization, Date: date };
+    await expectAccepted({ method: "POST", url: gateway.url + path, headers, body }, alice);
   });
 });
 
