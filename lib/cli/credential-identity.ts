@@ -27,6 +27,8 @@ export async function credentialIdentity(
     sso_role_name: ssoRole,
   } = settings;
   if (role && (settings["source_profile"] ?? settings["credential_source"])) return ["role", role];
+  const others = role ?? account ?? settings["credential_process"] ?? settings["login_session"];
+  if (staticKey && settings["aws_secret_access_key"] && others === undefined) return ["key", staticKey];
   // Two kinds of credentials in one profile: which of them wins, the SDK shall say.
   if (staticKey ?? settings["credential_process"]) return undefined;
   if (role && settings["web_identity_token_file"]) return ["role", role];

@@ -2,7 +2,12 @@ import { TokenError } from "./errors.ts";
 import type { AwsCredentials } from "./sign.ts";
 
 /** Gives AWS credentials; called for every request, so it should cache. Any provider of the AWS SDK will do. */
-export type CredentialProvider = (options?: { forceRefresh?: boolean }) => Promise<AwsCredentials>;
+export type CredentialProvider = (options?: {
+  /** Credentials that were given before have been refused as expired. */
+  forceRefresh?: boolean;
+  /** Never given. The AWS SDK's providers name it, and TypeScript would not take them otherwise. */
+  callerClientConfig?: never;
+}) => Promise<AwsCredentials>;
 
 /** @param given default: as the AWS SDK finds them */
 export function credentialProvider(

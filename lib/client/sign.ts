@@ -1,6 +1,3 @@
-import { Sha256 } from "@aws-crypto/sha256-js";
-import { SignatureV4 } from "@smithy/signature-v4";
-
 export interface AwsCredentials {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
@@ -31,6 +28,11 @@ export async function signRequest(
   request: SignableRequest,
   scope: SigningScope,
 ): Promise<Record<string, string>> {
+  // Loaded when first needed: voxtoken mostly finds its token in the cache, and signs nothing.
+  const [{ SignatureV4 }, { Sha256 }] = await Promise.all([
+    import("@smithy/signature-v4"),
+    import("@aws-crypto/sha256-js"),
+  ]);
   const { url } = request;
   const { accessKeyId, secretAccessKey, sessionToken } = scope.credentials;
   const signer = new SignatureV4({

@@ -59,7 +59,7 @@ describe("who the credentials will be of", () => {
       "sso",
       ["sso", "111122223333", "nightly-report"],
     ],
-    ["a key in a file: the credentials will tell", {}, "keys", undefined],
+    ["a key in a file", {}, "keys", ["key", "AKIDFILE"]],
     ["a process: the credentials will tell", {}, "process", undefined],
     ["two kinds at once: the SDK decides, the credentials will tell", {}, "both", undefined],
     ["a machine's role: the credentials will tell", {}, undefined, undefined],

@@ -1,0 +1,21 @@
+// A Lambda function that a schedule starts every night. It has no Voximplant key: it is a principal that grants.yml knows.
+import { callApi, createTokenProvider } from "voximplant-token-vendor/client";
+
+// Outside the handler, so that a warm function keeps its token. Nothing is asked for before the first event: a request that is
+// begun during init may be frozen half-way.
+const getToken = createTokenProvider({
+  url: process.env.VOXTOKEN_URL,
+  serviceAccount: "call-history",
+  onEvent: (event) =>
+    console.log(JSON.stringify({ level: "info", message: "voximplant token", event: event.type })),
+});
+
+export async function handler() {
+  const { result } = await callApi(
+    getToken,
+    "GetAccountInfo",
+    {},
+    { apiUrl: process.env.VOXIMPLANT_API_URL },
+  );
+  return { accountId: result.account_id };
+}

@@ -1,0 +1,230 @@
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { promisify } from "node:util";
+import { publint } from "publint";
+import { formatMessage } from "publint/utils";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startStack, type Stack } from "../../local/stack.ts";
+import { emitTypes } from "../../scripts/bundle-package.ts";
+import { findNode, NODE_MAJORS } from "./node-runtime.ts";
+
+const run = promisify(execFile);
+const root = resolve(import.meta.dirname, "../..");
+
+interface Manifest {
+  readonly dependencies: Record<string, string>;
+  readonly devDependencies: Record<string, string>;
+}
+
+let stack: Stack;
+/** A folder with nothing in it but the package, its dependencies, and a little program. */
+let project: string;
+let installed: string;
+let tarball: string;
+
+beforeAll(async () => {
+  stack = await startStack();
+  project = await mkdtemp(join(tmpdir(), "voxtoken-package-"));
+  emitTypes();
+  const pack = ["pack", "--ignore-scripts", "--json", "--pack-destination", project];
+  const { stdout } = await run("npm", pack, { cwd: root });
+  const [{ filename }] = JSON.parse(stdout) as [{ filename: string }];
+  tarball = join(project, filename);
+  installed = join(project, "node_modules/voximplant-token-vendor");
+  await install();
+}, 180_000);
+
+afterAll(async () => {
+  await stack.close();
+  await rm(project, { recursive: true, force: true });
+});
+
+/**
+ * As npm would, but with no registry: the declared dependencies are links to the ones at hand. One that is used and not
+ * declared is not there.
+ */
+async function install(): Promise<void> {
+  await mkdir(installed, { recursive: true });
+  await run("tar", ["-xzf", tarball, "--strip-components=1", "-C", installed]);
+  const { dependencies } = JSON.parse(await readFile(join(installed, "package.json"), "utf8")) as Manifest;
+  for (const name of Object.keys(dependencies)) {
+    const link = join(project, "node_modules", name);
+    await mkdir(dirname(link), { recursive: true });
+    await symlink(join(root, "node_modules", name), link);
+  }
+  const program = (load: string) => `${load}
+    const getToken = createTokenProvider({ url: process.argv[2], serviceAccount: "call-history" });
+    callApi(getToken, "GetAccountInfo", {}, { apiUrl: process.argv[3] }).then(({ result }) => {
+      console.log(result.account_id);
+    });`;
+  const names = "{ createTokenProvider, callApi }";
+  await writeFile(
+    join(project, "program.mjs"),
+    program(`import ${names} from "voximplant-token-vendor/client";`),
+  );
+  await writeFile(
+    join(project, "program.cjs"),
+    program(`const ${names} = require("voximplant-token-vendor/client");`),
+  );
+}
+
+/** The environment of a user with a profile of the local stack's, and a home directory of their own. */
+function environment(home: string, profile = "nightly-report") {
+  return {
+    PATH: process.env["PATH"],
+    HOME: home,
+    AWS_SHARED_CREDENTIALS_FILE: join(root, "local/aws-credentials"),
+    AWS_CONFIG_FILE: join(home, "no-config"),
+    AWS_PROFILE: profile,
+    VOXTOKEN_URL: stack.url,
+    VOXIMPLANT_API_URL: stack.managementApi.apiUrl,
+  };
+}
+
+const newHome = () => mkdtemp(join(project, "home-"));
+const voxtoken = () => join(installed, "dist/cli/voxtoken.js");
+const tokenCalls = () => stack.gateway.calls.filter(({ method }) => method === "POST").length;
+
+describe("the package as npm would publish it", () => {
+  it("holds the client and the command line, and nothing of the server", async () => {
+    const { stdout } = await run("tar", ["-tzf", tarball]);
+    const files = stdout.trim().split("\n");
+    expect(files).toContain("package/dist/client/types/client/index.d.ts");
+    expect(
+      files.filter(
+        (file) => !/^package\/(?:dist\/(?:client|cli)\/|LICENSE|README|CHANGELOG|package\.json)/.test(file),
+      ),
+    ).toEqual([]);
+    const sizes = await Promise.all(
+      ["client/index.js", "cli/voxtoken.js"].map((file) => readFile(join(installed, "dist", file), "utf8")),
+    );
+    for (const text of sizes) expect(text).not.toMatch(/PRIVATE KEY-----\\n[A-Za-z0-9+/]{20}/);
+  });
+
+  it("is clean by publint", async () => {
+    const { messages } = await publint({ pkgDir: installed, strict: true, pack: false });
+    const manifest = JSON.parse(await readFile(join(installed, "package.json"), "utf8")) as Record<
+      string,
+      unknown
+    >;
+    expect(messages.map((message) => formatMessage(message, manifest))).toEqual([]);
+  });
+
+  it("has types that are right for import and for require, by are-the-types-wrong", async () => {
+    // It ends with a status other than 0, and says why, when something is wrong. node10 knows no `exports`, and no Node that
+    // runs this package resolves that way.
+    const check = run("node_modules/.bin/attw", [tarball, "--profile", "node16", "--no-color"], {
+      cwd: root,
+    });
+    await expect(check).resolves.toMatchObject({ stderr: "" });
+  });
+
+  it("brings in neither serverless nor the Powertools", async () => {
+    const { dependencies } = JSON.parse(await readFile(join(installed, "package.json"), "utf8")) as Manifest;
+    expect(
+      Object.keys(dependencies).filter((name) =>
+        /serverless|powertools|esbuild|vitest|typescript/.test(name),
+      ),
+    ).toEqual([]);
+  });
+});
+
+describe.each(NODE_MAJORS)("on Node %i", (major) => {
+  let node: string | undefined;
+  beforeAll(async () => {
+    node = await findNode(major);
+  }, 300_000);
+
+  it.each(["program.mjs", "program.cjs"])("the library works in %s", async (program) => {
+    if (node === undefined) throw new Error(`Node ${major} could not be had`);
+    const args = [program, stack.url, stack.managementApi.apiUrl];
+    const { stdout } = await run(node, args, { cwd: project, env: environment(await newHome()) });
+    expect(stdout).toBe("1234567\n");
+  });
+
+  it("the command line works", async () => {
+    if (node === undefined) throw new Error(`Node ${major} could not be had`);
+    const env = environment(await newHome());
+    const { stdout: who } = await run(node, [voxtoken(), "whoami"], { env });
+    expect(who).toContain("arn:aws:iam::111122223333:role/nightly-report");
+    const { stdout: answer } = await run(node, [voxtoken(), "api", "call-history", "GetAccountInfo"], {
+      env,
+    });
+    expect(JSON.parse(answer)).toMatchObject({ result: { account_id: 1234567 } });
+    const { stdout: found } = await run(node, [voxtoken(), "doctor"], { env });
+    expect(found).not.toContain("FAIL");
+    const lint = run(node, [voxtoken(), "admin", "lint", join(root, "grants.yml")], { env });
+    await expect(lint).resolves.toMatchObject({ stderr: "" });
+  });
+});
+
+describe("many processes", () => {
+  it("50 that start at once make one request, counted at the gateway", async () => {
+    const env = environment(await newHome());
+    const before = tokenCalls();
+    const outputs = await Promise.all(
+      Array.from({ length: 50 }, () =>
+        run(process.execPath, [voxtoken(), "token", "outbound-calls"], { env }),
+      ),
+    );
+    expect(new Set(outputs.map(({ stdout }) => stdout)).size).toBe(1);
+    expect(new Set(outputs.map(({ stderr }) => stderr))).toEqual(new Set([""]));
+    expect(tokenCalls() - before).toBe(1);
+    // 50 starts of Node on two cores.
+  }, 240_000);
+
+  it("another identity gets no token of the cache", async () => {
+    const home = await newHome();
+    await run(process.execPath, [voxtoken(), "token", "outbound-calls"], { env: environment(home) });
+    const stranger = run(process.execPath, [voxtoken(), "token", "outbound-calls"], {
+      env: environment(home, "intern"),
+    });
+    await expect(stranger).rejects.toMatchObject({
+      code: 3,
+      stdout: "",
+      stderr: expect.stringContaining("access_denied") as string,
+    });
+  });
+});
+
+describe("voxtoken exec, as a process", () => {
+  const exec = async (command: readonly string[]) =>
+    spawn(process.execPath, [voxtoken(), "exec", "outbound-calls", "--", ...command], {
+      env: environment(await newHome()),
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+
+  it("passes the exit status on", async () => {
+    const child = await exec(["sh", "-c", "exit 42"]);
+    expect(await once(child, "exit")).toEqual([42, null]);
+  });
+
+  it("passes a signal on, and the status that its command chose", async () => {
+    const child = await exec(["sh", "-c", 'trap "exit 7" TERM; echo ready; while :; do sleep 0.1; done']);
+    await once(child.stdout, "data");
+    child.kill("SIGTERM");
+    expect(await once(child, "exit")).toEqual([7, null]);
+  });
+
+  it("says by its status which signal ended the command", async () => {
+    const child = await exec(["sh", "-c", "kill -9 $$"]);
+    expect(await once(child, "exit")).toEqual([137, null]);
+  });
+
+  it("hands the token over in the environment alone", async () => {
+    const child = await exec([
+      "sh",
+      "-c",
+      'echo "$VOXIMPLANT_ACCESS_TOKEN"; tr "\\0" " " < /proc/$PPID/cmdline',
+    ]);
+    let output = "";
+    child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
+    await once(child, "close");
+    const [token, commandLine] = output.split("\n");
+    expect(token).toMatch(/^eyJ/);
+    if (process.platform === "linux") expect(commandLine).not.toContain(token);
+  });
+});
