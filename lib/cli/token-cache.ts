@@ -120,11 +120,11 @@ async function readUsable(io: Io, path: string): Promise<CacheEntry | undefined>
   }
 }
 
-/** Undefined when another process holds it. One that died without releasing it is overtaken after 10 seconds. */
+/** Undefined when another process holds it. One that died without releasing it is overtaken after 20 seconds. */
 async function tryLock(path: string): Promise<(() => Promise<void>) | undefined> {
   try {
     // Whoever lost the lock (this process was suspended) may finish: what happens at worst is that two of them mint.
-    return await lock(path, { realpath: false, stale: 10_000, onCompromised: () => undefined });
+    return await lock(path, { realpath: false, stale: 20_000, onCompromised: () => undefined });
   } catch (error) {
     if (hasCode(error, "ELOCKED")) return undefined;
     throw error;

@@ -29,13 +29,10 @@ export function connect(vendor: Vendor): Send {
   let inOrder = vendor.endpoints;
   let skewMs = 0;
 
-  async function send(
-    endpoint: Endpoint,
-    request: VendorRequest,
-    signal: AbortSignal,
-    forceRefresh: boolean,
-  ) {
-    const credentials = await vendor.credentials({ forceRefresh });
+  async function send(endpoint: Endpoint, request: VendorRequest, deadline: number, forceRefresh: boolean) {
+    const timeLeft = (atMost = Infinity) =>
+      runtime.timeout(Math.max(1, Math.min(atMost, deadline - runtime.now())));
+    const credentials = await findCredentials(vendor, forceRefresh, timeLeft());
     const region = await resolveRegion(endpoint, vendor.region, vendor.profile);
     const url = resourceUrl(endpoint, request.path);
     const { method, body } = request;
@@ -44,12 +41,8 @@ export function connect(vendor: Vendor): Send {
       { method, url, body, headers: body === "" ? {} : { "content-type": "application/json" } },
       { credentials, region, signingName: endpoint.signingName, date: new Date(sentAt + skewMs) },
     );
-    const answer = await exchange(
-      runtime.fetch,
-      url,
-      { method, headers, ...(body === "" ? {} : { body }) },
-      signal,
-    );
+    const init = { method, headers, ...(body === "" ? {} : { body }) };
+    const answer = await exchange(runtime.fetch, url, init, timeLeft(vendor.attemptTimeoutMs));
     measureSkew(answer, sentAt);
     return answer;
   }
@@ -85,9 +78,9 @@ export function connect(vendor: Vendor): Send {
     retry(
       inOrder,
       async (endpoint, remainingMs) => {
-        const signal = runtime.timeout(Math.max(1, Math.min(vendor.attemptTimeoutMs, remainingMs)));
+        const deadline = runtime.now() + remainingMs;
         const result = await sendMended(async (forceRefresh) =>
-          read(await withinTime(send(endpoint, request, signal, forceRefresh), signal, endpoint)),
+          read(await send(endpoint, request, deadline, forceRefresh)),
         );
         const { endpoints } = vendor;
         const index = endpoints.indexOf(endpoint);
@@ -102,12 +95,12 @@ export function connect(vendor: Vendor): Send {
     );
 }
 
-/** The credential chain has its own time-outs (the EC2 metadata service, SSO); this one holds for all of the attempt. */
-async function withinTime<T>(promise: Promise<T>, signal: AbortSignal, { url }: Endpoint): Promise<T> {
+/** The credential chain asks others (the EC2 metadata service, SSO, STS), each with time-outs of its own, or none. */
+async function findCredentials({ credentials }: Vendor, forceRefresh: boolean, signal: AbortSignal) {
   try {
-    return await orAborted(promise, signal);
+    return await orAborted(credentials({ forceRefresh }), signal);
   } catch (error) {
     if (error instanceof TokenError || !signal.aborted) throw error;
-    throw new TokenError("timeout", `${url.origin} was not asked in time: the AWS credentials took too long`);
+    throw new TokenError("timeout", "the AWS credentials were not found in time");
   }
 }
