@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Policy } from "../lib/grants/policy.ts";
-import { MAX_TTL_SECONDS, MIN_TTL_SECONDS } from "../lib/grants/policy.ts";
+import { MAX_TTL_SECONDS, MIN_TTL_SECONDS, type Policy } from "../lib/grants/policy.ts";
 import { admittedBy } from "./admitted.ts";
 import { getAtt, ref, type Resource, type Resources, sub } from "./cloudformation.ts";
 import { gatewayResponseResources } from "./gateway-responses.ts";
@@ -107,12 +106,9 @@ function permissionResources(stage: string): Resources {
           FunctionName: getAtt(vendFunction, "Arn"),
           Action: "lambda:InvokeFunction",
           Principal: "apigateway.amazonaws.com",
-          SourceArn: {
-            "Fn::Sub": [
-              `arn:\${AWS::Partition}:execute-api:\${AWS::Region}:\${AWS::AccountId}:\${Api}/${stage}/${method}${path.replace(/\{[^}]+\}/g, "*")}`,
-              { Api: ref(restApi) },
-            ],
-          },
+          SourceArn: sub(
+            `arn:\${AWS::Partition}:execute-api:\${AWS::Region}:\${AWS::AccountId}:\${${restApi}}/${stage}/${method}${path.replace(/\{[^}]+\}/g, "*")}`,
+          ),
         },
       },
     ]),

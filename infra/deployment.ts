@@ -28,6 +28,7 @@ export function describeDeployment(
   return {
     resources: {
       ...template(policy, options),
+      // What osls merges into the resources that it makes itself.
       extensions: {
         [lambdaOf("vend-token")]: {
           Properties: { ReservedConcurrentExecutions: options.reservedConcurrency },

@@ -1,16 +1,15 @@
 import type { Policy } from "../lib/grants/policy.ts";
 import { alarmResources } from "./alarms.ts";
-import { apiResources, deploymentOf } from "./api.ts";
-import type { Outputs, Resources } from "./cloudformation.ts";
-import { getAtt, ref } from "./cloudformation.ts";
+import { apiResources, deploymentOf, restApi } from "./api.ts";
+import { getAtt, type Outputs, ref, type Resources, sub } from "./cloudformation.ts";
 import { dashboardResources } from "./dashboard.ts";
 import { domainResources } from "./domain.ts";
 import { logResources } from "./logs.ts";
+import { rotatedSecrets, keyLifeResources } from "./key-life.ts";
 import { functionsOf, grantedSecrets } from "./names.ts";
 import { alarmTopic, operationsResources } from "./operations.ts";
 import type { Options } from "./options.ts";
 import { roleResources } from "./roles.ts";
-import { rotatedSecrets, rotationResources } from "./key-life.ts";
 import { secretResources } from "./secrets.ts";
 import { signingKeysKeyResources } from "./signing-keys-key.ts";
 import { stageResources } from "./stage.ts";
@@ -31,7 +30,7 @@ export function template(policy: Policy, options: Options): { Resources: Resourc
       ...signingKeysKeyResources(secrets, options),
       ...secretResources(secrets, options, functions),
       ...roleResources(functions, secrets, options),
-      ...rotationResources(secrets, options),
+      ...keyLifeResources(secrets, options),
       ...logResources(options),
       ...operationsResources(options),
       ...alarmResources(options),
@@ -42,22 +41,12 @@ export function template(policy: Policy, options: Options): { Resources: Resourc
         Description: "What clients take as --url and VOXTOKEN_URL.",
         Value:
           options.domainName === undefined
-            ? {
-                "Fn::Sub": [
-                  `https://\${Api}.execute-api.\${AWS::Region}.\${AWS::URLSuffix}/${options.stage}`,
-                  { Api: ref("RestApi") },
-                ],
-              }
+            ? sub(`https://\${${restApi}}.execute-api.\${AWS::Region}.\${AWS::URLSuffix}/${options.stage}`)
             : `https://${options.domainName}`,
       },
       ApiArn: {
         Description: "In front of /<stage>/<method>/<path> in a caller's IAM policy.",
-        Value: {
-          "Fn::Sub": [
-            "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}",
-            { Api: ref("RestApi") },
-          ],
-        },
+        Value: sub(`arn:\${AWS::Partition}:execute-api:\${AWS::Region}:\${AWS::AccountId}:\${${restApi}}`),
       },
       AlarmTopicArn: { Description: "Subscribe to it.", Value: ref(alarmTopic) },
       ...(options.domainName !== undefined && {

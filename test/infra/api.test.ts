@@ -33,8 +33,8 @@ describe("the REST API", () => {
   it("may invoke the function for its own two routes of its own stage, and for nothing else", () => {
     const sources = resourcesOf(stack, "AWS::Lambda::Permission")
       .filter(([, permission]) => property(permission, "Principal") === "apigateway.amazonaws.com")
-      .map(([, permission]) => property(permission, "SourceArn", "Fn::Sub", 0));
-    const api = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}";
+      .map(([, permission]) => property(permission, "SourceArn", "Fn::Sub"));
+    const api = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${RestApi}";
     expect(sources).toEqual([
       `${api}/dev/GET/v1/service-accounts`,
       `${api}/dev/POST/v1/service-accounts/*/token`,

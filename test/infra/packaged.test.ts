@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { unzipSync } from "fflate";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { provider, sampleGrants, stackOf } from "./describe.ts";
 import { type Packaged, serverlessRuns, type Template } from "./package-service.ts";
 import { openMethods, permissions, property, resourcesOf, withProperties } from "./promises.ts";
@@ -12,9 +12,12 @@ import { openMethods, permissions, property, resourcesOf, withProperties } from 
 const service = serverlessRuns();
 let packaged: Packaged;
 
+// A packaging takes some four seconds; on a machine that others use too, much longer.
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
+
 beforeAll(async () => {
   packaged = await service.run();
-}, 180_000);
+});
 afterAll(service.clean);
 
 describe("npm run package", () => {
@@ -93,7 +96,6 @@ describe("the template", () => {
       });
       expect({ status, output }).toEqual({ status: 0, output: "" });
     },
-    120_000,
   );
 
   it("leaves the stage to CloudFormation: osls changes it by calls of its own where provider has one of these", () => {
