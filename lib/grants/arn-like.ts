@@ -48,7 +48,7 @@ export function matchesGlob(pattern: string, text: string): boolean {
     if (pattern[p] === "*") {
       star = p++;
       widenFrom = t;
-    } else if (p < pattern.length && (pattern[p] === "?" || pattern[p] === text[t])) {
+    } else if (pattern[p] === "?" || pattern[p] === text[t]) {
       p++;
       t++;
     } else if (star >= 0) {

@@ -44,5 +44,5 @@ function coversPrincipal(wide: PrincipalPattern, narrow: PrincipalPattern): bool
   // A `?` would take the narrow pattern's `*` for one character; rather miss a redundancy than report one that is none.
   if (wide.arn.includes("?")) return false;
   const [a, b] = [splitPrincipalArn(wide.arn), splitPrincipalArn(narrow.arn)];
-  return a !== undefined && b !== undefined && matchesPrincipal(a, b);
+  return a && b ? matchesPrincipal(a, b) : false;
 }

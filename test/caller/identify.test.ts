@@ -46,6 +46,17 @@ describe("a user keeps its path", () => {
   });
 });
 
+it.each(["aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-iso-f"])(
+  "users of %s are callers",
+  (partition) => {
+    const userArn = `arn:${partition}:iam::${ACCOUNT}:user/alice`;
+    expect(identifyCaller({ userArn })).toMatchObject({
+      identified: true,
+      caller: { principal: userArn, partition },
+    });
+  },
+);
+
 describe("anything else is not a caller", () => {
   it.each([
     ["missing", undefined, "the event's userArn is undefined: is the method set to AWS_IAM?"],
@@ -76,6 +87,9 @@ describe("anything else is not a caller", () => {
     ["an unknown partition", "arn:aws-evil:sts::111122223333:assumed-role/r/s", "would not allow"],
     ["a partition with more behind it", "arn:aws-cn-x:sts::111122223333:assumed-role/r/s", "would not allow"],
     ["text in front", "x arn:aws:sts::111122223333:assumed-role/r/s", "would not allow"],
+    ["text in front of a user", "x arn:aws:iam::111122223333:user/alice", "something else"],
+    ["a user of an unknown partition", "arn:aws-iso-1:iam::111122223333:user/alice", "something else"],
+    ["colons behind root", "arn:aws:iam::111122223333:ro:ot", "something else"],
     ["a line in front", "x\narn:aws:sts::111122223333:assumed-role/r/s", "would not allow"],
     ["a line break behind", "arn:aws:sts::111122223333:assumed-role/r/s\n", "would not allow"],
     ["a line break behind a user", "arn:aws:iam::111122223333:user/alice\n", "something else"],

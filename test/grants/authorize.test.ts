@@ -51,6 +51,50 @@ describe("deny by default", () => {
   });
 });
 
+it("a refusal for want of any grant says so inside", () => {
+  expect(decide([grant([roleArn("other"), roleArn("b*x"), userArn("*")], ["outbound-calls"])])).toEqual({
+    allowed: false,
+    reason: "access_denied",
+    detail: `no grant names ${billing.principal}`,
+  });
+});
+
+it("a wildcard that is looked at, because it has something in common with the caller, still has to match", () => {
+  for (const name of ["billing-*-x", "*-worker?", "?billing-worker", "*billing-worker-*", "billing-w?rk"]) {
+    expect(decide([grant([roleArn(name)], ["outbound-calls"])])).toMatchObject({ allowed: false });
+  }
+  expect(decide([grant([roleArn("*", "1111222233*4")], ["outbound-calls"])])).toMatchObject({
+    allowed: false,
+  });
+});
+
+it("a grant without pin or organisation is for callers who have them too", () => {
+  const known = callerOf(roleArn("billing-worker"), { uniqueId: "AROAKNOWN", org: "o-a1b2c3d4e5" });
+  const grants = [grant([roleArn("billing-worker")], ["outbound-calls"])];
+  expect(decide(grants, known)).toMatchObject({ allowed: true });
+  expect(listEntitlements(indexGrants(policy(...grants)), known)).toHaveLength(1);
+});
+
+describe("a thousand wildcards", () => {
+  it.each([
+    ["in front", (i: number) => roleArn(`*-worker-${i}`)],
+    ["behind", (i: number) => roleArn(`worker-${i}-*`)],
+    ["on both sides", (i: number) => roleArn(`*-${i}-*`)],
+    ["in the account", (i: number) => roleArn(`worker-${i}`, "*")],
+  ])("%s are filed so that few of them are tried for one caller", (_, arnOf) => {
+    const grants = Array.from({ length: 1000 }, (__, i) => grant([arnOf(1000 + i)], ["outbound-calls"]));
+    const files = [...indexGrants(policy(...grants)).wildcard.values()];
+    expect(files.flat()).toHaveLength(1000);
+    expect(Math.max(...files.map((file) => file.length))).toBeLessThan(10);
+  });
+
+  it("do not hinder exact principals, which are found by their ARN", () => {
+    const index = indexGrants(policy(grant([roleArn("x"), roleArn("y*")], ["outbound-calls"])));
+    expect([...index.exact.keys()]).toEqual([roleArn("x")]);
+    expect([...index.wildcard.values()].flat()).toHaveLength(1);
+  });
+});
+
 describe("an allowance", () => {
   it("names the grant and the pattern that decided", () => {
     const g = grant([roleArn("x"), roleArn("billing-*")], ["call-history", "outbound-calls"]);
@@ -223,6 +267,44 @@ describe("several grants for one caller", () => {
     }
   });
 
+  it("between principals of one line, the exact one is named, then the first by its letters", () => {
+    const at = (...arns: string[]) =>
+      grant(
+        arns.map((arn) => ({ arn })),
+        ["outbound-calls"],
+        { source: "grants.yml:5" },
+      );
+    const [a, b, exact] = [roleArn("*-worker"), roleArn("billing-*"), roleArn("billing-worker")];
+    for (const [arns, pattern] of [
+      [[a, b], a],
+      [[b, a], a],
+      [[a, b, exact], exact],
+      [[exact, b, a], exact],
+    ] as const) {
+      const { principals, ...rest } = at(...arns);
+      const sameLine = { ...rest, principals: principals.map((p) => ({ ...p, source: "grants.yml:5" })) };
+      expect(decide([sameLine])).toMatchObject({ pattern });
+    }
+  });
+
+  it("between wildcards, the line decides before the letters", () => {
+    const lines = ["grants.yml:7", "grants.yml:8", "grants.yml:10"];
+    const found = lines.map((source, i) => {
+      const g = grant(
+        [["billing-*", "bill*", "*"].map((name) => roleArn(name))[i] ?? ""],
+        ["outbound-calls"],
+        { source },
+      );
+      return { ...g, principals: g.principals.map((p) => ({ ...p, source })) };
+    });
+    const [first, second, third] = found;
+    if (!first || !second || !third) throw new Error("three grants");
+    for (const grants of [found, found.toReversed(), [second, third, first]]) {
+      expect(decide(grants)).toMatchObject({ grant: "grants.yml:7" });
+    }
+    expect(decide([third, second])).toMatchObject({ grant: "grants.yml:8" });
+  });
+
   it("the detail of a refusal tells the nearest three, and how many more there are", () => {
     const grants = ["a", "b", "c", "d"].map((name) => grant([roleArn("billing-worker")], [name]));
     const near = grant([roleArn("billing-worker")], ["outbound-calls"]);
@@ -259,6 +341,17 @@ describe("listEntitlements", () => {
       { name: "zeta", maxTtlSeconds: 600, childAccountIds: [8, 9, 10] },
     ]);
   });
+});
+
+it("entitlements come in the order of their names, and only for service accounts that exist", () => {
+  const index = indexGrants({
+    serviceAccounts: ["b", "d", "a", "c"].map((name) => serviceAccount(name)),
+    grants: [
+      grant([roleArn("billing-worker")], ["c", "a", "gone"]),
+      grant([roleArn("billing-worker")], ["d", "b"]),
+    ],
+  });
+  expect(listEntitlements(index, billing).map(({ name }) => name)).toEqual(["a", "b", "c", "d"]);
 });
 
 it("a wildcard that is not the ARN of a role or user cannot be indexed", () => {

@@ -115,6 +115,8 @@ grants:
 });
 
 describe("a grant is redundant", () => {
+  const found = (line: number, by: number) =>
+    `g:${line}:5: gives nothing that the grant of g:${by} does not give`;
   const narrow = to("role/nightly-report", ", maxTtlSeconds: 300, childAccountIds: [1]");
   it.each([
     ["where it stands twice", narrow, true],
@@ -148,8 +150,6 @@ describe("a grant is redundant", () => {
       false,
     ],
   ])("%s", (_, other, redundant) => {
-    const found = (line: number, by: number) =>
-      `g:${line}:5: gives nothing that the grant of g:${by} does not give`;
     const expectation = redundant ? expect : expect.not;
     expect(warningsOf(other, narrow)).toEqual(expectation.arrayContaining([found(6, 5)]));
     // The other way round it is the same grant, except that of two equal ones the lower is reported.
@@ -174,6 +174,22 @@ describe("a grant is redundant", () => {
     expect(warningsOf(pinned, to("role/x"))).toEqual([
       "g:5:5: gives nothing that the grant of g:6 does not give",
     ]);
+  });
+
+  it("by a grant that asks for the same organisation, or for none", () => {
+    const ours = to("role/x", ORG);
+    expect(warningsOf(ours, to("role/x*", ORG))).toEqual([found(5, 6)]);
+    expect(warningsOf(ours, to("role/x*"))).toEqual([found(5, 6)]);
+    expect(warningsOf(to("role/x*", ORG.replace("o-a", "o-b")), ours)).toEqual([]);
+  });
+
+  it("only if all of its service accounts are covered, whatever else the other one names", () => {
+    const both = to("role/x").replace("[a]", "[a, b]");
+    expect(warningsOf(both, to("role/x*"))).toEqual([]);
+    expect(warningsOf(to("role/x"), both)).toEqual([found(5, 6)]);
+    const wide =
+      'principals: ["arn:aws:iam::111122223333:role/y", "arn:aws:iam::111122223333:role/x?"], serviceAccounts: [a]';
+    expect(warningsOf(to("role/x?"), wide)).toEqual([found(5, 6)]);
   });
 
   it("never because of a question mark that might stand for a star", () => {
