@@ -109,7 +109,7 @@ const retirementCalls = await countCalls(
 );
 
 const points = (calls: number) =>
-  Array.from({ length: calls }, (_, n) => [n + 1, "before"] as const).flatMap(([n]) => [
+  Array.from({ length: calls }, (_, index) => index + 1).flatMap((n) => [
     [n, "before"] as const,
     [n, "after"] as const,
   ]);
@@ -135,7 +135,8 @@ describe("a rotation that dies", () => {
     await settle(pending, firstKey, watch);
   });
 
-  it.each(points(rotationCalls))(
+  // After one call is before the next, and what is given up has no memory of which it was.
+  it.each(points(rotationCalls).filter(([n, when]) => n === 1 || when === "after"))(
     "at remote call %i, %s, and is given up, leaves nothing behind",
     async (n, when) => {
       world = await startWorld();

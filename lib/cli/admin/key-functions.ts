@@ -3,7 +3,7 @@ import {
   InvokeCommand,
   LambdaClient,
   UpdateFunctionConfigurationCommand,
-  waitUntilFunctionUpdatedV2,
+  waitUntilFunctionUpdated,
 } from "@aws-sdk/client-lambda";
 import type { Command } from "commander";
 
@@ -63,9 +63,18 @@ export function commandRunner(io: Io, flags: FunctionFlags, operator: Operator):
   return async <Answer>(command: ReconciliationCommand) => {
     const Payload = Buffer.from(JSON.stringify(command));
     const answer = await client.send(new InvokeCommand({ FunctionName, Payload })).catch((error: unknown) => {
-      if (!(error instanceof Error) || error.name !== "ResourceNotFoundException") throw error;
-      const hint = "name the deployment as --deployment SERVICE-STAGE, and its --region";
-      throw new CliError(`there is no function ${FunctionName}`, EXIT.failure, hint, { cause: error });
+      if (!(error instanceof Error)) throw error;
+      if (error.name === "ResourceNotFoundException") {
+        const hint = "name the deployment as --deployment SERVICE-STAGE, and its --region";
+        throw new CliError(`there is no function ${FunctionName}`, EXIT.failure, hint, { cause: error });
+      }
+      if ("code" in error && (error.code === "ENOTFOUND" || error.code === "ECONNREFUSED")) {
+        const hint = "the local stack has no Lambda API: say --direct";
+        throw new CliError(`AWS Lambda cannot be reached: ${error.message}`, EXIT.failure, hint, {
+          cause: error,
+        });
+      }
+      throw error;
     });
     const body = JSON.parse(Buffer.from(answer.Payload ?? []).toString("utf8") || "null") as Answer;
     if (answer.FunctionError === undefined) return body;
@@ -96,5 +105,5 @@ export async function forgetKeys(io: Io, flags: FunctionFlags): Promise<void> {
   await client.send(
     new UpdateFunctionConfigurationCommand({ FunctionName, RevisionId, Environment: { Variables } }),
   );
-  await waitUntilFunctionUpdatedV2({ client, maxWaitTime: 60, minDelay: 1, maxDelay: 2 }, { FunctionName });
+  await waitUntilFunctionUpdated({ client, maxWaitTime: 60, minDelay: 1, maxDelay: 2 }, { FunctionName });
 }

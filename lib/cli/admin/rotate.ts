@@ -114,20 +114,23 @@ async function follow(
   { timeout, deployment }: Flags,
 ): Promise<void> {
   const hint = `why: the log /aws/lambda/${deployment}-rotate-key. It is safe to run this again`;
+  const tell = (text: string) => {
+    if (io.stderr.isTerminal) io.stderr.write(text);
+  };
   const begun = io.now();
   let waited = 0;
   // The clock, and what was slept: a clock that stands still must not keep this going.
   while (Math.max(io.now() - begun, waited) < timeout * 1000) {
     const labels = (await vault.describe(secret.arn)).stages.get(versionId);
-    if (labels?.has("AWSCURRENT") === true) return;
-    if (labels?.has("AWSPENDING") !== true)
-      throw new CliError(
-        `the rotation was given up: version ${versionId} is no longer pending`,
-        EXIT.failure,
-        hint,
-      );
-    if (io.stderr.isTerminal)
-      io.stderr.write(`\r${Math.round(waited / 1000)} s: the new key is being made and tested …`);
+    if (labels?.has("AWSCURRENT") === true) {
+      tell("\n");
+      return;
+    }
+    if (labels?.has("AWSPENDING") !== true) {
+      const message = `the rotation was given up: version ${versionId} is no longer pending`;
+      throw new CliError(message, EXIT.failure, hint);
+    }
+    tell(`\r${Math.round(waited / 1000)} s: the new key is being made and tested …`);
     await io.sleep(POLL_MS);
     waited += POLL_MS;
   }

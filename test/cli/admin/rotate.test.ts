@@ -5,9 +5,12 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import { runProgram } from "../../../lib/cli/program.ts";
+import { createReconciliationHandler } from "../../../lib/reconciliation/handler.ts";
+import { ROLES_TAG } from "../../../lib/reconciliation/roles-tag.ts";
 import { rotateKey } from "../../../lib/rotation/rotate-key.ts";
 import { platformFault } from "../../../local/voximplant/error.ts";
 import { fakeIo } from "../../fakes/io.ts";
+import { type LambdaApi, startLambdaApi } from "../../fakes/lambda-api.ts";
 import {
   ACCOUNT,
   operatorEnv,
@@ -21,10 +24,13 @@ import {
 
 let world: World;
 let folder: string;
+let lambda: LambdaApi | undefined;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "rotate-"));
 });
 afterEach(async () => {
+  await lambda?.close();
+  lambda = undefined;
   await world.close();
   await rm(folder, { recursive: true });
 });
@@ -41,7 +47,7 @@ async function start(options: WorldOptions = {}) {
 
 async function voxtoken(...args: string[]) {
   const io = fakeIo({
-    env: operatorEnv(world),
+    env: { ...operatorEnv(world), ...(lambda && { AWS_ENDPOINT_URL_LAMBDA: lambda.url }) },
     fetch: globalThis.fetch,
     now: () => world.clock.now,
     sleep: async () => world.secrets.rotationsSettled(),
@@ -113,6 +119,86 @@ describe("voxtoken admin rotate", () => {
     const { status, err } = await voxtoken("rotate", "outbound-calls", ...flags);
     expect(status).toBe(expectedStatus);
     expect(err).toContain(message);
+  });
+});
+
+describe("in a deployment, where an operator may not read the keys", () => {
+  async function deploy(options: { readonly mayUpdate?: boolean } = {}) {
+    const ports = { ...world.ports, policy: policyFor(), writeLine: () => undefined };
+    lambda = await startLambdaApi(
+      {
+        "vendor-prod-reconcile-keys": createReconciliationHandler(ports),
+        "vendor-prod-vend-token": undefined,
+      },
+      options,
+    );
+    return lambda;
+  }
+  const deployment = ["--deployment", "vendor-prod"];
+
+  it("keys asks the function", async () => {
+    await start();
+    await deploy();
+    const { status, out } = await voxtoken("keys", ...deployment);
+    expect(status).toBe(0);
+    expect(out).toContain(world.keyWith("AWSCURRENT"));
+  });
+
+  it("keys --accept-roles has the function write down what is right", async () => {
+    await start();
+    await deploy();
+    const { status, err } = await voxtoken("keys", "--accept-roles", "outbound-calls", ...deployment);
+    expect({ status, err }).toEqual({
+      status: 0,
+      err: "Written down for outbound-calls: Developer, Support.\n",
+    });
+    expect(world.secret().tags).toEqual([{ Key: ROLES_TAG, Value: "3:5" }]);
+  });
+
+  it("rotate --revoke has the containers forget the key before it deletes it, and keeps the rest of their environment", async () => {
+    await start();
+    const { environment } = await deploy();
+    const leaked = world.keyWith("AWSCURRENT") ?? "";
+    const { status, out, err } = await voxtoken(
+      "rotate",
+      "outbound-calls",
+      "--now",
+      "--revoke",
+      ...deployment,
+    );
+    expect(status).toBe(0);
+    expect(environment).toEqual({
+      SIGNING_KEY_TTL_SECONDS: "300",
+      KEYS_FORGOTTEN_AT: new Date(world.clock.now).toISOString(),
+    });
+    expect(out).toContain(`key ${leaked} is deleted`);
+    expect(err).toContain("starts afresh");
+    expect(world.platform.keys.has(leaked)).toBe(false);
+  });
+
+  it("rotate --revoke deletes the key all the same where they cannot be made to forget, and says what follows", async () => {
+    await start();
+    await deploy({ mayUpdate: false });
+    const leaked = world.keyWith("AWSCURRENT") ?? "";
+    const { status, err } = await voxtoken("rotate", "outbound-calls", "--now", "--revoke", ...deployment);
+    expect(status).toBe(0);
+    expect(err).toContain("were not made to forget");
+    expect(err).toContain("Warm containers may hand out tokens that the platform refuses");
+    expect(world.platform.keys.has(leaked)).toBe(false);
+  });
+
+  it("says what is wrong where the deployment is another, and where the function fails", async () => {
+    await start();
+    await deploy();
+    expect(await voxtoken("keys")).toMatchObject({
+      status: 1,
+      err: expect.stringContaining("--deployment SERVICE-STAGE") as string,
+    });
+    world.platform.keys.clear();
+    expect(await voxtoken("keys", ...deployment)).toMatchObject({
+      status: 1,
+      err: expect.stringContaining("its log: /aws/lambda/vendor-prod-reconcile-keys") as string,
+    });
   });
 });
 
