@@ -1,8 +1,9 @@
 import type { ServiceAccount } from "../grants/policy.ts";
 import { noKeyYet, RotationError } from "../rotation/rotation-error.ts";
 import { ownRoles, roleNames } from "../rotation/set-secret.ts";
-import type { Role } from "../voximplant/methods.ts";
-import type { Finding } from "./finding.ts";
+import type { HeldSecret } from "../rotation/held-secret.ts";
+import type { Key, Role } from "../voximplant/methods.ts";
+import { type Finding, notExamined } from "./finding.ts";
 import { ROLES_TAG, rolesTag } from "./roles-tag.ts";
 import { type AccountSurvey, type Member, openCurrent, type Survey, type SurveyPorts } from "./survey.ts";
 
@@ -22,26 +23,40 @@ export async function checkRoles(
       ({ serviceAccount }) => standing.state === "current" && serviceAccount === standing.serviceAccount,
     );
     if (held === undefined) continue;
-    const { serviceAccount, state } = held;
-    const roles = await readRoles(account.members[0], key.key_id);
-    const expected = state.tags.get(ROLES_TAG);
-    if (expected === undefined) {
-      await ports.vault.tag(state.arn, ROLES_TAG, rolesTag(roles));
-      ports.log("info", `Roles of ${serviceAccount} written down: ${roleNames(roles)}.`, { serviceAccount });
-    } else if (expected !== rolesTag(roles)) {
-      findings.push({
-        reason: "roles_changed",
-        action: "reported",
-        serviceAccount,
-        key,
-        detail:
-          `The key has the roles ${roleNames(roles)}; written down are the role ids ${expected || "(none)"}. ` +
-          `If this was on purpose, \`voxtoken admin keys --accept-roles ${serviceAccount}\`; otherwise somebody has changed ` +
-          "what its tokens may do: see docs/keys.md.",
-      });
+    try {
+      const finding = await compareRoles(ports, account.members[0], held, key);
+      if (finding !== undefined) findings.push(finding);
+    } catch (error) {
+      findings.push(notExamined({ serviceAccount: held.serviceAccount, error }));
     }
   }
   return findings;
+}
+
+async function compareRoles(
+  { vault, log }: SurveyPorts,
+  lister: Member,
+  { serviceAccount, state }: HeldSecret,
+  key: Key,
+): Promise<Finding | undefined> {
+  const roles = await readRoles(lister, key.key_id);
+  const expected = state.tags.get(ROLES_TAG);
+  if (expected === rolesTag(roles)) return undefined;
+  if (expected === undefined) {
+    await vault.tag(state.arn, ROLES_TAG, rolesTag(roles));
+    log("info", `Roles of ${serviceAccount} written down: ${roleNames(roles)}.`, { serviceAccount });
+    return undefined;
+  }
+  return {
+    reason: "roles_changed",
+    action: "reported",
+    serviceAccount,
+    key,
+    detail:
+      `The key has the roles ${roleNames(roles)}; written down are the role ids ${expected || "(none)"}. ` +
+      `If this was on purpose, \`voxtoken admin keys --accept-roles ${serviceAccount}\`; otherwise somebody has changed ` +
+      "what its tokens may do: see docs/keys.md.",
+  };
 }
 
 /** Writes down the roles that the current key has now, because an operator says that they are right. */

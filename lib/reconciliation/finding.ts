@@ -23,3 +23,16 @@ export interface Finding {
 export function isFailure({ reason, action }: Finding): boolean {
   return reason === "not_examined" || action === "failed";
 }
+
+export function notExamined(failure: { readonly serviceAccount: string; readonly error: unknown }): Finding {
+  return {
+    reason: "not_examined",
+    action: "reported",
+    serviceAccount: failure.serviceAccount,
+    detail: `${messageOf(failure.error)} While a secret cannot be read, unknown keys are reported but not deleted.`,
+  };
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

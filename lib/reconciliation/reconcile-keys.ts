@@ -3,7 +3,7 @@ import { currentKey, readSecret } from "../rotation/held-secret.ts";
 import { type JudgedKey, judgeKeys } from "../rotation/judge-keys.ts";
 import { retireKey } from "../rotation/retire-key.ts";
 import { checkRoles } from "./check-roles.ts";
-import type { Finding } from "./finding.ts";
+import { type Finding, messageOf, notExamined } from "./finding.ts";
 import { missingKeys } from "./missing-keys.ts";
 import { type AccountSurvey, type Survey, survey, type SurveyPorts } from "./survey.ts";
 import { type Circumstances, judgement } from "./verdict.ts";
@@ -65,14 +65,16 @@ async function treat(
 async function removeKey(
   { vault, graceMs, log }: SurveyPorts,
   { key, standing }: JudgedKey,
-  { policy, account, survey }: Circumstances,
+  circumstances: Circumstances,
 ): Promise<"deleted" | "absent"> {
+  const { policy, account, survey } = circumstances;
   const wasRead = new Set(survey.secrets.map(({ serviceAccount }) => serviceAccount));
   const secrets = await Promise.all(
     policy.serviceAccounts.filter(({ name }) => wasRead.has(name)).map((one) => readSecret(vault, one)),
   );
   const [again] = judgeKeys([key], secrets, policy.serviceAccounts, graceMs);
-  if (again?.standing.state !== standing.state) throw new Error("a secret has changed meanwhile.");
+  if (again === undefined || judgement(again, circumstances)?.remove !== true)
+    throw new Error("a secret has changed meanwhile.");
 
   const owner = "serviceAccount" in standing ? standing.serviceAccount : undefined;
   const member = account.members.find(({ serviceAccount }) => serviceAccount === owner);
@@ -82,15 +84,6 @@ async function removeKey(
   return successor === undefined
     ? api.deleteKey(key.key_id)
     : retireKey(api, key.key_id, successor.keyId, log);
-}
-
-function notExamined({ serviceAccount, error }: Survey["failures"][number]): Finding {
-  return {
-    reason: "not_examined",
-    action: "reported",
-    serviceAccount,
-    detail: `${messageOf(error)} Until this is mended, unknown keys are reported but not deleted.`,
-  };
 }
 
 function reportMissing(account: AccountSurvey, { secrets }: Survey): Finding[] {
@@ -103,8 +96,4 @@ function reportMissing(account: AccountSurvey, { secrets }: Survey): Finding[] {
       `Key ${keyId}, with which tokens are signed, has been deleted on the platform: every token is refused. ` +
       `Put in another with \`voxtoken admin import\` or \`bootstrap --service-account ${serviceAccount}\`.`,
   }));
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -282,6 +282,17 @@ describe("the roles of a current key", () => {
     expect(await reconcileKeys(world.ports, policy)).toEqual([]);
   });
 
+  it("that cannot be looked at are told, and keep nothing else from being found", async () => {
+    world = await startWorld({
+      fault: (method) => (method === "GetKeyRoles" ? platformFault(104) : undefined),
+    });
+    const stranger = plant();
+    expect(await reconcileKeys(world.ports, policyFor())).toMatchObject([
+      { reason: "unknown_key", key: { key_id: stranger } },
+      { reason: "not_examined", serviceAccount: "outbound-calls" },
+    ]);
+  });
+
   it("are told although a rotation has copied them", async () => {
     world = await startWorld();
     await reconcileKeys(world.ports, policyFor());
