@@ -75,6 +75,27 @@ it("a grant without pin or organisation is for callers who have them too", () =>
   expect(listEntitlements(indexGrants(policy(...grants)), known)).toHaveLength(1);
 });
 
+it("what one caller was allowed is never remembered for the next", () => {
+  const index = indexGrants(policy(grant([roleArn("billing-*")], ["outbound-calls"])));
+  const intern = callerOf(roleArn("intern"), { session: "billing-worker" });
+  const allowed = [billing, intern, billing, intern].map(
+    (caller) => authorize(index, caller, request).allowed,
+  );
+  expect(allowed).toEqual([true, false, true, false]);
+});
+
+it("a name that is put together otherwise is another caller", () => {
+  const index = indexGrants(policy(grant([userArn("ab/cd"), roleArn("ab")], ["outbound-calls"])));
+  const allowed = ["a/bcd", "abc/d", "abcd", "cd"].map(
+    (name) => authorize(index, callerOf(userArn(name)), request).allowed,
+  );
+  expect(allowed).toEqual([false, false, false, false]);
+  expect(authorize(index, callerOf(userArn("ab/cd")), request)).toMatchObject({ allowed: true });
+  expect(authorize(index, callerOf(roleArn("a"), { session: "b" }), request)).toMatchObject({
+    allowed: false,
+  });
+});
+
 describe("a thousand wildcards", () => {
   it.each([
     ["in front", (i: number) => roleArn(`*-worker-${i}`)],
