@@ -8,25 +8,37 @@
 import { parseArgs } from "node:util";
 import { createTokenProvider, TokenError } from "../lib/client/index.ts";
 
-const { values } = parseArgs({
-  options: {
-    url: { type: "string", default: process.env["VOXTOKEN_URL"] ?? "" },
-    "service-account": { type: "string", default: "" },
-    /** A name that the caller has no grant for; nobody's name proves the same. */
-    ungranted: { type: "string", default: "nobodys-service-account" },
-    region: { type: "string" },
-    count: { type: "string", default: "5" },
-  },
-});
-const { url, ungranted, region } = values;
-const serviceAccount = values["service-account"];
-const count = Number(values.count);
-if (url === "" || serviceAccount === "" || !Number.isInteger(count) || count < 1) {
-  console.error(
-    "usage: npm run smoke -- --url URL --service-account NAME [--ungranted NAME] [--region REGION] [--count N]",
-  );
-  process.exit(2);
+const usage =
+  "usage: npm run smoke -- --url URL --service-account NAME [--ungranted NAME] [--region REGION] [--count N]";
+
+function readArguments() {
+  const { values } = parseArgs({
+    options: {
+      url: { type: "string", default: process.env["VOXTOKEN_URL"] ?? "" },
+      "service-account": { type: "string", default: "" },
+      /** A name that the caller has no grant for; nobody's name proves the same. */
+      ungranted: { type: "string", default: "nobodys-service-account" },
+      region: { type: "string" },
+      count: { type: "string", default: "5" },
+    },
+  });
+  const count = Number(values.count);
+  if (!URL.canParse(values.url)) throw new Error(`--url: "${values.url}" is not a URL`);
+  if (values["service-account"] === "") throw new Error("--service-account: whose token?");
+  if (!Number.isInteger(count) || count < 1) throw new Error("--count: a whole number from 1 on");
+  return { ...values, count };
 }
+
+function orUsage<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : String(error)}\n${usage}`);
+    process.exit(2);
+  }
+}
+
+const { url, ungranted, region, count, "service-account": serviceAccount } = orUsage(readArguments);
 
 interface Check {
   readonly promise: string;

@@ -124,9 +124,15 @@ describe("npm run smoke", () => {
     expect(output).toContain("ok      an unsigned request is refused: 403");
   });
 
-  it("says how it is used where something is missing", async () => {
-    const { status, output } = await smoke("--url", gateway.url);
+  it.each([
+    [["--service-account", "outbound-calls"], '--url: "" is not a URL'],
+    [["--url", "--service-account", "outbound-calls"], "Option '--url' argument is ambiguous"],
+    [["--url", "https://tokens.example.com"], "--service-account: whose token?"],
+  ])("says how it is used where something is missing: %j", async (args, problem) => {
+    const { status, output } = await smoke(...args);
     expect(status).toBe(2);
+    expect(output).toContain(problem);
     expect(output).toContain("usage: npm run smoke");
+    expect(output).not.toContain("at ");
   });
 });
