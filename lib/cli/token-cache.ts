@@ -67,7 +67,7 @@ export async function throughCache(
     warn(io, error);
     return (await mint()).response;
   }
-  for (;;) {
+  for (let waited = 0; ; waited++) {
     const entry = await read();
     if (entry !== undefined && io.now() < entry.lifetime.renewFrom) return asOfNow(entry, io);
     const release = await tryLock(path);
@@ -79,7 +79,8 @@ export async function throughCache(
       }
     }
     if (entry !== undefined && io.now() < entry.lifetime.renewBy) return asOfNow(entry, io);
-    await io.sleep(randomInt(20, 60));
+    // Longer and longer: fifty processes that look all the time keep the one that mints from working.
+    await io.sleep(randomInt(50, Math.min(1000, 100 * 2 ** waited)));
   }
 }
 

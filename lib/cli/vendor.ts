@@ -65,6 +65,8 @@ export function vendorOptions(
     region: flags.region,
     profile: flags.profile,
     timeoutMs: flags.timeout === undefined ? undefined : flags.timeout * 1000,
+    // The default has the same proportion: a slow answer may come, and two more be tried for.
+    attemptTimeoutMs: flags.timeout === undefined ? undefined : Math.ceil((flags.timeout * 1000) / 3),
     runtime: { fetch: io.fetch, now: io.now, sleep: io.sleep },
     onEvent:
       flags.verbose === true

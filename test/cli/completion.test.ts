@@ -1,0 +1,46 @@
+import { execFileSync } from "node:child_process";
+import { describe, expect, it } from "vitest";
+import { runProgram } from "../../lib/cli/program.ts";
+import { fakeIo } from "../fakes/io.ts";
+
+async function script(shell: string): Promise<string> {
+  const io = fakeIo();
+  expect(await runProgram(["completion", shell], io)).toBe(0);
+  return io.out();
+}
+
+describe("voxtoken completion", () => {
+  it.each([
+    ["", ["token", "exec", "api", "whoami", "doctor", "completion", "admin"]],
+    ["wh", ["whoami"]],
+    ["token --no", ["--no-cache"]],
+    ["api call-history --api", ["--api-url"]],
+    ["admin li", ["lint"]],
+  ])("bash completes %j", async (line, expected) => {
+    const words = ["voxtoken", ...line.split(" ")];
+    const ask = `${await script("bash")}
+      COMP_WORDS=(${words.map((word) => `'${word}'`).join(" ")}); COMP_CWORD=${words.length - 1}
+      _voxtoken; printf '%s\\n' "\${COMPREPLY[@]}"`;
+    const offered = execFileSync("bash", ["-c", ask], { encoding: "utf8" }).trim().split("\n");
+    expect(offered).toEqual(expect.arrayContaining(expected));
+    if (line !== "") expect(offered).toHaveLength(expected.length);
+  });
+
+  it("zsh runs the same by bashcompinit", async () => {
+    expect(await script("zsh")).toContain("bashcompinit\n_voxtoken()");
+  });
+
+  it("fish gets a line for each word, with what it means", async () => {
+    const lines = (await script("fish")).split("\n");
+    expect(lines).toContain(
+      "complete -c voxtoken -n '__fish_use_subcommand' -f -a whoami -d 'print who the service takes you for, and what you may have'",
+    );
+    expect(
+      lines.some((line) => line.includes("__fish_seen_subcommand_from admin") && line.includes("-a lint")),
+    ).toBe(true);
+  });
+
+  it("another shell is wrong usage", async () => {
+    expect(await runProgram(["completion", "tcsh"], fakeIo())).toBe(2);
+  });
+});
