@@ -125,11 +125,16 @@ async function readUsable(io: Io, path: string): Promise<CacheEntry | undefined>
 async function tryLock(path: string): Promise<(() => Promise<void>) | undefined> {
   try {
     // Whoever lost the lock (this process was suspended) may finish: what happens at worst is that two of them mint.
-    return await lock(path, { realpath: false, stale: 20_000, onCompromised: () => undefined });
+    const release = await lock(path, { realpath: false, stale: 20_000, onCompromised: () => undefined });
+    return () => release().catch(ignoreLost);
   } catch (error) {
     if (hasCode(error, "ELOCKED")) return undefined;
     throw error;
   }
+}
+
+function ignoreLost(error: unknown): void {
+  if (!hasCode(error, "ERELEASED") && !hasCode(error, "ENOTACQUIRED")) throw error;
 }
 
 function asOfNow({ response, lifetime }: CacheEntry, io: Io): TokenResponse {

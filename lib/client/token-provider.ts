@@ -57,7 +57,9 @@ export function createTokenProvider(options: TokenProviderOptions): TokenProvide
     try {
       const response = await requestToken(send, { ...options, serviceAccount });
       const token = vendedToken(response);
-      held = { token, lifetime: lifetimeOf(response.expires_in, askedAt, runtime.random()) };
+      const lifetime = lifetimeOf(response.expires_in, askedAt, runtime.random());
+      // A request that was frozen may come back after a later one: what it brings is not the newer token.
+      if (held === undefined || lifetime.endsAt >= held.lifetime.endsAt) held = { token, lifetime };
       emit({ type: "token_vended", serviceAccount, expiresAt: token.expiresAt });
       return token;
     } catch (error) {
