@@ -33,7 +33,7 @@ const ratio = (values: number[], baseline: number[]) =>
   median(values.map((value, round) => value / (baseline[round] ?? NaN)));
 
 const out = mkdtempSync(join(tmpdir(), "bench-"));
-await bundleFunctions(await loadPolicy(join(root, "grants.yml")), out);
+await bundleFunctions(await loadPolicy(join(root, "local", "grants.yml")), out);
 const bundle = join(out, "vend-token", "index.mjs");
 
 const secretsManager = await startHttpsSecret(JSON.stringify(keyFile));

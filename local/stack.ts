@@ -15,7 +15,7 @@ import { type ManagementApi, startManagementApi } from "./voximplant/server.ts";
 export interface StackOptions {
   /** Each 0 by default: any free one. */
   readonly ports?: { readonly gateway?: number; readonly secrets?: number; readonly voximplant?: number };
-  /** Default: the repository's grants.yml. */
+  /** Default: local/grants.yml, which fits local/identities.json. */
   readonly grantsFile?: string;
   /** Default: local/identities.json. */
   readonly identitiesFile?: string;
@@ -93,7 +93,7 @@ async function startAll(
   open: <T extends { close(): Promise<void> }>(starting: Promise<T>) => Promise<T>,
 ): Promise<Omit<Stack, "close">> {
   const { ports = {}, faults = {}, externalVault } = options;
-  const policy = await loadPolicy(options.grantsFile ?? join(root, "grants.yml"));
+  const policy = await loadPolicy(options.grantsFile ?? join(root, "local", "grants.yml"));
   const identities = await readIdentities(options.identitiesFile ?? join(root, "local", "identities.json"));
   const lines: string[] = [];
   const onLine = (line: string) => {

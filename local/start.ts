@@ -2,6 +2,7 @@
  * `npm start`: the local stack, kept running on loopback.
  */
 import { once } from "node:events";
+import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import pc from "picocolors";
 import { InvalidGrantsError } from "../scripts/load-policy.ts";
@@ -50,7 +51,7 @@ async function run(flags: Flags): Promise<void> {
   const stack = await startStack({
     ...settingsFrom(process.env),
     ports: { gateway: flags.port, secrets: flags.secretsPort, voximplant: flags.voximplantPort },
-    ...(flags.grants !== undefined && { grantsFile: flags.grants }),
+    grantsFile: flags.grants ?? resolve(import.meta.dirname, "..", "grants.yml"),
     ...(flags.identities !== undefined && { identitiesFile: flags.identities }),
     onLine: (line) => {
       if (!flags.quiet) console.log(pc.dim(line));

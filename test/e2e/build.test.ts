@@ -26,12 +26,12 @@ grants:
 
 describe("the build", () => {
   it("keeps the vending function's bundle at 90 KB gzipped or less", async () => {
-    const bundle = await readFile("dist/functions/vend-token/index.mjs");
+    const bundle = await readFile("dist/test/functions/vend-token/index.mjs");
     expect(gzipSync(bundle, { level: 9 }).length).toBeLessThanOrEqual(90 * 1024);
   });
 
   it("needs nothing but Node itself, and does not load node:http at start, which takes undici along on Node 22", async () => {
-    const bundle = await readFile("dist/functions/vend-token/index.mjs", "utf8");
+    const bundle = await readFile("dist/test/functions/vend-token/index.mjs", "utf8");
     const modules = (pattern: RegExp) => [...bundle.matchAll(pattern)].map(([, name]) => name);
     const loadedAtStart = modules(/\bfrom"([^"]+)"/g);
     expect(loadedAtStart).toContain("node:https");

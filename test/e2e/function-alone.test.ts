@@ -24,7 +24,7 @@ beforeAll(async () => {
     secrets: { "voximplant/outbound-calls": JSON.stringify(keyFile) },
   });
   folder = await mkdtemp(join(tmpdir(), "vend-token-"));
-  await copyFile("dist/functions/vend-token/index.mjs", join(folder, "index.mjs"));
+  await copyFile("dist/test/functions/vend-token/index.mjs", join(folder, "index.mjs"));
 });
 afterAll(async () => {
   await secretsManager.close();

@@ -20,7 +20,8 @@ const { service, params, ...rest } = configuration.parse(
 
 export const { provider } = rest;
 
-export const sampleGrants = readFileSync(join(root, "grants.yml"), "utf8");
+/** The sample policy, rather than the repository's own, which is whatever its users make of it. */
+export const sampleGrants = readFileSync(join(root, "local", "grants.yml"), "utf8");
 
 /** The parameters' defaults, as serverless.yml has them. */
 export const defaults = params.default;
@@ -29,7 +30,7 @@ export const defaults = params.default;
 export const stackOf = (...given: Parameters<typeof describeWith>): Template =>
   JSON.parse(JSON.stringify(describeWith(...given).resources)) as Template;
 
-/** What infra/ makes of some grants (the repository's own, if none are given) and parameters, without a run of osls. */
+/** What infra/ makes of some grants (the sample, if none are given) and parameters, without a run of osls. */
 export function describeWith(
   values: Readonly<Record<string, string>> = {},
   { grants = sampleGrants, stage = "dev", region = "us-east-1" } = {},

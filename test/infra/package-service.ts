@@ -12,6 +12,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import type { Output, Resource } from "../../infra/cloudformation.ts";
+import { sampleGrants } from "./describe.ts";
 
 export interface Template {
   readonly Resources: Readonly<Record<string, Resource>>;
@@ -26,13 +27,14 @@ export interface Packaged {
 }
 
 const root = resolve(import.meta.dirname, "../..");
-const files = ["serverless.yml", "grants.yml", "package.json", "tsconfig.json"];
+const files = ["serverless.yml", "package.json", "tsconfig.json"];
 const folders = ["node_modules", "infra", "lib", "functions", "scripts"];
 
 export interface Run {
   /** `package`, which is done without credentials, unless said otherwise. */
   readonly command?: "package" | "deploy";
   readonly params?: Readonly<Record<string, string>>;
+  /** The sample, unless said otherwise. */
   readonly grants?: string;
   readonly environment?: Readonly<Record<string, string>>;
 }
@@ -43,12 +45,12 @@ export interface Run {
  */
 async function runServerless(
   folder: string,
-  { command = "package", params = {}, grants, environment }: Run,
+  { command = "package", params = {}, grants = sampleGrants, environment }: Run,
 ): Promise<Packaged> {
   mkdirSync(folder);
   for (const name of files) copyFileSync(join(root, name), join(folder, name));
   for (const name of folders) symlinkSync(join(root, name), join(folder, name));
-  if (grants !== undefined) writeFileSync(join(folder, "grants.yml"), grants);
+  writeFileSync(join(folder, "grants.yml"), grants);
   const given = Object.entries(params).map(([name, value]) => `--param=${name}=${value}`);
   const serverless = join(root, "node_modules/.bin/serverless");
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("AWS_"));
