@@ -12,11 +12,18 @@ export class InvalidGrantsError extends Error {
 /**
  * Reads and validates a grants file.
  *
+ * @param warn told, line by line, what is legal but suspicious
  * @throws {InvalidGrantsError} so that an invalid policy can be neither built, nor packaged, nor deployed.
  */
-export async function loadPolicy(file: string): Promise<Policy> {
+export async function loadPolicy(
+  file: string,
+  warn: (line: string) => void = () => undefined,
+): Promise<Policy> {
   const parsed = parseGrants(await readText(file), relative(process.cwd(), file));
   if ("problems" in parsed) throw new InvalidGrantsError(parsed.problems.map(formatProblem).join("\n"));
+  for (const { message, ...place } of parsed.warnings) {
+    warn(formatProblem({ ...place, message: `warning: ${message}` }));
+  }
   return parsed.policy;
 }
 

@@ -5,6 +5,9 @@ import type { Input, Io, Output } from "./io.ts";
 import { runProgram } from "./program.ts";
 import { childRunner } from "./run-child.ts";
 
+// On Node 20 the AWS SDK would print a paragraph about 2027 in front of what was asked for.
+process.env["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] ??= "true";
+
 const output = (stream: NodeJS.WriteStream): Output => ({
   isTerminal: stream.isTTY,
   write: (text) => {

@@ -1,6 +1,6 @@
 import { inspect } from "node:util";
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { createTokenProvider } from "../../lib/client/index.ts";
 import { lifetimeOf } from "../../lib/client/lifetime.ts";
 import { answers, refuses, vends } from "../fakes/vendor-server.ts";
@@ -221,12 +221,15 @@ describe("what must not be seen", () => {
     expect(token.accessToken).toBe("token-1");
   });
 
-  it("a log function that throws keeps nobody from a token", async () => {
+  it("a log function that throws keeps nobody from a token, and the process is warned of it", async () => {
+    const warn = vi.spyOn(process, "emitWarning").mockReturnValue();
     const { getToken } = await setUp([vends()], {
       onEvent: () => {
         throw new Error("disk full");
       },
     });
     await expect(getToken()).resolves.toMatchObject({ accessToken: "token-1" });
+    expect(warn).toHaveBeenCalledWith("onEvent threw: disk full");
+    warn.mockRestore();
   });
 });

@@ -75,6 +75,19 @@ describe("the build", () => {
     expect(await readdir(folder)).not.toContain("none");
   });
 
+  it("passes on what is legal but suspicious", async () => {
+    await writeFile(join(folder, "odd.yml"), grants.replace("role/watchman", "role/night/watchman"));
+    const { stderr } = await build("--grants", join(folder, "odd.yml"), "--out", join(folder, "odd"));
+    expect(stderr).toMatch(/odd\.yml:5:\d+: warning: .*path/);
+  });
+
+  it("answers a misspelt option with its usage", async () => {
+    await expect(build("--grant", "x")).rejects.toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/'--grant'[^]*Usage: npm run build/) as string,
+    });
+  });
+
   it("fails on a missing grants file by its name", async () => {
     await expect(build("--grants", join(folder, "missing.yml"))).rejects.toMatchObject({
       code: 1,
