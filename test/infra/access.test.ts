@@ -94,6 +94,7 @@ const deeds: readonly { readonly name: string; readonly needs: readonly Need[] }
     name: "encrypt another secret with the KMS key",
     needs: [kms("GenerateDataKey", viaSecretsManager(anotherSecret))],
   },
+  { name: "invoke vend-token directly, in anybody's name", needs: [lambda("vend-token")] },
 ];
 
 interface Need {
@@ -108,6 +109,11 @@ function secrets(action: string): Need {
 }
 function kms(action: string, context: Need["context"] = {}): Need {
   return { action: `kms:${action}`, resource: key, resourcePolicy: keyPolicy, context };
+}
+/** Without the function's own policy: it admits API Gateway alone, which test/infra/api.test.ts holds. */
+function lambda(name: string): Need {
+  const resource = `arn:aws:lambda:${place.region}:${place.accountId}:function:voximplant-token-vendor-dev-${name}`;
+  return { action: "lambda:InvokeFunction", resource, resourcePolicy: undefined, context: {} };
 }
 
 async function can(principal: Principal, needs: readonly Need[]): Promise<boolean> {
@@ -139,6 +145,8 @@ ${rows.join("\n")}
   administrator can change that policy first; CloudTrail shows it as \`PutResourcePolicy\` or \`DeleteResourcePolicy\`.
 - An operator imports a key without being able to read it, or any other.
 - The KMS key serves Secrets Manager alone, and these secrets alone. Nobody decrypts with it directly.
+- Whoever may invoke vend-token directly writes the identity in the event, and so has every caller's tokens. Grant
+  \`lambda:InvokeFunction\` by function, never on \`*\`; a service control policy can deny it on this one to everybody.
 - Whoever may change a function's code or configuration, or pass its role to another function, acts as that function. Keep
   \`lambda:UpdateFunctionCode\`, \`lambda:UpdateFunctionConfiguration\` and \`iam:PassRole\` on these roles to the deployment.
 `;
