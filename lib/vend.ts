@@ -24,26 +24,27 @@ export interface VendDependencies {
   readonly newId: () => string;
 }
 
-/** The one thing of Lambda's context that is used. */
+/** The one thing of Lambda's context that is used; whoever calls the function by hand may leave it out. */
 export interface InvocationContext {
-  readonly awsRequestId: string;
+  readonly awsRequestId?: string;
 }
 
-export type VendHandler = (event: unknown, context: InvocationContext) => Promise<HttpResponse>;
+export type VendHandler = (event: unknown, context?: InvocationContext) => Promise<HttpResponse>;
 
 /**
  * The function behind both routes: request → audit record → response, whatever happens in between. Nothing leaves before
  * the record is written; a crash has its record too.
  */
 export function createVendHandler(dependencies: VendDependencies): VendHandler {
-  const { writeAudit, log, now } = dependencies;
+  const { writeAudit, log, now, newId } = dependencies;
 
-  return async (event, { awsRequestId }) => {
-    const facts: Facts = { receivedAt: now(), requestId: awsRequestId };
+  return async (event, context) => {
+    const facts: Facts = { receivedAt: now(), requestId: context?.awsRequestId ?? newId() };
     let outcome = await vend(dependencies, event, facts).catch(crashed);
     try {
       writeAudit(auditRecord(facts, outcome, now()));
     } catch (error) {
+      // Where the log cannot be written either, the invocation fails, and Lambda's own error metric is what tells.
       outcome = crashed(error);
     }
     return toResponse(outcome, facts.requestId);

@@ -10,39 +10,22 @@ import type { ErrorResponse, TokenResponse } from "../lib/http/wire.ts";
 import type { HttpResponse } from "../lib/http/response.ts";
 import { importSigningKey } from "../lib/keys/signing-key.ts";
 import { MalformedSecretError, type KeyOutcome } from "../lib/keys/signing-keys.ts";
-import { createVendHandler } from "../lib/vend.ts";
+import { createVendHandler, type InvocationContext } from "../lib/vend.ts";
 import { makeRsaPem } from "./fakes/credentials.ts";
 import { billingWorker, eventFormats, type FakeRequest, restEvent } from "./fakes/events.ts";
+import { grant, roleArn, serviceAccount, userArn } from "./fakes/policy.ts";
 
-const serviceAccount = {
-  maxTtlSeconds: 3600,
-  claims: "standard",
-  unmanagedKeys: [],
-  unknownKeys: "report",
-} as const;
 const policy: Policy = {
-  serviceAccounts: [
-    { ...serviceAccount, name: "outbound-calls", secret: "voximplant/outbound-calls" },
-    { ...serviceAccount, name: "call-history", secret: "voximplant/call-history", claims: "minimal" },
-  ],
+  serviceAccounts: [serviceAccount("outbound-calls"), serviceAccount("call-history", { claims: "minimal" })],
   grants: [
-    {
+    grant([roleArn("billing-worker")], ["outbound-calls", "call-history"], {
       source: "grants.yml:10",
-      principals: [{ source: "grants.yml:11", arn: "arn:aws:iam::111122223333:role/billing-worker" }],
-      serviceAccounts: ["outbound-calls", "call-history"],
-      maxTtlSeconds: 3600,
       childAccountIds: [7654321],
-    },
-    {
+    }),
+    grant([userArn("ops/alice"), "arn:aws-cn:iam::111122223333:role/billing-worker"], ["outbound-calls"], {
       source: "grants.yml:20",
-      principals: [
-        { source: "grants.yml:21", arn: "arn:aws:iam::111122223333:user/ops/alice" },
-        { source: "grants.yml:22", arn: "arn:aws-cn:iam::111122223333:role/billing-worker" },
-      ],
-      serviceAccounts: ["outbound-calls"],
       maxTtlSeconds: 120,
-      childAccountIds: [],
-    },
+    }),
   ],
 };
 
@@ -68,7 +51,9 @@ beforeEach(() => {
   writeAudit = (line) => audit.push(line);
 });
 
-function makeVend(): (event: unknown) => Promise<HttpResponse> {
+function makeVend(
+  context: InvocationContext | undefined = { awsRequestId: "lambda-1" },
+): (event: unknown) => Promise<HttpResponse> {
   const handler = createVendHandler({
     grants: indexGrants(policy),
     getSigningKey: (secret) => {
@@ -85,7 +70,7 @@ function makeVend(): (event: unknown) => Promise<HttpResponse> {
     now: () => noon,
     newId: () => "7d444840-9dc0-11d1-b245-5ffdce74fad2",
   });
-  return (event) => handler(event, { awsRequestId: "lambda-1" });
+  return (event) => handler(event, context);
 }
 
 const call = (event: unknown) => makeVend()(event);
@@ -387,6 +372,13 @@ describe("the audit record", () => {
       expect(recordOf()).toMatchObject({ outcome: "failed", request_id: "lambda-1", Errors: 1 });
     },
   );
+
+  it("has an id to find it by even where neither API Gateway nor Lambda gave one", async () => {
+    const response = await makeVend({})(undefined);
+    const { request_id } = errorOf(response);
+    expect(request_id).toBe("7d444840-9dc0-11d1-b245-5ffdce74fad2");
+    expect(recordOf()).toMatchObject({ request_id });
+  });
 
   it("is written for a crash, with what was known by then", async () => {
     key = () => {

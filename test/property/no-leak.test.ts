@@ -9,6 +9,7 @@ import { holdSigningKeys } from "../../lib/keys/signing-keys.ts";
 import { createVendHandler } from "../../lib/vend.ts";
 import { makeKeyFile } from "../fakes/credentials.ts";
 import { billingWorker, httpEvent, restEvent } from "../fakes/events.ts";
+import { grant, roleArn, serviceAccount } from "../fakes/policy.ts";
 
 const WINDOW = 16;
 const keyFile = makeKeyFile();
@@ -74,27 +75,8 @@ describe("whatever is asked, and whatever the secret holds", () => {
           const write = (line: string) => void lines.push(line);
           const handler = createVendHandler({
             grants: indexGrants({
-              serviceAccounts: [
-                {
-                  name: "outbound-calls",
-                  secret: "voximplant/outbound-calls",
-                  maxTtlSeconds: 3600,
-                  claims: "standard",
-                  unmanagedKeys: [],
-                  unknownKeys: "report",
-                },
-              ],
-              grants: [
-                {
-                  source: "grants.yml:1",
-                  principals: [
-                    { source: "grants.yml:2", arn: "arn:aws:iam::111122223333:role/billing-worker" },
-                  ],
-                  serviceAccounts: ["outbound-calls"],
-                  maxTtlSeconds: 3600,
-                  childAccountIds: [],
-                },
-              ],
+              serviceAccounts: [serviceAccount("outbound-calls")],
+              grants: [grant([roleArn("billing-worker")], ["outbound-calls"])],
             }),
             getSigningKey: holdSigningKeys({
               fetchSecret: (secret) =>
