@@ -3,7 +3,8 @@ import * as z from "zod";
 const accountId = z.string().regex(/^\d{12}$/, "must be a string of 12 digits");
 
 const identity = z.strictObject({
-  accessKeyId: z.string().regex(/^\w{16,128}$/, "must be 16 to 128 letters and digits"),
+  // AWS's own have 16 characters or more; its examples (`AKIDEXAMPLE`) have fewer.
+  accessKeyId: z.string().regex(/^\w{1,128}$/, "must be 1 to 128 letters and digits"),
   secretAccessKey: z.string().min(1),
   /** Temporary credentials have one, and no request is accepted without it. */
   sessionToken: z.string().min(1).optional(),
