@@ -13,7 +13,7 @@ import type { TokenResponse } from "../../lib/http/wire.ts";
 import { type SecretsManager, startSecretsManager } from "../../local/secrets-manager/server.ts";
 import { makeKeyFile } from "../fakes/credentials.ts";
 import { restEvent } from "../fakes/events.ts";
-import { findNode, NODE_MAJORS } from "./node-runtime.ts";
+import { FETCHING_NODE_MS, findNode, NODE_MAJORS } from "./node-runtime.ts";
 
 const keyFile = makeKeyFile();
 let secretsManager: SecretsManager;
@@ -68,12 +68,8 @@ async function start(node: string) {
 }
 
 describe("the built function, copied alone to an empty folder", () => {
-  it.each(NODE_MAJORS)("vends a token on Node %i", { timeout: 330_000 }, async (major) => {
-    const node = await findNode(major);
-    if (node === undefined) {
-      console.warn(`Node ${major} is neither here nor to be had without a network: not tried.`);
-      return;
-    }
+  it.for(NODE_MAJORS)("vends a token on Node %i", { timeout: FETCHING_NODE_MS }, async (major, context) => {
+    const node = await findNode(major, context);
     expect(await readdir(folder)).toEqual(["index.mjs"]);
     const { answer } = await start(node);
     const { response, output } = await answer();

@@ -9,7 +9,7 @@ import { formatMessage } from "publint/utils";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startStack, type Stack } from "../../local/stack.ts";
 import { emitTypes } from "../../scripts/bundle-package.ts";
-import { findNode, NODE_MAJORS } from "./node-runtime.ts";
+import { FETCHING_NODE_MS, findNode, NODE_MAJORS } from "./node-runtime.ts";
 
 const run = promisify(execFile);
 const root = resolve(import.meta.dirname, "../..");
@@ -132,21 +132,16 @@ describe("the package as npm would publish it", () => {
   });
 });
 
-describe.each(NODE_MAJORS)("on Node %i", (major) => {
-  let node: string | undefined;
-  beforeAll(async () => {
-    node = await findNode(major);
-  }, 300_000);
-
-  it.each(["program.mjs", "program.cjs"])("the library works in %s", async (program) => {
-    if (node === undefined) throw new Error(`Node ${major} could not be had`);
+describe.each(NODE_MAJORS)("on Node %i", { timeout: FETCHING_NODE_MS }, (major) => {
+  it.for(["program.mjs", "program.cjs"])("the library works in %s", async (program, context) => {
+    const node = await findNode(major, context);
     const args = [program, stack.url, stack.managementApi.apiUrl];
     const { stdout } = await run(node, args, { cwd: project, env: environment(await newHome()) });
     expect(stdout).toBe("1234567\n");
   });
 
-  it("the command line works", async () => {
-    if (node === undefined) throw new Error(`Node ${major} could not be had`);
+  it("the command line works", async (context) => {
+    const node = await findNode(major, context);
     const env = environment(await newHome());
     const { stdout: who } = await run(node, [voxtoken(), "whoami"], { env });
     expect(who).toContain("arn:aws:iam::111122223333:role/nightly-report");
