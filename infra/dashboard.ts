@@ -65,7 +65,10 @@ export function dashboardResources(policy: Policy, options: Options): Resources 
       [metric.own("LatencyMs"), "p50", "function, median"],
       [metric.own("LatencyMs"), "p99", "function, p99"],
     ]),
-    metricsWidget("Seconds since the held key was fetched", perAccount("KeyAgeSeconds", "Maximum")),
+    metricsWidget(
+      "Age of the signing key in seconds, since it was put into its secret",
+      perAccount("KeyAgeSeconds", "Maximum"),
+    ),
     metricsWidget("Keys and faults", [
       [metric.own("KeyServedStale"), "Sum", "served stale"],
       [metric.own("KeyUnavailable"), "Sum", "unavailable"],

@@ -34,7 +34,7 @@ const signingKey = await importSigningKey({ accountId: 1234567, keyId: "key-1", 
 const noon = Date.UTC(2026, 10, 24, 12);
 const fresh: KeyOutcome = {
   state: "fresh",
-  held: { signingKey, secretVersionId: "version-1", fetchedAt: noon - 60_000 },
+  held: { signingKey, secretVersionId: "version-1", createdAt: noon - 86_400_000, fetchedAt: noon - 60_000 },
 };
 
 let key: () => Promise<KeyOutcome>;
@@ -324,7 +324,7 @@ describe("the audit record", () => {
       latency_ms: 0,
       LatencyMs: 0,
       TokensVended: 1,
-      KeyAgeSeconds: 60,
+      KeyAgeSeconds: 86_400,
     });
     expect(_aws).toMatchObject({
       Timestamp: noon,
@@ -339,6 +339,14 @@ describe("the audit record", () => {
     await call(restEvent({ userArn: billingWorker.replace("billing-worker", "intern") }));
     expect(recordOf()).toMatchObject({ detail: "no grant names arn:aws:iam::111122223333:role/intern" });
     expect(JSON.stringify(recordOf()["_aws"])).toContain('"Dimensions":[[],["reason"]]');
+  });
+
+  it("says nothing of a key's age where Secrets Manager did not", async () => {
+    key = () =>
+      Promise.resolve({ state: "fresh", held: { signingKey, secretVersionId: "v", fetchedAt: noon } });
+    await call(restEvent());
+    expect(recordOf()).toMatchObject({ TokensVended: 1 });
+    expect(recordOf()).not.toHaveProperty("KeyAgeSeconds");
   });
 
   it("never makes a metric dimension of a name that the caller made up", async () => {

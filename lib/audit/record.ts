@@ -104,8 +104,9 @@ function metricsOf(facts: Facts, outcome: Outcome, now: number): Record<string, 
   if (outcome.reason === "signing_key_unavailable") metrics.push(count("KeyUnavailable"));
   if (outcome.reason === "internal_error") metrics.push(count("Errors"));
   if (key?.state === "stale") metrics.push(count("KeyServedStale"));
-  if (key && "held" in key) {
-    metrics.push({ name: "KeyAgeSeconds", unit: "Seconds", value: (now - key.held.fetchedAt) / 1000 });
+  const keyCreatedAt = key && "held" in key ? key.held.createdAt : undefined;
+  if (keyCreatedAt !== undefined) {
+    metrics.push({ name: "KeyAgeSeconds", unit: "Seconds", value: (now - keyCreatedAt) / 1000 });
   }
 
   const dimensionSets: string[][] = [[]];

@@ -7,6 +7,8 @@ import {
 export interface FetchedSecret {
   readonly value: string;
   readonly versionId: string;
+  /** When this version was put into Secrets Manager, milliseconds since the epoch. */
+  readonly createdAt?: number;
 }
 
 /**
@@ -55,7 +57,12 @@ export function fetchFromSecretsManager(configuration: SecretsManagerClientConfi
       const abortSignal = AbortSignal.timeout(FETCH_DEADLINE_MS);
       const answer = await Promise.race([client.send(command, { abortSignal }), aborted(abortSignal)]);
       const value = answer.SecretString ?? Buffer.from(answer.SecretBinary ?? []).toString();
-      return { value, versionId: answer.VersionId ?? "unknown" };
+      const createdAt = answer.CreatedDate?.getTime();
+      return {
+        value,
+        versionId: answer.VersionId ?? "unknown",
+        ...(createdAt !== undefined && { createdAt }),
+      };
     } catch (error) {
       throw new SecretUnavailableError(secret, error);
     }

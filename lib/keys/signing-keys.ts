@@ -6,6 +6,8 @@ import { importSigningKey, type SigningKey } from "./signing-key.ts";
 export interface HeldKey {
   readonly signingKey: SigningKey;
   readonly secretVersionId: string;
+  /** When the key was put into Secrets Manager, milliseconds since the epoch: since then it could be in use. */
+  readonly createdAt?: number;
   /** When Secrets Manager gave it, milliseconds since the epoch. */
   readonly fetchedAt: number;
 }
@@ -128,10 +130,14 @@ export function holdSigningKeys(options: SigningKeysOptions): GetSigningKey {
   }
 }
 
-async function readKey(secret: string, { value, versionId }: FetchedSecret, now: number): Promise<HeldKey> {
+async function readKey(
+  secret: string,
+  { value, versionId, ...created }: FetchedSecret,
+  now: number,
+): Promise<HeldKey> {
   try {
     const signingKey = await importSigningKey(parseCredentials(value));
-    return { signingKey, secretVersionId: versionId, fetchedAt: now };
+    return { signingKey, secretVersionId: versionId, fetchedAt: now, ...created };
   } catch (error) {
     if (!(error instanceof CredentialsFileError)) throw error;
     throw new MalformedSecretError(`secret ${secret}, version ${versionId}: ${error.message}`, {

@@ -136,7 +136,7 @@ describe("the dashboard", () => {
 
   it.each([
     ["Tokens by service account", "TokensVended"],
-    ["Seconds since the held key was fetched", "KeyAgeSeconds"],
+    ["Age of the signing key in seconds, since it was put into its secret", "KeyAgeSeconds"],
   ])("has a line per service account in %s", (title, name) => {
     expect(widget(title)?.metrics?.map(([, metric, , account]) => [metric, account])).toEqual([
       [name, "outbound-calls"],

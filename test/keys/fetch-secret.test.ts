@@ -4,12 +4,14 @@ import { fetchFromSecretsManager, SecretUnavailableError } from "../../lib/keys/
 import type { FaultInjector } from "../../local/fault.ts";
 import { type SecretsManager, startSecretsManager } from "../../local/secrets-manager/server.ts";
 
+const created = new Date("2026-11-24T12:00:00Z");
 let server: SecretsManager | undefined;
 afterEach(() => server?.close());
 
 async function fetchFrom(fault?: FaultInjector) {
   server = await startSecretsManager({
     secrets: { "voximplant/outbound-calls": "the value" },
+    now: () => created,
     ...(fault && { fault }),
   });
   return fetchFromSecretsManager({
@@ -34,11 +36,12 @@ const failureOf = (promise: Promise<unknown>) =>
   );
 
 describe("a secret", () => {
-  it("is fetched with its current version", async () => {
+  it("is fetched with its current version, and when that was made", async () => {
     const fetchSecret = await fetchFrom();
     expect(await fetchSecret("voximplant/outbound-calls")).toEqual({
       value: "the value",
       versionId: expect.stringMatching(/^[0-9a-f-]{36}$/) as string,
+      createdAt: created.getTime(),
     });
   });
 

@@ -35,7 +35,7 @@ beforeEach(() => {
   now = Date.UTC(2026, 10, 24, 12);
   const fetchSecret: FetchSecret = async (name) => {
     fetches.push(name);
-    return { value: await answer(), versionId: `version-${fetches.length}` };
+    return { value: await answer(), versionId: `version-${fetches.length}`, createdAt: 1_795_000_000_000 };
   };
   getKey = holdSigningKeys({
     fetchSecret,
@@ -66,10 +66,15 @@ describe("a key that Secrets Manager gives", () => {
     expect(await keyId()).toBe("fresh key-2");
   });
 
-  it("comes with the version and the time, for the audit record", async () => {
+  it("comes with the version and the times, for the audit record", async () => {
     expect(await getKey(secret)).toMatchObject({
       state: "fresh",
-      held: { secretVersionId: "version-1", fetchedAt: now, signingKey: { accountId: 1234567 } },
+      held: {
+        secretVersionId: "version-1",
+        createdAt: 1_795_000_000_000,
+        fetchedAt: now,
+        signingKey: { accountId: 1234567 },
+      },
     });
   });
 
