@@ -28,6 +28,9 @@ Starts the gateway, the built functions and the stand-ins for Secrets Manager an
 Where AWS_ENDPOINT_URL_SECRETS_MANAGER is set, that server is used, and no stand-in started.
 `;
 
+// On Node 20 the AWS SDK would print a paragraph about 2027, where an external Secrets Manager is used.
+process.env["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] ??= "true";
+
 class UsageError extends Error {
   override readonly name = "UsageError";
 }
