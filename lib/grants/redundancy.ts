@@ -12,9 +12,8 @@ export function findRedundantGrants(grants: readonly Grant[], index: GrantIndex)
       principal &&
       grantsNaming(principal, index).find(
         (other) =>
-          other !== grant &&
           covers(other, grant) &&
-          // Of two that give the same, the one further down is one too many.
+          // Of two that give the same, the one further down is one too many; and none is further down than itself.
           (!covers(grant, other) || (order.get(other) ?? 0) < (order.get(grant) ?? 0)),
       );
     if (cover) redundant.set(grant, cover);

@@ -4,6 +4,8 @@ import {
   type SecretsManagerClientConfig,
 } from "@aws-sdk/client-secrets-manager";
 
+import { withholdAnswer } from "./withhold-answer.ts";
+
 export interface FetchedSecret {
   readonly value: string;
   readonly versionId: string;
@@ -38,10 +40,16 @@ export class SecretUnavailableError extends Error {
   readonly withdrawn: boolean;
 
   constructor(secret: string, cause: unknown) {
-    const reason = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
+    const reason = describe(cause);
     super(`secret ${secret}: ${reason}`, { cause });
     this.withdrawn = cause instanceof Error && WITHDRAWALS.has(cause.name);
   }
+}
+
+/** `ThrottlingException: Rate exceeded`; a plain Error's name says nothing. */
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.name === "Error" ? error.message : `${error.name}: ${error.message}`;
 }
 
 /** A {@link FetchSecret} on the AWS SDK: two tries, each bounded, and a deadline over both. */
@@ -64,7 +72,7 @@ export function fetchFromSecretsManager(configuration: SecretsManagerClientConfi
         ...(createdAt !== undefined && { createdAt }),
       };
     } catch (error) {
-      throw new SecretUnavailableError(secret, error);
+      throw new SecretUnavailableError(secret, withholdAnswer(error));
     }
   };
 }

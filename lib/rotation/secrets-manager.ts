@@ -9,6 +9,7 @@ import {
   UpdateSecretVersionStageCommand,
 } from "@aws-sdk/client-secrets-manager";
 
+import { withholdAnswer } from "../keys/withhold-answer.ts";
 import { SecretNotFoundError, type Vault } from "./vault.ts";
 
 /**
@@ -48,7 +49,7 @@ export function openSecretsManager(client: SecretsManagerClient): Vault {
         return answer.SecretString ?? Buffer.from(answer.SecretBinary ?? []).toString("utf8");
       } catch (error) {
         if (error instanceof ResourceNotFoundException) return undefined;
-        throw error;
+        throw withholdAnswer(error);
       }
     },
     async putVersion({ secretId, versionId, value, stage }) {

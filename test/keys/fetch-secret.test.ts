@@ -1,8 +1,11 @@
+import { inspect } from "node:util";
+
 import { afterEach, describe, expect, it } from "vitest";
 
 import { fetchFromSecretsManager, SecretUnavailableError } from "../../lib/keys/fetch-secret.ts";
 import type { FaultInjector } from "../../local/fault.ts";
 import { type SecretsManager, startSecretsManager } from "../../local/secrets-manager/server.ts";
+import { makeRsaPem } from "../fakes/credentials.ts";
 
 const created = new Date("2026-11-24T12:00:00Z");
 let server: SecretsManager | undefined;
@@ -81,5 +84,23 @@ describe("a secret", () => {
 
     const patient = await fetchFrom(() => ({ status: 503, body: "{}", headers: { "Retry-After": "3600" } }));
     expect(await failureOf(patient("voximplant/outbound-calls"))).toMatchObject({ withdrawn: false });
+  });
+
+  it("whose answer is damaged in the middle of a key leaves nothing of it in the error", async () => {
+    const key = makeRsaPem().split("\n").slice(1, -2).join("");
+    const body = `{"SecretString": "${key.slice(0, 200)}"${key.slice(200)}"}`;
+    const fetchSecret = await fetchFrom(() => ({
+      status: 200,
+      body,
+      headers: { "Content-Type": "application/x-amz-json-1.1" },
+    }));
+    const error = await failureOf(fetchSecret("voximplant/outbound-calls"));
+    expect(error).toMatchObject({
+      withdrawn: false,
+      message: "secret voximplant/outbound-calls: the answer is not JSON",
+    });
+    const said = inspect(error, { depth: 10, showHidden: true });
+    const runs = Array.from({ length: key.length - 15 }, (_, at) => key.slice(at, at + 16));
+    expect(runs.filter((run) => said.includes(run))).toEqual([]);
   });
 });

@@ -107,7 +107,7 @@ describe("while Secrets Manager fails", () => {
     advance(ttlSeconds + maxStaleSeconds - 0.001);
     expect(await getKey(secret)).toMatchObject({
       state: "stale",
-      detail: `secret ${secret}: Error: socket hang up`,
+      detail: `secret ${secret}: socket hang up`,
       held: { signingKey: { keyId: "key-1" } },
     });
   });
@@ -124,7 +124,7 @@ describe("while Secrets Manager fails", () => {
     expect(await getKey(secret)).toEqual({
       state: "unavailable",
       retryAfterSeconds: 1,
-      detail: `secret ${secret}: Error: socket hang up`,
+      detail: `secret ${secret}: socket hang up`,
     });
   });
 
