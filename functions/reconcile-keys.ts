@@ -10,9 +10,9 @@ import policy from "../grants.yml";
 import { jsonLog, writeLinesTo } from "../lib/audit/log.ts";
 import { readConfiguration } from "../lib/configuration.ts";
 import { createReconciliationHandler } from "../lib/reconciliation/handler.ts";
-import { graceMs } from "../lib/rotation/grace.ts";
-import { openSecretsManager } from "../lib/rotation/secrets-manager.ts";
-import { openKeysOver } from "../lib/rotation/service-account-key.ts";
+import { graceMs } from "../lib/key-lifecycle/grace.ts";
+import { openSecretsManager } from "../lib/key-lifecycle/secrets-manager.ts";
+import { openKeysOver } from "../lib/key-lifecycle/account-key.ts";
 import { platformConnection } from "../lib/voximplant/platform-connection.ts";
 
 const configuration = readConfiguration(process.env);
@@ -21,7 +21,7 @@ const writeLine = writeLinesTo(process.stdout);
 
 export const handler = createReconciliationHandler({
   policy,
-  vault: openSecretsManager(new SecretsManagerClient()),
+  store: openSecretsManager(new SecretsManagerClient()),
   openKey: openKeysOver(connection),
   writeLine,
   log: jsonLog(writeLine, connection.now),

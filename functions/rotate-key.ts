@@ -8,10 +8,10 @@ import { SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
 import policy from "../grants.yml";
 import { jsonLog, writeLinesTo } from "../lib/audit/log.ts";
 import { readConfiguration } from "../lib/configuration.ts";
-import { graceMs } from "../lib/rotation/grace.ts";
+import { graceMs } from "../lib/key-lifecycle/grace.ts";
 import { createRotationHandler } from "../lib/rotation/handler.ts";
-import { openSecretsManager } from "../lib/rotation/secrets-manager.ts";
-import { openKeysOver } from "../lib/rotation/service-account-key.ts";
+import { openSecretsManager } from "../lib/key-lifecycle/secrets-manager.ts";
+import { openKeysOver } from "../lib/key-lifecycle/account-key.ts";
 import { platformConnection } from "../lib/voximplant/platform-connection.ts";
 
 const configuration = readConfiguration(process.env);
@@ -20,7 +20,7 @@ const writeLine = writeLinesTo(process.stdout);
 
 export const handler = createRotationHandler({
   policy,
-  vault: openSecretsManager(new SecretsManagerClient()),
+  store: openSecretsManager(new SecretsManagerClient()),
   openKey: openKeysOver(connection),
   writeLine,
   log: jsonLog(writeLine, connection.now),

@@ -1,4 +1,4 @@
-import { ROLES_TAG } from "../lib/reconciliation/roles-tag.ts";
+import { ROLES_TAG } from "../lib/key-lifecycle/roles.ts";
 import { getAtt, policyDocument, type Resource, type Resources, type Statement } from "./cloudformation.ts";
 import {
   type FunctionName,

@@ -21,7 +21,7 @@ const common = {
 export async function bundlePackage(): Promise<void> {
   rmSync("dist/cli", { recursive: true, force: true });
   const client = { ...common, entryPoints: ["lib/client/index.ts"] };
-  const cli = { ...common, entryPoints: { voxtoken: "lib/cli/main.ts" } };
+  const cli = { ...common, entryPoints: { voxtoken: "bin/voxtoken.ts" } };
   await Promise.all([
     build({ ...client, format: "esm", outfile: "dist/client/index.js" }),
     build({ ...client, format: "cjs", outfile: "dist/client/index.cjs" }),

@@ -2,7 +2,7 @@ import picocolors from "picocolors";
 import type { RunChild } from "./run-child.ts";
 
 /**
- * Everything a command may touch outside itself. lib/cli/main.ts makes the real one, and nothing else reads `process`; a
+ * Everything a command may touch outside itself. bin/voxtoken.ts makes the real one, and nothing else reads `process`; a
  * test passes its own.
  */
 export interface Io {

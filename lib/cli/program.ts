@@ -19,8 +19,11 @@ const userCommands: readonly ((io: Io) => Command)[] = [
   completionCommand,
 ];
 
-/** The whole command line. The admin commands are loaded only when asked for: they bring in Secrets Manager, YAML, zod. */
-export function createProgram(io: Io): Command {
+/** Loads the commands of `voxtoken admin`: only when asked for, because they bring in Secrets Manager, YAML and zod. */
+export type LoadOperatorCommands = () => Promise<readonly ((io: Io) => Command)[]>;
+
+/** The whole command line; bin/voxtoken.ts adds the operator's side. */
+export function createProgram(io: Io, loadOperatorCommands: LoadOperatorCommands): Command {
   const program = new Command("voxtoken")
     .description("Short-lived Voximplant tokens for AWS IAM principals.")
     .version(packageJson.version, "-V, --version", "print the version")
@@ -56,14 +59,10 @@ Exit status: 0 done, 1 failure, 2 wrong usage, 3 denied. Errors are one line on 
   const admin = new Command("admin").description("for operators: grants, keys, rotation");
   adopt(program, admin);
   program.hook("preSubcommand", async (_program, command) => {
-    if (command === admin || command.name() === "completion") await addAdminCommands(io, admin);
+    if (command !== admin && command.name() !== "completion") return;
+    for (const operatorCommand of await loadOperatorCommands()) adopt(admin, operatorCommand(io));
   });
   return program;
-}
-
-async function addAdminCommands(io: Io, admin: Command): Promise<void> {
-  const { adminCommands } = await import("./admin/index.ts");
-  for (const command of adminCommands) adopt(admin, command(io));
 }
 
 /** `addCommand` does not hand the parent's settings down, as `command` does: without them a child would exit by itself. */
@@ -79,9 +78,13 @@ function adopt(parent: Command, child: Command): void {
  * @param args without the interpreter and the program's name
  * @returns the exit status
  */
-export async function runProgram(args: readonly string[], io: Io): Promise<number> {
+export async function runProgram(
+  args: readonly string[],
+  io: Io,
+  loadOperatorCommands: LoadOperatorCommands,
+): Promise<number> {
   try {
-    await createProgram(io).parseAsync([...args], { from: "user" });
+    await createProgram(io, loadOperatorCommands).parseAsync([...args], { from: "user" });
     return EXIT.ok;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok;

@@ -1,11 +1,16 @@
 import type { ServiceAccount } from "../grants/policy.ts";
-import { noKeyYet, RotationError } from "../rotation/rotation-error.ts";
-import { ownRoles, roleNames } from "../rotation/set-secret.ts";
-import type { HeldSecret } from "../rotation/held-secret.ts";
+import { noKeyYet, KeyLifecycleError } from "../key-lifecycle/key-lifecycle-error.ts";
+import { ownRoles, roleNames, ROLES_TAG, rolesTag } from "../key-lifecycle/roles.ts";
+import type { HeldSecret } from "../key-lifecycle/held-secret.ts";
 import type { Key, Role } from "../voximplant/methods.ts";
 import { type Finding, notExamined } from "./finding.ts";
-import { ROLES_TAG, rolesTag } from "./roles-tag.ts";
-import { type AccountSurvey, type Member, openCurrent, type Survey, type SurveyPorts } from "./survey.ts";
+import {
+  type AccountSurvey,
+  type Member,
+  openCurrent,
+  type Survey,
+  type SurveyPorts,
+} from "../key-lifecycle/survey.ts";
 
 /**
  * Compares the roles of the current keys with those written down on the secret. Whoever holds a token can probably call
@@ -34,7 +39,7 @@ export async function checkRoles(
 }
 
 async function compareRoles(
-  { vault, log }: SurveyPorts,
+  { store, log }: SurveyPorts,
   lister: Member,
   { serviceAccount, state }: HeldSecret,
   key: Key,
@@ -43,7 +48,7 @@ async function compareRoles(
   const expected = state.tags.get(ROLES_TAG);
   if (expected === rolesTag(roles)) return undefined;
   if (expected === undefined) {
-    await vault.tag(state.arn, ROLES_TAG, rolesTag(roles));
+    await store.tag(state.arn, ROLES_TAG, rolesTag(roles));
     log("info", `Roles of ${serviceAccount} written down: ${roleNames(roles)}.`, { serviceAccount });
     return undefined;
   }
@@ -61,14 +66,14 @@ async function compareRoles(
 
 /** Writes down the roles that the current key has now, because an operator says that they are right. */
 export async function acceptRoles(
-  { vault, openKey }: SurveyPorts,
+  { store, openKey }: SurveyPorts,
   { name, secret }: ServiceAccount,
 ): Promise<readonly Role[]> {
-  const state = await vault.describe(secret);
-  const key = await openCurrent({ vault, openKey }, state);
-  if (key === undefined) throw new RotationError(noKeyYet(secret, name));
+  const state = await store.describe(secret);
+  const key = await openCurrent({ store, openKey }, state);
+  if (key === undefined) throw new KeyLifecycleError(noKeyYet(secret, name));
   const roles = await readRoles({ key }, key.keyId);
-  await vault.tag(state.arn, ROLES_TAG, rolesTag(roles));
+  await store.tag(state.arn, ROLES_TAG, rolesTag(roles));
   return roles;
 }
 

@@ -7,7 +7,7 @@ import { type Finding, isFailure } from "./finding.ts";
 import { listKeys, type ListedKey } from "./list-keys.ts";
 import { reconcileKeys } from "./reconcile-keys.ts";
 import { reportFindings } from "./report.ts";
-import type { SurveyPorts } from "./survey.ts";
+import type { SurveyPorts } from "../key-lifecycle/survey.ts";
 
 export interface ReconciliationHandlerOptions extends SurveyPorts {
   readonly policy: Policy;

@@ -1,8 +1,8 @@
 import type { Policy } from "../grants/policy.ts";
-import { labelledAt } from "../rotation/key-label.ts";
-import { retireAt, type Standing } from "../rotation/judge-keys.ts";
+import { labelledAt } from "../key-lifecycle/key-label.ts";
+import { retireAt, type Standing } from "../key-lifecycle/classify-keys.ts";
 import { missingKeys } from "./missing-keys.ts";
-import { survey, type SurveyPorts } from "./survey.ts";
+import { survey, type SurveyPorts } from "../key-lifecycle/survey.ts";
 
 /** A key of a Voximplant account, and what manages it. Plain JSON: the function hands it to `voxtoken admin keys`. */
 export interface ListedKey {

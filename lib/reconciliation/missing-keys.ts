@@ -1,4 +1,4 @@
-import { currentKey, type HeldSecret } from "../rotation/held-secret.ts";
+import { currentKey, type HeldSecret } from "../key-lifecycle/held-secret.ts";
 import type { Key } from "../voximplant/methods.ts";
 
 /** The secrets of this account whose current key the platform does not have: their tokens are refused. */

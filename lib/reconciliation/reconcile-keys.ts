@@ -1,11 +1,11 @@
 import type { Policy } from "../grants/policy.ts";
-import { currentKey, readSecret } from "../rotation/held-secret.ts";
-import { type JudgedKey, judgeKeys } from "../rotation/judge-keys.ts";
-import { retireKey } from "../rotation/retire-key.ts";
+import { currentKey, readSecret } from "../key-lifecycle/held-secret.ts";
+import { type JudgedKey, judgeKeys } from "../key-lifecycle/classify-keys.ts";
+import { retireKey } from "../key-lifecycle/retire-key.ts";
 import { checkRoles } from "./check-roles.ts";
 import { type Finding, messageOf, notExamined } from "./finding.ts";
 import { missingKeys } from "./missing-keys.ts";
-import { type AccountSurvey, type Survey, survey, type SurveyPorts } from "./survey.ts";
+import { type AccountSurvey, type Survey, survey, type SurveyPorts } from "../key-lifecycle/survey.ts";
 import { type Circumstances, judgement } from "./verdict.ts";
 
 /**
@@ -63,14 +63,14 @@ async function treat(
 
 /** Looks once more, at the last moment, then deletes. `absent`: another run was faster, and has reported it. */
 async function removeKey(
-  { vault, graceMs, log }: SurveyPorts,
+  { store, graceMs, log }: SurveyPorts,
   { key, standing }: JudgedKey,
   circumstances: Circumstances,
 ): Promise<"deleted" | "absent"> {
   const { policy, account, survey } = circumstances;
   const wasRead = new Set(survey.secrets.map(({ serviceAccount }) => serviceAccount));
   const secrets = await Promise.all(
-    policy.serviceAccounts.filter(({ name }) => wasRead.has(name)).map((one) => readSecret(vault, one)),
+    policy.serviceAccounts.filter(({ name }) => wasRead.has(name)).map((one) => readSecret(store, one)),
   );
   const [again] = judgeKeys([key], secrets, policy.serviceAccounts, graceMs);
   if (again === undefined || judgement(again, circumstances)?.remove !== true)

@@ -1,8 +1,8 @@
 import type { Policy } from "../grants/policy.ts";
-import { type JudgedKey, retireAt } from "../rotation/judge-keys.ts";
-import { roleNames } from "../rotation/set-secret.ts";
+import { type JudgedKey, retireAt } from "../key-lifecycle/classify-keys.ts";
+import { roleNames } from "../key-lifecycle/roles.ts";
 import type { Finding } from "./finding.ts";
-import type { AccountSurvey, Survey } from "./survey.ts";
+import type { AccountSurvey, Survey } from "../key-lifecycle/survey.ts";
 
 export interface Verdict {
   readonly finding: Omit<Finding, "action">;

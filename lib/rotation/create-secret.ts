@@ -1,11 +1,11 @@
 import type { CreatedKey, ManagementApi } from "../voximplant/methods.ts";
 import { isRefusal } from "../voximplant/errors.ts";
-import { readSecret } from "./held-secret.ts";
-import { judgeKeys, retireAt } from "./judge-keys.ts";
-import { keyName, labelKey } from "./key-label.ts";
-import { retireKey } from "./retire-key.ts";
+import { readSecret } from "../key-lifecycle/held-secret.ts";
+import { judgeKeys, retireAt } from "../key-lifecycle/classify-keys.ts";
+import { keyName, labelKey } from "../key-lifecycle/key-label.ts";
+import { retireKey } from "../key-lifecycle/retire-key.ts";
 import { readCurrent, readPending, type Rotation } from "./rotation.ts";
-import { noKeyYet, RotationError } from "./rotation-error.ts";
+import { noKeyYet, KeyLifecycleError } from "../key-lifecycle/key-lifecycle-error.ts";
 
 /**
  * Makes a key and puts it into the pending version: unless there is one.
@@ -14,10 +14,10 @@ import { noKeyYet, RotationError } from "./rotation-error.ts";
  * it: the next try finds it by its name, deletes it and makes another.
  */
 export async function createSecret(rotation: Rotation): Promise<void> {
-  const { vault, secret, versionId, openKey, log } = rotation;
+  const { store, secret, versionId, openKey, log } = rotation;
   if ((await readPending(rotation)) !== undefined) return;
   const current = await readCurrent(rotation);
-  if (current === undefined) throw new RotationError(noKeyYet(secret.name, rotation.serviceAccount.name));
+  if (current === undefined) throw new KeyLifecycleError(noKeyYet(secret.name, rotation.serviceAccount.name));
   const { api } = await openKey(current);
 
   const name = keyName(secret.arn, versionId);
@@ -28,7 +28,7 @@ export async function createSecret(rotation: Rotation): Promise<void> {
   }
 
   const key = await makeKey(rotation, api);
-  const outcome = await vault.putVersion({
+  const outcome = await store.putVersion({
     secretId: secret.arn,
     versionId,
     value: JSON.stringify(key),
@@ -53,10 +53,10 @@ async function makeKey(rotation: Rotation, api: ManagementApi): Promise<CreatedK
 
 /** Deletes what this service account no longer needs, and only that. */
 async function makeRoom(rotation: Rotation, api: ManagementApi, cause: Error): Promise<void> {
-  const { vault, policy, serviceAccount, graceMs, now, log } = rotation;
+  const { store, policy, serviceAccount, graceMs, now, log } = rotation;
   const keys = await api.getKeys();
   // After the keys (see judgeKey), and all of them: a key may stand in another secret too.
-  const secrets = await Promise.all(policy.serviceAccounts.map((one) => readSecret(vault, one)));
+  const secrets = await Promise.all(policy.serviceAccounts.map((one) => readSecret(store, one)));
   const judged = judgeKeys(keys, secrets, policy.serviceAccounts, graceMs);
   const own = judged.filter(
     ({ standing }) => "serviceAccount" in standing && standing.serviceAccount === serviceAccount.name,
@@ -68,7 +68,7 @@ async function makeRoom(rotation: Rotation, api: ManagementApi, cause: Error): P
     const soon = Number.isFinite(soonest)
       ? ` A key of this service account can be deleted from ${new Date(soonest).toISOString()} on.`
       : "";
-    throw new RotationError(
+    throw new KeyLifecycleError(
       `The Voximplant account holds ${keys.length} keys, which is its limit, and none of them can be deleted for certain.${soon} ` +
         "See `voxtoken admin keys`, delete a key that nobody uses in the control panel, and the rotation goes on at its next try.",
       { cause },

@@ -1,12 +1,12 @@
 import { parseCredentials } from "../keys/credentials-file.ts";
 import { isRefusal } from "../voximplant/errors.ts";
-import { belongsToSecret, labelKey } from "./key-label.ts";
-import { moveRuleBindings } from "./retire-key.ts";
+import { belongsToSecret, labelKey } from "../key-lifecycle/key-label.ts";
+import { moveRuleBindings } from "../key-lifecycle/retire-key.ts";
 import { readCurrent, readPending, type Rotation } from "./rotation.ts";
-import { RotationError } from "./rotation-error.ts";
-import type { ServiceAccountKey } from "./service-account-key.ts";
+import { KeyLifecycleError } from "../key-lifecycle/key-lifecycle-error.ts";
+import type { AccountKey } from "../key-lifecycle/account-key.ts";
 import { proveEqual } from "./test-secret.ts";
-import { versionWith } from "./vault.ts";
+import { versionWith } from "../key-lifecycle/secret-store.ts";
 
 /**
  * Makes the event's version current, then moves what is bound to the superseded key.
@@ -16,10 +16,10 @@ import { versionWith } from "./vault.ts";
  * it retires the superseded key.
  */
 export async function finishSecret(rotation: Rotation): Promise<void> {
-  const { vault, secret, versionId, openKey, log } = rotation;
+  const { store, secret, versionId, openKey, log } = rotation;
   const pending = await readPending(rotation);
   if (pending === undefined) {
-    throw new RotationError(
+    throw new KeyLifecycleError(
       `Version ${versionId} of secret ${secret.name} has no key, so it cannot become current.`,
     );
   }
@@ -29,7 +29,7 @@ export async function finishSecret(rotation: Rotation): Promise<void> {
   if (currentVersion === versionId) {
     const previousVersion = versionWith("AWSPREVIOUS", secret);
     const previous =
-      previousVersion === undefined ? undefined : await vault.readVersion(secret.arn, previousVersion);
+      previousVersion === undefined ? undefined : await store.readVersion(secret.arn, previousVersion);
     if (previous === undefined) return;
     const { keyId } = parseCredentials(previous);
     if (keyId !== next.keyId) await moveRuleBindings(next.api, keyId, next.keyId, log);
@@ -38,13 +38,13 @@ export async function finishSecret(rotation: Rotation): Promise<void> {
 
   const current = await readCurrent(rotation);
   if (current === undefined || currentVersion === undefined) {
-    throw new RotationError(`Secret ${secret.name} has no current version.`);
+    throw new KeyLifecycleError(`Secret ${secret.name} has no current version.`);
   }
   const superseded = await openKey(current);
   // Once more, at the last moment: what is promoted here is what every caller gets.
   await proveEqual(rotation, superseded, next);
   await takeOver(rotation, superseded, currentVersion);
-  await vault.moveStage(secret.arn, "AWSCURRENT", { from: currentVersion, to: versionId });
+  await store.moveStage(secret.arn, "AWSCURRENT", { from: currentVersion, to: versionId });
   log("info", `Key ${next.keyId} is current now; key ${superseded.keyId} is superseded.`, {
     key_id: next.keyId,
     superseded_key_id: superseded.keyId,
@@ -58,7 +58,7 @@ export async function finishSecret(rotation: Rotation): Promise<void> {
  */
 async function takeOver(
   { secret, now, log }: Rotation,
-  { api, keyId }: ServiceAccountKey,
+  { api, keyId }: AccountKey,
   versionId: string,
 ): Promise<void> {
   const key = (await api.getKeys()).find(({ key_id }) => key_id === keyId);

@@ -4,7 +4,7 @@ import { createSecret } from "./create-secret.ts";
 import { explainRefusal } from "./explain-refusal.ts";
 import { finishSecret } from "./finish-secret.ts";
 import type { Rotation, RotationPorts } from "./rotation.ts";
-import { RotationError } from "./rotation-error.ts";
+import { KeyLifecycleError } from "../key-lifecycle/key-lifecycle-error.ts";
 import { setSecret } from "./set-secret.ts";
 import { testSecret } from "./test-secret.ts";
 
@@ -22,7 +22,7 @@ const steps = { createSecret, setSecret, testSecret, finishSecret };
 /**
  * Carries out one step of a rotation. Each may be repeated, and killed at any point: docs/keys.md has the table.
  *
- * @throws RotationError what is wrong and what to do; VoximplantError, VoximplantUnavailableError and the AWS SDK's errors.
+ * @throws KeyLifecycleError what is wrong and what to do; VoximplantError, VoximplantUnavailableError and the AWS SDK's errors.
  */
 export async function rotateKey(ports: RotationPorts, policy: Policy, event: RotationEvent): Promise<void> {
   const rotation = await prepare(ports, policy, event);
@@ -40,21 +40,21 @@ export async function rotateKey(ports: RotationPorts, policy: Policy, event: Rot
 /** The checks of AWS's own templates, and that the secret is one of ours. */
 async function prepare(ports: RotationPorts, policy: Policy, event: RotationEvent): Promise<Rotation> {
   const { SecretId: secretId, ClientRequestToken: versionId } = event;
-  const secret = await ports.vault.describe(secretId);
+  const secret = await ports.store.describe(secretId);
   const serviceAccount = policy.serviceAccounts.find((candidate) => candidate.secret === secret.name);
   if (serviceAccount === undefined) {
-    throw new RotationError(
+    throw new KeyLifecycleError(
       `Secret ${secret.name} belongs to no service account of grants.yml, so this function does not rotate it.`,
     );
   }
   if (secret.rotationEnabled === false) {
-    throw new RotationError(
+    throw new KeyLifecycleError(
       `Rotation of secret ${secret.name} is switched off. Switch it on with RotateSecret.`,
     );
   }
   const labels = secret.stages.get(versionId);
   if (labels === undefined || !(labels.has("AWSCURRENT") || labels.has("AWSPENDING"))) {
-    throw new RotationError(
+    throw new KeyLifecycleError(
       `Version ${versionId} of secret ${secret.name} is not staged as AWSPENDING: the rotation it belonged to is over.`,
     );
   }

@@ -1,10 +1,10 @@
 import type { Log } from "../audit/log.ts";
 import type { Policy, ServiceAccount } from "../grants/policy.ts";
-import type { OpenKey } from "./service-account-key.ts";
-import { type SecretState, type Vault, versionWith } from "./vault.ts";
+import type { OpenKey } from "../key-lifecycle/account-key.ts";
+import { type SecretState, type SecretStore, versionWith } from "../key-lifecycle/secret-store.ts";
 
 export interface RotationPorts {
-  readonly vault: Vault;
+  readonly store: SecretStore;
   readonly openKey: OpenKey;
   readonly log: Log;
   /** Milliseconds since 1970. */
@@ -24,12 +24,12 @@ export interface Rotation extends RotationPorts {
 }
 
 /** The credentials file in the version that is current; `undefined` before the first import. */
-export async function readCurrent({ vault, secret }: Rotation): Promise<string | undefined> {
+export async function readCurrent({ store, secret }: Rotation): Promise<string | undefined> {
   const current = versionWith("AWSCURRENT", secret);
-  return current === undefined ? undefined : vault.readVersion(secret.arn, current);
+  return current === undefined ? undefined : store.readVersion(secret.arn, current);
 }
 
 /** The credentials file in the event's version; `undefined` before createSecret. */
-export async function readPending({ vault, secret, versionId }: Rotation): Promise<string | undefined> {
-  return vault.readVersion(secret.arn, versionId);
+export async function readPending({ store, secret, versionId }: Rotation): Promise<string | undefined> {
+  return store.readVersion(secret.arn, versionId);
 }

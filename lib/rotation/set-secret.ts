@@ -1,14 +1,15 @@
+import { ownRoles, roleNames } from "../key-lifecycle/roles.ts";
 import type { Role } from "../voximplant/methods.ts";
 import { isRefusal } from "../voximplant/errors.ts";
 import { readCurrent, readPending, type Rotation } from "./rotation.ts";
-import { RotationError } from "./rotation-error.ts";
+import { KeyLifecycleError } from "../key-lifecycle/key-lifecycle-error.ts";
 
 /** Gives the pending key the roles of the current one: its own, since those inherited come with them. */
 export async function setSecret(rotation: Rotation): Promise<void> {
   const { secret, versionId, openKey } = rotation;
   const [current, pending] = [await readCurrent(rotation), await readPending(rotation)];
   if (current === undefined || pending === undefined) {
-    throw new RotationError(
+    throw new KeyLifecycleError(
       `Version ${versionId} of secret ${secret.name} has no key: createSecret comes first.`,
     );
   }
@@ -32,7 +33,7 @@ export async function setSecret(rotation: Rotation): Promise<void> {
       );
   } catch (error) {
     if (!isRefusal(error, "authorizationFailed", "forbidden", "invalidRoleSet")) throw error;
-    throw new RotationError(
+    throw new KeyLifecycleError(
       `Key ${currentId} may not give its roles to the new key ${pendingId} (error ${error.code}). ` +
         `Give that key the roles ${roleNames(wanted)} in the control panel, under Service accounts; the rotation goes on at its next try.`,
       { cause: error },
@@ -40,16 +41,6 @@ export async function setSecret(rotation: Rotation): Promise<void> {
   }
 }
 
-/** Without those that come through another role, and cannot be set by themselves. */
-export function ownRoles(roles: readonly Role[]): Role[] {
-  return roles.filter(({ inherited }) => inherited !== true);
-}
-
 function has(roles: readonly Role[], roleId: number): boolean {
   return roles.some(({ role_id }) => role_id === roleId);
-}
-
-/** For messages: `Admin (1), Support (4)`. */
-export function roleNames(roles: readonly Role[]): string {
-  return roles.map(({ role_name, role_id }) => `${role_name} (${role_id})`).join(", ") || "none";
 }

@@ -1,8 +1,8 @@
 import { isRefusal } from "../voximplant/errors.ts";
-import { SETTLING_PAUSES_MS } from "./prove-usable.ts";
+import { SETTLING_PAUSES_MS } from "../key-lifecycle/settle.ts";
 import { readCurrent, readPending, type Rotation } from "./rotation.ts";
-import { noKeyYet, RotationError } from "./rotation-error.ts";
-import type { ServiceAccountKey } from "./service-account-key.ts";
+import { noKeyYet, KeyLifecycleError } from "../key-lifecycle/key-lifecycle-error.ts";
+import type { AccountKey } from "../key-lifecycle/account-key.ts";
 
 /**
  * Proves that the pending key can do exactly what the current one can.
@@ -24,11 +24,11 @@ export async function testSecret(rotation: Rotation): Promise<void> {
   else await proveEqual(rotation, currentKey, await openKey(pending));
 }
 
-/** @throws RotationError the keys are not equal; VoximplantError one of them is refused. */
+/** @throws KeyLifecycleError the keys are not equal; VoximplantError one of them is refused. */
 export async function proveEqual(
   { sleep }: Rotation,
-  current: ServiceAccountKey,
-  pending: ServiceAccountKey,
+  current: AccountKey,
+  pending: AccountKey,
 ): Promise<void> {
   for (const pause of SETTLING_PAUSES_MS) {
     try {
@@ -36,7 +36,7 @@ export async function proveEqual(
       return;
     } catch (error) {
       const mayPass =
-        error instanceof RotationError || isRefusal(error, "authorizationFailed", "invalidKeyId");
+        error instanceof KeyLifecycleError || isRefusal(error, "authorizationFailed", "invalidKeyId");
       if (!mayPass) throw error;
       await sleep(pause);
     }
@@ -44,10 +44,10 @@ export async function proveEqual(
   await compare(current, pending);
 }
 
-async function compare(current: ServiceAccountKey, pending: ServiceAccountKey): Promise<void> {
+async function compare(current: AccountKey, pending: AccountKey): Promise<void> {
   const [is, was] = [await pending.api.getAccountInfo(), await current.api.getAccountInfo()];
   if (is.account_id !== was.account_id) {
-    throw new RotationError(
+    throw new KeyLifecycleError(
       `The new key is of account ${is.account_id}, the current one of ${was.account_id}.`,
     );
   }
@@ -55,7 +55,7 @@ async function compare(current: ServiceAccountKey, pending: ServiceAccountKey): 
   const lost = [...might].filter((entry) => !may.has(entry));
   const gained = [...may].filter((entry) => !might.has(entry));
   if (lost.length + gained.length > 0) {
-    throw new RotationError(
+    throw new KeyLifecycleError(
       `The new key ${pending.keyId} may not do the same as the current one: ` +
         `it lacks ${lost.join(", ") || "nothing"}; it adds ${gained.join(", ") || "nothing"}. ` +
         "Compare the roles of both in the control panel; the rotation goes on at its next try.",

@@ -1,11 +1,11 @@
 import { execFileSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
-import { runProgram } from "../../lib/cli/program.ts";
+import { runVoxtoken } from "../fakes/voxtoken.ts";
 import { fakeIo } from "../fakes/io.ts";
 
 async function script(shell: string): Promise<string> {
   const io = fakeIo();
-  expect(await runProgram(["completion", shell], io)).toBe(0);
+  expect(await runVoxtoken(["completion", shell], io)).toBe(0);
   return io.out();
 }
 
@@ -41,6 +41,6 @@ describe("voxtoken completion", () => {
   });
 
   it("another shell is wrong usage", async () => {
-    expect(await runProgram(["completion", "tcsh"], fakeIo())).toBe(2);
+    expect(await runVoxtoken(["completion", "tcsh"], fakeIo())).toBe(2);
   });
 });

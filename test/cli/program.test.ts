@@ -1,18 +1,18 @@
 import { describe, expect, it } from "vitest";
-import { runProgram } from "../../lib/cli/program.ts";
+import { runVoxtoken } from "../fakes/voxtoken.ts";
 import { fakeIo } from "../fakes/io.ts";
 
 describe("voxtoken", () => {
   it("prints help on stdout and ends with 0 when asked for it", async () => {
     const io = fakeIo();
-    expect(await runProgram(["--help"], io)).toBe(0);
+    expect(await runVoxtoken(["--help"], io)).toBe(0);
     expect(io.out()).toContain("Usage: voxtoken");
     expect(io.err()).toBe("");
   });
 
   it("prints help on stderr and ends with 2 when no command is given", async () => {
     const io = fakeIo();
-    expect(await runProgram([], io)).toBe(2);
+    expect(await runVoxtoken([], io)).toBe(2);
     expect(io.err()).toContain("Usage: voxtoken");
     expect(io.out()).toBe("");
   });
@@ -22,7 +22,7 @@ describe("voxtoken", () => {
     [["nonsense"], "voxtoken: unknown command 'nonsense'"],
   ])("reports %j in one line on stderr and ends with 2", async (args, message) => {
     const io = fakeIo();
-    expect(await runProgram(args, io)).toBe(2);
+    expect(await runVoxtoken(args, io)).toBe(2);
     expect(io.err().split("\n")[0]).toBe(message);
     expect(io.err()).toMatch(/\nhint: .+\n$/);
     expect(io.out()).toBe("");
@@ -30,7 +30,7 @@ describe("voxtoken", () => {
 
   it("prints its version", async () => {
     const io = fakeIo();
-    expect(await runProgram(["--version"], io)).toBe(0);
+    expect(await runVoxtoken(["--version"], io)).toBe(0);
     expect(io.out()).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
 });

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished, vi } from "vitest";
 import type { Io } from "../../lib/cli/io.ts";
-import { runProgram } from "../../lib/cli/program.ts";
+import { runVoxtoken } from "../fakes/voxtoken.ts";
 import { fakeIo } from "../fakes/io.ts";
 import { type Behaviour, startVendor } from "../fakes/vendor-server.ts";
 
@@ -35,7 +35,7 @@ export async function setUpCli(behaviours: readonly Behaviour[]) {
     for (const name of Object.keys(awsEnvironment))
       vi.stubEnv(name, env[name as keyof typeof awsEnvironment]);
     const io = fakeIo({ homeDirectory, fetch: globalThis.fetch, now: Date.now, ...overrides, env });
-    const status = await runProgram(args, io).finally(() => vi.unstubAllEnvs());
+    const status = await runVoxtoken(args, io).finally(() => vi.unstubAllEnvs());
     return { status, out: io.out(), err: io.err() };
   };
   return { vendor, homeDirectory, run };

@@ -2,12 +2,12 @@ import { afterEach, describe, expect, it } from "vitest";
 
 import type { Policy } from "../../lib/grants/policy.ts";
 import { createReconciliationHandler } from "../../lib/reconciliation/handler.ts";
-import { ROLES_TAG } from "../../lib/reconciliation/roles-tag.ts";
+import { ROLES_TAG } from "../../lib/key-lifecycle/roles.ts";
 import { reconcileKeys } from "../../lib/reconciliation/reconcile-keys.ts";
-import { keyName, labelKey } from "../../lib/rotation/key-label.ts";
+import { keyName, labelKey } from "../../lib/key-lifecycle/key-label.ts";
 import { rotateKey } from "../../lib/rotation/rotate-key.ts";
 import { platformFault } from "../../local/voximplant/error.ts";
-import { ACCOUNT, GRACE_MS, policyFor, rsaKey, startWorld, type World } from "../rotation/world.ts";
+import { ACCOUNT, GRACE_MS, policyFor, rsaKey, startWorld, type World } from "../key-lifecycle/world.ts";
 
 let world: World;
 afterEach(() => world.close());
@@ -206,11 +206,11 @@ describe("a key of ours", () => {
     world = await startWorld();
     await rotate();
     world.clock.now += GRACE_MS * 2;
-    const { describe: real } = world.ports.vault;
+    const { describe: real } = world.ports.store;
     const ports = {
       ...world.ports,
-      vault: {
-        ...world.ports.vault,
+      store: {
+        ...world.ports.store,
         describe: async (id: string) => ({ ...(await real(id)), replicasInSync: false }),
       },
     };
@@ -224,12 +224,12 @@ describe("a key of ours", () => {
     world.clock.now += GRACE_MS + 1_000;
     const before = world.keyWith("AWSPREVIOUS") ?? "";
     const versions = [...world.secret().versions.values()];
-    const { describe: real } = world.ports.vault;
+    const { describe: real } = world.ports.store;
     let looks = 0;
     const ports = {
       ...world.ports,
-      vault: {
-        ...world.ports.vault,
+      store: {
+        ...world.ports.store,
         describe: async (id: string) => {
           looks += 1;
           if (looks === 3) {

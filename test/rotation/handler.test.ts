@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from "vitest";
 
 import { createRotationHandler } from "../../lib/rotation/handler.ts";
 import { platformFault } from "../../local/voximplant/error.ts";
-import { policyFor, startWorld, type World } from "./world.ts";
+import { policyFor, startWorld, type World } from "../key-lifecycle/world.ts";
 
 let world: World;
 afterEach(() => world.close());

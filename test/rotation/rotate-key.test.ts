@@ -2,10 +2,10 @@ import { randomUUID } from "node:crypto";
 
 import { afterEach, describe, expect, it } from "vitest";
 
-import { keyName } from "../../lib/rotation/key-label.ts";
+import { keyName } from "../../lib/key-lifecycle/key-label.ts";
 import { rotateKey } from "../../lib/rotation/rotate-key.ts";
 import { platformFault } from "../../local/voximplant/error.ts";
-import { ACCOUNT, GRACE_MS, policyFor, rsaKey, startWorld, type World } from "./world.ts";
+import { ACCOUNT, GRACE_MS, policyFor, rsaKey, startWorld, type World } from "../key-lifecycle/world.ts";
 
 const policy = policyFor();
 let world: World;

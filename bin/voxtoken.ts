@@ -1,0 +1,49 @@
+#!/usr/bin/env node
+import { homedir } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Input, Io, Output } from "../lib/cli/io.ts";
+import { runProgram } from "../lib/cli/program.ts";
+import { childRunner } from "../lib/cli/run-child.ts";
+
+// On Node 20 the AWS SDK would print a paragraph about 2027 in front of what was asked for.
+process.env["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] ??= "true";
+
+const output = (stream: NodeJS.WriteStream): Output => ({
+  isTerminal: stream.isTTY,
+  write: (text) => {
+    stream.write(text);
+  },
+});
+
+const input: Input = {
+  isTerminal: process.stdin.isTTY,
+  setEcho: (on) => {
+    if (process.stdin.isTTY) process.stdin.setRawMode(!on);
+  },
+  [Symbol.asyncIterator]: () => process.stdin[Symbol.asyncIterator](),
+};
+
+// A reader that has seen enough (`voxtoken whoami | head -1`) is no error.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit();
+  throw error;
+});
+
+const io: Io = {
+  stdin: input,
+  stdout: output(process.stdout),
+  stderr: output(process.stderr),
+  env: process.env,
+  fetch: globalThis.fetch,
+  now: Date.now,
+  sleep: (ms) => sleep(ms),
+  homeDirectory: homedir(),
+  userId: process.getuid?.(),
+  runChild: childRunner(process),
+};
+
+process.exitCode = await runProgram(
+  process.argv.slice(2),
+  io,
+  async () => (await import("../lib/operator/commands.ts")).operatorCommands,
+);

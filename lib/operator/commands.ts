@@ -1,0 +1,20 @@
+import type { Command } from "commander";
+import type { Io } from "../cli/io.ts";
+import { bootstrapCommand } from "./bootstrap.ts";
+import { explainCommand } from "./explain.ts";
+import { iamPolicyCommand } from "./iam-policy.ts";
+import { importCommand } from "./import.ts";
+import { keysCommand } from "./keys.ts";
+import { lintCommand } from "./lint.ts";
+import { rotateCommand } from "./rotate.ts";
+
+/** The operator's side, in the order of `voxtoken admin --help`. One line per command. */
+export const operatorCommands: readonly ((io: Io) => Command)[] = [
+  lintCommand,
+  explainCommand,
+  iamPolicyCommand,
+  importCommand,
+  bootstrapCommand,
+  rotateCommand,
+  keysCommand,
+];

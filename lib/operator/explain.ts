@@ -1,0 +1,114 @@
+import { Command } from "commander";
+import type { Caller } from "../caller/caller.ts";
+import { explain, type ExplainedGrant, type Explanation } from "../grants/explain.ts";
+import { MAX_TTL_SECONDS, MIN_TTL_SECONDS, type TokenRequest } from "../grants/policy.ts";
+import { CliError, EXIT } from "../cli/cli-error.ts";
+import { colorsFor, type Io } from "../cli/io.ts";
+import { callerOf, GRANTS_FILE, readPolicy, wholeNumber } from "./grants-file.ts";
+
+interface Options {
+  readonly principal?: string;
+  readonly sessionArn?: string;
+  readonly serviceAccount: string;
+  readonly ttl?: number;
+  readonly accountId?: number;
+  readonly uniqueId?: string;
+  readonly orgId?: string;
+  readonly grants: string;
+}
+
+/** `voxtoken admin explain`: what the function would decide, and by which line of the file. Ends with 3 on a refusal. */
+export function explainCommand(io: Io): Command {
+  const ttl = wholeNumber(
+    MIN_TTL_SECONDS,
+    MAX_TTL_SECONDS,
+    `${MIN_TTL_SECONDS} to ${MAX_TTL_SECONDS} seconds`,
+  );
+  const accountId = wholeNumber(1, Number.MAX_SAFE_INTEGER, "the number of a child account");
+  return new Command("explain")
+    .description("say why a principal would get a token, or why not")
+    .option("--principal <arn>", "ARN of a role or user")
+    .option("--session-arn <arn>", "instead: the Arn that `aws sts get-caller-identity` prints")
+    .requiredOption("--service-account <name>", "what it asks for")
+    .option("--ttl <seconds>", "lifetime it asks for", ttl)
+    .option("--account-id <id>", "child account it asks for", accountId)
+    .option("--unique-id <id>", "AROA… of the role or AIDA… of the user, where a grant is pinned")
+    .option("--org-id <id>", "its AWS organisation, where a grant asks for one")
+    .option("--grants <file>", "the grants file", GRANTS_FILE)
+    .action(async (options: Options) => {
+      const arn = options.principal ?? options.sessionArn;
+      if (arn === undefined || (options.principal !== undefined && options.sessionArn !== undefined)) {
+        throw new CliError("give either --principal or --session-arn", EXIT.usage);
+      }
+      const caller = callerOf(arn, options);
+      const request: TokenRequest = {
+        serviceAccount: options.serviceAccount,
+        ...(options.ttl === undefined ? {} : { ttlSeconds: options.ttl }),
+        ...(options.accountId === undefined ? {} : { accountId: options.accountId }),
+      };
+      const explanation = explain(await readPolicy(options.grants), caller, request);
+      io.stdout.write(`${print(explanation, arn, caller, request, io).join("\n")}\n`);
+      if (!explanation.decision.allowed) throw new CliError("", EXIT.denied);
+    });
+}
+
+function print(
+  explanation: Explanation,
+  arn: string,
+  caller: Caller,
+  request: TokenRequest,
+  io: Io,
+): string[] {
+  const { decision, serviceAccount, grants } = explanation;
+  const colors = colorsFor(io, io.stdout);
+  const given = arn === caller.principal ? "" : `, which is what grants see of ${arn}`;
+  const fitting = grants.filter(({ unmet }) => unmet.length === 0);
+  const others = grants.filter(({ unmet }) => unmet.length > 0);
+  return [
+    `principal        ${caller.principal}${given}`,
+    `service account  ${request.serviceAccount}${serviceAccount ? `, at most ${serviceAccount.maxTtlSeconds} s` : `, which is not in the file${explanation.suggestion}`}`,
+    `account          ${request.accountId === undefined ? "the key's own" : `child account ${request.accountId}`}`,
+    `lifetime         ${request.ttlSeconds === undefined ? "the default" : `${request.ttlSeconds} s`}`,
+    "",
+    ...(fitting.length > 0 ? ["These grants fit:", ...table(fitting), ""] : []),
+    ...(fitting.length === 0 && others.length > 0
+      ? ["No grant fits. The nearest:", ...table(others), ""]
+      : []),
+    ...(decision.allowed
+      ? [
+          `${colors.green("allowed")}          ${decision.ttlSeconds} s, by ${decision.grant}: of the grants that fit, the most generous`,
+        ]
+      : [
+          `${colors.red("refused")}          ${decision.reason}: ${decision.detail}`,
+          `to mend it       ${nextStep(explanation, caller, request)}`,
+        ]),
+  ];
+}
+
+function table(grants: readonly ExplainedGrant[]): string[] {
+  const width = Math.max(...grants.map(({ source }) => source.length));
+  return grants.flatMap(({ source, principal, maxTtlSeconds, unmet }) => [
+    `  ${source.padEnd(width)}  ${principal.arn}${lineOf(principal, source)}, at most ${maxTtlSeconds} s`,
+    ...unmet.map((reason) => `  ${" ".repeat(width)}  - ${reason}`),
+  ]);
+}
+
+/** The principal's own line, where it is not that of the grant. */
+function lineOf(principal: ExplainedGrant["principal"], grantSource: string): string {
+  return principal.source === grantSource ? "" : ` (line ${principal.source.split(":").at(-1) ?? ""})`;
+}
+
+function nextStep(
+  { decision, serviceAccount, grants }: Explanation,
+  caller: Caller,
+  request: TokenRequest,
+): string {
+  if (!decision.allowed && decision.reason === "ttl_too_long") {
+    return `ask for at most ${decision.maxTtlSeconds} s, or raise maxTtlSeconds of the grant or the service account`;
+  }
+  if (!serviceAccount) return "spell the service account as in the file, or add it to serviceAccounts there";
+  const nearest = grants[0];
+  const change = nearest?.unmet.length === 1 ? `change ${nearest.source}, or ` : "";
+  const child = request.accountId === undefined ? "" : `, childAccountIds: [${request.accountId}]`;
+  return `${change}add a grant { principals: ["${caller.principal}"], serviceAccounts: [${serviceAccount.name}]${child} }`;
+}

@@ -1,0 +1,76 @@
+import { readFile } from "node:fs/promises";
+import { InvalidArgumentError } from "commander";
+import type { Caller } from "../caller/caller.ts";
+import { identifyCaller } from "../caller/identify.ts";
+import { hasWildcard } from "../grants/arn-like.ts";
+import { formatProblem, parseGrants } from "../grants/parse.ts";
+import type { Policy } from "../grants/policy.ts";
+import { checkPrincipal } from "../grants/principal.ts";
+import { CliError, EXIT } from "../cli/cli-error.ts";
+
+/** What the commands about grants have in common: the file, and a principal given by hand. */
+
+export const GRANTS_FILE = "grants.yml";
+
+export async function readGrantsFile(file: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    const missing = error instanceof Error && "code" in error && error.code === "ENOENT";
+    throw new CliError(
+      missing ? `there is no file ${file}` : `cannot read ${file}: ${String(error)}`,
+      missing ? EXIT.usage : EXIT.failure,
+      missing ? "name the grants file, or change to the folder it is in" : undefined,
+      { cause: error },
+    );
+  }
+}
+
+/** A policy that lint would let pass. */
+export async function readPolicy(file: string): Promise<Policy> {
+  const parsed = parseGrants(await readGrantsFile(file), file);
+  if ("policy" in parsed) return parsed.policy;
+  const [first, ...others] = parsed.problems.map(formatProblem);
+  const more = others.length > 0 ? ` (and ${others.length} more)` : "";
+  throw new CliError(`${first ?? file}${more}`, EXIT.failure, `voxtoken admin lint ${file} lists everything`);
+}
+
+/** Who a caller is besides its ARN, as its requests would show it. */
+export interface CallerOptions {
+  readonly uniqueId?: string;
+  readonly orgId?: string;
+}
+
+/**
+ * The caller that an ARN stands for: of a role, a user, or a session as `aws sts get-caller-identity` prints it.
+ * A session goes the way that the Lambda's events go.
+ */
+export function callerOf(arn: string, { uniqueId, orgId }: CallerOptions): Caller {
+  const identify = (userArn: string) => identifyCaller({ userArn, userId: uniqueId, principalOrgId: orgId });
+  const asGiven = identify(arn);
+  if (asGiven.identified) return asGiven.caller;
+
+  const check = checkPrincipal(arn);
+  if (!check.ok) throw new CliError(check.message, EXIT.usage);
+  if (hasWildcard(check.principal.arn)) {
+    throw new CliError(
+      `${arn} is a pattern, not one principal`,
+      EXIT.usage,
+      "write out the name of one role or user",
+    );
+  }
+  const { partition, accountId, name } = check.principal;
+  // Any session will do: grants do not look at its name.
+  const session = identify(`arn:${partition}:sts::${accountId}:assumed-role/${name}/any`);
+  if (!session.identified) throw new CliError(session.detail, EXIT.usage);
+  return session.caller;
+}
+
+export function wholeNumber(min: number, max: number, what: string): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < min || value > max)
+      throw new InvalidArgumentError(`It must be ${what}.`);
+    return value;
+  };
+}

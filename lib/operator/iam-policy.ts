@@ -1,0 +1,66 @@
+import { Command } from "commander";
+import { indexGrants, listEntitlements } from "../grants/authorize.ts";
+import { CliError, EXIT } from "../cli/cli-error.ts";
+import type { Io } from "../cli/io.ts";
+import { callerOf, GRANTS_FILE, readPolicy } from "./grants-file.ts";
+
+interface Options {
+  readonly principal: string;
+  readonly uniqueId?: string;
+  readonly orgId?: string;
+  readonly apiId: string;
+  readonly region: string;
+  readonly apiAccountId: string;
+  readonly stage: string;
+  readonly grants: string;
+}
+
+/**
+ * `voxtoken admin iam-policy`: what the caller's own account attaches to it, so that IAM lets it through to exactly the
+ * paths that the grants give it. A caller of another account needs this and the API's resource policy, which
+ * admits the accounts of the grants; one of the API's own account needs this, since that policy never stands in for it.
+ *
+ * https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-iam-policy-examples-for-api-execution.html
+ */
+export function iamPolicyCommand(io: Io): Command {
+  return new Command("iam-policy")
+    .description("print the IAM policy that lets a principal call the paths it is granted")
+    .requiredOption("--principal <arn>", "ARN of a role or user, or of a session")
+    .option("--unique-id <id>", "AROA… of the role or AIDA… of the user, where a grant is pinned")
+    .option("--org-id <id>", "its AWS organisation, where a grant asks for one")
+    .option("--api-id <id>", "id of the API; without it, every API", "*")
+    .option("--region <region>", "region of the API", "*")
+    .option("--api-account-id <id>", "AWS account of the API", "*")
+    .option("--stage <stage>", "stage of the API", "*")
+    .option("--grants <file>", "the grants file", GRANTS_FILE)
+    .action(async (options: Options) => {
+      const caller = callerOf(options.principal, options);
+      const granted = listEntitlements(indexGrants(await readPolicy(options.grants)), caller);
+      if (granted.length === 0) {
+        throw new CliError(
+          `${options.grants} grants nothing to ${caller.principal}`,
+          EXIT.denied,
+          "voxtoken admin explain says why; where a grant is pinned or asks for an organisation, give --unique-id and --org-id",
+        );
+      }
+      const { region, apiAccountId, apiId, stage } = options;
+      const api = `arn:${caller.partition}:execute-api:${region}:${apiAccountId}:${apiId}/${stage}`;
+      const policy = {
+        Version: "2012-10-17",
+        Statement: [
+          {
+            Sid: "VendVoximplantTokens",
+            Effect: "Allow",
+            Action: "execute-api:Invoke",
+            Resource: [
+              ...granted.map(({ name }) => `${api}/POST/v1/service-accounts/${name}/token`),
+              `${api}/GET/v1/service-accounts`,
+            ],
+          },
+        ],
+      };
+      io.stdout.write(`${JSON.stringify(policy, null, 2)}\n`);
+      if (apiId === "*")
+        io.stderr.write("hint: --api-id, --region and --api-account-id narrow this to your API\n");
+    });
+}

@@ -1,0 +1,165 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import { open, readFile, stat, unlink } from "node:fs/promises";
+
+import { Command } from "commander";
+
+import { CredentialsFileError, parseCredentials } from "../keys/credentials-file.ts";
+import type { OpenKey, AccountKey } from "../key-lifecycle/account-key.ts";
+import { isRefusal } from "../voximplant/errors.ts";
+import type { Account } from "../voximplant/methods.ts";
+import { CliError, EXIT } from "../cli/cli-error.ts";
+import type { Io } from "../cli/io.ts";
+import { wholeNumber } from "./grants-file.ts";
+import {
+  addOperatorOptions,
+  explain,
+  openOperator,
+  type OperatorFlags,
+  serviceAccountOf,
+} from "./operator.ts";
+import { openPrompt, type Prompt, readStdin } from "./prompt.ts";
+import { findSecret, storeKey, warnOfRotation } from "./store-key.ts";
+
+interface Flags extends OperatorFlags {
+  readonly serviceAccount: string;
+  readonly accountId?: number;
+  readonly shred?: boolean;
+}
+
+export function importCommand(io: Io): Command {
+  const command = new Command("import")
+    .description("put a key that the control panel gave (a *_private.json) into its secret")
+    .argument("<file>", "the credentials file, or - for stdin")
+    .requiredOption("--service-account <name>", "whose key it is, as grants.yml names it")
+    .option(
+      "--account-id <id>",
+      "the Voximplant account that it must be of; without it, you are asked",
+      accountId,
+    )
+    .option("--shred", "overwrite and delete the file afterwards, without asking")
+    .addHelpText(
+      "after",
+      "\nExample:\n  voxtoken admin import ~/Downloads/key_private.json --service-account outbound-calls",
+    );
+  return addOperatorOptions(command).action(async (file: string, flags: Flags) => {
+    try {
+      await importKey(io, file, flags);
+    } catch (error) {
+      throw explain(error, "not imported");
+    }
+  });
+}
+
+async function importKey(io: Io, file: string, flags: Flags): Promise<void> {
+  const { policy, store, openKey } = await openOperator(io, flags);
+  const { secret: name } = serviceAccountOf(policy, flags.serviceAccount);
+  const secret = await findSecret(store, name);
+  const fromFile = file !== "-";
+  const text = fromFile ? await readKeyFile(io, file) : await readStdin(io);
+  const { key, account } = await proveKey(openKey, text);
+
+  const prompt = fromFile && io.stdin.isTerminal ? openPrompt(io) : undefined;
+  try {
+    await checkAccount(account, flags, prompt);
+    warnOfRotation(io, secret);
+    const roles = await key.api.getKeyRoles(key.keyId);
+    await storeKey(io, store, secret, { versionId: randomUUID(), value: text, roles });
+    if (fromFile) await disposeOf(io, file, flags, prompt);
+  } finally {
+    await prompt?.close();
+  }
+  io.stdout.write(`${flags.serviceAccount}: key ${key.keyId} of account ${account.account_id} is current\n`);
+}
+
+async function readKeyFile(io: Io, file: string): Promise<string> {
+  try {
+    const { mode } = await stat(file);
+    if ((mode & 0o077) !== 0 && process.platform !== "win32") {
+      io.stderr.write(
+        `Warning: others on this machine may read ${file}. If anybody could have, rotate after the import: ` +
+          "`voxtoken admin rotate NAME --now`.\n",
+      );
+    }
+    return await readFile(file, "utf8");
+  } catch (cause) {
+    throw new CliError(`cannot read ${file}`, EXIT.usage, "name the file that the control panel gave", {
+      cause,
+    });
+  }
+}
+
+/** That it is a key, and one that the platform takes. */
+async function proveKey(openKey: OpenKey, text: string): Promise<{ key: AccountKey; account: Account }> {
+  try {
+    const key = await openKey(text);
+    const account = await key.api.getAccountInfo();
+    const { accountId } = parseCredentials(text);
+    if (account.account_id === accountId) return { key, account };
+    throw new CliError(
+      `the file says account ${accountId}, and the platform says that its key is of account ${account.account_id}`,
+      EXIT.failure,
+      "the file has been changed: have the control panel make another key",
+    );
+  } catch (error) {
+    if (error instanceof CredentialsFileError) {
+      const hint =
+        "take the file as the control panel gave it (*_private.json); if it is damaged, make another key there";
+      throw new CliError(`this is no usable credentials file: ${error.message}`, EXIT.failure, hint);
+    }
+    if (isRefusal(error, "authorizationFailed", "invalidKeyId", "invalidToken")) {
+      const hint =
+        "the key has been deleted, or this machine's clock is wrong; make another key in the control panel, and import that";
+      throw new CliError(`the platform refuses this key: ${error.message}`, EXIT.failure, hint);
+    }
+    throw error;
+  }
+}
+
+async function checkAccount(
+  { account_id, account_email = "no address" }: Account,
+  { accountId: expected }: Flags,
+  prompt: Prompt | undefined,
+): Promise<void> {
+  if (expected !== undefined && expected !== account_id) {
+    const hint = `if ${account_id} is right, say --account-id ${account_id}; otherwise this is somebody else's key: delete the file`;
+    throw new CliError(`the key is of account ${account_id}, not ${expected}`, EXIT.failure, hint);
+  }
+  if (expected !== undefined) return;
+  if (prompt === undefined) {
+    const hint = `say --account-id ${account_id} if this is the account that you mean`;
+    throw new CliError(`the key is of account ${account_id} (${account_email})`, EXIT.usage, hint);
+  }
+  if (
+    !(await prompt.confirm(
+      `The key is of account ${account_id} (${account_email}). Is that the one you mean?`,
+    ))
+  )
+    throw new CliError("stopped, and nothing was changed", EXIT.failure);
+}
+
+async function disposeOf(io: Io, file: string, { shred }: Flags, prompt: Prompt | undefined): Promise<void> {
+  const wanted = shred ?? (await prompt?.confirm(`Overwrite and delete ${file}?`)) ?? false;
+  if (!wanted) {
+    io.stderr.write(`The key still lies in ${file}: delete it, and empty the bin.\n`);
+    return;
+  }
+  const handle = await open(file, "r+");
+  try {
+    const { size } = await handle.stat();
+    await handle.write(randomBytes(size), 0, size, 0);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await unlink(file);
+  io.stderr.write(
+    `${file} is overwritten and deleted. An SSD or a backup may still have it: the first rotation makes it worthless.\n`,
+  );
+}
+
+/** An option's value: a Voximplant account id. */
+export const accountId = wholeNumber(
+  1,
+  Number.MAX_SAFE_INTEGER,
+  "a whole number, as the control panel shows it",
+);

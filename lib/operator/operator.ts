@@ -1,0 +1,97 @@
+import { SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
+import { fromIni } from "@aws-sdk/credential-providers";
+import type { Command } from "commander";
+
+import type { Policy, ServiceAccount } from "../grants/policy.ts";
+import { openSecretsManager } from "../key-lifecycle/secrets-manager.ts";
+import { type OpenKey, openKeysOver } from "../key-lifecycle/account-key.ts";
+import type { SecretStore } from "../key-lifecycle/secret-store.ts";
+import { type Connection, MANAGEMENT_API_URL } from "../voximplant/call.ts";
+import { CliError, EXIT } from "../cli/cli-error.ts";
+import type { Io } from "../cli/io.ts";
+import { GRANTS_FILE, readPolicy } from "./grants-file.ts";
+
+export interface OperatorFlags {
+  readonly grants: string;
+  readonly region?: string;
+  readonly profile?: string;
+}
+
+/** What the commands about keys work with. */
+export interface Operator {
+  readonly policy: Policy;
+  readonly store: SecretStore;
+  readonly secretsManager: SecretsManagerClient;
+  readonly connection: Connection;
+  readonly openKey: OpenKey;
+}
+
+export function addOperatorOptions(command: Command): Command {
+  return command
+    .option("--grants <file>", "the grants file that says which secret is whose", GRANTS_FILE)
+    .option("--profile <name>", "AWS profile (default: AWS_PROFILE)")
+    .option("--region <region>", "AWS region of the secrets (default: as the AWS SDK finds it)");
+}
+
+export async function openOperator(io: Io, flags: OperatorFlags): Promise<Operator> {
+  const policy = await readPolicy(flags.grants);
+  const secretsManager = new SecretsManagerClient(awsConfiguration(io, flags, "SECRETS_MANAGER"));
+  const connection = {
+    url: (io.env["VOXIMPLANT_API_URL"] ?? "") || MANAGEMENT_API_URL,
+    fetch: io.fetch,
+    now: io.now,
+    sleep: io.sleep,
+    random: Math.random,
+  } satisfies Connection;
+  return {
+    policy,
+    store: openSecretsManager(secretsManager),
+    secretsManager,
+    connection,
+    openKey: openKeysOver(connection),
+  };
+}
+
+/** As the SDK finds everything by itself, but by way of {@link Io} where a variable decides. */
+export function awsConfiguration(
+  { env }: Io,
+  { region, profile }: Pick<OperatorFlags, "region" | "profile">,
+  service: "LAMBDA" | "SECRETS_MANAGER",
+) {
+  const endpoint = env[`AWS_ENDPOINT_URL_${service}`] ?? env["AWS_ENDPOINT_URL"];
+  const chosenRegion = region ?? env["AWS_REGION"] ?? env["AWS_DEFAULT_REGION"];
+  const {
+    AWS_ACCESS_KEY_ID: accessKeyId,
+    AWS_SECRET_ACCESS_KEY: secretAccessKey,
+    AWS_SESSION_TOKEN: sessionToken,
+  } = env;
+  const credentials =
+    profile !== undefined
+      ? fromIni({ profile })
+      : accessKeyId && secretAccessKey
+        ? { accessKeyId, secretAccessKey, ...(sessionToken && { sessionToken }) }
+        : undefined;
+  return {
+    ...(endpoint && { endpoint }),
+    ...(chosenRegion && { region: chosenRegion }),
+    ...(credentials && { credentials }),
+  };
+}
+
+export function serviceAccountOf(policy: Policy, name: string): ServiceAccount {
+  const found = policy.serviceAccounts.find((serviceAccount) => serviceAccount.name === name);
+  if (found !== undefined) return found;
+  const known = policy.serviceAccounts.map((serviceAccount) => serviceAccount.name).join(", ");
+  throw new CliError(`no service account ${name} in the grants file`, EXIT.usage, `it has ${known}`);
+}
+
+/** Turns what an operator's command met on the way into one line and a hint. */
+export function explain(error: unknown, doing: string): CliError {
+  if (error instanceof CliError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  const isDenied = error instanceof Error && error.name === "AccessDeniedException";
+  const hint = isDenied
+    ? "these AWS credentials lack the permission: docs/keys.md lists what each command needs"
+    : undefined;
+  return new CliError(`${doing}: ${message}`, isDenied ? EXIT.denied : EXIT.failure, hint, { cause: error });
+}

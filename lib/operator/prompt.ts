@@ -1,0 +1,72 @@
+import { CliError, EXIT } from "../cli/cli-error.ts";
+import type { Io } from "../cli/io.ts";
+
+/** Questions on stderr, answers from stdin, line by line. To be closed: an open stdin keeps the process alive. */
+export interface Prompt {
+  ask(question: string): Promise<string>;
+  /** The terminal does not show what is typed. */
+  askHidden(question: string): Promise<string>;
+  /** Whether the answer was `y` or `yes`. */
+  confirm(question: string): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+const CTRL_C = "\u0003";
+const ERASED = /[^\u007f\b][\u007f\b]/;
+
+export function openPrompt({ stdin, stderr }: Io): Prompt {
+  const chunks = stdin[Symbol.asyncIterator]();
+  let typed = "";
+
+  async function readLine(): Promise<string> {
+    for (;;) {
+      const [line, rest] = splitLine(typed);
+      if (rest !== undefined) {
+        typed = rest;
+        return line;
+      }
+      const chunk = await chunks.next();
+      if (chunk.done === true) {
+        typed = "";
+        return line;
+      }
+      typed += chunk.value.toString();
+      if (typed.includes(CTRL_C)) throw new CliError("interrupted", EXIT.failure);
+      while (ERASED.test(typed)) typed = typed.replace(ERASED, "");
+    }
+  }
+
+  async function ask(question: string): Promise<string> {
+    stderr.write(question);
+    return (await readLine()).trim();
+  }
+
+  return {
+    ask,
+    async askHidden(question) {
+      stdin.setEcho?.(false);
+      try {
+        return await ask(question);
+      } finally {
+        stdin.setEcho?.(true);
+        stderr.write("\n");
+      }
+    },
+    confirm: async (question) => /^y(es)?$/i.test(await ask(`${question} [y/N] `)),
+    close: async () => {
+      await chunks.return?.();
+    },
+  };
+}
+
+function splitLine(text: string): [line: string, rest: string | undefined] {
+  const end = /\r\n|\r|\n/.exec(text);
+  return end === null ? [text, undefined] : [text.slice(0, end.index), text.slice(end.index + end[0].length)];
+}
+
+/** All of stdin, for a command in a pipe. */
+export async function readStdin({ stdin }: Io): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of stdin) chunks.push(Buffer.from(chunk));
+  return Buffer.concat(chunks).toString("utf8");
+}

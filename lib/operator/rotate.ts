@@ -1,0 +1,140 @@
+import { RotateSecretCommand, type SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
+import { Command } from "commander";
+
+import { type SecretState, type SecretStore, versionWith } from "../key-lifecycle/secret-store.ts";
+import { CliError, EXIT } from "../cli/cli-error.ts";
+import type { Io } from "../cli/io.ts";
+import { wholeNumber } from "./grants-file.ts";
+import { addFunctionOptions, type FunctionFlags } from "./key-functions.ts";
+import { addOperatorOptions, explain, openOperator, serviceAccountOf } from "./operator.ts";
+import { openPrompt } from "./prompt.ts";
+import { revokeSuperseded } from "./revoke.ts";
+import { findSecret } from "./store-key.ts";
+
+interface Flags extends FunctionFlags {
+  readonly now?: boolean;
+  readonly revoke?: boolean;
+  readonly timeout: number;
+}
+
+export function rotateCommand(io: Io): Command {
+  const command = new Command("rotate")
+    .description("replace a service account's key, and follow that to its end")
+    .argument("<service-account>", "as grants.yml names it")
+    .option("--now", "without asking first")
+    .option("--revoke", "for a leak: delete the old key at once, and have the containers forget it")
+    .option(
+      "--timeout <seconds>",
+      "stop following after this time; the rotation goes on",
+      wholeNumber(1, 86_400, "a whole number of seconds"),
+      300,
+    )
+    .addHelpText("after", "\nSafe to repeat: a rotation that broke off is taken up where it stopped.");
+  return addFunctionOptions(addOperatorOptions(command)).action(async (name: string, flags: Flags) => {
+    try {
+      await rotate(io, name, flags);
+    } catch (error) {
+      throw explain(error, "not rotated");
+    }
+  });
+}
+
+async function rotate(io: Io, name: string, flags: Flags): Promise<void> {
+  const operator = await openOperator(io, flags);
+  const serviceAccount = serviceAccountOf(operator.policy, name);
+  const secret = await findSecret(operator.store, serviceAccount.secret);
+  if (versionWith("AWSCURRENT", secret) === undefined) {
+    const hint = `\`voxtoken admin import FILE --service-account ${name}\`, or \`bootstrap\``;
+    throw new CliError(`secret ${secret.name} holds no key yet`, EXIT.failure, hint);
+  }
+  if (flags.now !== true) await confirm(io, name, flags);
+
+  const versionId = await start(io, operator.secretsManager, operator.store, secret);
+  await follow(io, operator.store, secret, versionId, flags);
+  io.stdout.write(`${name}: version ${versionId} of secret ${secret.name} is current\n`);
+  if (flags.revoke === true) {
+    await revokeSuperseded(io, flags, operator, name);
+  } else {
+    io.stderr.write(
+      "The old key stays until no token and no container can use it; reconciliation deletes it then.\n",
+    );
+  }
+}
+
+async function confirm(io: Io, name: string, { revoke }: Flags): Promise<void> {
+  if (!io.stdin.isTerminal) throw new CliError("nobody is here to be asked", EXIT.usage, "add --now");
+  const consequence =
+    revoke === true ? " and delete the old one at once: tokens made with it may be refused" : "";
+  const prompt = openPrompt(io);
+  try {
+    if (await prompt.confirm(`Replace the key of ${name}${consequence}?`)) return;
+  } finally {
+    await prompt.close();
+  }
+  throw new CliError("stopped, and nothing was changed", EXIT.failure);
+}
+
+/** Starts a rotation, or has one that broke off taken up again. Returns the version that is to become current. */
+async function start(
+  io: Io,
+  client: SecretsManagerClient,
+  store: SecretStore,
+  secret: SecretState,
+): Promise<string> {
+  try {
+    const { VersionId } = await client.send(new RotateSecretCommand({ SecretId: secret.arn }));
+    if (VersionId !== undefined) {
+      io.stderr.write(`Rotation of ${secret.name} started: version ${VersionId}.\n`);
+      return VersionId;
+    }
+  } catch (error) {
+    if (!(error instanceof Error) || error.name !== "InvalidRequestException") throw error;
+    const pending = versionWith("AWSPENDING", await store.describe(secret.arn));
+    if (!/previous rotation/i.test(error.message) || pending === undefined) {
+      const hint = "give it a rotation function first: deploy with --param rotate=all (docs/deploy.md)";
+      throw new CliError(error.message, EXIT.failure, hint, { cause: error });
+    }
+    io.stderr.write(
+      `A rotation of ${secret.name} had broken off; it is taken up again: version ${pending}.\n`,
+    );
+    return pending;
+  }
+  throw new CliError(
+    "Secrets Manager did not say which version is to become current",
+    EXIT.failure,
+    "try again",
+  );
+}
+
+async function follow(
+  io: Io,
+  store: SecretStore,
+  secret: SecretState,
+  versionId: string,
+  { timeout, deployment }: Flags,
+): Promise<void> {
+  const hint = `why: the log /aws/lambda/${deployment}-rotate-key. It is safe to run this again`;
+  const tell = (text: string) => {
+    if (io.stderr.isTerminal) io.stderr.write(text);
+  };
+  const begun = io.now();
+  let waited = 0;
+  // The clock, and what was slept: a clock that stands still must not keep this going.
+  while (Math.max(io.now() - begun, waited) < timeout * 1000) {
+    const labels = (await store.describe(secret.arn)).stages.get(versionId);
+    if (labels?.has("AWSCURRENT") === true) {
+      tell("\n");
+      return;
+    }
+    if (labels?.has("AWSPENDING") !== true) {
+      const message = `the rotation was given up: version ${versionId} is no longer pending`;
+      throw new CliError(message, EXIT.failure, hint);
+    }
+    tell(`\r${Math.round(waited / 1000)} s: the new key is being made and tested …`);
+    await io.sleep(POLL_MS);
+    waited += POLL_MS;
+  }
+  throw new CliError(`the rotation has not ended after ${timeout} s`, EXIT.failure, hint);
+}
+
+const POLL_MS = 2_000;

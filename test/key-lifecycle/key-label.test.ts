@@ -1,0 +1,37 @@
+import { randomUUID } from "node:crypto";
+
+import { describe, expect, it } from "vitest";
+
+import { belongsToSecret, keyName, labelKey, labelledAt } from "../../lib/key-lifecycle/key-label.ts";
+
+const arn = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:voximplant/outbound-calls-a1B2c3";
+const remade = arn.replace("a1B2c3", "d4E5f6");
+const now = Date.UTC(2026, 10, 24, 12);
+
+describe("the label of a key", () => {
+  it.each([
+    ["a UUID, as Secrets Manager makes them", randomUUID()],
+    ["the longest version id that there may be", "v".repeat(64)],
+  ])("fits into a key's name with %s", (_, versionId) => {
+    const name = keyName(arn, versionId);
+    expect(name.length).toBeLessThanOrEqual(50);
+    expect(name).not.toBe(keyName(arn, `${versionId.slice(0, -1)}x`));
+  });
+
+  it("tells a secret from another of the same name: AWS's six random characters count", () => {
+    const key = { key_id: "k", key_name: keyName(arn, randomUUID()), description: "" };
+    expect([belongsToSecret(key, arn), belongsToSecret(key, remade)]).toEqual([true, false]);
+  });
+
+  it.each([null, "", "vtv-", "backup"])("is in no key that is named %j", (key_name) => {
+    expect(belongsToSecret({ key_id: "k", key_name, description: null }, arn)).toBe(false);
+  });
+
+  it("says since when; what lies in the future or is no time is not shown", () => {
+    const { description } = labelKey({ arn, name: "voximplant/outbound-calls" }, randomUUID(), now);
+    const key = { key_id: "k", key_name: null, description };
+    expect(labelledAt(key, now)).toBe(now);
+    expect(labelledAt(key, now - 1)).toBeUndefined();
+    expect(labelledAt({ ...key, description: "since yesterday" }, now)).toBeUndefined();
+  });
+});

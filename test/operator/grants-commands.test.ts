@@ -1,0 +1,341 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { runVoxtoken } from "../fakes/voxtoken.ts";
+import { fakeIo } from "../fakes/io.ts";
+
+const GRANTS = `serviceAccounts:
+  outbound-calls: { secret: voximplant/outbound-calls, maxTtlSeconds: 900 }
+  call-history: { secret: voximplant/call-history }
+grants:
+  - principals: [arn:aws:iam::111122223333:role/billing-worker]
+    serviceAccounts: [outbound-calls]
+    maxTtlSeconds: 300
+    childAccountIds: [7654321]
+  - principals:
+      - arn:aws:iam::111122223333:role/nightly-*
+      - { arn: "arn:aws:iam::111122223333:user/ops/alice", uniqueId: AIDAEXAMPLEID }
+    serviceAccounts: [call-history, outbound-calls]
+  - principals: ["arn:aws:iam::*:role/partner"]
+    serviceAccounts: [call-history]
+    principalOrgId: o-a1b2c3d4e5
+`;
+
+let folder: string;
+const at = (name: string) => join(folder, name);
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "grants-"));
+  await writeFile(at("grants.yml"), GRANTS);
+  await writeFile(at("broken.yml"), "serviceAccounts: {}\ngrants:\n  - principal: []\n");
+  await writeFile(at("clean.yml"), "serviceAccounts: {}\ngrants: []\n");
+});
+
+afterAll(() => rm(folder, { recursive: true }));
+
+async function admin(...args: string[]) {
+  const io = fakeIo();
+  const status = await runVoxtoken(["admin", ...args], io);
+  return { status, out: io.out().replaceAll(`${folder}/`, ""), err: io.err().replaceAll(`${folder}/`, "") };
+}
+
+describe("voxtoken admin lint", () => {
+  it("prints warnings, and ends with 0", async () => {
+    expect(await admin("lint", at("grants.yml"))).toMatchInlineSnapshot(`
+      {
+        "err": "",
+        "out": "grants.yml:13:18: warning: the wildcard spans accounts: whoever can make a role of this name in one of them gets the grant
+      grants.yml: 2 service accounts, 3 grants, 1 warning
+      ",
+        "status": 0,
+      }
+    `);
+  });
+
+  it("prints errors, and ends with 1", async () => {
+    expect(await admin("lint", at("broken.yml"))).toMatchInlineSnapshot(`
+      {
+        "err": "",
+        "out": "broken.yml:3:5: error: the grant lacks principals, which must be a list of ARNs
+      broken.yml:3:5: error: the grant lacks serviceAccounts, which must be a list of names from the serviceAccounts of this file
+      broken.yml:3:5: error: unknown field "principal" (did you mean "principals"?)
+      broken.yml: 3 errors
+      ",
+        "status": 1,
+      }
+    `);
+  });
+
+  it("ends with 1 on warnings where told to", async () => {
+    expect(await admin("lint", "--strict", at("grants.yml"))).toMatchObject({ status: 1, err: "" });
+    expect(await admin("lint", "--strict", at("clean.yml"))).toMatchObject({ status: 0 });
+  });
+
+  it("prints JSON for scripts", async () => {
+    const { status, out } = await admin("lint", "--format", "json", at("grants.yml"));
+    expect(status).toBe(0);
+    expect(JSON.parse(out)).toEqual({
+      file: "grants.yml",
+      errors: [],
+      warnings: [
+        {
+          file: "grants.yml",
+          line: 13,
+          column: 18,
+          message: expect.stringContaining("spans accounts") as string,
+        },
+      ],
+    });
+  });
+
+  it("prints annotations for GitHub, which splits at colons, commas and line breaks", async () => {
+    await writeFile(at("a,b:c.yml"), 'serviceAccounts: { "a%\\nb": { secret: a } }\ngrants: []\n');
+    const { status, out } = await admin("lint", "--format", "github", at("a,b:c.yml"));
+    expect(status).toBe(1);
+    expect(out.split("\n")[0]).toBe(
+      `::error file=${at("a%2Cb%3Ac.yml").replace(`${folder}/`, "")},line=1,col=20::the name "a%25%0Ab" must be 1 to 64 of a-z, 0-9 and -`,
+    );
+  });
+
+  it("says so where there is no such file", async () => {
+    expect(await admin("lint", at("nope.yml"))).toEqual({
+      status: 2,
+      out: "",
+      err: "voxtoken: there is no file nope.yml\nhint: name the grants file, or change to the folder it is in\n",
+    });
+  });
+
+  it("says so where the file cannot be read", async () => {
+    const { status, err } = await admin("lint", folder);
+    expect(status).toBe(1);
+    expect(err).toMatch(/^voxtoken: cannot read .*EISDIR/);
+  });
+});
+
+describe("voxtoken admin explain", () => {
+  const explain = (...args: string[]) => admin("explain", "--grants", at("grants.yml"), ...args);
+  const role = (name: string) => ["--principal", `arn:aws:iam::111122223333:role/${name}`];
+  const calls = ["--service-account", "outbound-calls"];
+
+  it("names the line that allows", async () => {
+    expect(await explain(...role("billing-worker"), ...calls)).toMatchInlineSnapshot(`
+      {
+        "err": "",
+        "out": "principal        arn:aws:iam::111122223333:role/billing-worker
+      service account  outbound-calls, at most 900 s
+      account          the key's own
+      lifetime         the default
+
+      These grants fit:
+        grants.yml:5  arn:aws:iam::111122223333:role/billing-worker, at most 300 s
+
+      allowed          300 s, by grants.yml:5: of the grants that fit, the most generous
+      ",
+        "status": 0,
+      }
+    `);
+  });
+
+  it("reads an ARN as get-caller-identity prints it, and ends with 3 on a refusal", async () => {
+    const session = "arn:aws:sts::111122223333:assumed-role/intern/billing-worker";
+    expect(await explain("--session-arn", session, ...calls, "--account-id", "9")).toMatchInlineSnapshot(`
+      {
+        "err": "",
+        "out": "principal        arn:aws:iam::111122223333:role/intern, which is what grants see of arn:aws:sts::111122223333:assumed-role/intern/billing-worker
+      service account  outbound-calls, at most 900 s
+      account          child account 9
+      lifetime         the default
+
+      No grant fits. The nearest:
+        grants.yml:9   arn:aws:iam::111122223333:role/nightly-* (line 10), at most 900 s
+                       - is for the role nightly-*, the caller is intern
+                       - lists no child accounts
+        grants.yml:5   arn:aws:iam::111122223333:role/billing-worker, at most 300 s
+                       - is for the role billing-worker, the caller is intern
+                       - lists only the child accounts 7654321
+        grants.yml:13  arn:aws:iam::*:role/partner, at most 900 s
+                       - is for the role partner, the caller is intern
+                       - asks for organisation o-a1b2c3d4e5, the caller is of none
+                       - is for call-history
+                       - lists no child accounts
+
+      refused          access_denied: no grant names arn:aws:iam::111122223333:role/intern
+      to mend it       add a grant { principals: ["arn:aws:iam::111122223333:role/intern"], serviceAccounts: [outbound-calls], childAccountIds: [9] }
+      ",
+        "status": 3,
+      }
+    `);
+  });
+
+  it("tells the maximum to one who asks for too long", async () => {
+    expect(await explain(...role("billing-worker"), ...calls, "--ttl", "301")).toMatchInlineSnapshot(`
+      {
+        "err": "",
+        "out": "principal        arn:aws:iam::111122223333:role/billing-worker
+      service account  outbound-calls, at most 900 s
+      account          the key's own
+      lifetime         301 s
+
+      These grants fit:
+        grants.yml:5  arn:aws:iam::111122223333:role/billing-worker, at most 300 s
+
+      refused          ttl_too_long: 301 s asked, grants.yml:5 gives at most 300 s
+      to mend it       ask for at most 300 s, or raise maxTtlSeconds of the grant or the service account
+      ",
+        "status": 3,
+      }
+    `);
+  });
+
+  it("suggests the service account that was meant", async () => {
+    expect(await explain(...role("nightly-x"), "--service-account", "call-histroy")).toMatchInlineSnapshot(`
+      {
+        "err": "",
+        "out": "principal        arn:aws:iam::111122223333:role/nightly-x
+      service account  call-histroy, which is not in the file (did you mean "call-history"?)
+      account          the key's own
+      lifetime         the default
+
+      No grant fits. The nearest:
+        grants.yml:9   arn:aws:iam::111122223333:role/nightly-* (line 10), at most 3600 s
+                       - is for call-history, outbound-calls
+        grants.yml:5   arn:aws:iam::111122223333:role/billing-worker, at most 300 s
+                       - is for the role billing-worker, the caller is nightly-x
+                       - is for outbound-calls
+        grants.yml:13  arn:aws:iam::*:role/partner, at most 3600 s
+                       - is for the role partner, the caller is nightly-x
+                       - asks for organisation o-a1b2c3d4e5, the caller is of none
+                       - is for call-history
+
+      refused          access_denied: there is no service account "call-histroy"
+      to mend it       spell the service account as in the file, or add it to serviceAccounts there
+      ",
+        "status": 3,
+      }
+    `);
+  });
+
+  it("says what to change where one thing alone is missing", async () => {
+    const alice = ["--principal", "arn:aws:iam::111122223333:user/ops/alice"];
+    expect((await explain(...alice, ...calls)).out).toMatchInlineSnapshot(`
+      "principal        arn:aws:iam::111122223333:user/ops/alice
+      service account  outbound-calls, at most 900 s
+      account          the key's own
+      lifetime         the default
+
+      No grant fits. The nearest:
+        grants.yml:9   arn:aws:iam::111122223333:user/ops/alice (line 11), at most 900 s
+                       - is pinned to AIDAEXAMPLEID, the caller is without a unique id
+        grants.yml:5   arn:aws:iam::111122223333:role/billing-worker, at most 300 s
+                       - is for a role, the caller is a user
+        grants.yml:13  arn:aws:iam::*:role/partner, at most 900 s
+                       - is for a role, the caller is a user
+                       - asks for organisation o-a1b2c3d4e5, the caller is of none
+                       - is for call-history
+
+      refused          access_denied: arn:aws:iam::111122223333:user/ops/alice matches, but grants.yml:9 is pinned to AIDAEXAMPLEID, the caller is without a unique id
+      to mend it       change grants.yml:9, or add a grant { principals: ["arn:aws:iam::111122223333:user/ops/alice"], serviceAccounts: [outbound-calls] }
+      "
+    `);
+    expect(await explain(...alice, ...calls, "--unique-id", "AIDAEXAMPLEID")).toMatchObject({ status: 0 });
+  });
+
+  it("takes the organisation into account", async () => {
+    const partner = [
+      "--principal",
+      "arn:aws:iam::444455556666:role/partner",
+      "--service-account",
+      "call-history",
+    ];
+    expect(await explain(...partner)).toMatchObject({ status: 3 });
+    expect(await explain(...partner, "--org-id", "o-a1b2c3d4e5")).toMatchObject({ status: 0 });
+  });
+
+  it("drops a role's path, as API Gateway does", async () => {
+    const { status, out } = await explain(...role("team/billing-worker"), ...calls);
+    expect(status).toBe(0);
+    expect(out.split("\n")[0]).toBe(
+      "principal        arn:aws:iam::111122223333:role/billing-worker, which is what grants see of arn:aws:iam::111122223333:role/team/billing-worker",
+    );
+  });
+
+  it.each([
+    [["--principal", "arn:aws:iam::111122223333:root"], "an account is refused"],
+    [role("nightly-*"), "is a pattern, not one principal"],
+    [["--principal", "billing-worker"], "is not an IAM role or user"],
+    [["--session-arn", "arn:aws:sts::111122223333:federated-user/x"], "is not an IAM role or user"],
+    [[], "give either --principal or --session-arn"],
+    [[...role("x"), "--session-arn", "arn:aws:iam::111122223333:user/x"], "give either"],
+    [[...role("x"), "--ttl", "29"], "It must be 30 to 3600 seconds"],
+    [[...role("x"), "--ttl", "3601"], "It must be 30 to 3600 seconds"],
+    [[...role("x"), "--ttl", "1e3"], "It must be 30 to 3600 seconds"],
+    [[...role("x"), "--account-id", "0"], "It must be the number of a child account"],
+  ])("refuses %j", async (args, message) => {
+    const { status, out, err } = await explain(...args, ...calls);
+    expect([status, out]).toEqual([2, ""]);
+    expect(err).toContain(message);
+  });
+
+  it("sends whoever has a broken file to lint", async () => {
+    expect(await admin("explain", "--grants", at("broken.yml"), ...role("x"), ...calls)).toEqual({
+      status: 1,
+      out: "",
+      err:
+        "voxtoken: broken.yml:3:5: the grant lacks principals, which must be a list of ARNs (and 2 more)\n" +
+        "hint: voxtoken admin lint broken.yml lists everything\n",
+    });
+  });
+});
+
+describe("voxtoken admin iam-policy", () => {
+  const iamPolicy = (...args: string[]) => admin("iam-policy", "--grants", at("grants.yml"), ...args);
+
+  it("allows exactly the granted paths of the API", async () => {
+    const { status, out, err } = await iamPolicy(
+      ...["--principal", "arn:aws:sts::111122223333:assumed-role/nightly-report/x"],
+      ...[
+        "--api-id",
+        "a1b2c3d4e5",
+        "--region",
+        "eu-central-1",
+        "--api-account-id",
+        "999999999999",
+        "--stage",
+        "prod",
+      ],
+    );
+    const api = "arn:aws:execute-api:eu-central-1:999999999999:a1b2c3d4e5/prod";
+    expect([status, err]).toEqual([0, ""]);
+    expect(JSON.parse(out)).toEqual({
+      Version: "2012-10-17",
+      Statement: [
+        {
+          Sid: "VendVoximplantTokens",
+          Effect: "Allow",
+          Action: "execute-api:Invoke",
+          Resource: [
+            `${api}/POST/v1/service-accounts/call-history/token`,
+            `${api}/POST/v1/service-accounts/outbound-calls/token`,
+            `${api}/GET/v1/service-accounts`,
+          ],
+        },
+      ],
+    });
+  });
+
+  it("says how to narrow it where the API is not given", async () => {
+    const { err } = await iamPolicy("--principal", "arn:aws:iam::111122223333:role/billing-worker");
+    expect(err).toMatch(/^hint: --api-id/);
+  });
+
+  it("is refused for one who is granted nothing", async () => {
+    const alice = ["--principal", "arn:aws:iam::111122223333:user/ops/alice"];
+    expect(await iamPolicy(...alice)).toMatchObject({
+      status: 3,
+      out: "",
+      err: expect.stringContaining("grants nothing to arn:aws:iam::111122223333:user/ops/alice") as string,
+    });
+    expect(await iamPolicy(...alice, "--unique-id", "AIDAEXAMPLEID")).toMatchObject({ status: 0 });
+  });
+});

@@ -1,0 +1,230 @@
+import { generateKeyPairSync } from "node:crypto";
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+
+import { runVoxtoken } from "../fakes/voxtoken.ts";
+import { ROLES_TAG } from "../../lib/key-lifecycle/roles.ts";
+import { fakeIo } from "../fakes/io.ts";
+import {
+  ACCOUNT,
+  credentialsFile,
+  operatorEnv,
+  rsaKey,
+  startWorld,
+  type World,
+  writeGrants,
+} from "../key-lifecycle/world.ts";
+
+let world: World;
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "import-"));
+});
+afterEach(async () => {
+  await world.close();
+  await rm(folder, { recursive: true });
+});
+
+const pem = rsaKey();
+const small = rsaKey(1024);
+const ec = generateKeyPairSync("ec", { namedCurve: "P-256" })
+  .privateKey.export({ type: "pkcs8", format: "pem" })
+  .toString();
+
+/** A key that the platform knows, as somebody made it in the control panel, and its file. */
+function downloadKey(accountId = ACCOUNT, privateKey = pem) {
+  const { keyId } = world.platform.addKey({
+    accountId,
+    pem: privateKey,
+    name: "from the panel",
+    roles: ["Scenarios"],
+  });
+  return { keyId, text: credentialsFile(keyId, privateKey, accountId) };
+}
+
+async function save(text: string, mode = 0o600): Promise<string> {
+  const file = join(folder, "key_private.json");
+  await writeFile(file, text, { mode });
+  return file;
+}
+
+async function voxtoken(args: readonly string[], input = "") {
+  const io = fakeIo({ input, env: operatorEnv(world), fetch: globalThis.fetch, now: () => world.clock.now });
+  const status = await runVoxtoken(["admin", ...args, "--grants", await writeGrants(folder)], io);
+  const shown = io.out() + io.err();
+  expect(shown).not.toContain("PRIVATE KEY");
+  expect(shown).not.toContain(pem.slice(200, 232));
+  return { status, out: io.out(), err: io.err() };
+}
+
+const importArgs = (file: string, ...more: string[]) => [
+  "import",
+  file,
+  "--service-account",
+  "outbound-calls",
+  ...more,
+];
+const expected = ["--account-id", String(ACCOUNT)];
+
+describe("voxtoken admin import", () => {
+  it("puts the file into the secret, unchanged to the byte, and writes its roles down", async () => {
+    world = await startWorld({ serviceAccounts: [], emptySecrets: ["outbound-calls"] });
+    const { keyId, text } = downloadKey();
+    const odd = text.replace("{", "{ \n ");
+    const { status, out, err } = await voxtoken(importArgs(await save(odd), ...expected));
+    expect({ status, out }).toEqual({
+      status: 0,
+      out: `outbound-calls: key ${keyId} of account ${ACCOUNT} is current\n`,
+    });
+    expect(err).toContain("and read back");
+    expect(err).toContain("delete it");
+    const [version] = world.secret().versions.values();
+    expect(version?.content).toEqual({ SecretString: odd });
+    expect(world.secret().tags).toEqual([{ Key: ROLES_TAG, Value: "9" }]);
+    await world.useCurrentKey();
+  });
+
+  it("takes the key from stdin", async () => {
+    world = await startWorld();
+    const { keyId, text } = downloadKey();
+    expect(await voxtoken(importArgs("-", ...expected), text)).toMatchObject({ status: 0 });
+    expect(world.keyWith("AWSCURRENT")).toBe(keyId);
+  });
+
+  it("overwrites and deletes the file where it is told to", async () => {
+    world = await startWorld();
+    const file = await save(downloadKey().text);
+    expect(await voxtoken(importArgs(file, ...expected, "--shred"))).toMatchObject({ status: 0 });
+    await expect(stat(file)).rejects.toThrow("ENOENT");
+  });
+
+  it("says so where it may not read the key back, which is so in a deployment", async () => {
+    const denied = {
+      status: 400,
+      body: JSON.stringify({ __type: "AccessDeniedException", Message: "explicit deny" }),
+    };
+    world = await startWorld({
+      secretsFault: (operation) => (operation === "GetSecretValue" ? denied : undefined),
+    });
+    const { status, err } = await voxtoken(importArgs(await save(downloadKey().text), ...expected));
+    expect(status).toBe(0);
+    expect(err).toContain("its policy lets the functions alone read it");
+  });
+
+  it("warns where others may read the file, and goes on", async () => {
+    world = await startWorld();
+    const { status, err } = await voxtoken(importArgs(await save(downloadKey().text, 0o644), ...expected));
+    expect(status).toBe(0);
+    expect(err).toMatch(/Warning: others on this machine may read .*key_private\.json\. .*rotate/);
+  });
+
+  describe("refuses, changes nothing, and says what to do about", () => {
+    const badFiles = [
+      [
+        "a truncated file",
+        () => downloadKey().text.slice(0, 300),
+        "not JSON",
+        "take the file as the control panel gave it",
+      ],
+      [
+        "a file without its private key",
+        () => JSON.stringify({ account_id: ACCOUNT, key_id: "k" }),
+        "private_key",
+        "make another key",
+      ],
+      ["an EC key", () => credentialsFile("k", ec), "an RSA key is needed", "make another key"],
+      ["a 1024-bit key", () => credentialsFile("k", small), "this key has 1024", "make another key"],
+      [
+        "a key that was deleted",
+        () => {
+          const { keyId, text } = downloadKey();
+          world.platform.keys.delete(keyId);
+          return text;
+        },
+        "the platform refuses this key",
+        "has been deleted",
+      ],
+      [
+        "someone else's account",
+        () => downloadKey(7654321).text,
+        "of account 7654321, not 1234567",
+        "somebody else's key",
+      ],
+    ] as const;
+
+    it.each(badFiles)("%s", async (_, makeFile, message, hint) => {
+      world = await startWorld();
+      const first = world.keyWith("AWSCURRENT");
+      const file = await save(makeFile());
+      const { status, out, err } = await voxtoken(importArgs(file, ...expected, "--shred"));
+      expect({ status, out }).toEqual({ status: 1, out: "" });
+      expect(err).toContain(message);
+      expect(err).toMatch(new RegExp(`\nhint: .*${hint}`));
+      expect(world.keyWith("AWSCURRENT")).toBe(first);
+      await expect(readFile(file)).resolves.toBeDefined();
+    });
+
+    it("an account that nobody has confirmed", async () => {
+      world = await startWorld();
+      const { status, err } = await voxtoken(importArgs(await save(downloadKey().text)));
+      expect(status).toBe(2);
+      expect(err).toContain(`--account-id ${ACCOUNT}`);
+    });
+
+    it("a secret that is not there", async () => {
+      world = await startWorld({ serviceAccounts: [] });
+      const { status, err } = await voxtoken(importArgs(await save(downloadKey().text), ...expected));
+      expect(status).toBe(1);
+      expect(err).toContain("aws secretsmanager create-secret --name voximplant/outbound-calls");
+    });
+
+    it("a service account that grants.yml does not know", async () => {
+      world = await startWorld();
+      const { status, err } = await voxtoken(["import", "-", "--service-account", "outbound-call"]);
+      expect(status).toBe(2);
+      expect(err).toContain("outbound-calls");
+    });
+  });
+});
+
+describe("voxtoken admin bootstrap", () => {
+  const args = ["bootstrap", "--service-account", "outbound-calls", ...expected];
+  const API_KEY = "deprecated-api-key";
+
+  it("has a key made with these roles and puts it straight into the secret", async () => {
+    world = await startWorld({ serviceAccounts: [], emptySecrets: ["outbound-calls"] });
+    const { status, err } = await voxtoken([...args, "--roles", "scenarios, Support"], `${API_KEY}\n`);
+    expect(status).toBe(0);
+    expect(err).toContain("Nothing here needs the API key any more");
+    expect(err).not.toContain(API_KEY);
+    const key = world.platform.keys.get(world.keyWith("AWSCURRENT") ?? "");
+    expect(key?.roleIds).toEqual(new Set([9, 5]));
+    expect(key?.name).toMatch(/^vtv-/);
+    await world.useCurrentKey();
+  });
+
+  it.each([
+    ["an API key that is wrong", "wrong", ["--roles", "Support"], 1, "error 100"],
+    ["no API key", "", ["--roles", "Support"], 2, "no API key was given"],
+    ["a role that there is not", API_KEY, ["--roles", "Supporter"], 2, "no role Supporter"],
+  ])("refuses %s, and makes no key", async (_, apiKey, roles, expectedStatus, message) => {
+    world = await startWorld({ serviceAccounts: [], emptySecrets: ["outbound-calls"] });
+    const { status, err } = await voxtoken([...args, ...roles], apiKey);
+    expect(status).toBe(expectedStatus);
+    expect(err).toContain(message);
+    expect(world.platform.keys.size).toBe(0);
+  });
+
+  it("does not replace a key unless it is told to", async () => {
+    world = await startWorld();
+    const { status, err } = await voxtoken([...args, "--roles", "Support"], API_KEY);
+    expect(status).toBe(1);
+    expect(err).toContain("voxtoken admin rotate outbound-calls");
+    expect(await voxtoken([...args, "--roles", "Support", "--replace"], API_KEY)).toMatchObject({
+      status: 0,
+    });
+  });
+});

@@ -1,0 +1,226 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+
+import { runVoxtoken } from "../fakes/voxtoken.ts";
+import { createReconciliationHandler } from "../../lib/reconciliation/handler.ts";
+import { ROLES_TAG } from "../../lib/key-lifecycle/roles.ts";
+import { rotateKey } from "../../lib/rotation/rotate-key.ts";
+import { platformFault } from "../../local/voximplant/error.ts";
+import { fakeIo } from "../fakes/io.ts";
+import { type LambdaApi, startLambdaApi } from "../fakes/lambda-api.ts";
+import {
+  ACCOUNT,
+  operatorEnv,
+  policyFor,
+  rsaKey,
+  startWorld,
+  type World,
+  type WorldOptions,
+  writeGrants,
+} from "../key-lifecycle/world.ts";
+
+let world: World;
+let folder: string;
+let lambda: LambdaApi | undefined;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "rotate-"));
+});
+afterEach(async () => {
+  await lambda?.close();
+  lambda = undefined;
+  await world.close();
+  await rm(folder, { recursive: true });
+});
+
+/** A world in which Secrets Manager calls the rotation function, and rotation is switched on. */
+async function start(options: WorldOptions = {}) {
+  world = await startWorld({ ...options, rotate: (event) => rotateKey(world.ports, policyFor(), event) });
+  world.secret().rotation = {
+    enabled: true,
+    lambdaArn: "arn:aws:lambda:us-east-1:111122223333:function:rotate",
+    rules: {},
+  };
+}
+
+async function voxtoken(...args: string[]) {
+  const io = fakeIo({
+    env: { ...operatorEnv(world), ...(lambda && { AWS_ENDPOINT_URL_LAMBDA: lambda.url }) },
+    fetch: globalThis.fetch,
+    now: () => world.clock.now,
+    sleep: async () => world.secrets.rotationsSettled(),
+  });
+  const status = await runVoxtoken(["admin", ...args, "--grants", await writeGrants(folder)], io);
+  return { status, out: io.out(), err: io.err() };
+}
+
+describe("voxtoken admin rotate", () => {
+  it("starts a rotation, follows it to its end, and says what becomes of the old key", async () => {
+    await start();
+    const first = world.keyWith("AWSCURRENT");
+    const { status, out, err } = await voxtoken("rotate", "outbound-calls", "--now");
+    expect({ status, out }).toMatchObject({
+      status: 0,
+      out: expect.stringContaining("is current") as string,
+    });
+    expect(err).toContain("The old key stays");
+    expect(world.keyWith("AWSPREVIOUS")).toBe(first);
+    await world.useCurrentKey();
+  });
+
+  it("takes up a rotation that broke off", async () => {
+    let broken = true;
+    await start({ fault: (method) => (broken && method === "SetKeyRoles" ? platformFault(104) : undefined) });
+    expect(await voxtoken("rotate", "outbound-calls", "--now", "--timeout", "4")).toMatchObject({
+      status: 1,
+      err: expect.stringContaining("not ended after 4 s") as string,
+    });
+    broken = false;
+    const { status, err } = await voxtoken("rotate", "outbound-calls", "--now");
+    expect(status).toBe(0);
+    expect(err).toContain("taken up again");
+    expect(world.platform.keys.size).toBe(2);
+  });
+
+  it("deletes the old key at once with --revoke, and says what remains valid and until when", async () => {
+    await start();
+    const leaked = world.keyWith("AWSCURRENT") ?? "";
+    const { status, out, err } = await voxtoken("rotate", "outbound-calls", "--now", "--revoke", "--direct");
+    expect(status).toBe(0);
+    expect(out).toContain(`key ${leaked} is deleted`);
+    expect(err).toContain(`at the latest they end at ${new Date(world.clock.now + 3_600_000).toISOString()}`);
+    expect([...world.platform.keys.keys()]).toEqual([world.keyWith("AWSCURRENT")]);
+    expect(world.platform.rules.get(1)?.bindKeyId).toBe(world.keyWith("AWSCURRENT"));
+  });
+
+  it.each([
+    [
+      "without a rotation function",
+      async () => {
+        await start();
+        delete world.secret().rotation;
+      },
+      ["--now"],
+      1,
+      "--param rotate=all",
+    ],
+    [
+      "a secret that holds no key",
+      async () => start({ serviceAccounts: [], emptySecrets: ["outbound-calls"] }),
+      ["--now"],
+      1,
+      "voxtoken admin import",
+    ],
+    ["without being asked, where nobody can answer", async () => start(), [], 2, "add --now"],
+  ])("does not rotate %s", async (_, prepare, flags, expectedStatus, message) => {
+    await prepare();
+    const { status, err } = await voxtoken("rotate", "outbound-calls", ...flags);
+    expect(status).toBe(expectedStatus);
+    expect(err).toContain(message);
+  });
+});
+
+describe("in a deployment, where an operator may not read the keys", () => {
+  async function deploy(options: { readonly mayUpdate?: boolean } = {}) {
+    const ports = { ...world.ports, policy: policyFor(), writeLine: () => undefined };
+    lambda = await startLambdaApi(
+      {
+        "vendor-prod-reconcile-keys": createReconciliationHandler(ports),
+        "vendor-prod-vend-token": undefined,
+      },
+      options,
+    );
+    return lambda;
+  }
+  const deployment = ["--deployment", "vendor-prod"];
+
+  it("keys asks the function", async () => {
+    await start();
+    await deploy();
+    const { status, out } = await voxtoken("keys", ...deployment);
+    expect(status).toBe(0);
+    expect(out).toContain(world.keyWith("AWSCURRENT"));
+  });
+
+  it("keys --accept-roles has the function write down what is right", async () => {
+    await start();
+    await deploy();
+    const { status, err } = await voxtoken("keys", "--accept-roles", "outbound-calls", ...deployment);
+    expect({ status, err }).toEqual({
+      status: 0,
+      err: "Written down for outbound-calls: Developer, Support.\n",
+    });
+    expect(world.secret().tags).toEqual([{ Key: ROLES_TAG, Value: "3:5" }]);
+  });
+
+  it("rotate --revoke has the containers forget the key before it deletes it, and keeps the rest of their environment", async () => {
+    await start();
+    const { environment } = await deploy();
+    const leaked = world.keyWith("AWSCURRENT") ?? "";
+    const { status, out, err } = await voxtoken(
+      "rotate",
+      "outbound-calls",
+      "--now",
+      "--revoke",
+      ...deployment,
+    );
+    expect(status).toBe(0);
+    expect(environment).toEqual({
+      SIGNING_KEY_TTL_SECONDS: "300",
+      KEYS_FORGOTTEN_AT: new Date(world.clock.now).toISOString(),
+    });
+    expect(out).toContain(`key ${leaked} is deleted`);
+    expect(err).toContain("starts afresh");
+    expect(world.platform.keys.has(leaked)).toBe(false);
+  });
+
+  it("rotate --revoke deletes the key all the same where they cannot be made to forget, and says what follows", async () => {
+    await start();
+    await deploy({ mayUpdate: false });
+    const leaked = world.keyWith("AWSCURRENT") ?? "";
+    const { status, err } = await voxtoken("rotate", "outbound-calls", "--now", "--revoke", ...deployment);
+    expect(status).toBe(0);
+    expect(err).toContain("were not made to forget");
+    expect(err).toContain("Warm containers may hand out tokens that the platform refuses");
+    expect(world.platform.keys.has(leaked)).toBe(false);
+  });
+
+  it("says what is wrong where the deployment is another, and where the function fails", async () => {
+    await start();
+    await deploy();
+    expect(await voxtoken("keys")).toMatchObject({
+      status: 1,
+      err: expect.stringContaining("--deployment SERVICE-STAGE") as string,
+    });
+    world.platform.keys.clear();
+    expect(await voxtoken("keys", ...deployment)).toMatchObject({
+      status: 1,
+      err: expect.stringContaining("its log: /aws/lambda/vendor-prod-reconcile-keys") as string,
+    });
+  });
+});
+
+describe("voxtoken admin keys", () => {
+  it("shows each key beside what manages it", async () => {
+    await start();
+    await voxtoken("rotate", "outbound-calls", "--now");
+    world.platform.addKey({ accountId: ACCOUNT, pem: rsaKey(), name: "evil\u001b[2J", roles: ["Owner"] });
+    const { status, out } = await voxtoken("keys", "--direct");
+    expect(status).toBe(0);
+    const lines = out.trim().split("\n");
+    expect(lines[0]).toMatch(/^ACCOUNT +KEY +STATE +SERVICE ACCOUNT +AGE +ROLES +NAME$/);
+    expect(lines[1]).toContain("superseded until 2026-11-24T14:06:00Z");
+    expect(lines[2]).toMatch(/ current +outbound-calls +0 min /);
+    expect(lines[3]).toMatch(/ unknown .*evil\?\[2J$/);
+  });
+
+  it("prints them as JSON", async () => {
+    await start();
+    const { out } = await voxtoken("keys", "--direct", "--output", "json");
+    expect(JSON.parse(out)).toMatchObject([
+      { accountId: ACCOUNT, state: "current", serviceAccount: "outbound-calls" },
+    ]);
+  });
+});
