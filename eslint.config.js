@@ -22,7 +22,7 @@ const layers = {
   cli: { folders: ["../package.json", "client", "http/wire.ts", "voximplant"], packages: ["*"] },
   // `voxtoken admin`: the operator's side, which does know the server.
   operator: {
-    folders: ["caller", "cli", "grants", "key-lifecycle", "keys", "reconciliation", "voximplant"],
+    folders: ["caller", "cli", "configuration.ts", "grants", "key-lifecycle", "keys", "reconciliation", "voximplant"],
     packages: ["*"],
   },
 };

@@ -1,30 +1,47 @@
 // Compares the keys that Voximplant lists with what the secrets hold. Run by a schedule (15 minutes), and by hand through
-// `voxtoken admin keys | rotate --revoke` (lambda:InvokeFunction). It needs, on the secrets of grants.yml alone:
-// secretsmanager:DescribeSecret, GetSecretValue, TagResource (the tag voximplant-token-vendor:roles and no other); kms:Decrypt on
-// their key, by way of Secrets Manager. Environment: contract §5. SIGNING_KEY_* as the vending function has them. Time-out: 120 s.
-// Metrics: UnknownKeys, OrphanKeys, KeysRetired, RolesChanged, CurrentKeyMissing, ReconciliationFailed: alarm on the first and
-// the last three.
-import { SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
+// `voxtoken admin keys | revoke | rollback` (lambda:InvokeFunction). It needs, on the secrets of grants.yml alone:
+// secretsmanager:DescribeSecret, GetSecretValue, ListSecretVersionIds; to revoke and roll back, PutSecretValue and
+// UpdateSecretVersionStage; TagResource (the tag voximplant-token-vendor:roles and no other); kms:Decrypt and
+// kms:GenerateDataKey on their key, by way of Secrets Manager; lambda:GetFunctionConfiguration and
+// UpdateFunctionConfiguration on the vending function, so that its containers forget a revoked key. Environment:
+// SIGNING_KEY_* as the vending function has them. Time-out: 600 s, for a revocation. Metrics: UnknownKeys, OrphanKeys,
+// KeysRetired, RolesChanged, CurrentKeyMissing, KeyLifeOverdue, WrongAccountKey, ReconciliationFailed.
+import { randomUUID } from "node:crypto";
 
 import policy from "../grants.yml";
 import { jsonLog, writeLinesTo } from "../lib/audit/log.ts";
 import { readConfiguration } from "../lib/configuration.ts";
-import { createReconciliationHandler } from "../lib/reconciliation/handler.ts";
-import { graceMs } from "../lib/key-lifecycle/grace.ts";
-import { openSecretsManager } from "../lib/key-lifecycle/secrets-manager.ts";
 import { openKeysOver } from "../lib/key-lifecycle/account-key.ts";
+import { graceMs } from "../lib/key-lifecycle/grace.ts";
+import { boundedClient, openSecretsManager } from "../lib/key-lifecycle/secrets-manager.ts";
+import { secretReader } from "../lib/key-lifecycle/snapshot.ts";
+import { forgetKeys } from "../lib/reconciliation/forget-keys.ts";
+import { createReconciliationHandler } from "../lib/reconciliation/handler.ts";
 import { platformConnection } from "../lib/voximplant/platform-connection.ts";
 
 const configuration = readConfiguration(process.env);
-const connection = platformConnection(configuration.voximplantApiUrl);
+// Short, because a revocation asks with several keys, and a platform that hangs must not take its whole time.
+const connection = { ...platformConnection(configuration.voximplantApiUrl), deadlineMs: 20_000 };
 const writeLine = writeLinesTo(process.stdout);
+const store = openSecretsManager(boundedClient());
+
+// Lambda sets both. Elsewhere there are no containers to be told.
+const { AWS_LAMBDA_FUNCTION_NAME: ownName = "", AWS_REGION: region = "" } = process.env;
+const vendTokenName = /^(.+)-reconcile-keys$/.exec(ownName)?.[1];
 
 export const handler = createReconciliationHandler({
   policy,
-  store: openSecretsManager(new SecretsManagerClient()),
+  store,
+  readSecret: secretReader(store),
   openKey: openKeysOver(connection),
   writeLine,
   log: jsonLog(writeLine, connection.now),
   now: connection.now,
+  sleep: connection.sleep,
+  newId: randomUUID,
   graceMs: graceMs(configuration),
+  ...(vendTokenName !== undefined && {
+    forgetKeys: (replicas) =>
+      forgetKeys(`${vendTokenName}-vend-token`, [region, ...replicas], connection.now()),
+  }),
 });

@@ -5,11 +5,13 @@ import { mintToken } from "../token/mint.ts";
 import type { Connection } from "../voximplant/call.ts";
 import { type ManagementApi, openManagementApi } from "../voximplant/methods.ts";
 
-/** A key, and the Management API as this key may call it. */
+/** A service account's key, and the Management API as this key may call it. */
 export interface AccountKey {
   readonly keyId: string;
   readonly accountId: number;
   readonly api: ManagementApi;
+  /** The API of a child account: the parent's key signs with the child's id as `iss`. */
+  readonly apiOf: (childAccountId: number) => ManagementApi;
 }
 
 /** @throws CredentialsFileError it is no credentials file, or holds no RSA key of 2048 bits or more. */
@@ -23,9 +25,10 @@ export function openKeysOver(connection: Connection): OpenKey {
   return async (credentialsFile) => {
     const signingKey = await importSigningKey(parseCredentials(credentialsFile));
     const { keyId, accountId } = signingKey;
-    const authorize = async () => ({
-      token: await mintToken(tokenClaims(accountId, TOKEN_TTL_SECONDS, connection.now()), signingKey),
-    });
-    return { keyId, accountId, api: openManagementApi(connection, authorize) };
+    const apiOf = (account: number) =>
+      openManagementApi(connection, async () => ({
+        token: await mintToken(tokenClaims(account, TOKEN_TTL_SECONDS, connection.now()), signingKey),
+      }));
+    return { keyId, accountId, api: apiOf(accountId), apiOf };
   };
 }

@@ -1,8 +1,12 @@
-import type { Role } from "../voximplant/methods.ts";
+import { isRefusal } from "../voximplant/errors.ts";
+import type { ManagementApi, Role } from "../voximplant/methods.ts";
+import type { AccountKey } from "./account-key.ts";
+import { KeyLifecycleError } from "./key-lifecycle-error.ts";
+import { isUnknownKey, settle, type Waiting } from "./settle.ts";
 
 /**
- * The tag of a secret that says which roles its key is to have: role ids, `:` between them. On the secret rather than on
- * the key, since whoever can give a key more roles can rewrite its description.
+ * The tag of a secret that says which roles its key must have: role ids, with `:` between them. On the secret and not on
+ * the key, because whoever can give a key more roles can rewrite its description.
  */
 export const ROLES_TAG = "voximplant-token-vendor:roles";
 
@@ -13,7 +17,7 @@ export function rolesTag(roles: readonly Role[]): string {
     .join(":");
 }
 
-/** Without those that come through another role, and cannot be set by themselves. */
+/** Without those that come with another role, and cannot be set by themselves. */
 export function ownRoles(roles: readonly Role[]): Role[] {
   return roles.filter(({ inherited }) => inherited !== true);
 }
@@ -21,4 +25,69 @@ export function ownRoles(roles: readonly Role[]): Role[] {
 /** For messages: `Admin (1), Support (4)`. */
 export function roleNames(roles: readonly Role[]): string {
   return roles.map(({ role_name, role_id }) => `${role_name} (${role_id})`).join(", ") || "none";
+}
+
+/**
+ * Gives the new key the current key's own roles, and takes away all others.
+ *
+ * @param api as the current key may call it
+ * @throws KeyLifecycleError the current key may not give its roles.
+ */
+export async function copyRoles(api: ManagementApi, currentId: string, newId: string): Promise<void> {
+  const wanted = ownRoles(await api.getKeyRoles(currentId));
+  const present = ownRoles(await api.getKeyRoles(newId));
+  const missing = wanted.filter((role) => !includes(present, role));
+  const surplus = present.filter((role) => !includes(wanted, role));
+  const ids = (roles: readonly Role[]) => roles.map(({ role_id }) => role_id);
+  try {
+    if (missing.length > 0) await api.setKeyRoles(newId, ids(wanted));
+    if (surplus.length > 0) await api.removeKeyRoles(newId, ids(surplus));
+  } catch (error) {
+    if (!isRefusal(error, "authorizationFailed", "forbidden", "invalidRoleSet")) throw error;
+    throw new KeyLifecycleError(
+      `Key ${currentId} may not give its roles to the new key ${newId} (error ${error.code}). ` +
+        `Give that key the roles ${roleNames(wanted)} in the control panel, under Service accounts, and try again.`,
+      { cause: error },
+    );
+  }
+}
+
+function includes(roles: readonly Role[], { role_id }: Role): boolean {
+  return roles.some((role) => role.role_id === role_id);
+}
+
+/**
+ * Verifies that the new key belongs to the same account as the current one and may call the same methods. Waits for a
+ * platform that needs up to a minute to know new keys and roles.
+ *
+ * @throws KeyLifecycleError they differ; VoximplantError the platform refuses one of them.
+ */
+export async function verifySameAccess(
+  current: AccountKey,
+  next: AccountKey,
+  waiting: Waiting,
+): Promise<void> {
+  await settle(
+    () => compareAccess(current, next),
+    (error) => error instanceof KeyLifecycleError || isUnknownKey(error),
+    waiting,
+  );
+}
+
+async function compareAccess(current: AccountKey, next: AccountKey): Promise<void> {
+  const [ofNext, ofCurrent] = [await next.api.getAccountInfo(), await current.api.getAccountInfo()];
+  if (ofNext.account_id !== ofCurrent.account_id) {
+    throw new KeyLifecycleError(
+      `The new key is of account ${ofNext.account_id}, the current one of ${ofCurrent.account_id}.`,
+    );
+  }
+  const [after, before] = [new Set(ofNext.access_entries), new Set(ofCurrent.access_entries)];
+  const lost = [...before].filter((entry) => !after.has(entry));
+  const gained = [...after].filter((entry) => !before.has(entry));
+  if (lost.length + gained.length === 0) return;
+  throw new KeyLifecycleError(
+    `The new key ${next.keyId} may not do the same as the current one: ` +
+      `it lacks ${lost.join(", ") || "nothing"}; it adds ${gained.join(", ") || "nothing"}. ` +
+      "Compare the roles of both in the control panel, and try again.",
+  );
 }

@@ -1,20 +1,36 @@
 /**
- * What rotation and reconciliation need of Secrets Manager. `secretId` is a name or an ARN. Values are immutable once
- * put, so a snapshot is consistent: the labels from one {@link SecretStore.describe}, the values by version id.
+ * What the key's life needs of Secrets Manager. `secretId` is a name or an ARN. The value of a version never changes once
+ * it is put, so a snapshot is consistent: labels from one {@link SecretStore.describe}, values by version id.
+ *
+ * Reads may lag behind writes by some seconds: a caller that has just written waits until it can read what it wrote.
  */
 export interface SecretStore {
   /** @throws SecretNotFoundError */
   readonly describe: (secretId: string) => Promise<SecretState>;
-  /** `undefined`: the version is there, but no value was ever put into it, or it has been purged. */
-  readonly readVersion: (secretId: string, versionId: string) => Promise<string | undefined>;
-  /** `taken`: the version holds another value already. The same value again is `stored`. */
+  /** Every version, with or without a label. */
+  readonly listVersions: (secretId: string) => Promise<readonly ListedVersion[]>;
+  /** `undefined`: the version has no value yet, or is gone. */
+  readonly readVersion: (secretId: string, versionId: string) => Promise<SecretVersion | undefined>;
+  /** The version labelled AWSCURRENT, in one call. `undefined`: there is none yet. */
+  readonly readCurrent: (secretId: string) => Promise<SecretVersion | undefined>;
+  /** `taken`: the version already holds another value. The same value again is `stored`. */
   readonly putVersion: (put: PutVersion) => Promise<"stored" | "taken">;
-  /** Moves a label; `from` is the version that must bear it now, or nothing is moved and it throws. */
+  /** Moves a label. Throws, and moves nothing, unless the version `from` bears it now. */
   readonly moveStage: (secretId: string, stage: Stage, move: StageMove) => Promise<void>;
   readonly tag: (secretId: string, name: string, value: string) => Promise<void>;
 }
 
 export type Stage = "AWSCURRENT" | "AWSPENDING" | "AWSPREVIOUS";
+
+export interface ListedVersion {
+  readonly versionId: string;
+  /** Milliseconds since 1970; AWS gives whole seconds. */
+  readonly createdAt: number;
+}
+
+export interface SecretVersion extends ListedVersion {
+  readonly value: string;
+}
 
 export interface PutVersion {
   readonly secretId: string;
@@ -33,15 +49,17 @@ export interface SecretState {
   readonly name: string;
   /** `undefined`: rotation has never been configured. */
   readonly rotationEnabled: boolean | undefined;
+  /** Days between two rotations, where the schedule is a rate. */
+  readonly rotationDays: number | undefined;
   /**
-   * Milliseconds since 1970. AWS sets it at every change, the move of a label included: so a version that is not
-   * current now has not been current since.
+   * Milliseconds since 1970. AWS sets it at every change, the move of a label included. So a version that is not current
+   * now has not been current since.
    */
   readonly lastChangedAt: number;
-  /** Of the versions that bear a label. */
+  /** Labels by version id, of the versions that bear one. */
   readonly stages: ReadonlyMap<string, ReadonlySet<string>>;
-  /** Whether every replica region has what the primary has. */
-  readonly replicasInSync: boolean;
+  /** Regions other than this one that have a copy. */
+  readonly replicas: readonly { readonly region: string; readonly inSync: boolean }[];
   readonly tags: ReadonlyMap<string, string>;
 }
 
@@ -49,6 +67,10 @@ export interface SecretState {
 export function versionWith(stage: Stage, { stages }: SecretState): string | undefined {
   for (const [versionId, labels] of stages) if (labels.has(stage)) return versionId;
   return undefined;
+}
+
+export function replicasInSync({ replicas }: SecretState): boolean {
+  return replicas.every(({ inSync }) => inSync);
 }
 
 export class SecretNotFoundError extends Error {

@@ -1,24 +1,47 @@
 import {
   DescribeSecretCommand,
+  type GetSecretValueCommandInput,
   GetSecretValueCommand,
+  ListSecretVersionIdsCommand,
   PutSecretValueCommand,
   ResourceExistsException,
   ResourceNotFoundException,
-  type SecretsManagerClient,
+  type RotationRulesType,
+  SecretsManagerClient,
+  type SecretsManagerClientConfig,
   TagResourceCommand,
   UpdateSecretVersionStageCommand,
 } from "@aws-sdk/client-secrets-manager";
 
 import { withholdAnswer } from "../keys/withhold-answer.ts";
-import { SecretNotFoundError, type SecretStore } from "./secret-store.ts";
+import {
+  type ListedVersion,
+  SecretNotFoundError,
+  type SecretStore,
+  type SecretVersion,
+} from "./secret-store.ts";
 
 /**
  * The {@link SecretStore} on AWS Secrets Manager. All its writes may be repeated, so the SDK's own retries are safe.
  *
- * Permissions: secretsmanager:DescribeSecret, GetSecretValue; for rotation also PutSecretValue and
- * UpdateSecretVersionStage; for reconciliation and import TagResource.
+ * Permissions: secretsmanager:DescribeSecret, GetSecretValue, ListSecretVersionIds; to change a key also PutSecretValue and
+ * UpdateSecretVersionStage; to write down roles TagResource.
  */
 export function openSecretsManager(client: SecretsManagerClient): SecretStore {
+  async function read(input: GetSecretValueCommandInput): Promise<SecretVersion | undefined> {
+    try {
+      const answer = await client.send(new GetSecretValueCommand(input));
+      return {
+        versionId: answer.VersionId ?? "",
+        value: answer.SecretString ?? Buffer.from(answer.SecretBinary ?? []).toString("utf8"),
+        createdAt: answer.CreatedDate?.getTime() ?? Number.NaN,
+      };
+    } catch (error) {
+      if (error instanceof ResourceNotFoundException) return undefined;
+      throw withholdAnswer(error);
+    }
+  }
+
   return {
     async describe(secretId) {
       const answer = await client
@@ -33,25 +56,35 @@ export function openSecretsManager(client: SecretsManagerClient): SecretStore {
         arn: answer.ARN ?? secretId,
         name: answer.Name ?? secretId,
         rotationEnabled: answer.RotationEnabled,
+        rotationDays: daysOf(answer.RotationRules),
         lastChangedAt: answer.LastChangedDate?.getTime() ?? Number.POSITIVE_INFINITY,
         stages: new Map(
           Object.entries(answer.VersionIdsToStages ?? {}).map(([id, stages]) => [id, new Set(stages)]),
         ),
-        replicasInSync: (answer.ReplicationStatus ?? []).every(({ Status }) => Status === "InSync"),
+        replicas: (answer.ReplicationStatus ?? []).map(({ Region = "?", Status }) => ({
+          region: Region,
+          inSync: Status === "InSync",
+        })),
         tags: new Map((answer.Tags ?? []).map(({ Key = "", Value = "" }) => [Key, Value])),
       };
     },
-    async readVersion(secretId, versionId) {
-      try {
-        const answer = await client.send(
-          new GetSecretValueCommand({ SecretId: secretId, VersionId: versionId }),
+    async listVersions(secretId) {
+      const versions: ListedVersion[] = [];
+      let NextToken: string | undefined;
+      do {
+        const page = await client.send(
+          new ListSecretVersionIdsCommand({ SecretId: secretId, IncludeDeprecated: true, NextToken }),
         );
-        return answer.SecretString ?? Buffer.from(answer.SecretBinary ?? []).toString("utf8");
-      } catch (error) {
-        if (error instanceof ResourceNotFoundException) return undefined;
-        throw withholdAnswer(error);
-      }
+        for (const { VersionId, CreatedDate } of page.Versions ?? []) {
+          if (VersionId !== undefined)
+            versions.push({ versionId: VersionId, createdAt: CreatedDate?.getTime() ?? Number.NaN });
+        }
+        NextToken = page.NextToken;
+      } while (NextToken !== undefined);
+      return versions;
     },
+    readVersion: (secretId, versionId) => read({ SecretId: secretId, VersionId: versionId }),
+    readCurrent: (secretId) => read({ SecretId: secretId, VersionStage: "AWSCURRENT" }),
     async putVersion({ secretId, versionId, value, stage }) {
       try {
         await client.send(
@@ -82,4 +115,21 @@ export function openSecretsManager(client: SecretsManagerClient): SecretStore {
       await client.send(new TagResourceCommand({ SecretId: secretId, Tags: [{ Key: name, Value: value }] }));
     },
   };
+}
+
+/** A client none of whose calls waits for ever: without these limits, a lost connection takes the function's whole time. */
+export function boundedClient(configuration: SecretsManagerClientConfig = {}): SecretsManagerClient {
+  return new SecretsManagerClient({
+    maxAttempts: 4,
+    requestHandler: { connectionTimeout: 2_000, requestTimeout: 5_000, throwOnRequestTimeout: true },
+    ...configuration,
+  });
+}
+
+/** https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_schedule.html */
+function daysOf(rules: RotationRulesType | undefined): number | undefined {
+  if (rules?.AutomaticallyAfterDays !== undefined) return rules.AutomaticallyAfterDays;
+  const [, count, unit] = /^rate\((\d+) (hour|day)s?\)$/.exec(rules?.ScheduleExpression ?? "") ?? [];
+  if (count === undefined) return undefined;
+  return unit === "hour" ? Number(count) / 24 : Number(count);
 }

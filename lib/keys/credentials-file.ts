@@ -56,3 +56,14 @@ function parseJson(text: string): unknown {
     );
   }
 }
+
+/**
+ * The value of a secret for a key that `CreateKey` returned: its fields unchanged, checked as the functions will read them.
+ *
+ * @throws {CredentialsFileError} a field is missing or of another type.
+ */
+export function serializeCredentials(created: object): string {
+  const text = JSON.stringify(created);
+  parseCredentials(text);
+  return text;
+}

@@ -3,7 +3,11 @@ import { randomUUID } from "node:crypto";
 import { Command } from "commander";
 
 import { labelKey } from "../key-lifecycle/key-label.ts";
-import { proveUsable } from "../key-lifecycle/settle.ts";
+import { checkAccount } from "../key-lifecycle/key-lifecycle-error.ts";
+import { isUnknownKey, settle } from "../key-lifecycle/settle.ts";
+import { serializeCredentials } from "../keys/credentials-file.ts";
+import type { ServiceAccount } from "../grants/policy.ts";
+import type { AccountKey, OpenKey } from "../key-lifecycle/account-key.ts";
 import { versionWith } from "../key-lifecycle/secret-store.ts";
 import { type ManagementApi, openManagementApi, type Role } from "../voximplant/methods.ts";
 import { CliError, EXIT } from "../cli/cli-error.ts";
@@ -17,7 +21,7 @@ import {
   serviceAccountOf,
 } from "./operator.ts";
 import { openPrompt, readStdin } from "./prompt.ts";
-import { findSecret, storeKey, warnOfRotation } from "./store-key.ts";
+import { findSecret, reportLeftToDo, storeKey, warnOfRotation } from "./store-key.ts";
 
 interface Flags extends OperatorFlags {
   readonly serviceAccount: string;
@@ -49,7 +53,8 @@ export function bootstrapCommand(io: Io): Command {
 
 async function bootstrap(io: Io, flags: Flags): Promise<void> {
   const { policy, store, connection, openKey } = await openOperator(io, flags);
-  const { secret: name } = serviceAccountOf(policy, flags.serviceAccount);
+  const serviceAccount = serviceAccountOf(policy, flags.serviceAccount);
+  const { secret: name } = serviceAccount;
   const secret = await findSecret(store, name);
   if (versionWith("AWSCURRENT", secret) !== undefined && flags.replace !== true) {
     const hint = `to replace its key, \`voxtoken admin rotate ${flags.serviceAccount}\`; if that key is dead, add --replace`;
@@ -63,15 +68,15 @@ async function bootstrap(io: Io, flags: Flags): Promise<void> {
   const versionId = randomUUID();
   const label = labelKey(secret, versionId, io.now());
   const created = await api.createKey({ ...label, roleIds: roles.map(({ role_id }) => role_id) });
-  const value = JSON.stringify(created);
-  await proveUsable(await openKey(value), io.sleep).catch((error: unknown) =>
+  const value = serializeCredentials(created);
+  const key = await openAndProve(io, openKey, value, serviceAccount).catch((error: unknown) =>
     takeBack(api, created.key_id, error),
   );
-  // From here on the key is not taken back: where a call fails, it may be current all the same. Its label says whose it
-  // is, so reconciliation removes it if it is not.
-  await storeKey(io, store, secret, { versionId, value, roles });
+  // From here on the key is not taken back: where a call fails, it may be current all the same. Its name says whose it is,
+  // so reconciliation removes it if it is not.
+  const leftToDo = await storeKey(io, store, secret, { versionId, value, roles });
   // Before it was stored, a reconciliation could have taken it for a stray.
-  await proveUsable(await openKey(value), io.sleep).catch((cause: unknown) => {
+  await settle(() => key.api.getAccountInfo(), isUnknownKey, io).catch((cause: unknown) => {
     const hint = "run it again with --replace";
     throw new CliError(`key ${created.key_id} was deleted while it was stored`, EXIT.failure, hint, {
       cause,
@@ -84,6 +89,20 @@ async function bootstrap(io: Io, flags: Flags): Promise<void> {
     "Nothing here needs the API key any more. It has every right there is and never expires: once nothing else uses it, " +
       "have the control panel make another in its place, and keep that one nowhere.\n",
   );
+  reportLeftToDo(created.key_id, leftToDo);
+}
+
+/** A new key may be unknown to the platform for up to a minute. */
+async function openAndProve(
+  io: Io,
+  openKey: OpenKey,
+  value: string,
+  serviceAccount: ServiceAccount,
+): Promise<AccountKey> {
+  const key = await openKey(value);
+  checkAccount(serviceAccount, key);
+  await settle(() => key.api.getAccountInfo(), isUnknownKey, io);
+  return key;
 }
 
 async function readApiKey(io: Io): Promise<string> {

@@ -6,6 +6,8 @@ import { iamPolicyCommand } from "./iam-policy.ts";
 import { importCommand } from "./import.ts";
 import { keysCommand } from "./keys.ts";
 import { lintCommand } from "./lint.ts";
+import { revokeCommand } from "./revoke.ts";
+import { rollbackCommand } from "./rollback.ts";
 import { rotateCommand } from "./rotate.ts";
 
 /** The operator's side, in the order of `voxtoken admin --help`. One line per command. */
@@ -16,5 +18,7 @@ export const operatorCommands: readonly ((io: Io) => Command)[] = [
   importCommand,
   bootstrapCommand,
   rotateCommand,
+  revokeCommand,
+  rollbackCommand,
   keysCommand,
 ];

@@ -5,6 +5,8 @@ import { Command } from "commander";
 
 import { CredentialsFileError, parseCredentials } from "../keys/credentials-file.ts";
 import type { OpenKey, AccountKey } from "../key-lifecycle/account-key.ts";
+import { checkAccount } from "../key-lifecycle/key-lifecycle-error.ts";
+import { isUnknownKey, settle } from "../key-lifecycle/settle.ts";
 import { isRefusal } from "../voximplant/errors.ts";
 import type { Account } from "../voximplant/methods.ts";
 import { CliError, EXIT } from "../cli/cli-error.ts";
@@ -18,7 +20,7 @@ import {
   serviceAccountOf,
 } from "./operator.ts";
 import { openPrompt, type Prompt, readStdin } from "./prompt.ts";
-import { findSecret, storeKey, warnOfRotation } from "./store-key.ts";
+import { findSecret, reportLeftToDo, storeKey, warnOfRotation } from "./store-key.ts";
 
 interface Flags extends OperatorFlags {
   readonly serviceAccount: string;
@@ -52,23 +54,27 @@ export function importCommand(io: Io): Command {
 
 async function importKey(io: Io, file: string, flags: Flags): Promise<void> {
   const { policy, store, openKey } = await openOperator(io, flags);
-  const { secret: name } = serviceAccountOf(policy, flags.serviceAccount);
+  const serviceAccount = serviceAccountOf(policy, flags.serviceAccount);
+  const { secret: name } = serviceAccount;
   const secret = await findSecret(store, name);
   const fromFile = file !== "-";
   const text = fromFile ? await readKeyFile(io, file) : await readStdin(io);
-  const { key, account } = await proveKey(openKey, text);
+  const { key, account } = await proveKey(io, openKey, text);
+  checkAccount(serviceAccount, key);
 
+  let leftToDo: string[];
   const prompt = fromFile && io.stdin.isTerminal ? openPrompt(io) : undefined;
   try {
-    await checkAccount(account, flags, prompt);
+    await confirmAccount(account, flags, prompt);
     warnOfRotation(io, secret);
     const roles = await key.api.getKeyRoles(key.keyId);
-    await storeKey(io, store, secret, { versionId: randomUUID(), value: text, roles });
-    if (fromFile) await disposeOf(io, file, flags, prompt);
+    leftToDo = await storeKey(io, store, secret, { versionId: randomUUID(), value: text, roles });
+    if (fromFile) leftToDo.push(...(await tryToDisposeOf(io, file, flags, prompt)));
   } finally {
     await prompt?.close();
   }
   io.stdout.write(`${flags.serviceAccount}: key ${key.keyId} of account ${account.account_id} is current\n`);
+  reportLeftToDo(key.keyId, leftToDo);
 }
 
 async function readKeyFile(io: Io, file: string): Promise<string> {
@@ -89,10 +95,14 @@ async function readKeyFile(io: Io, file: string): Promise<string> {
 }
 
 /** That it is a key, and one that the platform takes. */
-async function proveKey(openKey: OpenKey, text: string): Promise<{ key: AccountKey; account: Account }> {
+async function proveKey(
+  io: Io,
+  openKey: OpenKey,
+  text: string,
+): Promise<{ key: AccountKey; account: Account }> {
   try {
     const key = await openKey(text);
-    const account = await key.api.getAccountInfo();
+    const account = await waitUntilAccepted(io, key);
     const { accountId } = parseCredentials(text);
     if (account.account_id === accountId) return { key, account };
     throw new CliError(
@@ -115,7 +125,21 @@ async function proveKey(openKey: OpenKey, text: string): Promise<{ key: AccountK
   }
 }
 
-async function checkAccount(
+/** A key that was made a moment ago may be unknown for a while. */
+function waitUntilAccepted(io: Io, { api }: AccountKey): Promise<Account> {
+  let isWaiting = false;
+  const attempt = () => api.getAccountInfo();
+  const mayPass = (error: unknown) => {
+    if (!isUnknownKey(error)) return false;
+    if (!isWaiting)
+      io.stderr.write("The platform does not accept this key; trying again for up to a minute.\n");
+    isWaiting = true;
+    return true;
+  };
+  return settle(attempt, mayPass, io);
+}
+
+async function confirmAccount(
   { account_id, account_email = "no address" }: Account,
   { accountId: expected }: Flags,
   prompt: Prompt | undefined,
@@ -135,6 +159,22 @@ async function checkAccount(
     ))
   )
     throw new CliError("stopped, and nothing was changed", EXIT.failure);
+}
+
+/** The key is current by then: what fails here is said beside that, and is not the end of it. */
+async function tryToDisposeOf(
+  io: Io,
+  file: string,
+  flags: Flags,
+  prompt: Prompt | undefined,
+): Promise<string[]> {
+  try {
+    await disposeOf(io, file, flags, prompt);
+    return [];
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return [`${file} was not overwritten and deleted: ${reason}. Delete it by hand.`];
+  }
 }
 
 async function disposeOf(io: Io, file: string, { shred }: Flags, prompt: Prompt | undefined): Promise<void> {

@@ -1,16 +1,12 @@
-import {
-  GetFunctionConfigurationCommand,
-  InvokeCommand,
-  LambdaClient,
-  UpdateFunctionConfigurationCommand,
-  waitUntilFunctionUpdated,
-} from "@aws-sdk/client-lambda";
+import { randomUUID } from "node:crypto";
+
+import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
 import type { Command } from "commander";
 
 import { graceMs } from "../key-lifecycle/grace.ts";
 import {
   createReconciliationHandler,
-  type ReconciliationAnswer,
+  type ReconciliationAnswers,
   type ReconciliationCommand,
 } from "../reconciliation/handler.ts";
 import { CliError, EXIT } from "../cli/cli-error.ts";
@@ -18,26 +14,32 @@ import type { Io } from "../cli/io.ts";
 import { awsConfiguration, type Operator, type OperatorFlags } from "./operator.ts";
 
 export interface FunctionFlags extends OperatorFlags {
-  readonly deployment: string;
+  readonly deployment?: string;
   readonly direct?: boolean;
 }
 
-/** Has reconciliation carry out a command. */
-export type RunCommand = <Answer extends ReconciliationAnswer>(
-  command: ReconciliationCommand,
-) => Promise<Answer>;
+/** Has reconcile-keys run a command. */
+export type RunCommand = <Name extends ReconciliationCommand["command"]>(
+  command: Extract<ReconciliationCommand, { command: Name }>,
+) => Promise<ReconciliationAnswers[Name]>;
 
 export function addFunctionOptions(command: Command): Command {
   return command
     .option(
       "--deployment <service-stage>",
-      "the deployment whose functions are asked",
-      "voximplant-token-vendor-dev",
+      "the deployment whose functions are asked (default: VOXTOKEN_DEPLOYMENT, or voximplant-token-vendor-dev)",
     )
     .option(
       "--direct",
       "ask the platform from here, where these credentials may read the secrets (as with `npm start`)",
     );
+}
+
+export function deploymentOf({ env }: Io, { deployment }: FunctionFlags): string {
+  const configured = env["VOXTOKEN_DEPLOYMENT"];
+  return (
+    deployment ?? (configured === undefined || configured === "" ? "voximplant-token-vendor-dev" : configured)
+  );
 }
 
 /**
@@ -46,21 +48,33 @@ export function addFunctionOptions(command: Command): Command {
  * @throws CliError the function is not there, may not be invoked, or failed.
  */
 export function commandRunner(io: Io, flags: FunctionFlags, operator: Operator): RunCommand {
-  if (flags.direct === true) {
-    const handle = createReconciliationHandler({
-      ...operator,
-      writeLine: () => undefined,
-      log: (level, message) => {
-        if (level !== "info") io.stderr.write(`${message}\n`);
-      },
-      now: io.now,
-      graceMs: graceMs({ signingKeyTtlSeconds: 300, signingKeyMaxStaleSeconds: 3600 }),
-    });
-    return async <Answer>(command: ReconciliationCommand) => (await handle(command)) as Answer;
-  }
-  const client = new LambdaClient(awsConfiguration(io, flags, "LAMBDA"));
-  const FunctionName = `${flags.deployment}-reconcile-keys`;
-  return async <Answer>(command: ReconciliationCommand) => {
+  return flags.direct === true ? runHere(io, operator) : runDeployed(io, flags);
+}
+
+function runHere(io: Io, operator: Operator): RunCommand {
+  const handle = createReconciliationHandler({
+    ...operator,
+    writeLine: () => undefined,
+    log: (level, message) => {
+      if (level !== "info") io.stderr.write(`${message}\n`);
+    },
+    now: io.now,
+    sleep: io.sleep,
+    newId: randomUUID,
+    graceMs: graceMs(operator.lifetimes),
+  });
+  return async <Name extends ReconciliationCommand["command"]>(
+    command: Extract<ReconciliationCommand, { command: Name }>,
+  ) => (await handle(command)) as ReconciliationAnswers[Name];
+}
+
+function runDeployed(io: Io, flags: FunctionFlags): RunCommand {
+  // One attempt: a command whose answer was lost may still be running, and is not started a second time.
+  const client = new LambdaClient({ ...awsConfiguration(io, flags, "LAMBDA"), maxAttempts: 1 });
+  const FunctionName = `${deploymentOf(io, flags)}-reconcile-keys`;
+  return async <Name extends ReconciliationCommand["command"]>(
+    command: Extract<ReconciliationCommand, { command: Name }>,
+  ) => {
     const Payload = Buffer.from(JSON.stringify(command));
     const answer = await client.send(new InvokeCommand({ FunctionName, Payload })).catch((error: unknown) => {
       if (!(error instanceof Error)) throw error;
@@ -69,15 +83,15 @@ export function commandRunner(io: Io, flags: FunctionFlags, operator: Operator):
         throw new CliError(`there is no function ${FunctionName}`, EXIT.failure, hint, { cause: error });
       }
       if ("code" in error && (error.code === "ENOTFOUND" || error.code === "ECONNREFUSED")) {
-        const hint = "the local stack has no Lambda API: say --direct";
+        const hint = "the local stack has no Lambda API: add --direct";
         throw new CliError(`AWS Lambda cannot be reached: ${error.message}`, EXIT.failure, hint, {
           cause: error,
         });
       }
       throw error;
     });
-    const body = JSON.parse(Buffer.from(answer.Payload ?? []).toString("utf8") || "null") as Answer;
-    if (answer.FunctionError === undefined) return body;
+    const body: unknown = JSON.parse(Buffer.from(answer.Payload ?? []).toString("utf8") || "null");
+    if (answer.FunctionError === undefined) return body as ReconciliationAnswers[Name];
     const { errorMessage = "no message" } = body as { errorMessage?: string };
     throw new CliError(
       `${FunctionName}: ${errorMessage}`,
@@ -85,25 +99,4 @@ export function commandRunner(io: Io, flags: FunctionFlags, operator: Operator):
       `its log: /aws/lambda/${FunctionName}`,
     );
   };
-}
-
-/**
- * Has the warm containers of the vending function forget the keys they hold: a changed environment variable makes Lambda
- * start new ones for all that follows. The variable is read by nothing. What else is set is kept, and Lambda refuses the
- * change where somebody else's came between (RevisionId).
- *
- * Permissions: lambda:GetFunctionConfiguration, UpdateFunctionConfiguration on the vending function.
- * https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
- */
-export async function forgetKeys(io: Io, flags: FunctionFlags): Promise<void> {
-  const client = new LambdaClient(awsConfiguration(io, flags, "LAMBDA"));
-  const FunctionName = `${flags.deployment}-vend-token`;
-  const { Environment, RevisionId } = await client.send(
-    new GetFunctionConfigurationCommand({ FunctionName }),
-  );
-  const Variables = { ...Environment?.Variables, KEYS_FORGOTTEN_AT: new Date(io.now()).toISOString() };
-  await client.send(
-    new UpdateFunctionConfigurationCommand({ FunctionName, RevisionId, Environment: { Variables } }),
-  );
-  await waitUntilFunctionUpdated({ client, maxWaitTime: 60, minDelay: 1, maxDelay: 2 }, { FunctionName });
 }

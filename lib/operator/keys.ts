@@ -1,6 +1,7 @@
 import { Command, Option } from "commander";
 
 import type { ListedKey } from "../reconciliation/list-keys.ts";
+import { CliError, EXIT } from "../cli/cli-error.ts";
 import { colorsFor, type Io } from "../cli/io.ts";
 import { addFunctionOptions, commandRunner, type FunctionFlags } from "./key-functions.ts";
 import { addOperatorOptions, explain, openOperator, serviceAccountOf } from "./operator.ts";
@@ -17,9 +18,19 @@ export function keysCommand(io: Io): Command {
     .option("--accept-roles <name>", "write down that the roles which this service account has now are right")
     .addHelpText(
       "after",
-      "\nStates: current (signs tokens), pending (a rotation is under way), superseded (kept until nothing can use it),\n" +
-        "orphan (left by a rotation that broke off), stray (bears our name, is in no version), unmanaged (as grants.yml says), unknown (nobody's), missing (a secret's\n" +
-        "current key that the platform does not have: every token is refused).",
+      `
+States, what is wrong first:
+  missing       signs tokens, and the platform does not accept it
+  unknown       no secret holds it
+  undetermined  may be in a secret that cannot be read
+  unlisted      current, and its account cannot be listed
+  none          the service account has no key yet
+  orphan        left by a rotation that broke off
+  stray         has one of our key names, and is in no secret
+  current       signs tokens
+  pending       a rotation is under way
+  superseded    kept until no container and no token can use it
+  unmanaged     listed under unmanagedKeys in grants.yml`,
     );
   return addFunctionOptions(addOperatorOptions(command)).action(async (flags: Flags) => {
     try {
@@ -27,50 +38,82 @@ export function keysCommand(io: Io): Command {
       const run = commandRunner(io, flags, operator);
       if (flags.acceptRoles !== undefined) {
         const { name } = serviceAccountOf(operator.policy, flags.acceptRoles);
-        const { acceptedRoles } = await run<{ acceptedRoles: string[] }>({
+        const { acceptedRoles } = await run<"accept-roles">({
           command: "accept-roles",
           serviceAccount: name,
         });
         io.stderr.write(`Written down for ${name}: ${acceptedRoles.join(", ") || "no role"}.\n`);
         return;
       }
-      const { keys } = await run<{ keys: ListedKey[] }>({ command: "list-keys" });
+      const { keys, problems } = await run<"list-keys">({ command: "list-keys" });
       io.stdout.write(flags.output === "json" ? `${JSON.stringify(keys, null, 2)}\n` : table(io, keys));
+      const [first, ...more] = problems;
+      if (first === undefined) return;
+      for (const problem of more) io.stderr.write(`${problem}\n`);
+      const hint = "a key is undetermined while a secret cannot be read: do not delete it";
+      throw new CliError(`not everything could be examined: ${first}`, EXIT.failure, hint);
     } catch (error) {
       throw explain(error, "the keys cannot be listed");
     }
   });
 }
 
+/** One row a key, what is wrong first; fits 80 columns, where a service account's name does. */
 function table(io: Io, keys: readonly ListedKey[]): string {
-  const header = ["ACCOUNT", "KEY", "STATE", "SERVICE ACCOUNT", "AGE", "ROLES", "NAME"];
-  const rows = keys.map((key) => [
-    String(key.accountId),
-    key.keyId,
-    state(key),
-    key.serviceAccount ?? "-",
-    key.since === undefined ? "-" : age(io.now() - Date.parse(key.since)),
-    key.roles.join(", ") || "-",
-    printable(key.name ?? "-"),
+  const header = ["STATE", "KEY", "AGE", "SERVICE ACCOUNT"];
+  const sorted = [...keys].sort((one, other) => severity(one) - severity(other));
+  const rows = sorted.map((key) => [
+    key.state,
+    key.keyId ?? "(no key yet)",
+    time(key, io.now()),
+    `${key.serviceAccount ?? `account ${key.accountId ?? "?"}`}${remark(key)}`,
   ]);
-  const widths = header.map((title, column) =>
-    Math.max(...[header, ...rows].map((row) => (row[column] ?? title).length)),
+  const widths = header.map((_, column) =>
+    Math.max(...[header, ...rows].map((row) => row[column]?.length ?? 0)),
   );
   const colors = colorsFor(io, io.stdout);
   return [header, ...rows]
     .map((row, index) => {
-      const line = row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join("  ")
-        .trimEnd();
-      const isWrong = ["unknown", "missing", "orphan", "stray"].includes(keys[index - 1]?.state ?? "");
-      return `${isWrong ? colors.red(line) : line}\n`;
+      const line = clip(row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  "));
+      const key = sorted[index - 1];
+      return `${key !== undefined && severity(key) < SOUND ? colors.red(line) : line}\n`;
     })
     .join("");
 }
 
-function state({ state, retireAt }: ListedKey): string {
-  return retireAt === undefined ? state : `${state} until ${retireAt.replace(/\.\d+Z$/, "Z")}`;
+const ORDER = [
+  "missing",
+  "unknown",
+  "undetermined",
+  "unlisted",
+  "none",
+  "orphan",
+  "stray",
+  "current",
+  "pending",
+  "superseded",
+  "unmanaged",
+] as const satisfies readonly ListedKey["state"][];
+const SOUND = ORDER.indexOf("current");
+
+function severity({ state }: ListedKey): number {
+  return ORDER.indexOf(state);
+}
+
+/** How old it is; or, of a key that is to be deleted, when: within hours, so the time of day will do. */
+function time({ since, retireAt }: ListedKey, now: number): string {
+  if (retireAt !== undefined) return `to ${retireAt.slice(11, 16)}Z`;
+  return since === undefined ? "-" : age(now - Date.parse(since));
+}
+
+/** What it is called, where no service account says more. */
+function remark({ name, serviceAccount }: ListedKey): string {
+  return serviceAccount === undefined && name !== null && name !== "" ? ` ${printable(name)}` : "";
+}
+
+function clip(line: string): string {
+  const text = line.trimEnd();
+  return text.length > 80 ? `${text.slice(0, 79)}…` : text;
 }
 
 function age(milliseconds: number): string {

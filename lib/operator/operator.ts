@@ -1,12 +1,15 @@
-import { SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
+import type { SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
 import { fromIni } from "@aws-sdk/credential-providers";
 import type { Command } from "commander";
 
 import type { Policy, ServiceAccount } from "../grants/policy.ts";
-import { openSecretsManager } from "../key-lifecycle/secrets-manager.ts";
+import { boundedClient, openSecretsManager } from "../key-lifecycle/secrets-manager.ts";
+import { type ReadSecret, secretReader } from "../key-lifecycle/snapshot.ts";
 import { type OpenKey, openKeysOver } from "../key-lifecycle/account-key.ts";
 import type { SecretStore } from "../key-lifecycle/secret-store.ts";
-import { type Connection, MANAGEMENT_API_URL } from "../voximplant/call.ts";
+import type { Connection } from "../voximplant/call.ts";
+import { readConfiguration } from "../configuration.ts";
+import type { KeyLifetimes } from "../key-lifecycle/grace.ts";
 import { CliError, EXIT } from "../cli/cli-error.ts";
 import type { Io } from "../cli/io.ts";
 import { GRANTS_FILE, readPolicy } from "./grants-file.ts";
@@ -21,9 +24,12 @@ export interface OperatorFlags {
 export interface Operator {
   readonly policy: Policy;
   readonly store: SecretStore;
+  readonly readSecret: ReadSecret;
   readonly secretsManager: SecretsManagerClient;
   readonly connection: Connection;
   readonly openKey: OpenKey;
+  /** As the deployment's functions have them: from the same variables. */
+  readonly lifetimes: KeyLifetimes;
 }
 
 export function addOperatorOptions(command: Command): Command {
@@ -35,20 +41,26 @@ export function addOperatorOptions(command: Command): Command {
 
 export async function openOperator(io: Io, flags: OperatorFlags): Promise<Operator> {
   const policy = await readPolicy(flags.grants);
-  const secretsManager = new SecretsManagerClient(awsConfiguration(io, flags, "SECRETS_MANAGER"));
+  const secretsManager = boundedClient(awsConfiguration(io, flags, "SECRETS_MANAGER"));
+  const configuration = readConfiguration(io.env);
   const connection = {
-    url: (io.env["VOXIMPLANT_API_URL"] ?? "") || MANAGEMENT_API_URL,
+    url: configuration.voximplantApiUrl,
     fetch: io.fetch,
     now: io.now,
     sleep: io.sleep,
     random: Math.random,
+    attemptTimeoutMs: 10_000,
+    deadlineMs: 20_000,
   } satisfies Connection;
+  const store = openSecretsManager(secretsManager);
   return {
     policy,
-    store: openSecretsManager(secretsManager),
+    store,
+    readSecret: secretReader(store),
     secretsManager,
     connection,
     openKey: openKeysOver(connection),
+    lifetimes: configuration,
   };
 }
 

@@ -1,59 +1,124 @@
+import { Command } from "commander";
+
 import { MAX_TTL_SECONDS } from "../grants/policy.ts";
-import type { Finding } from "../reconciliation/finding.ts";
+import type { RevocationReport } from "../reconciliation/revoke.ts";
 import { CliError, EXIT } from "../cli/cli-error.ts";
 import type { Io } from "../cli/io.ts";
-import { commandRunner, forgetKeys, type FunctionFlags } from "./key-functions.ts";
-import type { Operator } from "./operator.ts";
+import { wholeNumber } from "./grants-file.ts";
+import { addFunctionOptions, commandRunner, type FunctionFlags, type RunCommand } from "./key-functions.ts";
+import { addOperatorOptions, explain, openOperator, serviceAccountOf } from "./operator.ts";
+import { openPrompt } from "./prompt.ts";
 
-/**
- * After a rotation for a leak: the containers forget the old key, then it is deleted. In this order, because the other
- * way round they would hand out refused tokens in between; it takes seconds, where the rotation took longer. If the
- * containers cannot be made to forget, the key is deleted all the same.
- */
-export async function revokeSuperseded(
-  io: Io,
-  flags: FunctionFlags,
-  operator: Operator,
-  serviceAccount: string,
-): Promise<void> {
-  const forgotten = flags.direct === true ? false : await tryToForget(io, flags);
+export interface RevokeFlags extends FunctionFlags {
+  readonly key?: string;
+  readonly yes?: boolean;
+  readonly deleteFirst?: boolean;
+  readonly makeRoom?: string;
+  readonly timeout: number;
+}
+
+export function revokeCommand(io: Io): Command {
+  const command = new Command("revoke")
+    .description("for a leak: replace a key, delete the leaked one, and prove that it is dead")
+    .argument("<service-account>", "as grants.yml names it")
+    .option("--key <id>", "the leaked key (default: the current one)")
+    .option("--yes", "without asking first")
+    .option("--delete-first", "delete it before it is replaced: no token is vended until a key is put in")
+    .option("--make-room <id>", "first delete this key, where the account holds as many as it may")
+    .option(
+      "--timeout <seconds>",
+      "time for the replacement; the leaked key is deleted whatever came of it",
+      wholeNumber(0, 300, "a whole number of seconds up to 300"),
+      90,
+    )
+    .addHelpText(
+      "after",
+      "\nStatus 0: the platform no longer lists the key and refuses a token of it, and a new key is current.\n" +
+        "Safe to repeat with --key; without it, the key that is current by then is revoked.",
+    );
+  return addFunctionOptions(addOperatorOptions(command)).action(async (name: string, flags: RevokeFlags) => {
+    try {
+      await revoke(io, name, flags);
+    } catch (error) {
+      throw explain(error, "not revoked");
+    }
+  });
+}
+
+export async function revoke(io: Io, name: string, flags: RevokeFlags): Promise<void> {
+  const operator = await openOperator(io, flags);
+  serviceAccountOf(operator.policy, name);
   const run = commandRunner(io, flags, operator);
-  const { findings } = await run<{ findings: Finding[] }>({ command: "retire-superseded", serviceAccount });
-  const own = findings.filter(
-    (finding) =>
-      ["superseded_key", "stray_key"].includes(finding.reason) && finding.serviceAccount === serviceAccount,
+  const keyId = flags.key ?? (await currentKeyOf(run, name));
+  if (flags.yes !== true) await confirm(io, name, keyId);
+
+  io.stderr.write(
+    `Revoking key ${keyId}. This takes up to five minutes.\nIf it is interrupted: ` +
+      `voxtoken admin revoke ${name} --key ${keyId}\n`,
   );
-  const left = own.filter(({ action }) => action !== "deleted");
-  if (left.length > 0) {
-    const detail = left.map(({ key, detail }) => `${key?.key_id ?? "?"}: ${detail}`).join(" ");
+  const report = await run<"revoke">({
+    command: "revoke",
+    serviceAccount: name,
+    keyId,
+    timeoutSeconds: flags.timeout,
+    deleteFirst: flags.deleteFirst ?? false,
+    ...(flags.makeRoom !== undefined && { makeRoom: flags.makeRoom }),
+  }).catch((error: unknown) => {
+    const { message } = explain(error, "the revocation did not answer");
     throw new CliError(
-      `not every old key was deleted: ${detail}`,
+      `${message} It may have gone on: nothing is proved`,
       EXIT.failure,
-      "run the same command again",
+      `run it again: voxtoken admin revoke ${name} --key ${keyId}`,
+      { cause: error },
+    );
+  });
+  io.stderr.write(report.steps.map(({ step, ok, seen }) => line(ok ? "ok" : "FAIL", step, seen)).join(""));
+  conclude(io, report, flags);
+}
+
+async function currentKeyOf(run: RunCommand, name: string): Promise<string> {
+  const { keyId } = await run<"current-key">({ command: "current-key", serviceAccount: name });
+  if (keyId !== null) return keyId;
+  throw new CliError(`${name} has no key yet`, EXIT.failure, "name the leaked key with --key");
+}
+
+async function confirm(io: Io, name: string, keyId: string): Promise<void> {
+  if (!io.stdin.isTerminal) throw new CliError("no terminal to ask on", EXIT.usage, "add --yes");
+  const prompt = openPrompt(io);
+  try {
+    const question = `Delete key ${keyId} of ${name}? Tokens made with it end at once.`;
+    if (await prompt.confirm(question)) return;
+  } finally {
+    await prompt.close();
+  }
+  throw new CliError("stopped, and nothing was changed", EXIT.failure);
+}
+
+function line(verdict: string, step: string, seen: string): string {
+  return `${verdict.padEnd(4)}  ${step.padEnd(10)}  ${seen}\n`;
+}
+
+function conclude(io: Io, report: RevocationReport, { direct }: RevokeFlags): void {
+  const { keyId, proved, withoutKey, leftToDo, steps } = report;
+  const [first, ...more] = leftToDo;
+  for (const sentence of more) io.stderr.write(`${sentence}\n`);
+  if (!proved) throw new CliError(`key ${keyId} is not proved dead`, EXIT.failure, first);
+  if (withoutKey.length > 0) {
+    throw new CliError(
+      `key ${keyId} is dead, and ${withoutKey.join(", ")} has no key to sign with`,
+      EXIT.failure,
+      first,
     );
   }
-  for (const { key } of own) io.stdout.write(`${serviceAccount}: key ${key?.key_id ?? "?"} is deleted\n`);
-  io.stderr.write(whatRemains(forgotten, io.now()));
-}
-
-async function tryToForget(io: Io, flags: FunctionFlags): Promise<boolean> {
-  try {
-    await forgetKeys(io, flags);
-    return true;
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    io.stderr.write(`The containers of ${flags.deployment}-vend-token were not made to forget: ${message}\n`);
-    return false;
+  io.stdout.write(`key ${keyId} is dead: the platform no longer lists it, and refuses a token of it\n`);
+  const toldContainers = steps.some(({ step, ok }) => step === "containers" && ok);
+  if (!toldContainers) {
+    io.stderr.write(
+      `${direct === true ? "With --direct, warm" : "Warm"} containers of the vending function keep the dead key until ` +
+        "SIGNING_KEY_TTL_SECONDS (300 by default) have passed; the platform refuses their tokens.\n",
+    );
   }
-}
-
-function whatRemains(forgotten: boolean, now: number): string {
-  const until = new Date(now + MAX_TTL_SECONDS * 1000).toISOString();
-  const containers = forgotten
-    ? "The vending function starts afresh in this region. In another region, run this there too, or wait for SIGNING_KEY_TTL_SECONDS."
-    : "Warm containers may hand out tokens that the platform refuses, until SIGNING_KEY_TTL_SECONDS (300 by default) have passed.";
-  return (
-    "Nobody can make a token with the old key any more. Whether tokens that were made with it are refused from now on, " +
-    `Voximplant does not document; at the latest they end at ${until}.\n${containers}\n`
+  io.stderr.write(
+    `Look for keys that were made with it: voxtoken admin keys. The longest token lives ${MAX_TTL_SECONDS / 60} minutes.\n`,
   );
 }

@@ -2,13 +2,15 @@ import { RotateSecretCommand, type SecretsManagerClient } from "@aws-sdk/client-
 import { Command } from "commander";
 
 import { type SecretState, type SecretStore, versionWith } from "../key-lifecycle/secret-store.ts";
+import { isSupersededVersion } from "../key-lifecycle/snapshot.ts";
+import { dropPending } from "../key-lifecycle/store-current.ts";
 import { CliError, EXIT } from "../cli/cli-error.ts";
 import type { Io } from "../cli/io.ts";
 import { wholeNumber } from "./grants-file.ts";
-import { addFunctionOptions, type FunctionFlags } from "./key-functions.ts";
+import { addFunctionOptions, deploymentOf, type FunctionFlags } from "./key-functions.ts";
 import { addOperatorOptions, explain, openOperator, serviceAccountOf } from "./operator.ts";
 import { openPrompt } from "./prompt.ts";
-import { revokeSuperseded } from "./revoke.ts";
+import { revoke } from "./revoke.ts";
 import { findSecret } from "./store-key.ts";
 
 interface Flags extends FunctionFlags {
@@ -19,10 +21,10 @@ interface Flags extends FunctionFlags {
 
 export function rotateCommand(io: Io): Command {
   const command = new Command("rotate")
-    .description("replace a service account's key, and follow that to its end")
+    .description("rotate a service account's key, and wait until it is done")
     .argument("<service-account>", "as grants.yml names it")
     .option("--now", "without asking first")
-    .option("--revoke", "for a leak: delete the old key at once, and have the containers forget it")
+    .option("--revoke", "for a leak: the same as `voxtoken admin revoke`")
     .option(
       "--timeout <seconds>",
       "stop following after this time; the rotation goes on",
@@ -40,6 +42,11 @@ export function rotateCommand(io: Io): Command {
 }
 
 async function rotate(io: Io, name: string, flags: Flags): Promise<void> {
+  if (flags.revoke === true) {
+    const { now: yes, timeout, ...rest } = flags;
+    await revoke(io, name, { ...rest, timeout: Math.min(timeout, 300), ...(yes !== undefined && { yes }) });
+    return;
+  }
   const operator = await openOperator(io, flags);
   const serviceAccount = serviceAccountOf(operator.policy, name);
   const secret = await findSecret(operator.store, serviceAccount.secret);
@@ -47,27 +54,33 @@ async function rotate(io: Io, name: string, flags: Flags): Promise<void> {
     const hint = `\`voxtoken admin import FILE --service-account ${name}\`, or \`bootstrap\``;
     throw new CliError(`secret ${secret.name} holds no key yet`, EXIT.failure, hint);
   }
-  if (flags.now !== true) await confirm(io, name, flags);
+  if (flags.now !== true) await confirm(io, name);
 
+  await dropSuperseded(io, operator.store, secret);
   const versionId = await start(io, operator.secretsManager, operator.store, secret);
   await follow(io, operator.store, secret, versionId, flags);
   io.stdout.write(`${name}: version ${versionId} of secret ${secret.name} is current\n`);
-  if (flags.revoke === true) {
-    await revokeSuperseded(io, flags, operator, name);
-  } else {
-    io.stderr.write(
-      "The old key stays until no token and no container can use it; reconciliation deletes it then.\n",
-    );
-  }
+  io.stderr.write(
+    "The old key stays until no token and no container can use it; reconciliation deletes it then.\n",
+  );
 }
 
-async function confirm(io: Io, name: string, { revoke }: Flags): Promise<void> {
-  if (!io.stdin.isTerminal) throw new CliError("nobody is here to be asked", EXIT.usage, "add --now");
-  const consequence =
-    revoke === true ? " and delete the old one at once: tokens made with it may be refused" : "";
+/** A label that an import or a rollback left on an older version would make Secrets Manager go on with that one. */
+async function dropSuperseded(io: Io, store: SecretStore, secret: SecretState): Promise<void> {
+  const pending = versionWith("AWSPENDING", secret);
+  if (pending === undefined) return;
+  const versions = new Map(
+    (await store.listVersions(secret.arn)).map(({ versionId, createdAt }) => [versionId, createdAt]),
+  );
+  if (isSupersededVersion(pending, secret, (id) => versions.get(id)))
+    await dropPending(store, secret.arn, io);
+}
+
+async function confirm(io: Io, name: string): Promise<void> {
+  if (!io.stdin.isTerminal) throw new CliError("no terminal to ask on", EXIT.usage, "add --now");
   const prompt = openPrompt(io);
   try {
-    if (await prompt.confirm(`Replace the key of ${name}${consequence}?`)) return;
+    if (await prompt.confirm(`Replace the key of ${name}?`)) return;
   } finally {
     await prompt.close();
   }
@@ -111,9 +124,10 @@ async function follow(
   store: SecretStore,
   secret: SecretState,
   versionId: string,
-  { timeout, deployment }: Flags,
+  flags: Flags,
 ): Promise<void> {
-  const hint = `why: the log /aws/lambda/${deployment}-rotate-key. It is safe to run this again`;
+  const { timeout } = flags;
+  const hint = `why: the log /aws/lambda/${deploymentOf(io, flags)}-rotate-key. It is safe to run this again`;
   const tell = (text: string) => {
     if (io.stderr.isTerminal) io.stderr.write(text);
   };

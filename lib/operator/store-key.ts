@@ -5,6 +5,7 @@ import {
   type SecretStore,
   versionWith,
 } from "../key-lifecycle/secret-store.ts";
+import { dropPending, storeCurrent } from "../key-lifecycle/store-current.ts";
 import type { Role } from "../voximplant/methods.ts";
 import { CliError, EXIT } from "../cli/cli-error.ts";
 import type { Io } from "../cli/io.ts";
@@ -21,45 +22,60 @@ export async function findSecret(store: SecretStore, secret: string): Promise<Se
 }
 
 /**
- * Makes a credentials file the current version of a secret, sees to it that it is there, and writes down the key's roles.
+ * Makes a credentials file the current version of a secret, waits until Secrets Manager says so, and sees to what follows:
+ * no older version may become current by a rotation that was under way, and the key's roles are written down.
  *
- * Reading it back is what an operator of a deployment may not do, since the secret's policy lets the functions alone read
- * it: then Secrets Manager's word that the version is current has to do.
+ * @returns what was not done although the key is current, each a sentence
  */
 export async function storeKey(
   io: Io,
   store: SecretStore,
   secret: SecretState,
   key: { readonly versionId: string; readonly value: string; readonly roles: readonly Role[] },
-): Promise<void> {
+): Promise<string[]> {
   const { versionId, value, roles } = key;
-  await store.putVersion({ secretId: secret.arn, versionId, value, stage: "AWSCURRENT" });
-  if (versionWith("AWSCURRENT", await store.describe(secret.arn)) !== versionId) {
-    throw new CliError(
-      `version ${versionId} of secret ${secret.name} did not become current`,
-      EXIT.failure,
-      "try again",
-    );
-  }
-  const readBack = await orDenied(store.readVersion(secret.arn, versionId));
-  if (readBack === "denied") {
-    io.stderr.write(
-      `Stored in ${secret.name}, version ${versionId}. Not read back: its policy lets the functions alone read it.\n`,
-    );
-  } else if (readBack === value) {
-    io.stderr.write(`Stored in ${secret.name}, version ${versionId}, and read back.\n`);
-  } else {
-    throw new CliError(
-      `secret ${secret.name} gives back something else than was stored`,
-      EXIT.failure,
-      "try again",
-    );
-  }
-  if ((await orDenied(store.tag(secret.arn, ROLES_TAG, rolesTag(roles)))) === "denied") {
-    io.stderr.write(
-      "The key's roles were not written down (secretsmanager:TagResource is denied): reconciliation does it.\n",
-    );
-  }
+  await storeCurrent(store, secret, { versionId, value }, io);
+
+  const leftToDo: string[] = [];
+  const attempt = async (what: string, work: () => Promise<string | undefined>) => {
+    try {
+      const said = await work();
+      if (said !== undefined) io.stderr.write(`${said}\n`);
+    } catch (error) {
+      leftToDo.push(`${what}: ${error instanceof Error ? error.message : String(error)}.`);
+    }
+  };
+  await attempt("AWSPENDING was not taken off an older version", async () =>
+    (await dropPending(store, secret.arn, io)) === "clean"
+      ? undefined
+      : "A replica is behind, so AWSPENDING stays on an older version. rotate-key refuses that version.",
+  );
+  await attempt("The secret could not be read back", () => readBack(store, secret, versionId, value));
+  await attempt("The key's roles were not written down", async () =>
+    (await orDenied(store.tag(secret.arn, ROLES_TAG, rolesTag(roles)))) === "denied"
+      ? "The key's roles were not written down (secretsmanager:TagResource is denied): reconciliation does it."
+      : undefined,
+  );
+  return leftToDo;
+}
+
+/**
+ * An operator of a deployment may not read the value, since the secret's policy lets the functions alone read it: then
+ * Secrets Manager's word that the version is current has to do.
+ */
+async function readBack(
+  store: SecretStore,
+  { arn, name }: SecretState,
+  versionId: string,
+  value: string,
+): Promise<string> {
+  const version = await orDenied(store.readVersion(arn, versionId));
+  if (version === "denied")
+    return `Stored in ${name}, version ${versionId}. Not read back: its policy lets the functions alone read it.`;
+  if (version?.value !== value) throw new Error(`secret ${name} gives back something else than was stored`);
+  if (versionWith("AWSCURRENT", await store.describe(arn)) !== versionId)
+    throw new Error("another version became current meanwhile: look with `voxtoken admin keys`");
+  return `Stored in ${name}, version ${versionId}, and read back.`;
 }
 
 async function orDenied<T>(call: Promise<T>): Promise<T | "denied"> {
@@ -71,11 +87,19 @@ async function orDenied<T>(call: Promise<T>): Promise<T | "denied"> {
   }
 }
 
-/** A rotation that is under way would put its own key in place of what is stored now. */
+/** After a success that something followed which failed, both are said. */
+export function reportLeftToDo(keyId: string, leftToDo: readonly string[]): void {
+  if (leftToDo.length === 0) return;
+  throw new CliError(
+    `key ${keyId} is current, but: ${leftToDo.join(" ")}`,
+    EXIT.failure,
+    "the key need not be put in again; fix what is named",
+  );
+}
+
+/** A rotation that is under way ends with what is stored now. */
 export function warnOfRotation(io: Io, secret: SecretState): void {
   const pending = versionWith("AWSPENDING", secret);
   if (pending === undefined || pending === versionWith("AWSCURRENT", secret)) return;
-  io.stderr.write(
-    `A rotation of ${secret.name} is under way (version ${pending}). If it goes on, its key follows this one, with this one's roles.\n`,
-  );
+  io.stderr.write(`A rotation of ${secret.name} is under way (version ${pending}); this ends it.\n`);
 }

@@ -1,50 +1,42 @@
 import type { ServiceAccount } from "../grants/policy.ts";
-import { noKeyYet, KeyLifecycleError } from "../key-lifecycle/key-lifecycle-error.ts";
+import { KeyLifecycleError, noKeyYet } from "../key-lifecycle/key-lifecycle-error.ts";
 import { ownRoles, roleNames, ROLES_TAG, rolesTag } from "../key-lifecycle/roles.ts";
-import type { HeldSecret } from "../key-lifecycle/held-secret.ts";
-import type { Key, Role } from "../voximplant/methods.ts";
+import { currentKey, type SecretSnapshot } from "../key-lifecycle/snapshot.ts";
+import type { AccountSnapshot, SnapshotPorts } from "../key-lifecycle/take-snapshot.ts";
+import type { ManagementApi, Role } from "../voximplant/methods.ts";
 import { type Finding, notExamined } from "./finding.ts";
-import {
-  type AccountSurvey,
-  type Member,
-  openCurrent,
-  type Survey,
-  type SurveyPorts,
-} from "../key-lifecycle/survey.ts";
 
 /**
- * Compares the roles of the current keys with those written down on the secret. Whoever holds a token can probably call
- * `SetKeyRoles` (435 or not is unknown), and rotation would copy the roles it finds: so a change is told until an operator
- * accepts it (`voxtoken admin keys --accept-roles`) or undoes it. Without a tag, what is there now is written down.
+ * Compares the roles of the current keys with those written down on the secret. A token can probably call `SetKeyRoles`,
+ * and a rotation would copy the roles it finds: so a change is reported until an operator accepts it
+ * (`voxtoken admin keys --accept-roles`) or undoes it. Without a tag, the roles of this moment are written down.
  */
 export async function checkRoles(
-  ports: SurveyPorts,
-  account: AccountSurvey,
-  { secrets }: Survey,
+  ports: SnapshotPorts,
+  { accountId, keys, lister }: AccountSnapshot,
+  secrets: readonly SecretSnapshot[],
 ): Promise<Finding[]> {
   const findings: Finding[] = [];
-  for (const { key, standing } of account.keys) {
-    const held = secrets.find(
-      ({ serviceAccount }) => standing.state === "current" && serviceAccount === standing.serviceAccount,
-    );
-    if (held === undefined) continue;
+  for (const secret of secrets) {
+    const current = currentKey(secret);
+    const listed = keys.find(({ key }) => key.key_id === current?.keyId);
+    if (current?.accountId !== accountId || listed === undefined) continue;
     try {
-      const finding = await compareRoles(ports, account.members[0], held, key);
-      if (finding !== undefined) findings.push(finding);
+      const roles = await readRoles(lister.api, current.keyId);
+      const change = await compareRoles(ports, secret, roles);
+      if (change !== undefined) findings.push({ ...change, key: listed.key });
     } catch (error) {
-      findings.push(notExamined({ serviceAccount: held.serviceAccount, error }));
+      findings.push(notExamined({ serviceAccount: secret.serviceAccount, error }));
     }
   }
   return findings;
 }
 
 async function compareRoles(
-  { store, log }: SurveyPorts,
-  lister: Member,
-  { serviceAccount, state }: HeldSecret,
-  key: Key,
+  { store, log }: SnapshotPorts,
+  { serviceAccount, state }: SecretSnapshot,
+  roles: readonly Role[],
 ): Promise<Finding | undefined> {
-  const roles = await readRoles(lister, key.key_id);
   const expected = state.tags.get(ROLES_TAG);
   if (expected === rolesTag(roles)) return undefined;
   if (expected === undefined) {
@@ -56,28 +48,28 @@ async function compareRoles(
     reason: "roles_changed",
     action: "reported",
     serviceAccount,
-    key,
     detail:
-      `The key has the roles ${roleNames(roles)}; written down are the role ids ${expected || "(none)"}. ` +
-      `If this was on purpose, \`voxtoken admin keys --accept-roles ${serviceAccount}\`; otherwise somebody has changed ` +
-      "what its tokens may do: see docs/keys.md.",
+      `The key has the roles ${roleNames(roles)}; written down are the role ids ${expected || "(none)"}. If this was on ` +
+      `purpose: \`voxtoken admin keys --accept-roles ${serviceAccount}\`. Otherwise someone changed what its tokens may do: ` +
+      "docs/runbook.md#roles-changed.",
   };
 }
 
 /** Writes down the roles that the current key has now, because an operator says that they are right. */
 export async function acceptRoles(
-  { store, openKey }: SurveyPorts,
+  { store, openKey }: Pick<SnapshotPorts, "store" | "openKey">,
   { name, secret }: ServiceAccount,
 ): Promise<readonly Role[]> {
-  const state = await store.describe(secret);
-  const key = await openCurrent({ store, openKey }, state);
-  if (key === undefined) throw new KeyLifecycleError(noKeyYet(secret, name));
-  const roles = await readRoles({ key }, key.keyId);
-  await store.tag(state.arn, ROLES_TAG, rolesTag(roles));
+  const { arn } = await store.describe(secret);
+  const version = await store.readCurrent(arn);
+  if (version === undefined) throw new KeyLifecycleError(noKeyYet(secret, name));
+  const { api, keyId } = await openKey(version.value);
+  const roles = await readRoles(api, keyId);
+  await store.tag(arn, ROLES_TAG, rolesTag(roles));
   return roles;
 }
 
-/** Asked one by one, because the list of keys does not tell a key's own roles from those that come with them. */
-async function readRoles({ key }: Pick<Member, "key">, keyId: string): Promise<readonly Role[]> {
-  return ownRoles(await key.api.getKeyRoles(keyId));
+/** Asked key by key, because the list of keys does not tell a key's own roles from those that come with them. */
+async function readRoles(api: ManagementApi, keyId: string): Promise<readonly Role[]> {
+  return ownRoles(await api.getKeyRoles(keyId));
 }

@@ -2,70 +2,95 @@ import * as z from "zod/mini";
 
 import type { WriteLine } from "../audit/log.ts";
 import type { Policy, ServiceAccount } from "../grants/policy.ts";
+import { parseCredentials } from "../keys/credentials-file.ts";
+import type { SnapshotPorts } from "../key-lifecycle/take-snapshot.ts";
 import { acceptRoles } from "./check-roles.ts";
 import { type Finding, isFailure } from "./finding.ts";
-import { listKeys, type ListedKey } from "./list-keys.ts";
+import { type KeyList, listKeys } from "./list-keys.ts";
 import { reconcileKeys } from "./reconcile-keys.ts";
-import { reportFindings } from "./report.ts";
-import type { SurveyPorts } from "../key-lifecycle/survey.ts";
+import { reportFindings, revocationRecord } from "./report.ts";
+import { revokeKey, type RevocationPorts, type RevocationReport } from "./revoke.ts";
+import { rollBack, type RollbackReport } from "./rollback.ts";
 
-export interface ReconciliationHandlerOptions extends SurveyPorts {
+export interface ReconciliationHandlerOptions extends SnapshotPorts, RevocationPorts {
   readonly policy: Policy;
   readonly writeLine: WriteLine;
 }
 
+const serviceAccount = z.string();
+
 /** The schedule sends an event without `command`; `voxtoken admin` sends one of these. */
 const Command = z.discriminatedUnion("command", [
   z.object({ command: z.literal("list-keys") }),
-  z.object({ command: z.literal("retire-superseded"), serviceAccount: z.string() }),
-  z.object({ command: z.literal("accept-roles"), serviceAccount: z.string() }),
+  z.object({ command: z.literal("accept-roles"), serviceAccount }),
+  z.object({ command: z.literal("current-key"), serviceAccount }),
+  z.object({ command: z.literal("rollback"), serviceAccount }),
+  z.object({
+    command: z.literal("revoke"),
+    serviceAccount,
+    keyId: z.string().check(z.minLength(1), z.maxLength(128)),
+    timeoutSeconds: z.int().check(z.minimum(0), z.maximum(300)),
+    deleteFirst: z.boolean(),
+    makeRoom: z.optional(z.string()),
+  }),
 ]);
 
 export type ReconciliationCommand = z.infer<typeof Command>;
 
-export type ReconciliationAnswer =
-  | { readonly keys: readonly ListedKey[] }
-  | { readonly findings: readonly Finding[] }
+/** What each command answers. */
+export interface ReconciliationAnswers {
+  readonly "list-keys": KeyList;
   /** Names of the roles that are written down now. */
-  | { readonly acceptedRoles: readonly string[] };
+  readonly "accept-roles": { readonly acceptedRoles: readonly string[] };
+  readonly "current-key": { readonly keyId: string | null; readonly accountId: number | null };
+  readonly rollback: RollbackReport;
+  readonly revoke: RevocationReport;
+}
+
+type Answer = ReconciliationAnswers[keyof ReconciliationAnswers] | { readonly findings: readonly Finding[] };
 
 /**
- * The Lambda handler: looks, mends, reports. Run by the schedule, it throws in the end where something could not be examined
- * or deleted, so that the function's own error metric tells of it too.
+ * The Lambda handler: looks, fixes, reports; and runs the operator's commands, since operators may not read keys. Run by
+ * the schedule, it throws in the end where something could not be examined or deleted, so that the function's own error
+ * metric shows it too.
  */
 export function createReconciliationHandler(
   options: ReconciliationHandlerOptions,
-): (event: unknown) => Promise<ReconciliationAnswer> {
-  const { policy } = options;
+): (event: unknown) => Promise<Answer> {
+  const { policy, store, writeLine, now } = options;
   return async (event) => {
     const command = readCommand(event);
     switch (command?.command) {
       case "list-keys":
-        return { keys: await listKeys(options, policy) };
+        return listKeys(options, policy);
       case "accept-roles": {
         const roles = await acceptRoles(options, serviceAccountOf(policy, command.serviceAccount));
         return { acceptedRoles: roles.map(({ role_name }) => role_name) };
       }
-      case "retire-superseded": {
+      case "current-key": {
+        const version = await store.readCurrent(serviceAccountOf(policy, command.serviceAccount).secret);
+        if (version === undefined) return { keyId: null, accountId: null };
+        const { keyId, accountId } = parseCredentials(version.value);
+        return { keyId, accountId };
+      }
+      case "rollback":
+        return rollBack(options, serviceAccountOf(policy, command.serviceAccount));
+      case "revoke": {
         const { name } = serviceAccountOf(policy, command.serviceAccount);
-        return { findings: await reconcile(options, name) };
+        const report = await revokeKey(options, policy, command);
+        writeLine(revocationRecord(name, report, now()));
+        return report;
       }
       case undefined: {
-        const findings = await reconcile(options);
+        const findings = await reconcileKeys(options, policy);
+        const names = policy.serviceAccounts.map(({ name }) => name);
+        reportFindings(writeLine, names, findings, now());
         const failed = findings.filter(isFailure);
         if (failed.length === 0) return { findings };
         throw new Error(failed.map(({ serviceAccount, detail }) => `${serviceAccount}: ${detail}`).join(" "));
       }
     }
   };
-}
-
-async function reconcile(options: ReconciliationHandlerOptions, retireNow?: string): Promise<Finding[]> {
-  const { policy, writeLine, now } = options;
-  const findings = await reconcileKeys(options, policy, { retireNow });
-  const names = policy.serviceAccounts.map(({ name }) => name);
-  reportFindings(writeLine, names, findings, now());
-  return findings;
 }
 
 function serviceAccountOf(policy: Policy, name: string): ServiceAccount {
@@ -78,5 +103,8 @@ function readCommand(event: unknown): ReconciliationCommand | undefined {
   if (typeof event !== "object" || event === null || !("command" in event)) return undefined;
   const parsed = Command.safeParse(event);
   if (parsed.success) return parsed.data;
-  throw new Error("Known commands: list-keys; retire-superseded and accept-roles, with a serviceAccount.");
+  throw new Error(
+    "Known commands: list-keys; accept-roles, current-key, rollback and revoke, with a serviceAccount. " +
+      "revoke also takes keyId, timeoutSeconds, deleteFirst and makeRoom.",
+  );
 }

@@ -1,6 +1,7 @@
 import { embeddedMetrics, type Metric } from "../audit/metrics.ts";
 import type { WriteLine } from "../audit/log.ts";
 import { type Finding, isFailure } from "./finding.ts";
+import type { RevocationReport } from "./revoke.ts";
 
 /** One JSON line for each finding, and one with the metrics for each service account. */
 export function reportFindings(
@@ -25,7 +26,8 @@ export function reportFindings(
 }
 
 /** The audit record of a finding. What the platform's users wrote (names, descriptions) is clipped, never trusted. */
-export function findingRecord({ reason, action, serviceAccount, detail, key }: Finding, now: number): string {
+export function findingRecord(finding: Finding, now: number): string {
+  const { reason, action, serviceAccount, detail, key, accountId } = finding;
   return JSON.stringify({
     type: "audit",
     time: new Date(now).toISOString(),
@@ -33,6 +35,7 @@ export function findingRecord({ reason, action, serviceAccount, detail, key }: F
     reason,
     action,
     service_account: serviceAccount,
+    account_id: accountId,
     kid: key?.key_id,
     key_name: key?.key_name?.slice(0, 100),
     key_description: key?.description?.slice(0, 300),
@@ -41,19 +44,39 @@ export function findingRecord({ reason, action, serviceAccount, detail, key }: F
   });
 }
 
-/** Zeros included: so that an alarm ends when what it told of is gone. */
+/** The audit record of a revocation: what was seen, step by step. */
+export function revocationRecord(serviceAccount: string, report: RevocationReport, now: number): string {
+  return JSON.stringify({
+    type: "audit",
+    time: new Date(now).toISOString(),
+    outcome: report.proved ? "key_revoked" : "failed",
+    reason: "revoke",
+    service_account: serviceAccount,
+    kid: report.keyId,
+    steps: report.steps,
+    without_key: report.withoutKey,
+  });
+}
+
+/** Zeros included: so that an alarm ends when its cause is gone. */
 function countFindings(findings: readonly Finding[]): Metric[] {
   const count = (name: string, isCounted: (finding: Finding) => boolean): Metric => ({
     name,
     unit: "Count",
     value: findings.filter(isCounted).length,
   });
+  const reasons =
+    (...counted: Finding["reason"][]) =>
+    ({ reason }: Finding) =>
+      counted.includes(reason);
   return [
-    count("UnknownKeys", ({ reason }) => reason === "unknown_key"),
-    count("OrphanKeys", ({ reason }) => reason === "orphan_key" || reason === "stray_key"),
+    count("UnknownKeys", reasons("unknown_key")),
+    count("OrphanKeys", reasons("orphan_key", "stray_key")),
     count("KeysRetired", ({ reason, action }) => reason === "superseded_key" && action === "deleted"),
-    count("RolesChanged", ({ reason }) => reason === "roles_changed"),
-    count("CurrentKeyMissing", ({ reason }) => reason === "current_key_missing"),
+    count("RolesChanged", reasons("roles_changed")),
+    count("CurrentKeyMissing", reasons("current_key_missing")),
+    count("KeyLifeOverdue", reasons("key_overdue", "rotation_stuck", "replica_behind")),
+    count("WrongAccountKey", reasons("wrong_account")),
     count("ReconciliationFailed", isFailure),
   ];
 }

@@ -1,81 +1,110 @@
-import type { CreatedKey, ManagementApi } from "../voximplant/methods.ts";
-import { isRefusal } from "../voximplant/errors.ts";
-import { readSecret } from "../key-lifecycle/held-secret.ts";
-import { judgeKeys, retireAt } from "../key-lifecycle/classify-keys.ts";
+import { classifyKeys, retireAt } from "../key-lifecycle/classify-keys.ts";
+import { KeyLifecycleError, noKeyYet } from "../key-lifecycle/key-lifecycle-error.ts";
 import { keyName, labelKey } from "../key-lifecycle/key-label.ts";
-import { retireKey } from "../key-lifecycle/retire-key.ts";
-import { readCurrent, readPending, type Rotation } from "./rotation.ts";
-import { noKeyYet, KeyLifecycleError } from "../key-lifecycle/key-lifecycle-error.ts";
+import { moveRules } from "../key-lifecycle/retire-key.ts";
+import { isUnknownKey, settle } from "../key-lifecycle/settle.ts";
+import { serializeCredentials } from "../keys/credentials-file.ts";
+import { isRefusal } from "../voximplant/errors.ts";
+import type { CreatedKey, ManagementApi } from "../voximplant/methods.ts";
+import type { Rotation } from "./rotation.ts";
 
 /**
- * Makes a key and puts it into the pending version: unless there is one.
+ * Makes a key and puts it into the pending version, unless that version has one; then waits until the platform knows it.
  *
- * The platform shows a private key once. Killed between `CreateKey` and `PutSecretValue`, the key is there and nobody has
- * it: the next try finds it by its name, deletes it and makes another.
+ * The platform shows a private key once. Killed between `CreateKey` and `PutSecretValue`, the step leaves a key whose
+ * private key is lost, and the next try makes another. It does not delete the first one: a second delivery of the same
+ * step may be about to store it. Reconciliation does, once the version holds a key.
  */
 export async function createSecret(rotation: Rotation): Promise<void> {
-  const { store, secret, versionId, openKey, log } = rotation;
-  if ((await readPending(rotation)) !== undefined) return;
-  const current = await readCurrent(rotation);
+  const { store, secret, versionId, current, openKey, log } = rotation;
   if (current === undefined) throw new KeyLifecycleError(noKeyYet(secret.name, rotation.serviceAccount.name));
-  const { api } = await openKey(current);
-
-  const name = keyName(secret.arn, versionId);
-  for (const { key_id, key_name } of await api.getKeys()) {
-    if (key_name !== name) continue;
-    await api.deleteKey(key_id);
-    log("warn", `Key ${key_id} was left behind by an attempt that broke off: deleted.`, { key_id });
-  }
-
-  const key = await makeKey(rotation, api);
-  const outcome = await store.putVersion({
-    secretId: secret.arn,
-    versionId,
-    value: JSON.stringify(key),
-    stage: "AWSPENDING",
-  });
-  if (outcome === "taken") {
+  const { api } = await openKey(current.value);
+  if (rotation.pending === undefined) {
+    const key = await makeKey(rotation, api);
+    if (key === "taken") return;
+    const value = serializeCredentials(key);
+    const outcome = await store.putVersion({ secretId: secret.arn, versionId, value, stage: "AWSPENDING" });
+    if (outcome === "stored") {
+      await waitUntilKnown(rotation, api, value);
+      return;
+    }
     await api.deleteKey(key.key_id);
     log("warn", `Another run of this step was faster: key ${key.key_id} deleted.`, { key_id: key.key_id });
   }
+  const stored = rotation.pending ?? (await store.readVersion(secret.arn, versionId));
+  if (stored !== undefined) await waitUntilKnown(rotation, api, stored.value);
 }
 
-async function makeKey(rotation: Rotation, api: ManagementApi): Promise<CreatedKey> {
-  const label = labelKey(rotation.secret, rotation.versionId, rotation.now());
+/**
+ * A new key may be refused, unknown by its id and missing from the list for a while, each for itself. The wait is here and
+ * nowhere else: the steps that follow may take "no such key" for an answer.
+ */
+async function waitUntilKnown(
+  { openKey, sleep }: Rotation,
+  api: ManagementApi,
+  value: string,
+): Promise<void> {
+  const key = await openKey(value);
+  await settle(
+    async () => {
+      await key.api.getAccountInfo();
+      await api.getKeyRoles(key.keyId);
+      if (!(await api.getKeys()).some(({ key_id }) => key_id === key.keyId))
+        throw new NotListedError(key.keyId);
+    },
+    (error) => isUnknownKey(error) || error instanceof NotListedError,
+    { sleep },
+  );
+}
+
+class NotListedError extends KeyLifecycleError {
+  constructor(keyId: string) {
+    super(`The platform does not list the new key ${keyId} yet. The rotation goes on at its next try.`);
+  }
+}
+
+/** `taken`: another run of this step has put a key into the version. */
+async function makeKey(rotation: Rotation, api: ManagementApi): Promise<CreatedKey | "taken"> {
+  const { store, secret, versionId, now } = rotation;
+  const label = labelKey(secret, versionId, now());
   try {
     return await api.createKey(label);
   } catch (error) {
     if (!isRefusal(error, "tooManyKeys")) throw error;
+    if ((await store.readVersion(secret.arn, versionId)) !== undefined) return "taken";
     await makeRoom(rotation, api, error);
     return api.createKey(label);
   }
 }
 
-/** Deletes what this service account no longer needs, and only that. */
+/** Deletes what this service account no longer needs, and only that: leftovers of this rotation, and keys past their grace. */
 async function makeRoom(rotation: Rotation, api: ManagementApi, cause: Error): Promise<void> {
-  const { store, policy, serviceAccount, graceMs, now, log } = rotation;
+  const { readSecret, policy, serviceAccount, secret, versionId, graceMs, now, log } = rotation;
   const keys = await api.getKeys();
-  // After the keys (see judgeKey), and all of them: a key may stand in another secret too.
-  const secrets = await Promise.all(policy.serviceAccounts.map((one) => readSecret(store, one)));
-  const judged = judgeKeys(keys, secrets, policy.serviceAccounts, graceMs);
-  const own = judged.filter(
-    ({ standing }) => "serviceAccount" in standing && standing.serviceAccount === serviceAccount.name,
+  // After the keys (see classifyKeys), and all of them: a key may be in another secret too.
+  const secrets = await Promise.all(policy.serviceAccounts.map((one) => readSecret(one)));
+  const own = classifyKeys(keys, { serviceAccounts: policy.serviceAccounts, secrets, graceMs }).filter(
+    ({ state }) => "serviceAccount" in state && state.serviceAccount === serviceAccount.name,
   );
-  const current = own.find(({ standing }) => standing.state === "current");
-  const dispensable = own.filter(({ standing }) => retireAt(standing) <= now());
+  const current = own.find(({ state }) => state.state === "current");
+  const inSecret = new Set(secrets.flatMap((one) => [...one.keys.values()].map(({ keyId }) => keyId)));
+  const isLeftover = (key: (typeof keys)[number]) =>
+    key.key_name === keyName(secret.arn, versionId) && !inSecret.has(key.key_id);
+  const dispensable = own.filter(({ key, state }) => retireAt(state) <= now() || isLeftover(key));
   if (dispensable.length === 0 || current === undefined) {
-    const soonest = Math.min(...own.map(({ standing }) => retireAt(standing)));
+    const soonest = Math.min(...own.map(({ state }) => retireAt(state)));
     const soon = Number.isFinite(soonest)
       ? ` A key of this service account can be deleted from ${new Date(soonest).toISOString()} on.`
       : "";
     throw new KeyLifecycleError(
-      `The Voximplant account holds ${keys.length} keys, which is its limit, and none of them can be deleted for certain.${soon} ` +
-        "See `voxtoken admin keys`, delete a key that nobody uses in the control panel, and the rotation goes on at its next try.",
+      `The Voximplant account holds ${keys.length} keys, which is its limit, and none of them is known to be unused.${soon} ` +
+        "See `voxtoken admin keys`, delete a key that nobody uses in the control panel, and rotate again.",
       { cause },
     );
   }
   for (const { key } of dispensable) {
-    await retireKey(api, key.key_id, current.key.key_id, log);
+    await moveRules(api, [key.key_id], current.key.key_id, log);
+    await api.deleteKey(key.key_id);
     log("info", `Key ${key.key_id} was no longer needed: deleted, to make room.`, { key_id: key.key_id });
   }
 }

@@ -1,10 +1,13 @@
 import type { Log } from "../audit/log.ts";
 import type { Policy, ServiceAccount } from "../grants/policy.ts";
 import type { OpenKey } from "../key-lifecycle/account-key.ts";
-import { type SecretState, type SecretStore, versionWith } from "../key-lifecycle/secret-store.ts";
+import { KeyLifecycleError, noKeyYet } from "../key-lifecycle/key-lifecycle-error.ts";
+import type { SecretState, SecretStore, SecretVersion } from "../key-lifecycle/secret-store.ts";
+import type { ReadSecret } from "../key-lifecycle/snapshot.ts";
 
 export interface RotationPorts {
   readonly store: SecretStore;
+  readonly readSecret: ReadSecret;
   readonly openKey: OpenKey;
   readonly log: Log;
   /** Milliseconds since 1970. */
@@ -21,15 +24,22 @@ export interface Rotation extends RotationPorts {
   readonly secret: SecretState;
   /** The event's version: no other is ever written to or promoted. */
   readonly versionId: string;
+  /** The version that is current; `undefined` before the first import. */
+  readonly current: SecretVersion | undefined;
+  /** The event's version; `undefined` before createSecret put a value. */
+  readonly pending: SecretVersion | undefined;
 }
 
-/** The credentials file in the version that is current; `undefined` before the first import. */
-export async function readCurrent({ store, secret }: Rotation): Promise<string | undefined> {
-  const current = versionWith("AWSCURRENT", secret);
-  return current === undefined ? undefined : store.readVersion(secret.arn, current);
-}
-
-/** The credentials file in the event's version; `undefined` before createSecret. */
-export async function readPending({ store, secret, versionId }: Rotation): Promise<string | undefined> {
-  return store.readVersion(secret.arn, versionId);
+/** The two versions of a rotation that has both. @throws KeyLifecycleError one of them has no key. */
+export function bothVersions({ current, pending, secret, versionId, serviceAccount }: Rotation): {
+  current: SecretVersion;
+  pending: SecretVersion;
+} {
+  if (current === undefined) throw new KeyLifecycleError(noKeyYet(secret.name, serviceAccount.name));
+  if (pending === undefined) {
+    throw new KeyLifecycleError(
+      `Version ${versionId} of secret ${secret.name} has no key. createSecret comes first.`,
+    );
+  }
+  return { current, pending };
 }

@@ -55,7 +55,7 @@ export interface ManagementApi {
   /** All keys of the account, with their roles, whatever the number of pages. */
   getKeys(): Promise<Key[]>;
   updateKey(keyId: string, change: { name: string; description: string }): Promise<void>;
-  /** `absent`: it was gone already, as after a repeated call. */
+  /** `absent`: it was gone already, as after a repeated call. @throws VoximplantError the caller's own key is refused. */
   deleteKey(keyId: string): Promise<"deleted" | "absent">;
   getKeyRoles(keyId: string): Promise<Role[]>;
   setKeyRoles(keyId: string, roleIds: readonly number[]): Promise<void>;
@@ -122,8 +122,10 @@ export function openManagementApi(
         await call("DeleteKey", z.unknown(), { key_id: keyId });
         return "deleted";
       } catch (error) {
-        if (isRefusal(error, "invalidKeyId")) return "absent";
-        throw error;
+        if (!isRefusal(error, "invalidKeyId")) throw error;
+        // The code is the same where the platform refuses the key that signed this call: then nothing is known.
+        await call("GetAccountInfo", Account);
+        return "absent";
       }
     },
     getKeyRoles: (keyId) => call("GetKeyRoles", z.array(Role), { key_id: keyId, with_expanded_roles: true }),

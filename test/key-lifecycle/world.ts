@@ -10,6 +10,7 @@ import { parseCredentials } from "../../lib/keys/credentials-file.ts";
 import { importSigningKey } from "../../lib/keys/signing-key.ts";
 import { graceMs } from "../../lib/key-lifecycle/grace.ts";
 import { openSecretsManager } from "../../lib/key-lifecycle/secrets-manager.ts";
+import { secretReader } from "../../lib/key-lifecycle/snapshot.ts";
 import { openKeysOver } from "../../lib/key-lifecycle/account-key.ts";
 import type { SecretStore } from "../../lib/key-lifecycle/secret-store.ts";
 import { tokenClaims } from "../../lib/token/claims.ts";
@@ -117,12 +118,16 @@ export async function startWorld(options: WorldOptions = {}) {
     ...(options.rotate && { rotate: options.rotate }),
   });
 
+  const sleep = (milliseconds: number) => {
+    clock.now += milliseconds;
+    return Promise.resolve();
+  };
   const remote = { around: async <T>(call: () => Promise<T>): Promise<T> => call() };
   const connection = {
     url: platform.apiUrl,
     fetch: (input, init) => remote.around(() => fetch(input, init)),
     now: () => clock.now,
-    sleep: () => Promise.resolve(),
+    sleep,
     random: () => 0,
   } satisfies Connection;
   const client = new SecretsManagerClient({
@@ -135,7 +140,9 @@ export async function startWorld(options: WorldOptions = {}) {
   const direct = openSecretsManager(client);
   const store: SecretStore = {
     describe: (...args) => remote.around(() => direct.describe(...args)),
+    listVersions: (...args) => remote.around(() => direct.listVersions(...args)),
     readVersion: (...args) => remote.around(() => direct.readVersion(...args)),
+    readCurrent: (...args) => remote.around(() => direct.readCurrent(...args)),
     putVersion: (...args) => remote.around(() => direct.putVersion(...args)),
     moveStage: (...args) => remote.around(() => direct.moveStage(...args)),
     tag: (...args) => remote.around(() => direct.tag(...args)),
@@ -143,10 +150,12 @@ export async function startWorld(options: WorldOptions = {}) {
   const logged: { level: string; message: string }[] = [];
   const ports = {
     store,
+    readSecret: secretReader(store),
+    newId: randomUUID,
     openKey: openKeysOver(connection),
     log: (level: string, message: string) => void logged.push({ level, message }),
     now: () => clock.now,
-    sleep: () => Promise.resolve(),
+    sleep,
     graceMs: GRACE_MS,
   };
 

@@ -1,3 +1,5 @@
+import type { SecretStore } from "../../lib/key-lifecycle/secret-store.ts";
+import { secretReader } from "../../lib/key-lifecycle/snapshot.ts";
 import { afterEach, describe, expect, it } from "vitest";
 
 import type { Policy } from "../../lib/grants/policy.ts";
@@ -20,6 +22,8 @@ const exists = (keyId: string) => world.platform.keys.has(keyId);
 async function rotate(policy: Policy = policyFor()) {
   for (const event of world.stagePending()) await rotateKey(world.ports, policy, event);
 }
+
+const withStore = (store: SecretStore) => ({ ...world.ports, store, readSecret: secretReader(store) });
 
 describe("an unknown key", () => {
   it("is reported by the first reconciliation, with its roles and what to do, and left alone", async () => {
@@ -73,7 +77,7 @@ describe("an unknown key", () => {
     expect(exists(stranger)).toBe(true);
   });
 
-  it("is not deleted while the secret of another service account cannot be found", async () => {
+  it("is called undetermined, and kept, while the secret of another service account cannot be found", async () => {
     world = await startWorld({ serviceAccounts: ["outbound-calls"] });
     const stranger = plant();
     const policy = policyFor({
@@ -82,12 +86,12 @@ describe("an unknown key", () => {
     });
     expect(await reconcileKeys(world.ports, policy)).toMatchObject([
       { reason: "not_examined", serviceAccount: "call-history" },
-      { reason: "unknown_key", action: "reported" },
+      { reason: "undetermined_key", action: "reported" },
     ]);
     expect(exists(stranger)).toBe(true);
   });
 
-  it("is not deleted while a secret holds something that is no key", async () => {
+  it("is called undetermined, and kept, while a secret holds something that is no key", async () => {
     world = await startWorld({ serviceAccounts: ["outbound-calls", "call-history"] });
     const [version] = world.secret("call-history").versions.values();
     if (version) version.content = { SecretString: "not a credentials file" };
@@ -97,8 +101,8 @@ describe("an unknown key", () => {
     });
     const findings = await reconcileKeys(world.ports, policy);
     expect(findings.map(({ reason, action }) => `${reason} ${action}`)).toEqual([
-      "not_examined reported",
-      "unknown_key reported",
+      "unreadable_version reported",
+      "undetermined_key reported",
     ]);
     expect(world.platform.keys.size).toBe(2);
   });
@@ -129,14 +133,13 @@ describe("a key of ours", () => {
     expect(exists(superseded)).toBe(false);
   });
 
-  it("is found although two rotations have followed it within its grace", async () => {
+  it("is superseded, and no stray, although two rotations have followed it within its grace", async () => {
     world = await startWorld();
     const first = world.keyWith("AWSCURRENT") ?? "";
     await rotate();
     await rotate();
-    expect(await reconcileKeys(world.ports, policyFor())).toMatchObject([
-      { reason: "stray_key", action: "reported", key: { key_id: first } },
-    ]);
+    expect(await reconcileKeys(world.ports, policyFor())).toEqual([]);
+    expect(exists(first)).toBe(true);
     world.clock.now += GRACE_MS + 1_000;
     await reconcileKeys(world.ports, policyFor());
     expect(exists(first)).toBe(false);
@@ -153,7 +156,9 @@ describe("a key of ours", () => {
     expect(await reconcileKeys(world.ports, policy)).toEqual([]);
     expect(exists(unborn)).toBe(true);
     for (const event of events.slice(0, 1)) await rotateKey(world.ports, policy, event);
-    expect(await reconcileKeys(world.ports, policy)).toEqual([]);
+    expect(await reconcileKeys(world.ports, policy)).toMatchObject([
+      { reason: "orphan_key", action: "deleted", key: { key_id: unborn } },
+    ]);
     expect(exists(world.keyWith("AWSPENDING") ?? "")).toBe(true);
   });
 
@@ -207,13 +212,13 @@ describe("a key of ours", () => {
     await rotate();
     world.clock.now += GRACE_MS * 2;
     const { describe: real } = world.ports.store;
-    const ports = {
-      ...world.ports,
-      store: {
-        ...world.ports.store,
-        describe: async (id: string) => ({ ...(await real(id)), replicasInSync: false }),
-      },
-    };
+    const ports = withStore({
+      ...world.ports.store,
+      describe: async (id) => ({
+        ...(await real(id)),
+        replicas: [{ region: "eu-west-1", inSync: false }],
+      }),
+    });
     await reconcileKeys(ports, policyFor());
     expect(exists(world.keyWith("AWSPREVIOUS") ?? "")).toBe(true);
   });
@@ -226,24 +231,21 @@ describe("a key of ours", () => {
     const versions = [...world.secret().versions.values()];
     const { describe: real } = world.ports.store;
     let looks = 0;
-    const ports = {
-      ...world.ports,
-      store: {
-        ...world.ports.store,
-        describe: async (id: string) => {
-          looks += 1;
-          if (looks === 3) {
-            // An operator goes back to the old key.
-            for (const { stages } of versions) {
-              const wasCurrent = stages.delete("AWSCURRENT");
-              if (stages.delete("AWSPREVIOUS")) stages.add("AWSCURRENT");
-              if (wasCurrent) stages.add("AWSPREVIOUS");
-            }
+    const ports = withStore({
+      ...world.ports.store,
+      describe: async (id) => {
+        looks += 1;
+        if (looks === 3) {
+          // An operator goes back to the old key.
+          for (const { stages } of versions) {
+            const wasCurrent = stages.delete("AWSCURRENT");
+            if (stages.delete("AWSPREVIOUS")) stages.add("AWSCURRENT");
+            if (wasCurrent) stages.add("AWSPREVIOUS");
           }
-          return real(id);
-        },
+        }
+        return real(id);
       },
-    };
+    });
     expect(await reconcileKeys(ports, policyFor())).toMatchObject([
       { reason: "superseded_key", action: "failed" },
     ]);
@@ -372,19 +374,6 @@ describe("the function", () => {
     ).toMatchObject({ ReconciliationFailed: 1 });
   });
 
-  it("retires superseded keys at once for an operator, of the service account that was named alone", async () => {
-    world = await startWorld({ serviceAccounts: ["outbound-calls", "call-history"] });
-    const policy = policyFor({ "outbound-calls": {}, "call-history": {} });
-    for (const name of ["outbound-calls", "call-history"])
-      for (const event of world.stagePending(undefined, name)) await rotateKey(world.ports, policy, event);
-    const [leaked, other] = [
-      world.keyWith("AWSPREVIOUS") ?? "",
-      world.keyWith("AWSPREVIOUS", "call-history") ?? "",
-    ];
-    await handle(policy)({ command: "retire-superseded", serviceAccount: "outbound-calls" });
-    expect([exists(leaked), exists(other)]).toEqual([false, true]);
-  });
-
   it("lists every key with what manages it, and changes nothing", async () => {
     world = await startWorld();
     await rotate();
@@ -410,7 +399,7 @@ describe("the function", () => {
     expect([...world.platform.keys.keys()]).toEqual(before);
   });
 
-  it.each([{ command: "delete-everything" }, { command: "retire-superseded" }])(
+  it.each([{ command: "delete-everything" }, { command: "revoke", serviceAccount: "outbound-calls" }])(
     "refuses %j",
     async (event) => {
       world = await startWorld();

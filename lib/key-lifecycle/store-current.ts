@@ -1,0 +1,69 @@
+import { replicasInSync, type SecretState, type SecretStore, versionWith } from "./secret-store.ts";
+import { KeyLifecycleError } from "./key-lifecycle-error.ts";
+import { settle, SETTLING_PAUSES_MS, STORE_PAUSES, type Waiting } from "./settle.ts";
+
+/**
+ * Makes a credentials file the current version of a secret, outside a rotation, and waits until Secrets Manager says so.
+ *
+ * @throws KeyLifecycleError it did not become current, or another version became current at once.
+ */
+export async function storeCurrent(
+  store: SecretStore,
+  { arn, name }: SecretState,
+  { versionId, value }: { readonly versionId: string; readonly value: string },
+  waiting: Waiting,
+): Promise<void> {
+  const outcome = await store.putVersion({ secretId: arn, versionId, value, stage: "AWSCURRENT" });
+  if (outcome === "taken") {
+    throw new KeyLifecycleError(
+      `Version ${versionId} of secret ${name} already holds another key. Try again.`,
+    );
+  }
+  await settle(
+    async () => {
+      if (versionWith("AWSCURRENT", await store.describe(arn)) !== versionId)
+        throw new NotCurrentError(
+          `Version ${versionId} of secret ${name} did not become current. Try again.`,
+        );
+    },
+    (error) => error instanceof NotCurrentError,
+    waiting,
+  );
+}
+
+class NotCurrentError extends KeyLifecycleError {}
+
+export type PendingOutcome = "clean" | "replicas-behind";
+
+/**
+ * Takes AWSPENDING off every version but the current one, after AWSCURRENT was moved by something else than a rotation.
+ * Otherwise the next `RotateSecret` would go on with that version and make its key current. A rotation that is under way
+ * ends with that.
+ *
+ * `replicas-behind`: nothing was done, because moving a label while a replica is written has left replication stuck
+ * (https://github.com/square/password-rotation-lambda/pull/12). rotate-key then refuses such a version by itself.
+ */
+export async function dropPending(
+  store: SecretStore,
+  secretId: string,
+  { sleep }: Waiting,
+): Promise<PendingOutcome> {
+  let failure: unknown;
+  for (const pause of SETTLING_PAUSES_MS.slice(0, STORE_PAUSES + 1)) {
+    const state = await store.describe(secretId);
+    const pending = versionWith("AWSPENDING", state);
+    if (pending === undefined || pending === versionWith("AWSCURRENT", state)) return "clean";
+    if (replicasInSync(state)) {
+      try {
+        await store.moveStage(state.arn, "AWSPENDING", { from: pending, to: undefined });
+        return "clean";
+      } catch (error) {
+        // The label moved between the two calls, or the description was old: look again.
+        failure = error;
+      }
+    }
+    await sleep(pause);
+  }
+  if (failure !== undefined) throw failure as Error;
+  return "replicas-behind";
+}

@@ -1,0 +1,40 @@
+import { Command } from "commander";
+
+import { CliError, EXIT } from "../cli/cli-error.ts";
+import type { Io } from "../cli/io.ts";
+import { addFunctionOptions, commandRunner, type FunctionFlags } from "./key-functions.ts";
+import { addOperatorOptions, explain, openOperator, serviceAccountOf } from "./operator.ts";
+
+export function rollbackCommand(io: Io): Command {
+  const command = new Command("rollback")
+    .description("make the previous key current again, once it is proved to work")
+    .argument("<service-account>", "as grants.yml names it");
+  return addFunctionOptions(addOperatorOptions(command)).action(
+    async (name: string, flags: FunctionFlags) => {
+      try {
+        await rollback(io, name, flags);
+      } catch (error) {
+        throw explain(error, "not rolled back");
+      }
+    },
+  );
+}
+
+async function rollback(io: Io, name: string, flags: FunctionFlags): Promise<void> {
+  const operator = await openOperator(io, flags);
+  serviceAccountOf(operator.policy, name);
+  const run = commandRunner(io, flags, operator);
+  const report = await run<"rollback">({ command: "rollback", serviceAccount: name });
+  const { keyId, supersededKeyId, pending, leftToDo } = report;
+  io.stdout.write(`${name}: key ${keyId} is current again\n`);
+  if (supersededKeyId !== undefined)
+    io.stderr.write(`Key ${supersededKeyId} is kept until no container and no token can use it.\n`);
+  if (pending === "replicas-behind")
+    io.stderr.write(
+      "A replica is behind, so AWSPENDING stays where it is. rotate-key refuses that version.\n",
+    );
+  if (leftToDo.length > 0) {
+    const hint = "reconciliation moves the rules; run the command again for the rest";
+    throw new CliError(`key ${keyId} is current, but: ${leftToDo.join(" ")}`, EXIT.failure, hint);
+  }
+}

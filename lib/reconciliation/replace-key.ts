@@ -1,0 +1,102 @@
+import type { Log } from "../audit/log.ts";
+import type { ServiceAccount } from "../grants/policy.ts";
+import type { AccountKey, OpenKey } from "../key-lifecycle/account-key.ts";
+import { checkAccount, KeyLifecycleError } from "../key-lifecycle/key-lifecycle-error.ts";
+import { labelKey } from "../key-lifecycle/key-label.ts";
+import { moveRules, otherKeys } from "../key-lifecycle/retire-key.ts";
+import { copyRoles, verifySameAccess } from "../key-lifecycle/roles.ts";
+import type { SecretStore, SecretVersion } from "../key-lifecycle/secret-store.ts";
+import { isUnknownKey, settle } from "../key-lifecycle/settle.ts";
+import type { ReadSecret } from "../key-lifecycle/snapshot.ts";
+import { storeCurrent } from "../key-lifecycle/store-current.ts";
+import { serializeCredentials } from "../keys/credentials-file.ts";
+import { isRefusal } from "../voximplant/errors.ts";
+import { messageOf } from "./finding.ts";
+
+export interface ReplacementPorts {
+  readonly store: SecretStore;
+  readonly readSecret: ReadSecret;
+  readonly openKey: OpenKey;
+  readonly log: Log;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  readonly sleep: (milliseconds: number) => Promise<void>;
+  /** A new UUID. */
+  readonly newId: () => string;
+}
+
+/**
+ * Replaces a service account's current key at once, without Secrets Manager's rotation: that may be switched off, or stuck,
+ * and reports nothing but its end. The new key has the roles of the old one and is proved before it becomes current.
+ *
+ * Killed between `CreateKey` and the moment it is current, it leaves a key with one of our names, which reconciliation
+ * deletes.
+ *
+ * @param deadline milliseconds since 1970: no step begins after it. A key that was made until then is taken back.
+ * @throws KeyLifecycleError and the errors of both services: the old key is current still.
+ */
+export async function replaceKey(
+  ports: ReplacementPorts,
+  serviceAccount: ServiceAccount,
+  version: SecretVersion,
+  deadline: number,
+): Promise<AccountKey> {
+  const { store, openKey, now, sleep } = ports;
+  const waiting = { sleep, deadline: { now, at: deadline } };
+  const inTime = () => {
+    if (now() < deadline) return;
+    throw new KeyLifecycleError("The time for it was over.");
+  };
+  const old = await openKey(version.value);
+  checkAccount(serviceAccount, old);
+  const state = await store.describe(serviceAccount.secret);
+  const versionId = ports.newId();
+  inTime();
+  const created = await old.api.createKey(labelKey(state, versionId, now())).catch((error: unknown) => {
+    if (!isRefusal(error, "tooManyKeys")) throw error;
+    const advice = "Name a key that nobody needs with --make-room KEY_ID: `voxtoken admin keys` lists them.";
+    throw new KeyLifecycleError(`${error.message} ${advice}`, { cause: error });
+  });
+  let next: AccountKey;
+  const value = serializeCredentials(created);
+  try {
+    next = await openKey(value);
+    checkAccount(serviceAccount, next);
+    await settle(() => old.api.getKeyRoles(created.key_id), isUnknownKey, waiting);
+    await copyRoles(old.api, old.keyId, created.key_id);
+    await verifySameAccess(old, next, waiting);
+    inTime();
+  } catch (error) {
+    await takeBack(old, created.key_id, error);
+    throw error;
+  }
+  await storeCurrent(store, state, { versionId, value }, waiting);
+  await moveAllRules(ports, serviceAccount, next);
+  return next;
+}
+
+/** A key that is in no secret is of no use, and one more to steal. */
+async function takeBack({ api }: AccountKey, keyId: string, reason: unknown): Promise<void> {
+  try {
+    await api.deleteKey(keyId);
+  } catch (error) {
+    throw new KeyLifecycleError(
+      `${messageOf(reason)} The new key ${keyId} could not be deleted again: ${messageOf(error)}`,
+      { cause: error },
+    );
+  }
+}
+
+/** Both keys work, so a failure here stops nothing: reconciliation moves what is left. */
+async function moveAllRules(
+  { readSecret, log }: ReplacementPorts,
+  serviceAccount: ServiceAccount,
+  { api, keyId }: AccountKey,
+): Promise<void> {
+  try {
+    const snapshot = await readSecret(serviceAccount);
+    await moveRules(api, otherKeys(snapshot, await api.getKeys(), keyId), keyId, log);
+  } catch (error) {
+    log("warn", `Routing rules were not moved to key ${keyId}: ${messageOf(error)}`, { key_id: keyId });
+  }
+}

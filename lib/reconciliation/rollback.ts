@@ -1,0 +1,85 @@
+import type { ServiceAccount } from "../grants/policy.ts";
+import { checkAccount, KeyLifecycleError } from "../key-lifecycle/key-lifecycle-error.ts";
+import { moveRules, otherKeys } from "../key-lifecycle/retire-key.ts";
+import { versionWith } from "../key-lifecycle/secret-store.ts";
+import { isUnknownKey, settle } from "../key-lifecycle/settle.ts";
+import { dropPending, type PendingOutcome } from "../key-lifecycle/store-current.ts";
+import { messageOf } from "./finding.ts";
+import type { ReplacementPorts } from "./replace-key.ts";
+
+export interface RollbackReport {
+  /** The key that is current now. */
+  readonly keyId: string;
+  readonly supersededKeyId?: string;
+  readonly pending: PendingOutcome;
+  /** What was not done although the key is current. */
+  readonly leftToDo: readonly string[];
+}
+
+/**
+ * Makes the previous version of a secret current again, once its key is proved to work: before the label moves and after
+ * it, because reconciliation may have deleted the key between the two.
+ *
+ * @throws KeyLifecycleError there is no previous version, or its key is refused.
+ */
+export async function rollBack(
+  { store, readSecret, openKey, sleep, log }: ReplacementPorts,
+  serviceAccount: ServiceAccount,
+): Promise<RollbackReport> {
+  const state = await store.describe(serviceAccount.secret);
+  const [current, previous] = [versionWith("AWSCURRENT", state), versionWith("AWSPREVIOUS", state)];
+  const version = previous === undefined ? undefined : await store.readVersion(state.arn, previous);
+  if (version === undefined || current === undefined) {
+    throw new KeyLifecycleError(
+      `Secret ${state.name} has no previous version to go back to. \`voxtoken admin keys\` shows what there is.`,
+    );
+  }
+  const key = await openKey(version.value);
+  checkAccount(serviceAccount, key);
+  await key.api.getAccountInfo().catch((cause: unknown) => {
+    if (!isUnknownKey(cause)) throw cause;
+    const message =
+      `The platform refuses the previous key ${key.keyId}, so it does not become current: it was deleted, or revoked. ` +
+      `Replace the current key instead: \`voxtoken admin rotate ${serviceAccount.name}\`.`;
+    throw new KeyLifecycleError(message, { cause });
+  });
+
+  await store
+    .moveStage(state.arn, "AWSCURRENT", { from: current, to: version.versionId })
+    .catch(async (error: unknown) => {
+      // Where only the answer was lost, the repeated call is refused because the label has moved.
+      if ((await store.readCurrent(state.arn))?.versionId !== version.versionId) throw error;
+    });
+  await settle(() => key.api.getAccountInfo(), isUnknownKey, { sleep }).catch((cause: unknown) => {
+    const message =
+      `Key ${key.keyId} is current again, and the platform does not accept it: ${messageOf(cause)} ` +
+      `Go back: \`voxtoken admin rollback ${serviceAccount.name}\`.`;
+    throw new KeyLifecycleError(message, { cause });
+  });
+
+  const leftToDo: string[] = [];
+  const attempt = async <T>(what: string, work: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      return await work();
+    } catch (error) {
+      leftToDo.push(`${what}: ${messageOf(error)}`);
+      return undefined;
+    }
+  };
+  const pending = await attempt("AWSPENDING was not taken off an older version", () =>
+    dropPending(store, state.arn, { sleep }),
+  );
+  const snapshot = await attempt("The secret could not be read again", () => readSecret(serviceAccount));
+  if (snapshot !== undefined) {
+    await attempt("Routing rules were not moved", async () =>
+      moveRules(key.api, otherKeys(snapshot, await key.api.getKeys(), key.keyId), key.keyId, log),
+    );
+  }
+  const superseded = snapshot?.keys.get(current)?.keyId;
+  return {
+    keyId: key.keyId,
+    ...(superseded !== undefined && { supersededKeyId: superseded }),
+    pending: pending ?? "replicas-behind",
+    leftToDo,
+  };
+}
