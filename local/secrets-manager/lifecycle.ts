@@ -1,13 +1,13 @@
 import * as z from "zod";
 import { invalidParameter, SecretsManagerError } from "./error.ts";
 import type { Secret, SecretVersion } from "./secret.ts";
-import { findActiveSecret, findSecret, seconds, type Vault } from "./vault.ts";
+import { findActiveSecret, findSecret, seconds, type SecretsState } from "./state.ts";
 import { secretId } from "./wire.ts";
 
 export const describeSecretInput = z.object({ SecretId: secretId });
 
-export function describeSecret(vault: Vault, input: z.infer<typeof describeSecretInput>) {
-  const secret = findSecret(vault, input.SecretId);
+export function describeSecret(state: SecretsState, input: z.infer<typeof describeSecretInput>) {
+  const secret = findSecret(state, input.SecretId);
   return { ...summary(secret), VersionIdsToStages: stagesByVersion(secret) };
 }
 
@@ -29,8 +29,8 @@ export const listSecretsInput = z.object({
     .optional(),
 });
 
-export function listSecrets(vault: Vault, input: z.infer<typeof listSecretsInput>) {
-  const matching = [...vault.secrets.values()].filter(
+export function listSecrets(state: SecretsState, input: z.infer<typeof listSecretsInput>) {
+  const matching = [...state.secrets.values()].filter(
     (secret) =>
       (input.IncludePlannedDeletion === true || secret.deletedDate === undefined) &&
       (input.Filters ?? []).every((filter) => filter.Values.some((value) => fits(secret, filter.Key, value))),
@@ -51,8 +51,8 @@ export const listSecretVersionIdsInput = z.object({
   IncludeDeprecated: z.boolean().optional(),
 });
 
-export function listSecretVersionIds(vault: Vault, input: z.infer<typeof listSecretVersionIdsInput>) {
-  const secret = findSecret(vault, input.SecretId);
+export function listSecretVersionIds(state: SecretsState, input: z.infer<typeof listSecretVersionIdsInput>) {
+  const secret = findSecret(state, input.SecretId);
   const versions = [...secret.versions.values()].filter(
     (version) => input.IncludeDeprecated === true || version.stages.size > 0,
   );
@@ -66,7 +66,7 @@ export const deleteSecretInput = z.object({
   ForceDeleteWithoutRecovery: z.boolean().optional(),
 });
 
-export function deleteSecret(vault: Vault, input: z.infer<typeof deleteSecretInput>) {
+export function deleteSecret(state: SecretsState, input: z.infer<typeof deleteSecretInput>) {
   const { RecoveryWindowInDays: days, ForceDeleteWithoutRecovery: force } = input;
   if (force === true && days !== undefined) {
     throw invalidParameter(
@@ -76,17 +76,17 @@ export function deleteSecret(vault: Vault, input: z.infer<typeof deleteSecretInp
   if (days !== undefined && (days < 7 || days > 30)) {
     throw invalidParameter("The RecoveryWindowInDays value must be between 7 and 30 days (inclusive).");
   }
-  const secret = force === true ? findSecret(vault, input.SecretId) : findActiveSecret(vault, input.SecretId);
-  secret.deletedDate = seconds(vault);
-  if (force === true) vault.secrets.delete(secret.name);
+  const secret = force === true ? findSecret(state, input.SecretId) : findActiveSecret(state, input.SecretId);
+  secret.deletedDate = seconds(state);
+  if (force === true) state.secrets.delete(secret.name);
   const delay = force === true ? 0 : (days ?? 30) * 86_400;
   return { ARN: secret.arn, Name: secret.name, DeletionDate: secret.deletedDate + delay };
 }
 
 export const restoreSecretInput = z.object({ SecretId: secretId });
 
-export function restoreSecret(vault: Vault, input: z.infer<typeof restoreSecretInput>) {
-  const secret = findSecret(vault, input.SecretId);
+export function restoreSecret(state: SecretsState, input: z.infer<typeof restoreSecretInput>) {
+  const secret = findSecret(state, input.SecretId);
   delete secret.deletedDate;
   return { ARN: secret.arn, Name: secret.name };
 }
@@ -96,11 +96,11 @@ export const tagResourceInput = z.object({
   Tags: z.array(z.object({ Key: z.string().min(1).max(128), Value: z.string().max(256) })),
 });
 
-export function tagResource(vault: Vault, input: z.infer<typeof tagResourceInput>) {
-  const secret = findActiveSecret(vault, input.SecretId);
+export function tagResource(state: SecretsState, input: z.infer<typeof tagResourceInput>) {
+  const secret = findActiveSecret(state, input.SecretId);
   const named = new Set(input.Tags.map(({ Key }) => Key));
   secret.tags = [...secret.tags.filter(({ Key }) => !named.has(Key)), ...input.Tags];
-  secret.lastChangedDate = seconds(vault);
+  secret.lastChangedDate = seconds(state);
   return {};
 }
 

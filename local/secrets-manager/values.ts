@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import * as z from "zod";
 import { invalidParameter, invalidRequest, notFound, SecretsManagerError } from "./error.ts";
 import { moveStage, sameContent, type Secret, type SecretContent, versionWithStage } from "./secret.ts";
-import { findActiveSecret, findVersion, newArn, seconds, type Vault } from "./vault.ts";
+import { findActiveSecret, findVersion, newArn, seconds, type SecretsState } from "./state.ts";
 import { requestToken, secretId, secretName } from "./wire.ts";
 
 const content = { SecretString: z.string().optional(), SecretBinary: z.base64().optional() };
@@ -17,11 +17,11 @@ export const createSecretInput = z.object({
   ...content,
 });
 
-export function createSecret(vault: Vault, input: z.infer<typeof createSecretInput>) {
+export function createSecret(state: SecretsState, input: z.infer<typeof createSecretInput>) {
   const { Name: name } = input;
   const value = contentOf(input);
   const token = input.ClientRequestToken ?? randomUUID();
-  const existing = vault.secrets.get(name);
+  const existing = state.secrets.get(name);
   if (existing?.deletedDate !== undefined) {
     throw invalidRequest(
       "You can't create this secret because a secret with this name is already scheduled for deletion.",
@@ -37,10 +37,10 @@ export function createSecret(vault: Vault, input: z.infer<typeof createSecretInp
       `The operation failed because the secret ${name} already exists.`,
     );
   }
-  const now = seconds(vault);
+  const now = seconds(state);
   const secret: Secret = {
     name,
-    arn: newArn(vault, name),
+    arn: newArn(state, name),
     ...(input.Description !== undefined && { description: input.Description }),
     ...(input.KmsKeyId !== undefined && { kmsKeyId: input.KmsKeyId }),
     tags: input.Tags ?? [],
@@ -48,9 +48,9 @@ export function createSecret(vault: Vault, input: z.infer<typeof createSecretInp
     lastChangedDate: now,
     versions: new Map(),
   };
-  vault.secrets.set(name, secret);
+  state.secrets.set(name, secret);
   if (value === undefined) return { ARN: secret.arn, Name: name };
-  putVersion(vault, secret, token, value, ["AWSCURRENT"]);
+  putVersion(state, secret, token, value, ["AWSCURRENT"]);
   return { ARN: secret.arn, Name: name, VersionId: token };
 }
 
@@ -62,12 +62,12 @@ export const putSecretValueInput = z.object({
   ...content,
 });
 
-export function putSecretValue(vault: Vault, input: z.infer<typeof putSecretValueInput>) {
-  const secret = findActiveSecret(vault, input.SecretId);
+export function putSecretValue(state: SecretsState, input: z.infer<typeof putSecretValueInput>) {
+  const secret = findActiveSecret(state, input.SecretId);
   const value = contentOf(input);
   if (value === undefined) throw invalidRequest("You must provide either SecretString or SecretBinary.");
   const token = input.ClientRequestToken ?? randomUUID();
-  const stages = putVersion(vault, secret, token, value, input.VersionStages ?? ["AWSCURRENT"]);
+  const stages = putVersion(state, secret, token, value, input.VersionStages ?? ["AWSCURRENT"]);
   return { ARN: secret.arn, Name: secret.name, VersionId: token, VersionStages: stages };
 }
 
@@ -79,15 +79,15 @@ export const updateSecretInput = z.object({
   ...content,
 });
 
-export function updateSecret(vault: Vault, input: z.infer<typeof updateSecretInput>) {
-  const secret = findActiveSecret(vault, input.SecretId);
+export function updateSecret(state: SecretsState, input: z.infer<typeof updateSecretInput>) {
+  const secret = findActiveSecret(state, input.SecretId);
   const value = contentOf(input);
   if (input.Description !== undefined) secret.description = input.Description;
   if (input.KmsKeyId !== undefined) secret.kmsKeyId = input.KmsKeyId;
-  secret.lastChangedDate = seconds(vault);
+  secret.lastChangedDate = seconds(state);
   if (value === undefined) return { ARN: secret.arn, Name: secret.name };
   const token = input.ClientRequestToken ?? randomUUID();
-  putVersion(vault, secret, token, value, ["AWSCURRENT"]);
+  putVersion(state, secret, token, value, ["AWSCURRENT"]);
   return { ARN: secret.arn, Name: secret.name, VersionId: token };
 }
 
@@ -97,8 +97,8 @@ export const getSecretValueInput = z.object({
   VersionStage: z.string().min(1).max(256).optional(),
 });
 
-export function getSecretValue(vault: Vault, input: z.infer<typeof getSecretValueInput>) {
-  const secret = findActiveSecret(vault, input.SecretId);
+export function getSecretValue(state: SecretsState, input: z.infer<typeof getSecretValueInput>) {
+  const secret = findActiveSecret(state, input.SecretId);
   const stage = input.VersionStage ?? (input.VersionId === undefined ? "AWSCURRENT" : undefined);
   const version =
     input.VersionId === undefined
@@ -131,9 +131,12 @@ export const updateSecretVersionStageInput = z.object({
   MoveToVersionId: requestToken.optional(),
 });
 
-export function updateSecretVersionStage(vault: Vault, input: z.infer<typeof updateSecretVersionStageInput>) {
+export function updateSecretVersionStage(
+  state: SecretsState,
+  input: z.infer<typeof updateSecretVersionStageInput>,
+) {
   const { VersionStage: stage, RemoveFromVersionId: from, MoveToVersionId: to } = input;
-  const secret = findActiveSecret(vault, input.SecretId);
+  const secret = findActiveSecret(state, input.SecretId);
   const holder = versionWithStage(secret, stage);
   if (from !== undefined && !findVersion(secret, from).stages.has(stage)) {
     throw invalidParameter(
@@ -158,9 +161,9 @@ export function updateSecretVersionStage(vault: Vault, input: z.infer<typeof upd
       );
     }
     moveStage(secret, stage, target);
-    if (stage === "AWSCURRENT" && vault.removesPending) target.stages.delete("AWSPENDING");
+    if (stage === "AWSCURRENT" && state.removesPending) target.stages.delete("AWSPENDING");
   }
-  secret.lastChangedDate = seconds(vault);
+  secret.lastChangedDate = seconds(state);
   return { ARN: secret.arn, Name: secret.name };
 }
 
@@ -169,7 +172,7 @@ export function updateSecretVersionStage(vault: Vault, input: z.infer<typeof upd
  * request again; with another value it is refused. The first version of a secret is always current.
  */
 function putVersion(
-  vault: Vault,
+  state: SecretsState,
   secret: Secret,
   token: string,
   value: SecretContent,
@@ -183,10 +186,10 @@ function putVersion(
       `You can't use ClientRequestToken ${token} because that value is already in use for a version of secret ${secret.arn}.`,
     );
   }
-  const version = existing ?? { id: token, createdDate: seconds(vault), stages: new Set<string>() };
+  const version = existing ?? { id: token, createdDate: seconds(state), stages: new Set<string>() };
   version.content = value;
   secret.versions.set(token, version);
-  secret.lastChangedDate = seconds(vault);
+  secret.lastChangedDate = seconds(state);
   for (const stage of stages) moveStage(secret, stage, version);
   if (versionWithStage(secret, "AWSCURRENT") === undefined) moveStage(secret, "AWSCURRENT", version);
   return [...version.stages];

@@ -10,7 +10,7 @@ export interface RotationEvent {
   readonly ClientRequestToken: string;
 }
 
-export interface Vault {
+export interface SecretsState {
   readonly region: string;
   readonly accountId: string;
   readonly now: () => Date;
@@ -23,33 +23,33 @@ export interface Vault {
   readonly rotations: Set<Promise<void>>;
 }
 
-export function seconds(vault: Vault): number {
-  return vault.now().getTime() / 1000;
+export function seconds(state: SecretsState): number {
+  return state.now().getTime() / 1000;
 }
 
 /** The ARN of a new secret, with six random characters at its end, as AWS makes it. */
-export function newArn(vault: Vault, name: string): string {
+export function newArn(state: SecretsState, name: string): string {
   const suffix = randomBytes(8)
     .toString("base64")
     .replace(/[^A-Za-z0-9]/g, "a")
     .slice(0, 6);
-  return `arn:aws:secretsmanager:${vault.region}:${vault.accountId}:secret:${name}-${suffix}`;
+  return `arn:aws:secretsmanager:${state.region}:${state.accountId}:secret:${name}-${suffix}`;
 }
 
 /**
  * By name, by ARN, or by an ARN without its suffix.
  * https://docs.aws.amazon.com/secretsmanager/latest/userguide/troubleshoot.html#ARN_secretnamehyphen
  */
-export function findSecret(vault: Vault, id: string): Secret {
-  for (const secret of vault.secrets.values()) {
+export function findSecret(state: SecretsState, id: string): Secret {
+  for (const secret of state.secrets.values()) {
     if (id === secret.name || id === secret.arn || id === secret.arn.slice(0, -7)) return secret;
   }
   throw notFound("secret.");
 }
 
 /** For all operations but the few that AWS allows on a secret that waits to be deleted. */
-export function findActiveSecret(vault: Vault, id: string): Secret {
-  const secret = findSecret(vault, id);
+export function findActiveSecret(state: SecretsState, id: string): Secret {
+  const secret = findSecret(state, id);
   if (secret.deletedDate !== undefined) {
     throw invalidRequest(
       "You can't perform this operation on the secret because it was marked for deletion.",
