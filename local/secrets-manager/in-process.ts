@@ -4,10 +4,11 @@ import type * as z from "zod";
 import { countingFaults, type FaultInjector } from "../fault.ts";
 import { type Answer, type Call, exchange, headerOf, type RawRequest, type Serve } from "../exchange.ts";
 import { SecretsManagerError } from "./error.ts";
+import { type History, keepHistory } from "./history.ts";
 import * as lifecycle from "./lifecycle.ts";
 import * as rotation from "./rotation.ts";
 import { requestHandlerFor } from "./request-handler.ts";
-import type { Secret } from "./secret.ts";
+import type { PendingLabel, Secret } from "./secret.ts";
 import * as values from "./values.ts";
 import type { RotationEvent, SecretsState } from "./state.ts";
 import { parseInput } from "./wire.ts";
@@ -20,10 +21,33 @@ export interface SecretsManagerOptions {
   /** Secrets there from the start: name to SecretString. */
   readonly secrets?: Readonly<Record<string, string>>;
   /**
-   * What becomes of `AWSPENDING` on the version that AWSCURRENT is moved to. AWS documents both: that the label may be on
-   * the current version, and that it may be on none. Default `kept`.
+   * What happens to `AWSPENDING` on the version that UpdateSecretVersionStage makes current. Default `kept`: LocalStack
+   * recorded `["AWSCURRENT", "AWSPENDING"]` on AWS (test_update_secret_version_stages_current_pending). AWS documents both:
+   * after a rotation the label may be on the current version or on none.
+   * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html
    */
-  readonly pendingLabel?: "kept" | "removed";
+  readonly pendingOnPromotion?: PendingLabel;
+  /**
+   * What happens to `AWSPENDING` on the version that was current. Default: `removed` by PutSecretValue and UpdateSecret,
+   * where LocalStack recorded `["AWSPREVIOUS"]` alone (the same test); `kept` by UpdateSecretVersionStage, of which there is
+   * no recording with that label (but other labels stay, test_update_secret_version_stages_current_pending_cycle_custom_stages_1).
+   */
+  readonly pendingOnDemotion?: PendingLabel;
+  /**
+   * What happens to `AWSPENDING` on a version that neither is nor becomes current, when PutSecretValue or UpdateSecret makes
+   * a new version current. Default `kept`. Terraform's acceptance test relies on `removed` where the pending version is empty
+   * (testSecretValueIsCurrent in internal/service/secretsmanager/secret_rotation_test.go).
+   */
+  readonly otherPendingOnPut?: PendingLabel;
+  /**
+   * How far reads are behind writes, in milliseconds by `now`. DescribeSecret, GetSecretValue, ListSecretVersionIds and
+   * ListSecrets answer with the state of that long ago; all other operations see the true state. Default 0. AWS names no
+   * figure but the five minutes of ListSecrets.
+   * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.html
+   */
+  readonly readLagMs?: number;
+  /** Regions to which each of `secrets` is replicated, in sync. To change a status: `secrets.get(name).replicas`. */
+  readonly replicaRegions?: readonly string[];
   /** Turns rotation on for these secrets, so that RotateSecret needs no `RotationLambdaARN`. */
   readonly rotationFunctionArn?: string;
   /** The rotation function, called as Secrets Manager calls it. */
@@ -66,24 +90,33 @@ export function createSecretsManager(options: SecretsManagerOptions = {}): InPro
     accountId: options.accountId ?? "111122223333",
     now: options.now ?? (() => new Date()),
     secrets: new Map(),
-    removesPending: options.pendingLabel === "removed",
+    labels: {
+      promotedByUpdate: options.pendingOnPromotion ?? "kept",
+      demotedByUpdate: options.pendingOnDemotion ?? "kept",
+      demotedByPut: options.pendingOnDemotion ?? "removed",
+      otherOnPut: options.otherPendingOnPut ?? "kept",
+    },
     rotate: options.rotate,
     rotations: new Set(),
   };
   for (const [Name, SecretString] of Object.entries(options.secrets ?? {})) {
     values.createSecret(state, { Name, SecretString });
   }
-  if (options.rotationFunctionArn !== undefined) {
-    for (const secret of state.secrets.values()) {
-      secret.rotation = rotation.enabledRotation(options.rotationFunctionArn);
+  for (const secret of state.secrets.values()) {
+    if (options.rotationFunctionArn !== undefined) {
+      secret.rotation = rotation.enabledRotation(state, options.rotationFunctionArn);
+    }
+    if (options.replicaRegions !== undefined) {
+      secret.replicas = options.replicaRegions.map((Region) => ({ Region, Status: "InSync" }));
     }
   }
+  const history = options.readLagMs ? keepHistory(state, options.readLagMs) : undefined;
   const calls: SecretsManagerCall[] = [];
   const faultOf = countingFaults(options.fault);
   const serve = (request: RawRequest): Call => {
     const call: SecretsManagerCall = { operation: operationOf(request) };
     calls.push(call);
-    return { fault: faultOf(call.operation), answer: () => carryOut(state, call, request) };
+    return { fault: faultOf(call.operation), answer: () => carryOut(state, history, call, request) };
   };
   return {
     secrets: state.secrets,
@@ -139,15 +172,26 @@ function operationOf(request: RawRequest): string {
   return (headerOf(request, "x-amz-target") ?? "").replace(/^secretsmanager\./, "");
 }
 
-function carryOut(state: SecretsState, call: SecretsManagerCall, { body }: RawRequest): Answer {
+/** These are the reads that may lag. */
+const reads = new Set(["DescribeSecret", "GetSecretValue", "ListSecrets", "ListSecretVersionIds"]);
+
+function carryOut(
+  state: SecretsState,
+  history: History | undefined,
+  call: SecretsManagerCall,
+  { body }: RawRequest,
+): Answer {
+  history?.note();
   try {
     const run = Object.hasOwn(operations, call.operation) ? operations[call.operation] : undefined;
     if (run === undefined) throw new SecretsManagerError("UnknownOperationException", "");
-    return json(200, run(state, body));
+    return json(200, run(reads.has(call.operation) ? (history?.lagging() ?? state) : state, body));
   } catch (error) {
     if (!(error instanceof SecretsManagerError)) throw error;
     call.error = error.type;
     return json(400, { __type: error.type, Message: error.message });
+  } finally {
+    history?.note();
   }
 }
 

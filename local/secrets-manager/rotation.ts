@@ -14,14 +14,35 @@ export const rotateSecretInput = z.object({
 });
 
 /** Every 30 days, as serverless.yml has it. The stand-in keeps no schedule: RotateSecret starts each rotation. */
-export function enabledRotation(lambdaArn: string): NonNullable<Secret["rotation"]> {
-  return { enabled: true, lambdaArn, rules: { AutomaticallyAfterDays: 30 } };
+export function enabledRotation(
+  state: SecretsState,
+  lambdaArn: string,
+): NonNullable<Secret["rotation"]> & { enabledDate: number } {
+  return { enabled: true, lambdaArn, rules: { AutomaticallyAfterDays: 30 }, enabledDate: seconds(state) };
+}
+
+/**
+ * The end of the day on which the next rotation is due, as AWS tells it ("on or before this date"); undefined where
+ * rotation is off, or its schedule is a cron expression.
+ * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DescribeSecret.html
+ */
+export function nextRotationDate({ rotation, createdDate }: Secret): number | undefined {
+  if (rotation?.enabled !== true) return undefined;
+  const { AutomaticallyAfterDays: days, ScheduleExpression: schedule = "" } = rotation.rules;
+  const [, every, unit] = /^rate\((\d+) (hour|day)s?\)$/.exec(String(schedule)) ?? [];
+  const from = rotation.lastRotatedDate ?? rotation.enabledDate ?? createdDate;
+  if (unit === "hour") return from + Number(every) * 3600;
+  const period = days ?? every;
+  return period === undefined ? undefined : (Math.floor(from / 86_400) + Number(period) + 1) * 86_400 - 1;
 }
 
 /**
  * Starts a rotation and returns at once, as AWS does: the version is made, empty and labelled `AWSPENDING`, and the
- * function called with the four steps one after the other. A step that fails ends the rotation there, and the next
- * call of RotateSecret takes the pending version up again.
+ * function called with the four steps one after the other. A step that fails ends the rotation there.
+ *
+ * While `AWSPENDING` is on a version that is not current, RotateSecret takes that version up again and answers with an
+ * error. AWS documents the error, and its text says the rest; Terraform's and others' runs against AWS report the same
+ * text: https://github.com/hashicorp/terraform-provider-aws, internal/service/secretsmanager/secret_rotation_test.go.
  * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html
  */
 export function rotateSecret(state: SecretsState, input: z.infer<typeof rotateSecretInput>) {
@@ -31,7 +52,7 @@ export function rotateSecret(state: SecretsState, input: z.infer<typeof rotateSe
     throw invalidRequest("No Lambda rotation function ARN is associated with this secret.");
   }
   secret.rotation = {
-    ...enabledRotation(lambdaArn),
+    ...enabledRotation(state, lambdaArn),
     ...secret.rotation,
     enabled: true,
     lambdaArn,

@@ -5,7 +5,28 @@ import { moveStage, sameContent, type Secret, type SecretContent, versionWithSta
 import { findActiveSecret, findVersion, newArn, seconds, type SecretsState } from "./state.ts";
 import { requestToken, secretId, secretName } from "./wire.ts";
 
-const content = { SecretString: z.string().optional(), SecretBinary: z.base64().optional() };
+/**
+ * 1 to 65,536 bytes. The API reference gives the length, the quotas page the unit.
+ * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
+ * https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html
+ */
+const MAX_VALUE_BYTES = 65_536;
+const content = {
+  SecretString: z
+    .string()
+    .min(1)
+    .refine((text) => Buffer.byteLength(text) <= MAX_VALUE_BYTES, {
+      error: "Member must have length less than or equal to 65536",
+    })
+    .optional(),
+  SecretBinary: z
+    .base64()
+    .min(1)
+    .refine((text) => Buffer.from(text, "base64").length <= MAX_VALUE_BYTES, {
+      error: "Member must have length less than or equal to 65536",
+    })
+    .optional(),
+};
 const tags = z.array(z.object({ Key: z.string(), Value: z.string() })).optional();
 
 export const createSecretInput = z.object({
@@ -43,7 +64,7 @@ export function createSecret(state: SecretsState, input: z.infer<typeof createSe
     arn: newArn(state, name),
     ...(input.Description !== undefined && { description: input.Description }),
     ...(input.KmsKeyId !== undefined && { kmsKeyId: input.KmsKeyId }),
-    tags: input.Tags ?? [],
+    ...(input.Tags !== undefined && { tags: input.Tags }),
     createdDate: now,
     lastChangedDate: now,
     versions: new Map(),
@@ -160,8 +181,8 @@ export function updateSecretVersionStage(
         `The parameter RemoveFromVersionId can't be empty. Staging label ${stage} is currently attached to version ${holder.id}, so you must explicitly reference that version in RemoveFromVersionId.`,
       );
     }
-    moveStage(secret, stage, target);
-    if (stage === "AWSCURRENT" && state.removesPending) target.stages.delete("AWSPENDING");
+    const { promotedByUpdate: promoted, demotedByUpdate: demoted } = state.labels;
+    moveStage(secret, stage, target, { promoted, demoted });
   }
   secret.lastChangedDate = seconds(state);
   return { ARN: secret.arn, Name: secret.name };
@@ -190,8 +211,12 @@ function putVersion(
   version.content = value;
   secret.versions.set(token, version);
   secret.lastChangedDate = seconds(state);
-  for (const stage of stages) moveStage(secret, stage, version);
+  const becomesCurrent = { promoted: "kept", demoted: state.labels.demotedByPut } as const;
+  for (const stage of stages) moveStage(secret, stage, version, becomesCurrent);
   if (versionWithStage(secret, "AWSCURRENT") === undefined) moveStage(secret, "AWSCURRENT", version);
+  if (stages.includes("AWSCURRENT") && state.labels.otherOnPut === "removed") {
+    for (const other of secret.versions.values()) if (other !== version) other.stages.delete("AWSPENDING");
+  }
   return [...version.stages];
 }
 

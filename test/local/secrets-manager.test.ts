@@ -92,7 +92,7 @@ describe("the Secrets Manager stand-in, through the unmodified SDK", () => {
     "moves AWSCURRENT to a pending version, whose own label is %s",
     async (pendingLabel, labels) => {
       await server.close();
-      await start({ pendingLabel });
+      await start({ pendingOnPromotion: pendingLabel });
       await create();
       await client.send(
         new PutSecretValueCommand({
