@@ -8,9 +8,13 @@ import { IdentitiesError, type Identity, parseIdentities } from "./gateway/ident
 import { type Gateway, startGateway } from "./gateway/server.ts";
 import { buildFunctions } from "./lambda/functions.ts";
 import type { ExternalSecretsManager } from "./secrets-manager/external.ts";
-import { type SecretsManager, startSecretsManager } from "./secrets-manager/server.ts";
+import {
+  type SecretsManager,
+  type SecretsManagerOptions,
+  startSecretsManager,
+} from "./secrets-manager/server.ts";
 import { platformOf } from "./voximplant/local-platform.ts";
-import { type ManagementApi, startManagementApi } from "./voximplant/server.ts";
+import { type ManagementApi, type ManagementApiOptions, startManagementApi } from "./voximplant/server.ts";
 
 export interface StackOptions {
   /** Each 0 by default: any free one. */
@@ -28,6 +32,11 @@ export interface StackOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Told every line that a function writes (audit records, metrics, logs), and what is odd about the set-up. */
   readonly onLine?: (line: string) => void;
+  /** How unkind the stand-ins are; each as their own options say. */
+  readonly standIns?: {
+    readonly secrets?: Omit<SecretsManagerOptions, "secrets" | "rotate" | "rotationFunctionArn" | "fault">;
+    readonly voximplant?: Omit<ManagementApiOptions, "accounts" | "keys" | "rules" | "fault">;
+  };
   readonly faults?: {
     readonly gateway?: FaultInjector;
     readonly secrets?: FaultInjector;
@@ -92,7 +101,7 @@ async function startAll(
   options: StackOptions,
   open: <T extends { close(): Promise<void> }>(starting: Promise<T>) => Promise<T>,
 ): Promise<Omit<Stack, "close">> {
-  const { ports = {}, faults = {}, externalSecretsManager } = options;
+  const { ports = {}, faults = {}, standIns = {}, externalSecretsManager } = options;
   const policy = await loadPolicy(options.grantsFile ?? join(root, "local", "grants.yml"));
   const identities = await readIdentities(options.identitiesFile ?? join(root, "local", "identities.json"));
   const lines: string[] = [];
@@ -108,6 +117,7 @@ async function startAll(
   if (externalSecretsManager === undefined) {
     secretsManager = await open(
       startSecretsManager({
+        ...standIns.secrets,
         port: ports.secrets ?? 0,
         secrets: Object.fromEntries(secrets),
         rotationFunctionArn: "arn:aws:lambda:us-east-1:111122223333:function:rotate-key",
@@ -124,6 +134,7 @@ async function startAll(
   const secretsUrl = secretsManager?.url ?? externalSecretsManager?.url ?? "";
   const managementApi = await open(
     startManagementApi({
+      ...standIns.voximplant,
       ...platformOf(policy, secrets, onLine),
       port: ports.voximplant ?? 0,
       ...(faults.voximplant && { fault: faults.voximplant }),

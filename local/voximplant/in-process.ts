@@ -4,7 +4,17 @@ import { errorBody, PlatformError, refusal } from "./error.ts";
 import { fetchFor } from "./fetch.ts";
 import { makeRsaKey, methods, type Parameters } from "./methods.ts";
 import { methodOf, readParameters } from "./request.ts";
-import { type Account, addKey, type Key, type NewKey, type Platform, type Rule } from "./platform.ts";
+import {
+  type Account,
+  addKey,
+  type CreationLag,
+  type DeletionLag,
+  findSigner,
+  type Key,
+  type NewKey,
+  type Platform,
+  type Rule,
+} from "./platform.ts";
 import { allowedMethods } from "./roles.ts";
 import { type TokenClaims, verifyToken } from "./token.ts";
 
@@ -19,8 +29,10 @@ export interface ManagementApiOptions {
   readonly createKeyShape?: "object" | "array";
   /** Where `CreateKey` takes its keys from; default: a fresh RSA-2048 key. */
   readonly makePrivateKey?: () => Promise<string>;
-  /** HTTP status of an error: the platform's own is not known. Default 200. */
-  readonly errorStatus?: number;
+  /** HTTP status of an error, for all methods or by method: the platform's own is not known. Default 200. */
+  readonly errorStatus?: number | Readonly<Record<string, number>>;
+  readonly lag?: CreationLag;
+  readonly deletionLag?: DeletionLag;
   /** How far a client's clock may be ahead. The platform's own tolerance is not known. Default 1. */
   readonly skewSeconds?: number;
   readonly fault?: FaultInjector;
@@ -56,6 +68,7 @@ export interface ManagementApiCall {
  * HTTP.
  */
 export function createManagementApi(options: ManagementApiOptions): InProcessManagementApi {
+  const now = options.now ?? (() => new Date());
   const platform: Platform = {
     accounts: new Map(
       options.accounts.map((account) => [
@@ -64,13 +77,16 @@ export function createManagementApi(options: ManagementApiOptions): InProcessMan
       ]),
     ),
     keys: new Map(),
+    deleted: new Map(),
+    lag: options.lag ?? {},
+    deletionLag: options.deletionLag ?? {},
+    now,
     rules: new Map((options.rules ?? []).map((rule) => [rule.ruleId, rule])),
     keyLimit: options.keyLimit ?? 10,
     createKeyShape: options.createKeyShape ?? "object",
     makePrivateKey: options.makePrivateKey ?? makeRsaKey,
   };
   for (const key of options.keys ?? []) addKey(platform, key);
-  const now = options.now ?? (() => new Date());
   const calls: ManagementApiCall[] = [];
   const faultOf = countingFaults(options.fault);
 
@@ -97,7 +113,9 @@ export function createManagementApi(options: ManagementApiOptions): InProcessMan
     } catch (error) {
       if (!(error instanceof PlatformError)) throw error;
       Object.assign(call, { error: { code: error.code, message: error.message } });
-      return json(options.errorStatus ?? 200, errorBody(error));
+      const status =
+        typeof options.errorStatus === "object" ? options.errorStatus[method] : options.errorStatus;
+      return json(status ?? 200, errorBody(error));
     }
   };
 
@@ -141,7 +159,7 @@ function authenticate(
   const verification = verifyToken(bearer, {
     ...clock,
     findKey: (kid) => {
-      const key = platform.keys.get(kid);
+      const key = findSigner(platform, kid);
       if (key === undefined) return undefined;
       const children = platform.accounts.get(key.accountId)?.childAccountIds ?? [];
       return { publicKey: key.publicKey, accountIds: [key.accountId, ...children] };
@@ -150,7 +168,7 @@ function authenticate(
   if (!verification.accepted) throw refusal(verification.code, verification.detail);
   const { claims } = verification;
   const account = platform.accounts.get(claims.iss);
-  const key = platform.keys.get(claims.kid);
+  const key = findSigner(platform, claims.kid);
   if (account === undefined || key === undefined) throw refusal(100, "the account is unknown");
   return { account, key, claims };
 }
