@@ -1,33 +1,9 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { setTimeout as wait } from "node:timers/promises";
-import type { Fault } from "./fault.ts";
+import { type Answer, exchange, type RawRequest, type Serve } from "./exchange.ts";
 
-/** A request as it came in: nothing decoded, merged or sorted, because signatures depend on it. */
-export interface RawRequest {
-  readonly method: string;
-  /** Path and query, byte for byte. */
-  readonly target: string;
-  /** In the order and case in which they were sent. */
-  readonly headers: readonly (readonly [name: string, value: string])[];
-  /** Cut off at the limit that `listen` was given. */
-  readonly body: Buffer;
-  readonly bodyTooLarge: boolean;
-  readonly sourceIp: string;
-}
-
-export interface Answer {
-  readonly status: number;
-  readonly headers?: Readonly<Record<string, string | readonly string[]>>;
-  readonly body: string | Buffer;
-}
-
-/** How a call is carried out: what to answer, and what goes wrong on the way. */
-export interface Call {
-  readonly fault: Fault | undefined;
-  readonly answer: () => Answer | Promise<Answer>;
-}
+export type { Answer, RawRequest } from "./exchange.ts";
 
 export interface Listening {
   /** `http://127.0.0.1:PORT`, without a slash at the end. */
@@ -52,15 +28,9 @@ export async function listen(options: {
   readonly port: number;
   readonly what: string;
   readonly maxBodyBytes: number;
-  readonly serve: (request: RawRequest) => Call | Promise<Call>;
+  readonly serve: Serve;
 }): Promise<Listening> {
-  const server = createServer((incoming, response) => {
-    void respond(incoming, response, options).catch((error: unknown) => {
-      // A bug of a stand-in, or a client that hung up while it was sending.
-      if (!incoming.destroyed) console.error(error);
-      response.destroy();
-    });
-  });
+  const server = createServer((incoming, response) => void respond(incoming, response, options));
   server.listen(options.port, "127.0.0.1");
   try {
     await once(server, "listening");
@@ -84,16 +54,31 @@ export async function listen(options: {
 async function respond(
   incoming: IncomingMessage,
   response: ServerResponse,
-  options: { readonly maxBodyBytes: number; readonly serve: (request: RawRequest) => Call | Promise<Call> },
+  options: { readonly maxBodyBytes: number; readonly serve: Serve },
 ): Promise<void> {
-  const { fault, answer } = await options.serve(await readRequest(incoming, options.maxBodyBytes));
-  if (fault !== undefined && "drop" in fault) {
-    if (fault.drop === "after") await answer();
-    incoming.socket.destroy();
+  let request: RawRequest;
+  try {
+    request = await readRequest(incoming, options.maxBodyBytes);
+  } catch {
+    response.destroy(); // The client hung up while it was sending.
     return;
   }
-  if (fault !== undefined && "delayMs" in fault) await wait(fault.delayMs);
-  const { status, headers, body } = fault !== undefined && "status" in fault ? fault : await answer();
+  let answer: Answer;
+  try {
+    answer = await exchange(options.serve, request);
+  } catch {
+    incoming.socket.destroy(); // An injected fault.
+    return;
+  }
+  try {
+    write(response, answer);
+  } catch (error) {
+    console.error("A stand-in answered what HTTP cannot carry:", error);
+    write(response, { status: 500, body: "" });
+  }
+}
+
+function write(response: ServerResponse, { status, headers, body }: Answer): void {
   response.writeHead(status, { ...headers, "Content-Length": Buffer.byteLength(body) }).end(body);
 }
 
@@ -112,11 +97,6 @@ async function readRequest(incoming: IncomingMessage, maxBodyBytes: number): Pro
     bodyTooLarge: length > maxBodyBytes,
     sourceIp: incoming.socket.remoteAddress ?? "127.0.0.1",
   };
-}
-
-/** The first header of that name, which is given in lower case. */
-export function headerOf(request: RawRequest, name: string): string | undefined {
-  return request.headers.find(([candidate]) => candidate.toLowerCase() === name)?.[1];
 }
 
 function pairs(rawHeaders: readonly string[]): [string, string][] {

@@ -6,7 +6,7 @@ import type { StackOptions } from "./stack.ts";
  */
 export function settingsFrom(
   environment: Readonly<Record<string, string | undefined>>,
-): Pick<StackOptions, "externalVault" | "env"> {
+): Pick<StackOptions, "externalSecretsManager" | "env"> {
   const pick = (...names: string[]) =>
     Object.fromEntries(
       names.flatMap((name) => {
@@ -18,7 +18,7 @@ export function settingsFrom(
   return {
     env: pick("SIGNING_KEY_TTL_SECONDS", "SIGNING_KEY_MAX_STALE_SECONDS"),
     ...(url && {
-      externalVault: {
+      externalSecretsManager: {
         url,
         env: pick("AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
       },

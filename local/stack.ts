@@ -7,10 +7,14 @@ import type { FaultInjector } from "./fault.ts";
 import { IdentitiesError, type Identity, parseIdentities } from "./gateway/identity.ts";
 import { type Gateway, startGateway } from "./gateway/server.ts";
 import { buildFunctions } from "./lambda/functions.ts";
-import type { ExternalVault } from "./secrets-manager/external.ts";
-import { type SecretsManager, startSecretsManager } from "./secrets-manager/server.ts";
+import type { ExternalSecretsManager } from "./secrets-manager/external.ts";
+import {
+  type SecretsManager,
+  type SecretsManagerOptions,
+  startSecretsManager,
+} from "./secrets-manager/server.ts";
 import { platformOf } from "./voximplant/local-platform.ts";
-import { type ManagementApi, startManagementApi } from "./voximplant/server.ts";
+import { type ManagementApi, type ManagementApiOptions, startManagementApi } from "./voximplant/server.ts";
 
 export interface StackOptions {
   /** Each 0 by default: any free one. */
@@ -22,12 +26,17 @@ export interface StackOptions {
   /** Where the service accounts' credentials are kept between starts. Default: .local, which git ignores. */
   readonly directory?: string;
   /** A Secrets Manager to use instead of the stand-in. */
-  readonly externalVault?: ExternalVault;
+  readonly externalSecretsManager?: ExternalSecretsManager;
   readonly payloadFormat?: "1.0" | "2.0";
   /** Settings of the functions (contract §5). */
   readonly env?: Readonly<Record<string, string>>;
   /** Told every line that a function writes (audit records, metrics, logs), and what is odd about the set-up. */
   readonly onLine?: (line: string) => void;
+  /** How unkind the stand-ins are; each as their own options say. */
+  readonly standIns?: {
+    readonly secrets?: Omit<SecretsManagerOptions, "secrets" | "rotate" | "rotationFunctionArn" | "fault">;
+    readonly voximplant?: Omit<ManagementApiOptions, "accounts" | "keys" | "rules" | "fault">;
+  };
   readonly faults?: {
     readonly gateway?: FaultInjector;
     readonly secrets?: FaultInjector;
@@ -92,7 +101,7 @@ async function startAll(
   options: StackOptions,
   open: <T extends { close(): Promise<void> }>(starting: Promise<T>) => Promise<T>,
 ): Promise<Omit<Stack, "close">> {
-  const { ports = {}, faults = {}, externalVault } = options;
+  const { ports = {}, faults = {}, standIns = {}, externalSecretsManager } = options;
   const policy = await loadPolicy(options.grantsFile ?? join(root, "local", "grants.yml"));
   const identities = await readIdentities(options.identitiesFile ?? join(root, "local", "identities.json"));
   const lines: string[] = [];
@@ -100,14 +109,15 @@ async function startAll(
     lines.push(line);
     options.onLine?.(line);
   };
-  const env: Record<string, string> = { ...FUNCTION_ENV, ...externalVault?.env, ...options.env };
+  const env: Record<string, string> = { ...FUNCTION_ENV, ...externalSecretsManager?.env, ...options.env };
   const functions = await open(buildFunctions(policy, { env, onLine }));
 
   let secrets = await credentialsBySecret(policy, options.directory ?? join(root, ".local"));
   let secretsManager: SecretsManager | undefined;
-  if (externalVault === undefined) {
+  if (externalSecretsManager === undefined) {
     secretsManager = await open(
       startSecretsManager({
+        ...standIns.secrets,
         port: ports.secrets ?? 0,
         secrets: Object.fromEntries(secrets),
         rotationFunctionArn: "arn:aws:lambda:us-east-1:111122223333:function:rotate-key",
@@ -119,11 +129,12 @@ async function startAll(
     );
   } else {
     const { provideSecrets } = await import("./secrets-manager/external.ts");
-    secrets = await provideSecrets(externalVault, secrets, onLine);
+    secrets = await provideSecrets(externalSecretsManager, secrets, onLine);
   }
-  const secretsUrl = secretsManager?.url ?? externalVault?.url ?? "";
+  const secretsUrl = secretsManager?.url ?? externalSecretsManager?.url ?? "";
   const managementApi = await open(
     startManagementApi({
+      ...standIns.voximplant,
       ...platformOf(policy, secrets, onLine),
       port: ports.voximplant ?? 0,
       ...(faults.voximplant && { fault: faults.voximplant }),

@@ -17,13 +17,15 @@ const USAGE = `Usage: npm start -- [options]
 
 Starts the gateway, the built functions and the stand-ins for Secrets Manager and the Management API, on 127.0.0.1.
 
-  --port PORT             the gateway (default 8787; 0: any free one)
-  --secrets-port PORT     the Secrets Manager stand-in (default: the gateway's and 1)
-  --voximplant-port PORT  the Management API stand-in (default: the gateway's and 2)
-  --grants FILE           the grants file to build in (default grants.yml)
-  --identities FILE       who may sign, a JSON list (default local/identities.json)
-  --quiet                 do not print what the functions write
-  --help                  this text
+  --port PORT               the gateway (default 8787; 0: any free one)
+  --secrets-port PORT       the Secrets Manager stand-in (default: the gateway's and 1)
+  --voximplant-port PORT    the Management API stand-in (default: the gateway's and 2)
+  --grants FILE             the grants file to build in (default grants.yml)
+  --identities FILE         who may sign, a JSON list (default local/identities.json)
+  --create-key-shape SHAPE  what CreateKey answers: object (default) or array; the platform's own is not known
+  --replica-region REGION   a region that each secret is said to be replicated to; may be repeated
+  --quiet                   do not print what the functions write
+  --help                    this text
 
 Where AWS_ENDPOINT_URL_SECRETS_MANAGER is set, that server is used, and no stand-in started.
 `;
@@ -56,6 +58,10 @@ async function run(flags: Flags): Promise<void> {
     ports: { gateway: flags.port, secrets: flags.secretsPort, voximplant: flags.voximplantPort },
     grantsFile: flags.grants ?? resolve(import.meta.dirname, "..", "grants.yml"),
     ...(flags.identities !== undefined && { identitiesFile: flags.identities }),
+    standIns: {
+      voximplant: { createKeyShape: flags.createKeyShape },
+      ...(flags.replicaRegions && { secrets: { replicaRegions: flags.replicaRegions } }),
+    },
     onLine: (line) => {
       if (!flags.quiet) console.log(pc.dim(line));
     },
@@ -96,6 +102,8 @@ function readFlags(args: string[]) {
         "voximplant-port": string,
         grants: string,
         identities: string,
+        "create-key-shape": { ...string, default: "object" },
+        "replica-region": { ...string, multiple: true },
         quiet: boolean,
         help: boolean,
       },
@@ -114,9 +122,16 @@ function readFlags(args: string[]) {
     voximplantPort: readPort("--voximplant-port", values["voximplant-port"] ?? beside(2)),
     grants: values.grants,
     identities: values.identities,
+    createKeyShape: readShape(values["create-key-shape"]),
+    replicaRegions: values["replica-region"],
     quiet: values.quiet,
     help: values.help,
   };
+}
+
+function readShape(text: string): "object" | "array" {
+  if (text === "object" || text === "array") return text;
+  throw new UsageError(`--create-key-shape must be object or array, not ${JSON.stringify(text)}.`);
 }
 
 function readPort(flag: string, text: string): number {

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { gatewayResponses } from "../../infra/gateway-responses.ts";
 import type { ErrorResponse } from "../../lib/http/wire.ts";
-import type { Answer } from "../listen.ts";
+import type { Answer } from "../exchange.ts";
 import type { Refusal } from "./refusal.ts";
 
 const scalar = z.union([z.string(), z.number(), z.boolean()]);

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { headerOf, type RawRequest } from "../listen.ts";
+import { headerOf, type RawRequest } from "../exchange.ts";
 import { forbidden, missingToken, type Refusal } from "./refusal.ts";
 
 /** What a request says of its own signature; nothing of it is believed yet. */

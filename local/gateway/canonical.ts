@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { getCanonicalQuery } from "@smithy/signature-v4";
-import type { RawRequest } from "../listen.ts";
+import type { RawRequest } from "../exchange.ts";
 
 /**
  * The canonical requests that a signer may have signed, most usual first. All of them cover the same bytes; signers

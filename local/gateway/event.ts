@@ -4,7 +4,7 @@ import type {
   APIGatewayProxyEvent,
   APIGatewayProxyEventV2WithRequestContext,
 } from "aws-lambda";
-import type { RawRequest } from "../listen.ts";
+import type { RawRequest } from "../exchange.ts";
 import type { Identity } from "./identity.ts";
 import type { RouteMatch } from "./route.ts";
 

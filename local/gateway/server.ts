@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
 import { countingFaults, type FaultInjector } from "../fault.ts";
-import { type Answer, listen, type Listening, type RawRequest } from "../listen.ts";
+import type { Answer, RawRequest } from "../exchange.ts";
+import { listen, type Listening } from "../listen.ts";
 import { fromProxyResult, fromRefusal } from "./answer.ts";
 import { httpApiEvent, restEvent, splitTarget } from "./event.ts";
 import type { Identity } from "./identity.ts";

@@ -1,7 +1,7 @@
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 import { Sha256 } from "@aws-crypto/sha256-js";
 import { createScope, getSigningKey } from "@smithy/signature-v4";
-import type { RawRequest } from "../listen.ts";
+import type { RawRequest } from "../exchange.ts";
 import { amzDate, type Authorization, readAuthorization } from "./authorization.ts";
 import { canonicalRequests } from "./canonical.ts";
 import type { Identity } from "./identity.ts";

@@ -6,7 +6,7 @@ import {
 } from "@aws-sdk/client-secrets-manager";
 
 /** A Secrets Manager that is already there, and how to reach it. */
-export interface ExternalVault {
+export interface ExternalSecretsManager {
   readonly url: string;
   /** `AWS_REGION` and credentials, for the functions and for this process. */
   readonly env: Readonly<Record<string, string>>;
@@ -20,7 +20,7 @@ export interface ExternalVault {
  * @returns what the server now has; of those that failed, nothing.
  */
 export async function provideSecrets(
-  { url, env }: ExternalVault,
+  { url, env }: ExternalSecretsManager,
   secrets: ReadonlyMap<string, string>,
   warn: (message: string) => void,
 ): Promise<Map<string, string>> {

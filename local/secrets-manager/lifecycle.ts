@@ -1,14 +1,21 @@
 import * as z from "zod";
 import { invalidParameter, SecretsManagerError } from "./error.ts";
+import { nextRotationDate } from "./rotation.ts";
 import type { Secret, SecretVersion } from "./secret.ts";
-import { findActiveSecret, findSecret, seconds, type Vault } from "./vault.ts";
+import { findActiveSecret, findSecret, hasSecret, newArn, seconds, type SecretsState } from "./state.ts";
 import { secretId } from "./wire.ts";
 
 export const describeSecretInput = z.object({ SecretId: secretId });
 
-export function describeSecret(vault: Vault, input: z.infer<typeof describeSecretInput>) {
-  const secret = findSecret(vault, input.SecretId);
-  return { ...summary(secret), VersionIdsToStages: stagesByVersion(secret) };
+export function describeSecret(state: SecretsState, input: z.infer<typeof describeSecretInput>) {
+  const secret = findSecret(state, input.SecretId);
+  const stages = stagesByVersion(secret);
+  return {
+    ...summary(secret),
+    ...(Object.keys(stages).length > 0 && { VersionIdsToStages: stages }),
+    ...(secret.replicas !== undefined &&
+      secret.replicas.length > 0 && { ReplicationStatus: secret.replicas }),
+  };
 }
 
 const page = {
@@ -29,8 +36,8 @@ export const listSecretsInput = z.object({
     .optional(),
 });
 
-export function listSecrets(vault: Vault, input: z.infer<typeof listSecretsInput>) {
-  const matching = [...vault.secrets.values()].filter(
+export function listSecrets(state: SecretsState, input: z.infer<typeof listSecretsInput>) {
+  const matching = [...state.secrets.values()].filter(
     (secret) =>
       (input.IncludePlannedDeletion === true || secret.deletedDate === undefined) &&
       (input.Filters ?? []).every((filter) => filter.Values.some((value) => fits(secret, filter.Key, value))),
@@ -51,8 +58,8 @@ export const listSecretVersionIdsInput = z.object({
   IncludeDeprecated: z.boolean().optional(),
 });
 
-export function listSecretVersionIds(vault: Vault, input: z.infer<typeof listSecretVersionIdsInput>) {
-  const secret = findSecret(vault, input.SecretId);
+export function listSecretVersionIds(state: SecretsState, input: z.infer<typeof listSecretVersionIdsInput>) {
+  const secret = findSecret(state, input.SecretId);
   const versions = [...secret.versions.values()].filter(
     (version) => input.IncludeDeprecated === true || version.stages.size > 0,
   );
@@ -66,7 +73,7 @@ export const deleteSecretInput = z.object({
   ForceDeleteWithoutRecovery: z.boolean().optional(),
 });
 
-export function deleteSecret(vault: Vault, input: z.infer<typeof deleteSecretInput>) {
+export function deleteSecret(state: SecretsState, input: z.infer<typeof deleteSecretInput>) {
   const { RecoveryWindowInDays: days, ForceDeleteWithoutRecovery: force } = input;
   if (force === true && days !== undefined) {
     throw invalidParameter(
@@ -76,17 +83,28 @@ export function deleteSecret(vault: Vault, input: z.infer<typeof deleteSecretInp
   if (days !== undefined && (days < 7 || days > 30)) {
     throw invalidParameter("The RecoveryWindowInDays value must be between 7 and 30 days (inclusive).");
   }
-  const secret = force === true ? findSecret(vault, input.SecretId) : findActiveSecret(vault, input.SecretId);
-  secret.deletedDate = seconds(vault);
-  if (force === true) vault.secrets.delete(secret.name);
+  if (force === true && !hasSecret(state, input.SecretId)) return deletedBefore(state, input.SecretId);
+  const secret = force === true ? findSecret(state, input.SecretId) : findActiveSecret(state, input.SecretId);
+  secret.deletedDate = seconds(state);
+  if (force === true) state.secrets.delete(secret.name);
   const delay = force === true ? 0 : (days ?? 30) * 86_400;
   return { ARN: secret.arn, Name: secret.name, DeletionDate: secret.deletedDate + delay };
 }
 
+/**
+ * "If you forcibly delete an already deleted or nonexistent secret, the operation does not return
+ * ResourceNotFoundException." It answers as if the secret had been there.
+ * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DeleteSecret.html
+ */
+function deletedBefore(state: SecretsState, id: string) {
+  const arn = id.startsWith("arn:") ? id : newArn(state, id);
+  return { ARN: arn, Name: arn.split(":").slice(6).join(":").slice(0, -7), DeletionDate: seconds(state) };
+}
+
 export const restoreSecretInput = z.object({ SecretId: secretId });
 
-export function restoreSecret(vault: Vault, input: z.infer<typeof restoreSecretInput>) {
-  const secret = findSecret(vault, input.SecretId);
+export function restoreSecret(state: SecretsState, input: z.infer<typeof restoreSecretInput>) {
+  const secret = findSecret(state, input.SecretId);
   delete secret.deletedDate;
   return { ARN: secret.arn, Name: secret.name };
 }
@@ -96,14 +114,18 @@ export const tagResourceInput = z.object({
   Tags: z.array(z.object({ Key: z.string().min(1).max(128), Value: z.string().max(256) })),
 });
 
-export function tagResource(vault: Vault, input: z.infer<typeof tagResourceInput>) {
-  const secret = findActiveSecret(vault, input.SecretId);
+export function tagResource(state: SecretsState, input: z.infer<typeof tagResourceInput>) {
+  const secret = findActiveSecret(state, input.SecretId);
   const named = new Set(input.Tags.map(({ Key }) => Key));
-  secret.tags = [...secret.tags.filter(({ Key }) => !named.has(Key)), ...input.Tags];
-  secret.lastChangedDate = seconds(vault);
+  secret.tags = [...(secret.tags ?? []).filter(({ Key }) => !named.has(Key)), ...input.Tags];
+  secret.lastChangedDate = seconds(state);
   return {};
 }
 
+/**
+ * What AWS leaves out is undefined here, and so not in the JSON: rotation where it was never turned on, tags where there
+ * never were any. LocalStack's recordings of AWS show it: tests/aws/services/secretsmanager/test_secretsmanager.snapshot.json.
+ */
 function summary(secret: Secret) {
   const { rotation } = secret;
   return {
@@ -118,8 +140,9 @@ function summary(secret: Secret) {
     ...(rotation !== undefined && {
       RotationEnabled: rotation.enabled,
       RotationLambdaARN: rotation.lambdaArn,
-      RotationRules: rotation.rules,
+      ...(Object.keys(rotation.rules).length > 0 && { RotationRules: rotation.rules }),
       LastRotatedDate: rotation.lastRotatedDate,
+      NextRotationDate: nextRotationDate(secret),
     }),
   };
 }
@@ -131,7 +154,12 @@ function stagesByVersion(secret: Secret): Record<string, string[]> {
 }
 
 function versionSummary(version: SecretVersion) {
-  return { VersionId: version.id, VersionStages: [...version.stages], CreatedDate: version.createdDate };
+  return {
+    VersionId: version.id,
+    ...(version.stages.size > 0 && { VersionStages: [...version.stages] }),
+    CreatedDate: version.createdDate,
+    KmsKeyIds: ["DefaultEncryptionKey"],
+  };
 }
 
 /** A filter matches a prefix; one that begins with `!` matches all but these. */
@@ -140,8 +168,8 @@ function fits(secret: Secret, key: string, value: string): boolean {
   const texts: Record<string, readonly string[]> = {
     name: [secret.name],
     description: [secret.description ?? ""],
-    "tag-key": secret.tags.map((tag) => tag.Key),
-    "tag-value": secret.tags.map((tag) => tag.Value),
+    "tag-key": (secret.tags ?? []).map((tag) => tag.Key),
+    "tag-value": (secret.tags ?? []).map((tag) => tag.Value),
   };
   const candidates = key === "all" ? Object.values(texts).flat() : (texts[key] ?? []);
   return candidates.some((text) => text.startsWith(value));

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import * as z from "zod";
 import { invalidRequest } from "./error.ts";
 import { moveStage, type Secret, type SecretVersion, versionWithStage } from "./secret.ts";
-import { findActiveSecret, type RotationEvent, seconds, type Vault } from "./vault.ts";
+import { findActiveSecret, type RotationEvent, seconds, type SecretsState } from "./state.ts";
 import { requestToken, secretId } from "./wire.ts";
 
 export const rotateSecretInput = z.object({
@@ -14,24 +14,45 @@ export const rotateSecretInput = z.object({
 });
 
 /** Every 30 days, as serverless.yml has it. The stand-in keeps no schedule: RotateSecret starts each rotation. */
-export function enabledRotation(lambdaArn: string): NonNullable<Secret["rotation"]> {
-  return { enabled: true, lambdaArn, rules: { AutomaticallyAfterDays: 30 } };
+export function enabledRotation(
+  state: SecretsState,
+  lambdaArn: string,
+): NonNullable<Secret["rotation"]> & { enabledDate: number } {
+  return { enabled: true, lambdaArn, rules: { AutomaticallyAfterDays: 30 }, enabledDate: seconds(state) };
+}
+
+/**
+ * The end of the day on which the next rotation is due, as AWS tells it ("on or before this date"); undefined where
+ * rotation is off, or its schedule is a cron expression.
+ * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DescribeSecret.html
+ */
+export function nextRotationDate({ rotation, createdDate }: Secret): number | undefined {
+  if (rotation?.enabled !== true) return undefined;
+  const { AutomaticallyAfterDays: days, ScheduleExpression: schedule = "" } = rotation.rules;
+  const [, every, unit] = /^rate\((\d+) (hour|day)s?\)$/.exec(String(schedule)) ?? [];
+  const from = rotation.lastRotatedDate ?? rotation.enabledDate ?? createdDate;
+  if (unit === "hour") return from + Number(every) * 3600;
+  const period = days ?? every;
+  return period === undefined ? undefined : (Math.floor(from / 86_400) + Number(period) + 1) * 86_400 - 1;
 }
 
 /**
  * Starts a rotation and returns at once, as AWS does: the version is made, empty and labelled `AWSPENDING`, and the
- * function called with the four steps one after the other. A step that fails ends the rotation there, and the next
- * call of RotateSecret takes the pending version up again.
+ * function called with the four steps one after the other. A step that fails ends the rotation there.
+ *
+ * While `AWSPENDING` is on a version that is not current, RotateSecret takes that version up again and answers with an
+ * error. AWS documents the error, and its text says the rest; Terraform's and others' runs against AWS report the same
+ * text: https://github.com/hashicorp/terraform-provider-aws, internal/service/secretsmanager/secret_rotation_test.go.
  * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html
  */
-export function rotateSecret(vault: Vault, input: z.infer<typeof rotateSecretInput>) {
-  const secret = findActiveSecret(vault, input.SecretId);
+export function rotateSecret(state: SecretsState, input: z.infer<typeof rotateSecretInput>) {
+  const secret = findActiveSecret(state, input.SecretId);
   const lambdaArn = input.RotationLambdaARN ?? secret.rotation?.lambdaArn;
   if (lambdaArn === undefined) {
     throw invalidRequest("No Lambda rotation function ARN is associated with this secret.");
   }
   secret.rotation = {
-    ...enabledRotation(lambdaArn),
+    ...enabledRotation(state, lambdaArn),
     ...secret.rotation,
     enabled: true,
     lambdaArn,
@@ -39,31 +60,31 @@ export function rotateSecret(vault: Vault, input: z.infer<typeof rotateSecretInp
   };
   const token = input.ClientRequestToken ?? randomUUID();
   if (input.RotateImmediately === false) {
-    start(vault, testConfiguration(vault, secret, token));
+    start(state, testConfiguration(state, secret, token));
     return { ARN: secret.arn, Name: secret.name };
   }
   const pending = versionWithStage(secret, "AWSPENDING");
   if (pending !== undefined && pending.id !== token && !pending.stages.has("AWSCURRENT")) {
-    start(vault, runSteps(vault, secret, pending));
+    start(state, runSteps(state, secret, pending));
     throw invalidRequest("A previous rotation isn't complete. That rotation will be reattempted.");
   }
-  start(vault, runSteps(vault, secret, addPending(vault, secret, token)));
+  start(state, runSteps(state, secret, addPending(state, secret, token)));
   return { ARN: secret.arn, Name: secret.name, VersionId: token };
 }
 
 export const cancelRotateSecretInput = z.object({ SecretId: secretId });
 
 /** Turns rotation off. What a broken rotation left behind keeps its labels, as with AWS. */
-export function cancelRotateSecret(vault: Vault, input: z.infer<typeof cancelRotateSecretInput>) {
-  const secret = findActiveSecret(vault, input.SecretId);
+export function cancelRotateSecret(state: SecretsState, input: z.infer<typeof cancelRotateSecretInput>) {
+  const secret = findActiveSecret(state, input.SecretId);
   if (secret.rotation !== undefined) secret.rotation.enabled = false;
   return { ARN: secret.arn, Name: secret.name };
 }
 
-function addPending(vault: Vault, secret: Secret, token: string): SecretVersion {
+function addPending(state: SecretsState, secret: Secret, token: string): SecretVersion {
   const version = secret.versions.get(token) ?? {
     id: token,
-    createdDate: seconds(vault),
+    createdDate: seconds(state),
     stages: new Set<string>(),
   };
   secret.versions.set(token, version);
@@ -71,38 +92,38 @@ function addPending(vault: Vault, secret: Secret, token: string): SecretVersion 
   return version;
 }
 
-function start(vault: Vault, rotation: Promise<void>): void {
+function start(state: SecretsState, rotation: Promise<void>): void {
   // A failure is told by the labels alone, as with AWS; the function that failed has its own log.
   const settled = rotation.then(
     () => undefined,
     () => undefined,
   );
-  vault.rotations.add(settled);
-  void settled.then(() => vault.rotations.delete(settled));
+  state.rotations.add(settled);
+  void settled.then(() => state.rotations.delete(settled));
 }
 
-async function runSteps(vault: Vault, secret: Secret, version: SecretVersion): Promise<void> {
+async function runSteps(state: SecretsState, secret: Secret, version: SecretVersion): Promise<void> {
   for (const Step of ["createSecret", "setSecret", "testSecret", "finishSecret"] as const) {
-    await invoke(vault, { Step, SecretId: secret.arn, ClientRequestToken: version.id });
+    await invoke(state, { Step, SecretId: secret.arn, ClientRequestToken: version.id });
   }
   if (version.stages.has("AWSCURRENT") && secret.rotation !== undefined) {
-    secret.rotation.lastRotatedDate = seconds(vault);
+    secret.rotation.lastRotatedDate = seconds(state);
   }
 }
 
 /** Without an immediate rotation, AWS tries the function out: a pending version, `testSecret`, and away with it. */
-async function testConfiguration(vault: Vault, secret: Secret, token: string): Promise<void> {
-  const version = addPending(vault, secret, token);
+async function testConfiguration(state: SecretsState, secret: Secret, token: string): Promise<void> {
+  const version = addPending(state, secret, token);
   try {
-    await invoke(vault, { Step: "testSecret", SecretId: secret.arn, ClientRequestToken: token });
+    await invoke(state, { Step: "testSecret", SecretId: secret.arn, ClientRequestToken: token });
   } finally {
     version.stages.delete("AWSPENDING");
   }
 }
 
-async function invoke(vault: Vault, event: RotationEvent): Promise<void> {
+async function invoke(state: SecretsState, event: RotationEvent): Promise<void> {
   // Not in the same turn: RotateSecret answers before the function runs.
   await new Promise((resolve) => setImmediate(resolve));
-  if (vault.rotate === undefined) throw new Error("There is no rotation function behind this stand-in.");
-  await vault.rotate(event);
+  if (state.rotate === undefined) throw new Error("There is no rotation function behind this stand-in.");
+  await state.rotate(event);
 }

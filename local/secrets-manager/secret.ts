@@ -5,7 +5,8 @@ export interface Secret {
   readonly arn: string;
   description?: string;
   kmsKeyId?: string;
-  tags: readonly { readonly Key: string; readonly Value: string }[];
+  /** Undefined where it was never tagged: AWS then leaves the member out. */
+  tags?: readonly { readonly Key: string; readonly Value: string }[];
   readonly createdDate: number;
   lastChangedDate: number;
   /** Set while it waits to be deleted. */
@@ -14,9 +15,20 @@ export interface Secret {
     enabled: boolean;
     lambdaArn: string;
     rules: Readonly<Record<string, string | number>>;
+    /** When rotation was turned on, for the date of the first one. Default: when the secret was made. */
+    enabledDate?: number;
     lastRotatedDate?: number;
   };
+  /** Its copies in other regions, for a test to plant and change. The stand-in copies nothing. */
+  replicas?: readonly Replica[];
   readonly versions: Map<string, SecretVersion>;
+}
+
+/** https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ReplicationStatusType.html */
+export interface Replica {
+  readonly Region: string;
+  readonly Status: "InSync" | "Failed" | "InProgress";
+  readonly StatusMessage?: string;
 }
 
 export interface SecretVersion {
@@ -37,12 +49,22 @@ export function versionWithStage(secret: Secret, stage: string): SecretVersion |
   return [...secret.versions.values()].find((version) => version.stages.has(stage));
 }
 
+/** What happens to the label `AWSPENDING`. */
+export type PendingLabel = "kept" | "removed";
+
 /**
  * A label is on one version at a time; whoever moves `AWSCURRENT` moves `AWSPREVIOUS` with it, to the version that was
  * current.
- * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretVersionStage.html
+ *
+ * @param becomesCurrent what happens to `AWSPENDING` on the two versions when `AWSCURRENT` moves. Default: nothing.
+ * @see https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretVersionStage.html
  */
-export function moveStage(secret: Secret, stage: string, to: SecretVersion): void {
+export function moveStage(
+  secret: Secret,
+  stage: string,
+  to: SecretVersion,
+  becomesCurrent?: { readonly promoted: PendingLabel; readonly demoted: PendingLabel },
+): void {
   const from = versionWithStage(secret, stage);
   if (from === to) return;
   from?.stages.delete(stage);
@@ -51,4 +73,7 @@ export function moveStage(secret: Secret, stage: string, to: SecretVersion): voi
     versionWithStage(secret, "AWSPREVIOUS")?.stages.delete("AWSPREVIOUS");
     from.stages.add("AWSPREVIOUS");
   }
+  if (stage !== "AWSCURRENT") return;
+  if (becomesCurrent?.promoted === "removed") to.stages.delete("AWSPENDING");
+  if (becomesCurrent?.demoted === "removed") from?.stages.delete("AWSPENDING");
 }

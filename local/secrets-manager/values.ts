@@ -2,10 +2,31 @@ import { randomUUID } from "node:crypto";
 import * as z from "zod";
 import { invalidParameter, invalidRequest, notFound, SecretsManagerError } from "./error.ts";
 import { moveStage, sameContent, type Secret, type SecretContent, versionWithStage } from "./secret.ts";
-import { findActiveSecret, findVersion, newArn, seconds, type Vault } from "./vault.ts";
+import { findActiveSecret, findVersion, newArn, seconds, type SecretsState } from "./state.ts";
 import { requestToken, secretId, secretName } from "./wire.ts";
 
-const content = { SecretString: z.string().optional(), SecretBinary: z.base64().optional() };
+/**
+ * 1 to 65,536 bytes. The API reference gives the length, the quotas page the unit.
+ * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
+ * https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html
+ */
+const MAX_VALUE_BYTES = 65_536;
+const content = {
+  SecretString: z
+    .string()
+    .min(1)
+    .refine((text) => Buffer.byteLength(text) <= MAX_VALUE_BYTES, {
+      error: "Member must have length less than or equal to 65536",
+    })
+    .optional(),
+  SecretBinary: z
+    .base64()
+    .min(1)
+    .refine((text) => Buffer.from(text, "base64").length <= MAX_VALUE_BYTES, {
+      error: "Member must have length less than or equal to 65536",
+    })
+    .optional(),
+};
 const tags = z.array(z.object({ Key: z.string(), Value: z.string() })).optional();
 
 export const createSecretInput = z.object({
@@ -17,11 +38,11 @@ export const createSecretInput = z.object({
   ...content,
 });
 
-export function createSecret(vault: Vault, input: z.infer<typeof createSecretInput>) {
+export function createSecret(state: SecretsState, input: z.infer<typeof createSecretInput>) {
   const { Name: name } = input;
   const value = contentOf(input);
   const token = input.ClientRequestToken ?? randomUUID();
-  const existing = vault.secrets.get(name);
+  const existing = state.secrets.get(name);
   if (existing?.deletedDate !== undefined) {
     throw invalidRequest(
       "You can't create this secret because a secret with this name is already scheduled for deletion.",
@@ -37,20 +58,20 @@ export function createSecret(vault: Vault, input: z.infer<typeof createSecretInp
       `The operation failed because the secret ${name} already exists.`,
     );
   }
-  const now = seconds(vault);
+  const now = seconds(state);
   const secret: Secret = {
     name,
-    arn: newArn(vault, name),
+    arn: newArn(state, name),
     ...(input.Description !== undefined && { description: input.Description }),
     ...(input.KmsKeyId !== undefined && { kmsKeyId: input.KmsKeyId }),
-    tags: input.Tags ?? [],
+    ...(input.Tags !== undefined && { tags: input.Tags }),
     createdDate: now,
     lastChangedDate: now,
     versions: new Map(),
   };
-  vault.secrets.set(name, secret);
+  state.secrets.set(name, secret);
   if (value === undefined) return { ARN: secret.arn, Name: name };
-  putVersion(vault, secret, token, value, ["AWSCURRENT"]);
+  putVersion(state, secret, token, value, ["AWSCURRENT"]);
   return { ARN: secret.arn, Name: name, VersionId: token };
 }
 
@@ -62,12 +83,12 @@ export const putSecretValueInput = z.object({
   ...content,
 });
 
-export function putSecretValue(vault: Vault, input: z.infer<typeof putSecretValueInput>) {
-  const secret = findActiveSecret(vault, input.SecretId);
+export function putSecretValue(state: SecretsState, input: z.infer<typeof putSecretValueInput>) {
+  const secret = findActiveSecret(state, input.SecretId);
   const value = contentOf(input);
   if (value === undefined) throw invalidRequest("You must provide either SecretString or SecretBinary.");
   const token = input.ClientRequestToken ?? randomUUID();
-  const stages = putVersion(vault, secret, token, value, input.VersionStages ?? ["AWSCURRENT"]);
+  const stages = putVersion(state, secret, token, value, input.VersionStages ?? ["AWSCURRENT"]);
   return { ARN: secret.arn, Name: secret.name, VersionId: token, VersionStages: stages };
 }
 
@@ -79,15 +100,15 @@ export const updateSecretInput = z.object({
   ...content,
 });
 
-export function updateSecret(vault: Vault, input: z.infer<typeof updateSecretInput>) {
-  const secret = findActiveSecret(vault, input.SecretId);
+export function updateSecret(state: SecretsState, input: z.infer<typeof updateSecretInput>) {
+  const secret = findActiveSecret(state, input.SecretId);
   const value = contentOf(input);
   if (input.Description !== undefined) secret.description = input.Description;
   if (input.KmsKeyId !== undefined) secret.kmsKeyId = input.KmsKeyId;
-  secret.lastChangedDate = seconds(vault);
+  secret.lastChangedDate = seconds(state);
   if (value === undefined) return { ARN: secret.arn, Name: secret.name };
   const token = input.ClientRequestToken ?? randomUUID();
-  putVersion(vault, secret, token, value, ["AWSCURRENT"]);
+  putVersion(state, secret, token, value, ["AWSCURRENT"]);
   return { ARN: secret.arn, Name: secret.name, VersionId: token };
 }
 
@@ -97,8 +118,8 @@ export const getSecretValueInput = z.object({
   VersionStage: z.string().min(1).max(256).optional(),
 });
 
-export function getSecretValue(vault: Vault, input: z.infer<typeof getSecretValueInput>) {
-  const secret = findActiveSecret(vault, input.SecretId);
+export function getSecretValue(state: SecretsState, input: z.infer<typeof getSecretValueInput>) {
+  const secret = findActiveSecret(state, input.SecretId);
   const stage = input.VersionStage ?? (input.VersionId === undefined ? "AWSCURRENT" : undefined);
   const version =
     input.VersionId === undefined
@@ -131,9 +152,12 @@ export const updateSecretVersionStageInput = z.object({
   MoveToVersionId: requestToken.optional(),
 });
 
-export function updateSecretVersionStage(vault: Vault, input: z.infer<typeof updateSecretVersionStageInput>) {
+export function updateSecretVersionStage(
+  state: SecretsState,
+  input: z.infer<typeof updateSecretVersionStageInput>,
+) {
   const { VersionStage: stage, RemoveFromVersionId: from, MoveToVersionId: to } = input;
-  const secret = findActiveSecret(vault, input.SecretId);
+  const secret = findActiveSecret(state, input.SecretId);
   const holder = versionWithStage(secret, stage);
   if (from !== undefined && !findVersion(secret, from).stages.has(stage)) {
     throw invalidParameter(
@@ -157,10 +181,10 @@ export function updateSecretVersionStage(vault: Vault, input: z.infer<typeof upd
         `The parameter RemoveFromVersionId can't be empty. Staging label ${stage} is currently attached to version ${holder.id}, so you must explicitly reference that version in RemoveFromVersionId.`,
       );
     }
-    moveStage(secret, stage, target);
-    if (stage === "AWSCURRENT" && vault.removesPending) target.stages.delete("AWSPENDING");
+    const { promotedByUpdate: promoted, demotedByUpdate: demoted } = state.labels;
+    moveStage(secret, stage, target, { promoted, demoted });
   }
-  secret.lastChangedDate = seconds(vault);
+  secret.lastChangedDate = seconds(state);
   return { ARN: secret.arn, Name: secret.name };
 }
 
@@ -169,7 +193,7 @@ export function updateSecretVersionStage(vault: Vault, input: z.infer<typeof upd
  * request again; with another value it is refused. The first version of a secret is always current.
  */
 function putVersion(
-  vault: Vault,
+  state: SecretsState,
   secret: Secret,
   token: string,
   value: SecretContent,
@@ -183,12 +207,16 @@ function putVersion(
       `You can't use ClientRequestToken ${token} because that value is already in use for a version of secret ${secret.arn}.`,
     );
   }
-  const version = existing ?? { id: token, createdDate: seconds(vault), stages: new Set<string>() };
+  const version = existing ?? { id: token, createdDate: seconds(state), stages: new Set<string>() };
   version.content = value;
   secret.versions.set(token, version);
-  secret.lastChangedDate = seconds(vault);
-  for (const stage of stages) moveStage(secret, stage, version);
+  secret.lastChangedDate = seconds(state);
+  const becomesCurrent = { promoted: "kept", demoted: state.labels.demotedByPut } as const;
+  for (const stage of stages) moveStage(secret, stage, version, becomesCurrent);
   if (versionWithStage(secret, "AWSCURRENT") === undefined) moveStage(secret, "AWSCURRENT", version);
+  if (stages.includes("AWSCURRENT") && state.labels.otherOnPut === "removed") {
+    for (const other of secret.versions.values()) if (other !== version) other.stages.delete("AWSPENDING");
+  }
   return [...version.stages];
 }
 

@@ -1,19 +1,29 @@
 import * as z from "zod";
 import { SecretsManagerError } from "./error.ts";
 
-export const secretId = z.string().min(1).max(2048);
+/** AWS answers this text alone, without the field, to CreateSecret and to a SecretId in other calls (LocalStack's recordings). */
+const INVALID_NAME =
+  "Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@!";
 
-/** A version's id: the ClientRequestToken of the call that made it. */
+/** A name or an ARN. */
+export const secretId = z
+  .string()
+  .min(1)
+  .max(2048)
+  .regex(/^[A-Za-z0-9/_+=.@!:-]+$/, { error: INVALID_NAME });
+
+/**
+ * A version's id: the ClientRequestToken of the call that made it. 32 to 64 characters.
+ * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
+ */
 export const requestToken = z.string().min(32).max(64);
 
+/** https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html */
 export const secretName = z
   .string()
   .min(1)
   .max(512)
-  .regex(/^[A-Za-z0-9/_+=.@!-]+$/, {
-    error:
-      "Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@!",
-  });
+  .regex(/^[A-Za-z0-9/_+=.@!-]+$/, { error: INVALID_NAME });
 
 /** Reads the body of a call. Errors: SerializationException (not JSON), ValidationException (names the field). */
 export function parseInput<T>(schema: z.ZodType<T>, body: Buffer): T {
@@ -25,6 +35,9 @@ export function parseInput<T>(schema: z.ZodType<T>, body: Buffer): T {
   }
   const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;
+  if (parsed.error.issues.some(({ message }) => message === INVALID_NAME)) {
+    throw new SecretsManagerError("ValidationException", INVALID_NAME);
+  }
   const problems = parsed.error.issues.map(
     (issue) => `Value at '${issue.path.join(".")}' failed to satisfy constraint: ${issue.message}`,
   );

@@ -1,7 +1,7 @@
 import { generateKeyPair, randomUUID } from "node:crypto";
 import { promisify } from "node:util";
 import { badParameter, refusal } from "./error.ts";
-import { type Account, addKey, type Key, type Platform } from "./platform.ts";
+import { type Account, addKey, deleteKey, findById, type Key, listKeys, type Platform } from "./platform.ts";
 import { allowedMethods, expandRoles, type Role, roles } from "./roles.ts";
 
 export type Parameters = ReadonlyMap<string, string>;
@@ -35,7 +35,8 @@ export const methods: Readonly<Record<string, Method>> = {
   CreateKey: async ({ platform, account, parameters }) => {
     const name = keyName(parameters);
     const roleIds = new Set(namedRoles(parameters).map((role) => role.id));
-    if (keysOf(platform, account).length >= platform.keyLimit) throw refusal(437);
+    const own = [...platform.keys.values()].filter((key) => key.accountId === account.accountId);
+    if (own.length >= platform.keyLimit) throw refusal(437);
     const privateKey = await platform.makePrivateKey();
     const key = addKey(platform, {
       accountId: account.accountId,
@@ -43,6 +44,7 @@ export const methods: Readonly<Record<string, Method>> = {
       pem: privateKey,
       name: name ?? "",
       description: parameters.get("description") ?? "",
+      createdAt: platform.now().getTime(),
     });
     key.roleIds = roleIds;
     const credentials = {
@@ -57,7 +59,9 @@ export const methods: Readonly<Record<string, Method>> = {
   GetKeys: ({ platform, account, parameters }) => {
     const keyId = parameters.get("key_id");
     const withRoles = parameters.get("with_roles") === "true";
-    const found = keysOf(platform, account).filter((key) => keyId === undefined || key.keyId === keyId);
+    const found = listKeys(platform).filter(
+      (key) => key.accountId === account.accountId && (keyId === undefined || key.keyId === keyId),
+    );
     return page(found, parameters, (key) => ({
       key_id: key.keyId,
       key_name: key.name,
@@ -74,7 +78,7 @@ export const methods: Readonly<Record<string, Method>> = {
   },
 
   DeleteKey: (call) => {
-    call.platform.keys.delete(namedKey(call).keyId);
+    deleteKey(call.platform, namedKey(call));
     return { result: 1 };
   },
 
@@ -151,16 +155,12 @@ export async function makeRsaKey(): Promise<string> {
   return privateKey;
 }
 
-function keysOf(platform: Platform, account: Account): Key[] {
-  return [...platform.keys.values()].filter((key) => key.accountId === account.accountId);
-}
-
 function namedKey(call: MethodCall): Key {
   return findKey(call, required(call.parameters, "key_id"));
 }
 
 function findKey({ platform, account }: MethodCall, keyId: string): Key {
-  const key = platform.keys.get(keyId);
+  const key = findById(platform, keyId);
   if (key?.accountId !== account.accountId) throw refusal(433);
   return key;
 }

@@ -17,6 +17,26 @@ export interface Key {
   name: string;
   description: string;
   roleIds: Set<number>;
+  /** Milliseconds since 1970, where CreateKey made it. A key that is planted is known everywhere at once. */
+  readonly createdAt?: number;
+}
+
+/** How slow the platform is to know of a new key. Nobody outside has measured it; the default is 0 for each. */
+export interface CreationLag {
+  /** For so long a token of the new key is refused with 433. */
+  readonly acceptanceMs?: number;
+  /** For so long methods that name the key by its id answer 433. */
+  readonly lookupMs?: number;
+  /** For so long GetKeys does not list it, not even with its key_id. */
+  readonly listMs?: number;
+}
+
+/** How slow the platform is to forget a deleted key. Methods that name it answer 433 at once. */
+export interface DeletionLag {
+  /** For so long a token of the deleted key is accepted, with the key's roles. */
+  readonly acceptanceMs?: number;
+  /** For so long GetKeys still lists it. */
+  readonly listMs?: number;
 }
 
 export interface Rule {
@@ -32,6 +52,11 @@ export interface Rule {
 export interface Platform {
   readonly accounts: Map<number, Account>;
   readonly keys: Map<string, Key>;
+  /** With the time of DeleteKey, in milliseconds since 1970. */
+  readonly deleted: Map<string, { readonly key: Key; readonly at: number }>;
+  readonly lag: CreationLag;
+  readonly deletionLag: DeletionLag;
+  readonly now: () => Date;
   readonly rules: Map<number, Rule>;
   readonly keyLimit: number;
   readonly createKeyShape: "object" | "array";
@@ -49,6 +74,39 @@ export interface NewKey {
   readonly description?: string;
   /** Names of roles. */
   readonly roles?: readonly string[];
+  readonly createdAt?: number;
+}
+
+/** The key that a token names, as long as the platform takes tokens of it. */
+export function findSigner(platform: Platform, keyId: string): Key | undefined {
+  const key = platform.keys.get(keyId);
+  if (key !== undefined) return isKnown(platform, key, platform.lag.acceptanceMs) ? key : undefined;
+  return justDeleted(platform, platform.deletionLag.acceptanceMs).find((one) => one.keyId === keyId);
+}
+
+/** The key that a parameter names. */
+export function findById(platform: Platform, keyId: string): Key | undefined {
+  const key = platform.keys.get(keyId);
+  return key !== undefined && isKnown(platform, key, platform.lag.lookupMs) ? key : undefined;
+}
+
+/** What GetKeys lists, of all accounts. */
+export function listKeys(platform: Platform): Key[] {
+  const listed = [...platform.keys.values()].filter((key) => isKnown(platform, key, platform.lag.listMs));
+  return [...listed, ...justDeleted(platform, platform.deletionLag.listMs)];
+}
+
+export function deleteKey(platform: Platform, key: Key): void {
+  platform.keys.delete(key.keyId);
+  platform.deleted.set(key.keyId, { key, at: platform.now().getTime() });
+}
+
+function isKnown({ now }: Platform, { createdAt = Number.NEGATIVE_INFINITY }: Key, lagMs = 0): boolean {
+  return now().getTime() - createdAt >= lagMs;
+}
+
+function justDeleted({ deleted, now }: Platform, lagMs = 0): Key[] {
+  return [...deleted.values()].filter(({ at }) => now().getTime() - at < lagMs).map(({ key }) => key);
 }
 
 export function addKey(platform: Platform, key: NewKey): Key {
@@ -66,6 +124,7 @@ export function addKey(platform: Platform, key: NewKey): Key {
         return role.id;
       }),
     ),
+    ...(key.createdAt !== undefined && { createdAt: key.createdAt }),
   };
   platform.keys.set(added.keyId, added);
   return added;

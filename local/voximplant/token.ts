@@ -21,7 +21,6 @@ export type FindKey = (
 ) => { readonly publicKey: KeyObject; readonly accountIds: readonly number[] } | undefined;
 
 const MAX_LIFETIME_SECONDS = 3600;
-const BASE64URL = /^[A-Za-z0-9_-]+$/;
 
 /**
  * Checks a token by the platform's documented rules, with node:crypto and no code of the product, so that it is a
@@ -37,10 +36,12 @@ export function verifyToken(
   if (parts.length !== 3 || header === undefined || payload === undefined || signature === undefined) {
     return refuse(447, "not three parts");
   }
-  if (!parts.every((part) => BASE64URL.test(part))) return refuse(447, "not base64url");
-  const { alg, kid } = decode(header);
+  if (!parts.every(isBase64url)) return refuse(447, "not base64url");
+  const { alg, kid, crit } = decode(header);
   const { iss, iat, exp, sub, jti } = decode(payload);
   if (alg !== "RS256") return refuse(447, "alg is not RS256");
+  // A verifier that does not understand an extension must refuse the token: RFC 7515, section 4.1.11.
+  if (crit !== undefined) return refuse(447, "crit names extensions that are not known");
   if (typeof kid !== "string") return refuse(447, "no kid");
   if (typeof iss !== "number" || !Number.isInteger(iss)) return refuse(447, "iss is not a number");
   if (typeof iat !== "number" || typeof exp !== "number") {
@@ -57,6 +58,11 @@ export function verifyToken(
   if (iat > options.nowSeconds + options.skewSeconds) return refuse(455, "iat is in the future");
   if (exp <= options.nowSeconds) return refuse(456, "exp has passed");
   return { accepted: true, claims: { kid, iss, iat, exp, sub, jti } };
+}
+
+/** Canonical: without padding, and with the unused bits of the last character 0. One token has one spelling. */
+function isBase64url(part: string): boolean {
+  return part !== "" && Buffer.from(part, "base64url").toString("base64url") === part;
 }
 
 function refuse(code: PlatformCode, detail: string): Verification {

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from "vitest";
 
 import { reconcileKeys } from "../../lib/reconciliation/reconcile-keys.ts";
 import { rotateKey } from "../../lib/rotation/rotate-key.ts";
-import type { RotationEvent } from "../../local/secrets-manager/vault.ts";
+import type { RotationEvent } from "../../local/secrets-manager/state.ts";
 import { GRACE_MS, Killed, policyFor, startWorld, type World } from "./world.ts";
 
 const policy = policyFor();

@@ -18,7 +18,7 @@ import { mintToken } from "../../lib/token/mint.ts";
 import type { Connection } from "../../lib/voximplant/call.ts";
 import { openManagementApi } from "../../lib/voximplant/methods.ts";
 import type { FaultInjector } from "../../local/fault.ts";
-import type { RotationEvent } from "../../local/secrets-manager/vault.ts";
+import type { RotationEvent } from "../../local/secrets-manager/state.ts";
 import { startSecretsManager } from "../../local/secrets-manager/server.ts";
 import { type ManagementApiOptions, startManagementApi } from "../../local/voximplant/server.ts";
 

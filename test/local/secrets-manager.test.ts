@@ -18,7 +18,7 @@ import {
   type SecretsManagerOptions,
   startSecretsManager,
 } from "../../local/secrets-manager/server.ts";
-import type { RotationEvent } from "../../local/secrets-manager/vault.ts";
+import type { RotationEvent } from "../../local/secrets-manager/state.ts";
 
 const v1 = "11111111-1111-4111-8111-111111111111";
 const v2 = "22222222-2222-4222-8222-222222222222";
@@ -92,7 +92,7 @@ describe("the Secrets Manager stand-in, through the unmodified SDK", () => {
     "moves AWSCURRENT to a pending version, whose own label is %s",
     async (pendingLabel, labels) => {
       await server.close();
-      await start({ pendingLabel });
+      await start({ pendingOnPromotion: pendingLabel });
       await create();
       await client.send(
         new PutSecretValueCommand({

@@ -180,7 +180,7 @@ describe("a Secrets Manager that is already there", () => {
 
   it("is used instead of the stand-in: what it has stays, what it lacks is put there", async () => {
     const external = await startSecretsManager({ secrets: { "voximplant/outbound-calls": "not a key" } });
-    await withStack({ externalVault: { url: external.url, env } }, async (stack) => {
+    await withStack({ externalSecretsManager: { url: external.url, env } }, async (stack) => {
       expect(stack.secretsManager).toBeUndefined();
       expect((await vend(stack, "user/ops/alice")).status).toBe(500);
       expect(stack.lines.join()).toContain("voximplant/outbound-calls");
@@ -192,7 +192,7 @@ describe("a Secrets Manager that is already there", () => {
   it("does not have to answer for the stack to start: callers get 503 with Retry-After", async () => {
     const { url, close } = await startSecretsManager();
     await close();
-    await withStack({ externalVault: { url, env } }, async (stack) => {
+    await withStack({ externalSecretsManager: { url, env } }, async (stack) => {
       const response = await vend(stack, "user/ops/alice");
       expect(response.status).toBe(503);
       expect(Number(response.headers.get("retry-after"))).toBeGreaterThan(0);

@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { LOCAL_ACCOUNT } from "../../local/credentials.ts";
 import { startSecretsManager } from "../../local/secrets-manager/server.ts";
 
 const root = resolve(import.meta.dirname, "../..");
@@ -58,6 +59,31 @@ describe("npm start", () => {
     await expect(fetch(url)).rejects.toThrow();
   });
 
+  it("answers CreateKey in the shape, and describes secrets with the replicas, that its flags name", async () => {
+    const start = run(
+      "start.ts",
+      ...["--port", "0", "--create-key-shape", "array", "--replica-region", "eu-west-1"],
+    );
+    while (!start.output().includes("Ctrl-C stops it.")) {
+      await Promise.race([once(start.child.stdout ?? start.child, "data"), start.status]);
+      expect(start.child.exitCode).toBeNull();
+    }
+    const address = (what: string) => new RegExp(`^${what} +(http\\S+)`, "m").exec(start.output())?.[1] ?? "";
+    const { accountId, apiKey } = LOCAL_ACCOUNT;
+    const key = await fetch(
+      `${address("Management API")}/CreateKey?account_id=${accountId}&api_key=${apiKey}&key_name=x`,
+    );
+    expect(await key.json()).toMatchObject({ result: [{ account_id: accountId }] });
+    const secret = await fetch(address("Secrets Manager"), {
+      method: "POST",
+      headers: { "X-Amz-Target": "secretsmanager.DescribeSecret" },
+      body: JSON.stringify({ SecretId: "voximplant/outbound-calls" }),
+    });
+    expect(await secret.json()).toMatchObject({
+      ReplicationStatus: [{ Region: "eu-west-1", Status: "InSync" }],
+    });
+  });
+
   it("says in one line that a port is taken", async () => {
     const { port, close } = await startSecretsManager();
     const start = run("start.ts", "--port", String(port), "--secrets-port", "0", "--voximplant-port", "0");
@@ -72,6 +98,7 @@ describe("npm start", () => {
     ["--grants", "grants.yml", "serviceAccounts: {}\ngrants: nobody\n", 1, /^\S*grants\.yml:\d+/],
     ["--identities", "identities.json", "[]", 1, /identities\.json:  ?must name one identity at least/],
     ["--port", "x", "", 2, /^--port must be a port from 0 to 65535, not ".*x"\.\n\nUsage: /],
+    ["--create-key-shape", "x", "", 2, /^--create-key-shape must be object or array, not ".*x"\.\n\nUsage: /],
     ["--grant", "x", "", 2, /^Unknown option '--grant'/],
   ])("says what is wrong with %s %s, without a stack trace", async (flag, name, text, status, message) => {
     const start = run("start.ts", "--port", "0", flag, await file(name, text));

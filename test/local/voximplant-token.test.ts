@@ -1,4 +1,4 @@
-import { generateKeyPairSync, type KeyObject } from "node:crypto";
+import { createSign, generateKeyPairSync, type KeyObject } from "node:crypto";
 import { SignJWT } from "jose";
 import { describe, expect, it } from "vitest";
 import { verifyToken } from "../../local/voximplant/token.ts";
@@ -80,6 +80,33 @@ describe("a token is refused", () => {
       expect(check(text)).toMatchObject({ accepted: false, code: 447 });
     },
   );
+
+  it("when its header names extensions as critical, even none", () => {
+    const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
+    for (const crit of [["b64"], []]) {
+      const signed = `${encode({ ...header, b64: true, crit })}.${encode(claims)}`;
+      const signature = createSign("RSA-SHA256").update(signed).sign(key.privateKey, "base64url");
+      expect(check(`${signed}.${signature}`)).toMatchObject({ code: 447 });
+    }
+  });
+
+  it("when it is another spelling of a token that is accepted", async () => {
+    const token = await sign(claims);
+    // 256 bytes leave the last four bits of the last character unused: it is one of A, Q, g and w.
+    const last = String.fromCharCode(token.charCodeAt(token.length - 1) + 1);
+    const respelt = token.slice(0, -1) + last;
+    expect(Buffer.from(respelt.split(".")[2] ?? "", "base64url")).toEqual(
+      Buffer.from(token.split(".")[2] ?? "", "base64url"),
+    );
+    for (const spelling of [
+      respelt,
+      `${token}=`,
+      `${token}==`,
+      token.replaceAll("-", "+").replaceAll("_", "/"),
+    ]) {
+      if (spelling !== token) expect(check(spelling)).toMatchObject({ code: 447 });
+    }
+  });
 
   it("when one character of it is changed, wherever", async () => {
     const token = await sign(claims);

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { invalidRequest, notFound } from "./error.ts";
-import type { Secret, SecretVersion } from "./secret.ts";
+import type { PendingLabel, Secret, SecretVersion } from "./secret.ts";
 
 /** What Secrets Manager sends to a rotation function, once per step. */
 export interface RotationEvent {
@@ -10,46 +10,61 @@ export interface RotationEvent {
   readonly ClientRequestToken: string;
 }
 
-export interface Vault {
+export interface SecretsState {
   readonly region: string;
   readonly accountId: string;
   readonly now: () => Date;
   readonly secrets: Map<string, Secret>;
-  /** Whether a version that becomes current loses `AWSPENDING`. */
-  readonly removesPending: boolean;
+  readonly labels: LabelRules;
   /** The rotation function. */
   readonly rotate?: ((event: RotationEvent) => Promise<void>) | undefined;
   /** Rotations that run in the background. */
   readonly rotations: Set<Promise<void>>;
 }
 
-export function seconds(vault: Vault): number {
-  return vault.now().getTime() / 1000;
+/** What happens to `AWSPENDING` when `AWSCURRENT` moves. AWS documents little of it; see SecretsManagerOptions. */
+export interface LabelRules {
+  /** By UpdateSecretVersionStage: on the version that becomes current, and on the one that was. */
+  readonly promotedByUpdate: PendingLabel;
+  readonly demotedByUpdate: PendingLabel;
+  /** By PutSecretValue and UpdateSecret: on the version that was current, and on any other version. */
+  readonly demotedByPut: PendingLabel;
+  readonly otherOnPut: PendingLabel;
+}
+
+export function seconds(state: SecretsState): number {
+  return state.now().getTime() / 1000;
 }
 
 /** The ARN of a new secret, with six random characters at its end, as AWS makes it. */
-export function newArn(vault: Vault, name: string): string {
+export function newArn(state: SecretsState, name: string): string {
   const suffix = randomBytes(8)
     .toString("base64")
     .replace(/[^A-Za-z0-9]/g, "a")
     .slice(0, 6);
-  return `arn:aws:secretsmanager:${vault.region}:${vault.accountId}:secret:${name}-${suffix}`;
+  return `arn:aws:secretsmanager:${state.region}:${state.accountId}:secret:${name}-${suffix}`;
 }
 
 /**
  * By name, by ARN, or by an ARN without its suffix.
  * https://docs.aws.amazon.com/secretsmanager/latest/userguide/troubleshoot.html#ARN_secretnamehyphen
  */
-export function findSecret(vault: Vault, id: string): Secret {
-  for (const secret of vault.secrets.values()) {
-    if (id === secret.name || id === secret.arn || id === secret.arn.slice(0, -7)) return secret;
-  }
+export function findSecret(state: SecretsState, id: string): Secret {
+  for (const secret of state.secrets.values()) if (isNamed(secret, id)) return secret;
   throw notFound("secret.");
 }
 
+export function hasSecret(state: SecretsState, id: string): boolean {
+  return [...state.secrets.values()].some((secret) => isNamed(secret, id));
+}
+
+function isNamed({ name, arn }: Secret, id: string): boolean {
+  return id === name || id === arn || id === arn.slice(0, -7);
+}
+
 /** For all operations but the few that AWS allows on a secret that waits to be deleted. */
-export function findActiveSecret(vault: Vault, id: string): Secret {
-  const secret = findSecret(vault, id);
+export function findActiveSecret(state: SecretsState, id: string): Secret {
+  const secret = findSecret(state, id);
   if (secret.deletedDate !== undefined) {
     throw invalidRequest(
       "You can't perform this operation on the secret because it was marked for deletion.",

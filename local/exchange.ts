@@ -1,0 +1,99 @@
+import { once } from "node:events";
+import { setTimeout as wait } from "node:timers/promises";
+import type { Fault } from "./fault.ts";
+
+/** A request as it came in: nothing decoded, merged or sorted, because signatures depend on it. */
+export interface RawRequest {
+  readonly method: string;
+  /** Path and query, byte for byte. */
+  readonly target: string;
+  /** In the order and case in which they were sent. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  /** Cut off at the limit that `listen` was given. */
+  readonly body: Buffer;
+  readonly bodyTooLarge: boolean;
+  readonly sourceIp: string;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string | readonly string[]>>;
+  readonly body: string | Buffer;
+}
+
+/** How a call is carried out: what to answer, and what goes wrong on the way. */
+export interface Call {
+  readonly fault: Fault | undefined;
+  readonly answer: () => Answer | Promise<Answer>;
+}
+
+/** A stand-in without HTTP: `listen` serves it on a port, and an in-process client calls it directly. */
+export type Serve = (request: RawRequest) => Call | Promise<Call>;
+
+/** The request cannot be read. The stand-in answers 400. */
+export class UnreadableRequest extends Error {
+  override readonly name = "UnreadableRequest";
+}
+
+/** An injected fault breaks the connection. The caller gets no answer. */
+export class ConnectionDropped extends Error {
+  override readonly name = "ConnectionDropped";
+  readonly code = "ECONNRESET";
+}
+
+/**
+ * Sends one request to a stand-in and applies the fault that is injected into it.
+ *
+ * An error of the stand-in's own is printed and answered with 500 (400 where the request is at fault). A client that
+ * got a broken connection instead would take the bug for a network fault, and a test would pass by retrying.
+ *
+ * @throws ConnectionDropped where the fault says so, and nothing else.
+ */
+export async function exchange(serve: Serve, request: RawRequest): Promise<Answer> {
+  try {
+    const { fault, answer } = await serve(request);
+    if (fault === undefined) return await answer();
+    if ("status" in fault) return fault;
+    if ("drop" in fault) {
+      if (fault.drop === "after") await answer();
+      throw new ConnectionDropped("The connection was reset by an injected fault.");
+    }
+    await wait(fault.delayMs);
+    return await answer();
+  } catch (error) {
+    if (error instanceof ConnectionDropped) throw error;
+    if (error instanceof UnreadableRequest) {
+      console.error(`A stand-in cannot read ${request.method} ${request.target}: ${error.message}`);
+      return failure(400, error.message);
+    }
+    console.error(`A stand-in failed at ${request.method} ${request.target}:`, error);
+    return failure(500, "The stand-in failed. It has printed the error.");
+  }
+}
+
+/**
+ * Ends the caller's wait when it gives up. The stand-in goes on with the call, as a server does when a client hangs up.
+ */
+export async function untilAborted<T>(answering: Promise<T>, signal: AbortSignal): Promise<T> {
+  const done = new AbortController();
+  const aborted = once(signal, "abort", { signal: done.signal }).then(() => {
+    throw signal.reason as Error;
+  });
+  // Nobody waits for the one that comes second.
+  aborted.catch(() => undefined);
+  answering.catch(() => undefined);
+  try {
+    return await Promise.race([answering, aborted]);
+  } finally {
+    done.abort();
+  }
+}
+
+function failure(status: number, message: string): Answer {
+  return { status, headers: { "Content-Type": "application/json" }, body: JSON.stringify({ message }) };
+}
+
+/** The first header of that name, which is given in lower case. */
+export function headerOf(request: RawRequest, name: string): string | undefined {
+  return request.headers.find(([candidate]) => candidate.toLowerCase() === name)?.[1];
+}

@@ -1,0 +1,84 @@
+import { once } from "node:events";
+import { connect } from "node:net";
+import { afterEach, expect, it, vi } from "vitest";
+import { type Call, type RawRequest, UnreadableRequest } from "../../local/exchange.ts";
+import { listen, type Listening } from "../../local/listen.ts";
+import { startSecretsManager } from "../../local/secrets-manager/server.ts";
+import { startManagementApi } from "../../local/voximplant/server.ts";
+
+let server: Listening | undefined;
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await server?.close();
+});
+
+const silence = () => vi.spyOn(console, "error").mockImplementation(() => undefined);
+
+async function start(serve: (request: RawRequest) => Call): Promise<string> {
+  server = await listen({ port: 0, what: "a stand-in", maxBodyBytes: 10, serve });
+  return server.url;
+}
+
+/** Byte for byte: `fetch` tidies a target before it sends it. */
+async function raw(port: number, target: string): Promise<string> {
+  const socket = connect(port, "127.0.0.1");
+  socket.end(`GET ${target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
+  let answer = "";
+  socket.on("data", (chunk: Buffer) => (answer += chunk.toString()));
+  await once(socket, "close");
+  return answer;
+}
+
+it.each([
+  [
+    "before it answers",
+    (): Call => {
+      throw new Error("a bug");
+    },
+  ],
+  ["while it answers", (): Call => ({ fault: undefined, answer: () => Promise.reject(new Error("a bug")) })],
+])("a stand-in that fails %s prints the error and answers 500", async (_, serve) => {
+  const printed = silence();
+  const answer = await fetch(await start(serve), { method: "POST", body: "x" });
+  expect(answer.status).toBe(500);
+  expect(printed.mock.calls.flat()).toContainEqual(new Error("a bug"));
+});
+
+it("a stand-in that answers what HTTP cannot carry prints the error and answers 500", async () => {
+  const printed = silence();
+  const url = await start(() => ({
+    fault: undefined,
+    answer: () => ({ status: 200, headers: { a: "\n" }, body: "" }),
+  }));
+  expect((await fetch(url)).status).toBe(500);
+  expect(printed).toHaveBeenCalledOnce();
+});
+
+it("a request that cannot be read is answered 400, with the reason", async () => {
+  silence();
+  const url = await start(() => {
+    throw new UnreadableRequest("The body is not a multipart form.");
+  });
+  const answer = await fetch(url);
+  expect([answer.status, await answer.json()]).toEqual([
+    400,
+    { message: "The body is not a multipart form." },
+  ]);
+});
+
+it("a dropped connection is an injected fault, and prints nothing", async () => {
+  const printed = silence();
+  const url = await start(() => ({ fault: { drop: "after" }, answer: () => ({ status: 200, body: "" }) }));
+  await expect(fetch(url)).rejects.toThrow();
+  expect(printed).not.toHaveBeenCalled();
+});
+
+it.each(["//", "//x", "/%", "/?%"])("both stand-ins answer a request whose target is %s", async (target) => {
+  const printed = silence();
+  const platform = await startManagementApi({ accounts: [{ accountId: 1 }] });
+  const secrets = await startSecretsManager();
+  expect(await raw(platform.port, target)).toMatch(/^HTTP\/1\.1 200 [^]*"code":100/);
+  expect(await raw(secrets.port, target)).toMatch(/^HTTP\/1\.1 400 [^]*UnknownOperationException/);
+  expect(printed).not.toHaveBeenCalled();
+  await Promise.all([platform.close(), secrets.close()]);
+});

@@ -1,0 +1,352 @@
+import {
+  CreateSecretCommand,
+  DeleteSecretCommand,
+  DescribeSecretCommand,
+  GetSecretValueCommand,
+  ListSecretVersionIdsCommand,
+  PutSecretValueCommand,
+  RotateSecretCommand,
+  SecretsManagerClient,
+  TagResourceCommand,
+  UpdateSecretCommand,
+  UpdateSecretVersionStageCommand,
+} from "@aws-sdk/client-secrets-manager";
+import { describe, expect, it } from "vitest";
+import { createSecretsManager, type SecretsManagerOptions } from "../../local/secrets-manager/in-process.ts";
+
+const SecretId = "voximplant/outbound-calls";
+const v1 = "11111111-1111-4111-8111-111111111111";
+const v2 = "22222222-2222-4222-8222-222222222222";
+const v3 = "33333333-3333-4333-8333-333333333333";
+const START = Date.UTC(2026, 10, 24, 12);
+
+function open(options: SecretsManagerOptions = {}) {
+  const clock = { now: START };
+  const secrets = createSecretsManager({ now: () => new Date(clock.now), ...options });
+  const client = new SecretsManagerClient({
+    region: "us-east-1",
+    credentials: { accessKeyId: "AKIAEXAMPLE", secretAccessKey: "example" },
+    requestHandler: secrets.requestHandler,
+    maxAttempts: 1,
+  });
+  return {
+    clock,
+    secrets,
+    client,
+    create: () =>
+      client.send(new CreateSecretCommand({ Name: SecretId, SecretString: "one", ClientRequestToken: v1 })),
+    put: (version: string, ...stages: string[]) =>
+      client.send(
+        new PutSecretValueCommand({
+          SecretId,
+          SecretString: `value of ${version}`,
+          ClientRequestToken: version,
+          ...(stages.length > 0 && { VersionStages: stages }),
+        }),
+      ),
+    makeCurrent: (from: string, to: string) =>
+      client.send(
+        new UpdateSecretVersionStageCommand({
+          SecretId,
+          VersionStage: "AWSCURRENT",
+          RemoveFromVersionId: from,
+          MoveToVersionId: to,
+        }),
+      ),
+    describe: () => client.send(new DescribeSecretCommand({ SecretId })),
+    stages: async () => (await client.send(new DescribeSecretCommand({ SecretId }))).VersionIdsToStages,
+  };
+}
+
+describe("AWSPENDING, when AWSCURRENT moves", () => {
+  it.each([
+    [{}, ["AWSPENDING", "AWSCURRENT"]],
+    [{ pendingOnPromotion: "removed" }, ["AWSCURRENT"]],
+  ] as const)("with %j, leaves these labels on the version that is promoted: %j", async (options, labels) => {
+    const { create, put, makeCurrent, stages } = open(options);
+    await create();
+    await put(v2, "AWSPENDING");
+    await makeCurrent(v1, v2);
+    expect(await stages()).toEqual({ [v1]: ["AWSPREVIOUS"], [v2]: labels });
+  });
+
+  it.each([
+    ["PutSecretValue", {}, ["AWSPREVIOUS"]],
+    ["PutSecretValue", { pendingOnDemotion: "kept" }, ["AWSPENDING", "AWSPREVIOUS"]],
+    ["UpdateSecret", {}, ["AWSPREVIOUS"]],
+    ["UpdateSecret", { pendingOnDemotion: "kept" }, ["AWSPENDING", "AWSPREVIOUS"]],
+    ["UpdateSecretVersionStage", {}, ["AWSPENDING", "AWSPREVIOUS"]],
+    ["UpdateSecretVersionStage", { pendingOnDemotion: "removed" }, ["AWSPREVIOUS"]],
+  ] as const)(
+    "by %s with %j, leaves these labels on the version that is demoted: %j",
+    async (by, options, labels) => {
+      const { client, create, put, makeCurrent, stages } = open(options);
+      await create();
+      await put(v2, "AWSPENDING");
+      await makeCurrent(v1, v2);
+      if (by === "PutSecretValue") await put(v3);
+      if (by === "UpdateSecret")
+        await client.send(new UpdateSecretCommand({ SecretId, SecretString: "three" }));
+      if (by === "UpdateSecretVersionStage") await makeCurrent(v2, v1);
+      expect((await stages())?.[v2]).toEqual(labels);
+    },
+  );
+
+  it.each([
+    [{}, { [v1]: ["AWSPREVIOUS"], [v2]: ["AWSPENDING"], [v3]: ["AWSCURRENT"] }],
+    [{ otherPendingOnPut: "removed" }, { [v1]: ["AWSPREVIOUS"], [v3]: ["AWSCURRENT"] }],
+  ] as const)(
+    "by PutSecretValue with %j, leaves these labels where another version is pending: %j",
+    async (options, labels) => {
+      const { create, put, stages } = open(options);
+      await create();
+      await put(v2, "AWSPENDING");
+      await put(v3);
+      expect(await stages()).toEqual(labels);
+    },
+  );
+});
+
+describe("reads that lag", () => {
+  it("see a write after the lag, and not a millisecond earlier", async () => {
+    const { clock, client, create, put, stages } = open({ readLagMs: 3_000 });
+    await create();
+    await expect(stages()).rejects.toMatchObject({ name: "ResourceNotFoundException" });
+    clock.now += 10_000;
+    await put(v2);
+    clock.now += 2_999;
+    expect(await client.send(new GetSecretValueCommand({ SecretId }))).toMatchObject({ SecretString: "one" });
+    await expect(client.send(new GetSecretValueCommand({ SecretId, VersionId: v2 }))).rejects.toMatchObject({
+      name: "ResourceNotFoundException",
+    });
+    const ids = async () =>
+      (await client.send(new ListSecretVersionIdsCommand({ SecretId }))).Versions?.map(
+        (one) => one.VersionId,
+      );
+    expect([await stages(), await ids()]).toEqual([{ [v1]: ["AWSCURRENT"] }, [v1]]);
+    clock.now += 1;
+    expect([await stages(), await ids()]).toEqual([
+      { [v1]: ["AWSPREVIOUS"], [v2]: ["AWSCURRENT"] },
+      [v1, v2],
+    ]);
+  });
+
+  it("do not hold up writes, which act on the true state", async () => {
+    const { create, put, makeCurrent, secrets } = open({ readLagMs: 3_000 });
+    await create();
+    await put(v2, "AWSPENDING");
+    await put(v2, "AWSPENDING");
+    await makeCurrent(v1, v2);
+    await expect(makeCurrent(v1, v2)).rejects.toMatchObject({ name: "InvalidParameterException" });
+    expect([...(secrets.secrets.get(SecretId)?.versions.get(v2)?.stages ?? [])]).toContain("AWSCURRENT");
+  });
+
+  it("see what a test has planted after the lag too, and secrets of the start at once", async () => {
+    const { clock, secrets, stages } = open({ readLagMs: 3_000, secrets: { [SecretId]: "one" } });
+    const [version] = Object.keys((await stages()) ?? {});
+    secrets.secrets.get(SecretId)?.versions.set(v2, {
+      id: v2,
+      createdDate: clock.now / 1000,
+      stages: new Set(["AWSPENDING"]),
+    });
+    expect(Object.keys((await stages()) ?? {})).toEqual([version]);
+    clock.now += 3_000;
+    expect(Object.keys((await stages()) ?? {})).toEqual([version, v2]);
+  });
+});
+
+describe("DescribeSecret", () => {
+  it("leaves out what AWS leaves out of a secret without rotation, tags, replicas and values", async () => {
+    const { secrets } = open();
+    await secrets.call("CreateSecret", { Name: SecretId });
+    const answer = await secrets.call("DescribeSecret", { SecretId });
+    expect(Object.keys(answer).sort()).toEqual(["ARN", "CreatedDate", "LastChangedDate", "Name"]);
+  });
+
+  it("tells the rules, the last and the next rotation of a secret that rotates", async () => {
+    const { clock, client, create, describe, secrets } = open({ rotate: () => Promise.resolve() });
+    await create();
+    const RotationRules = { AutomaticallyAfterDays: 7 };
+    const RotationLambdaARN = "arn:aws:lambda:us-east-1:111122223333:function:rotate-key";
+    await client.send(
+      new RotateSecretCommand({ SecretId, RotationLambdaARN, RotationRules, ClientRequestToken: v2 }),
+    );
+    await secrets.rotationsSettled();
+    expect(await describe()).toMatchObject({
+      RotationEnabled: true,
+      RotationLambdaARN,
+      RotationRules,
+      NextRotationDate: new Date(Date.UTC(2026, 11, 1, 23, 59, 59)),
+    });
+    expect(await describe()).not.toHaveProperty("LastRotatedDate");
+
+    // The function above moves no label: the test does, and the rotation that is taken up again then succeeds.
+    await secrets.call("PutSecretValue", {
+      SecretId,
+      SecretString: "two",
+      ClientRequestToken: v2,
+      VersionStages: ["AWSPENDING"],
+    });
+    await secrets.call("UpdateSecretVersionStage", {
+      SecretId,
+      VersionStage: "AWSCURRENT",
+      RemoveFromVersionId: v1,
+      MoveToVersionId: v2,
+    });
+    clock.now += 86_400_000;
+    await client.send(new RotateSecretCommand({ SecretId, ClientRequestToken: v2 }));
+    await secrets.rotationsSettled();
+    expect(await describe()).toMatchObject({
+      LastRotatedDate: new Date(clock.now),
+      NextRotationDate: new Date(Date.UTC(2026, 11, 2, 23, 59, 59)),
+    });
+    await secrets.call("CancelRotateSecret", { SecretId });
+    expect(await describe()).toMatchObject({ RotationEnabled: false, RotationRules });
+    expect(await describe()).not.toHaveProperty("NextRotationDate");
+  });
+
+  it("tells the state of each replica, as it was planted or changed", async () => {
+    const { secrets, describe } = open({ secrets: { [SecretId]: "one" }, replicaRegions: ["eu-west-1"] });
+    expect((await describe()).ReplicationStatus).toEqual([{ Region: "eu-west-1", Status: "InSync" }]);
+    const secret = secrets.secrets.get(SecretId);
+    if (secret !== undefined) secret.replicas = [{ Region: "eu-west-1", Status: "InProgress" }];
+    expect((await describe()).ReplicationStatus).toEqual([{ Region: "eu-west-1", Status: "InProgress" }]);
+  });
+
+  it("lists the tags of a secret that has some", async () => {
+    const { client, create, describe } = open();
+    await create();
+    await client.send(new TagResourceCommand({ SecretId, Tags: [{ Key: "a", Value: "b" }] }));
+    expect((await describe()).Tags).toEqual([{ Key: "a", Value: "b" }]);
+  });
+});
+
+describe("ListSecretVersionIds", () => {
+  it("gives versions without a label only when asked for, without the member VersionStages, page by page", async () => {
+    const { client, create, put } = open();
+    await create();
+    await put(v2);
+    await put(v3);
+    const list = (input: object) => client.send(new ListSecretVersionIdsCommand({ SecretId, ...input }));
+    expect((await list({})).Versions).toEqual([
+      {
+        VersionId: v2,
+        VersionStages: ["AWSPREVIOUS"],
+        CreatedDate: new Date(START),
+        KmsKeyIds: ["DefaultEncryptionKey"],
+      },
+      {
+        VersionId: v3,
+        VersionStages: ["AWSCURRENT"],
+        CreatedDate: new Date(START),
+        KmsKeyIds: ["DefaultEncryptionKey"],
+      },
+    ]);
+    const first = await list({ IncludeDeprecated: true, MaxResults: 2 });
+    expect(first.Versions?.map((one) => [one.VersionId, one.VersionStages])).toEqual([
+      [v1, undefined],
+      [v2, ["AWSPREVIOUS"]],
+    ]);
+    const second = await list({ IncludeDeprecated: true, MaxResults: 2, NextToken: first.NextToken });
+    expect(second.Versions?.map((one) => one.VersionId)).toEqual([v3]);
+    expect(second.NextToken).toBeUndefined();
+  });
+});
+
+describe("the limits of AWS", () => {
+  it.each([
+    [
+      "a request token of 31 characters",
+      "PutSecretValue",
+      { SecretId, SecretString: "x", ClientRequestToken: "x".repeat(31) },
+    ],
+    [
+      "a request token of 65 characters",
+      "PutSecretValue",
+      { SecretId, SecretString: "x", ClientRequestToken: "x".repeat(65) },
+    ],
+    ["a value of 65,537 bytes", "PutSecretValue", { SecretId, SecretString: "x".repeat(65_537) }],
+    [
+      "a value of fewer characters and more bytes",
+      "PutSecretValue",
+      { SecretId, SecretString: "é".repeat(32_769) },
+    ],
+    [
+      "a binary value of 65,537 bytes",
+      "PutSecretValue",
+      { SecretId, SecretBinary: Buffer.alloc(65_537).toString("base64") },
+    ],
+    ["an empty value", "PutSecretValue", { SecretId, SecretString: "" }],
+    ["a name of 513 characters", "CreateSecret", { Name: "x".repeat(513) }],
+  ])("%s is refused with ValidationException", async (_, operation, input) => {
+    const { secrets } = open({ secrets: { [SecretId]: "one" } });
+    await expect(secrets.call(operation, input)).rejects.toMatchObject({ type: "ValidationException" });
+  });
+
+  it.each([
+    ["CreateSecret", { Name: "a name" }],
+    ["CreateSecret", { Name: "a:b" }],
+    ["GetSecretValue", { SecretId: "a*b" }],
+  ])("%s with %j is refused with AWS's text about names", async (operation, input) => {
+    const { secrets } = open();
+    await expect(secrets.call(operation, input)).rejects.toMatchObject({
+      type: "ValidationException",
+      message:
+        "Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@!",
+    });
+  });
+
+  it("a value of 65,536 bytes, and tokens of 32 and 64 characters, are accepted", async () => {
+    const { secrets } = open({ secrets: { [SecretId]: "one" } });
+    for (const [length, size] of [
+      [32, 65_536],
+      [64, 1],
+    ] as const) {
+      const input = { SecretId, SecretString: "x".repeat(size), ClientRequestToken: "t".repeat(length) };
+      expect(await secrets.call("PutSecretValue", input)).toMatchObject({ VersionStages: ["AWSCURRENT"] });
+    }
+  });
+});
+
+describe("DeleteSecret with ForceDeleteWithoutRecovery", () => {
+  it("answers as if the secret had been there where it is not, and again where it is already deleted", async () => {
+    const { client, create } = open();
+    const force = () => client.send(new DeleteSecretCommand({ SecretId, ForceDeleteWithoutRecovery: true }));
+    expect(await force()).toMatchObject({ Name: SecretId, DeletionDate: new Date(START) });
+    await create();
+    await client.send(new DeleteSecretCommand({ SecretId, RecoveryWindowInDays: 7 }));
+    expect(await force()).toMatchObject({ Name: SecretId });
+    expect(await force()).toMatchObject({ Name: SecretId });
+    await expect(client.send(new DeleteSecretCommand({ SecretId }))).rejects.toMatchObject({
+      name: "ResourceNotFoundException",
+    });
+  });
+});
+
+describe("RotateSecret while another version is pending", () => {
+  it("answers with AWS's error and takes up that version, not a new one", async () => {
+    const events: string[] = [];
+    const { client, create, put, makeCurrent, secrets } = open({
+      rotationFunctionArn: "arn:aws:lambda:us-east-1:111122223333:function:rotate-key",
+      secrets: {},
+      rotate: ({ Step, ClientRequestToken }) => {
+        events.push(`${Step} ${ClientRequestToken}`);
+        return Promise.resolve();
+      },
+    });
+    await create();
+    await put(v2, "AWSPENDING");
+    await makeCurrent(v1, v2);
+    await makeCurrent(v2, v1); // By hand: v2 is superseded and keeps AWSPENDING.
+    const RotationLambdaARN = "arn:aws:lambda:us-east-1:111122223333:function:rotate-key";
+    await expect(
+      client.send(new RotateSecretCommand({ SecretId, RotationLambdaARN, ClientRequestToken: v3 })),
+    ).rejects.toMatchObject({
+      name: "InvalidRequestException",
+      message: "A previous rotation isn't complete. That rotation will be reattempted.",
+    });
+    await secrets.rotationsSettled();
+    expect(events[0]).toBe(`createSecret ${v2}`);
+    expect([...(secrets.secrets.get(SecretId)?.versions.keys() ?? [])]).toEqual([v1, v2]);
+  });
+});
