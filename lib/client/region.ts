@@ -1,4 +1,5 @@
-import { type Endpoint, isLoopback } from "./endpoint.ts";
+import { isLoopback } from "../voximplant/api-url.ts";
+import type { Endpoint } from "./endpoint.ts";
 import { TokenError } from "./errors.ts";
 
 /** The region to sign for: given, or in the host name, or as the AWS SDK finds it (AWS_REGION, the profile's). */

@@ -6,7 +6,8 @@ import type { Policy, ServiceAccount } from "../grants/policy.ts";
 import { openSecretsManager } from "../key-lifecycle/secrets-manager.ts";
 import { type OpenKey, openKeysOver } from "../key-lifecycle/account-key.ts";
 import type { SecretStore } from "../key-lifecycle/secret-store.ts";
-import { type Connection, MANAGEMENT_API_URL } from "../voximplant/call.ts";
+import type { Connection } from "../voximplant/call.ts";
+import { managementApiUrl } from "../cli/api.ts";
 import { CliError, EXIT } from "../cli/cli-error.ts";
 import type { Io } from "../cli/io.ts";
 import { GRANTS_FILE, readPolicy } from "./grants-file.ts";
@@ -37,7 +38,7 @@ export async function openOperator(io: Io, flags: OperatorFlags): Promise<Operat
   const policy = await readPolicy(flags.grants);
   const secretsManager = new SecretsManagerClient(awsConfiguration(io, flags, "SECRETS_MANAGER"));
   const connection = {
-    url: (io.env["VOXIMPLANT_API_URL"] ?? "") || MANAGEMENT_API_URL,
+    url: managementApiUrl(io),
     fetch: io.fetch,
     now: io.now,
     sleep: io.sleep,
