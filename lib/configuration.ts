@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import { type Environment, withoutEmpty } from "./environment.ts";
 import { apiUrlProblem, MANAGEMENT_API_URL, parseApiUrl } from "./voximplant/api-url.ts";
 
 /** All that is wrong with the environment, one line for each variable. */
@@ -43,9 +44,8 @@ export interface Configuration {
  *
  * @throws {ConfigurationError} with every problem at once.
  */
-export function readConfiguration(environment: Readonly<Record<string, string | undefined>>): Configuration {
-  const present = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ""));
-  const parsed = variables.safeParse(present);
+export function readConfiguration(environment: Environment): Configuration {
+  const parsed = variables.safeParse(withoutEmpty(environment));
   if (!parsed.success) {
     throw new ConfigurationError(
       parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("\n"),

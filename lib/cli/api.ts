@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { type ApiOptions, callApi } from "../client/call-api.ts";
+import { readVariable } from "../environment.ts";
 import { ApiUrlError, MANAGEMENT_API_URL, parseApiUrl } from "../voximplant/api-url.ts";
 import { CliError, EXIT } from "./cli-error.ts";
 import type { Io } from "./io.ts";
@@ -53,7 +54,7 @@ export function apiOptions(io: Io, apiUrl: string | undefined): ApiOptions {
  * @throws CliError where a token or a key would go in clear to another machine
  */
 export function managementApiUrl({ env }: Pick<Io, "env">, given?: string): string {
-  const variable = env["VOXIMPLANT_API_URL"] ?? MANAGEMENT_API_URL;
+  const variable = readVariable(env, "VOXIMPLANT_API_URL") ?? MANAGEMENT_API_URL;
   try {
     return given === undefined
       ? parseApiUrl(variable, "VOXIMPLANT_API_URL")

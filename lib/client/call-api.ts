@@ -1,3 +1,4 @@
+import { present } from "../environment.ts";
 import { apiUrlProblem, MANAGEMENT_API_URL, parseApiUrl } from "../voximplant/api-url.ts";
 import { callMethod, type Parameters } from "../voximplant/call.ts";
 import { errorCodes, VoximplantError } from "../voximplant/errors.ts";
@@ -8,7 +9,7 @@ import type { TokenProvider } from "./token-provider.ts";
 export interface ApiOptions {
   /**
    * Default: https://api.voximplant.com/platform_api. `GetAccountInfo` names the host that the account prefers.
-   * https, or http to this machine.
+   * https, or http to this machine. An empty text counts as absent, as in `process.env`.
    */
   readonly apiUrl?: string | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -58,7 +59,8 @@ export async function callApi(
 }
 
 /** @throws TokenError `invalid_options`: the token would go in clear to another machine */
-export function apiUrlOf({ apiUrl = MANAGEMENT_API_URL }: ApiOptions): string {
+export function apiUrlOf(options: ApiOptions): string {
+  const apiUrl = present(options.apiUrl) ?? MANAGEMENT_API_URL;
   const problem = apiUrlProblem(apiUrl);
   if (problem !== undefined) throw new TokenError("invalid_options", `apiUrl ${problem}`);
   return parseApiUrl(apiUrl, "apiUrl");

@@ -2,6 +2,7 @@ import { SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
 import { fromIni } from "@aws-sdk/credential-providers";
 import type { Command } from "commander";
 
+import { present, readVariable } from "../environment.ts";
 import type { Policy, ServiceAccount } from "../grants/policy.ts";
 import { openSecretsManager } from "../key-lifecycle/secrets-manager.ts";
 import { type OpenKey, openKeysOver } from "../key-lifecycle/account-key.ts";
@@ -59,16 +60,16 @@ export function awsConfiguration(
   { region, profile }: Pick<OperatorFlags, "region" | "profile">,
   service: "LAMBDA" | "SECRETS_MANAGER",
 ) {
-  const endpoint = env[`AWS_ENDPOINT_URL_${service}`] ?? env["AWS_ENDPOINT_URL"];
-  const chosenRegion = region ?? env["AWS_REGION"] ?? env["AWS_DEFAULT_REGION"];
-  const {
-    AWS_ACCESS_KEY_ID: accessKeyId,
-    AWS_SECRET_ACCESS_KEY: secretAccessKey,
-    AWS_SESSION_TOKEN: sessionToken,
-  } = env;
+  const read = (name: string) => readVariable(env, name);
+  const endpoint = read(`AWS_ENDPOINT_URL_${service}`) ?? read("AWS_ENDPOINT_URL");
+  const chosenRegion = present(region) ?? read("AWS_REGION") ?? read("AWS_DEFAULT_REGION");
+  const accessKeyId = read("AWS_ACCESS_KEY_ID");
+  const secretAccessKey = read("AWS_SECRET_ACCESS_KEY");
+  const sessionToken = read("AWS_SESSION_TOKEN");
+  const chosenProfile = present(profile);
   const credentials =
-    profile !== undefined
-      ? fromIni({ profile })
+    chosenProfile !== undefined
+      ? fromIni({ profile: chosenProfile })
       : accessKeyId && secretAccessKey
         ? { accessKeyId, secretAccessKey, ...(sessionToken && { sessionToken }) }
         : undefined;
