@@ -18,11 +18,24 @@ const layers = {
   rotation: { folders: ["audit", "grants", "key-lifecycle", "keys", "voximplant"], packages: ["*"] },
   reconciliation: { folders: ["audit", "grants", "key-lifecycle", "keys", "voximplant"], packages: ["*"] },
   // What callers install: of the server, only the wire contract.
-  client: { folders: ["http/wire.ts", "voximplant"], packages: ["*"] },
-  cli: { folders: ["../package.json", "client", "http/wire.ts", "voximplant"], packages: ["*"] },
+  client: { folders: ["environment.ts", "http/wire.ts", "voximplant"], packages: ["*"] },
+  cli: {
+    folders: ["../package.json", "client", "environment.ts", "http/wire.ts", "voximplant"],
+    packages: ["*"],
+  },
   // `voxtoken admin`: the operator's side, which does know the server.
   operator: {
-    folders: ["caller", "cli", "configuration.ts", "grants", "key-lifecycle", "keys", "reconciliation", "voximplant"],
+    folders: [
+      "caller",
+      "cli",
+      "configuration.ts",
+      "environment.ts",
+      "grants",
+      "key-lifecycle",
+      "keys",
+      "reconciliation",
+      "voximplant",
+    ],
     packages: ["*"],
   },
 };
@@ -79,6 +92,24 @@ export default tseslint.config(
       "no-restricted-properties": [
         "error",
         { object: "process", property: "env", message: "Take configuration as a parameter." },
+      ],
+    },
+  },
+  {
+    files: ["lib/**/*.ts", "local/settings.ts"],
+    ignores: ["lib/environment.ts"],
+    rules: {
+      "no-restricted-syntax": [
+        "error",
+        ...[
+          "MemberExpression[object.name=/^env(ironment)?$/]",
+          "MemberExpression[object.property.name='env']",
+          "VariableDeclarator[id.type='ObjectPattern'][init.name=/^env(ironment)?$/]",
+          "VariableDeclarator[id.type='ObjectPattern'][init.property.name='env']",
+        ].map((selector) => ({
+          selector,
+          message: "An empty variable counts as absent: use readVariable or readPath of lib/environment.ts.",
+        })),
       ],
     },
   },

@@ -1,10 +1,15 @@
 #!/usr/bin/env node
-import { homedir } from "node:os";
+import { homedir, userInfo } from "node:os";
+import { isAbsolute } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Input, Io, Output } from "../lib/cli/io.ts";
 import { runProgram } from "../lib/cli/program.ts";
 import { childRunner } from "../lib/cli/run-child.ts";
+import { deleteEmpty } from "../lib/environment.ts";
 
+// exec hands the environment on as it was. The AWS SDK reads process.env, and takes empty variables for set ones.
+const env = { ...process.env };
+deleteEmpty(process.env);
 // On Node 20 the AWS SDK would print a paragraph about 2027 in front of what was asked for.
 process.env["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] ??= "true";
 
@@ -33,11 +38,11 @@ const io: Io = {
   stdin: input,
   stdout: output(process.stdout),
   stderr: output(process.stderr),
-  env: process.env,
+  env,
   fetch: globalThis.fetch,
   now: Date.now,
   sleep: (ms) => sleep(ms),
-  homeDirectory: homedir(),
+  homeDirectory: isAbsolute(homedir()) ? homedir() : userInfo().homedir,
   userId: process.getuid?.(),
   runChild: childRunner(process),
 };

@@ -1,11 +1,11 @@
 import * as z from "zod/mini";
+import { type Environment, withoutEmpty } from "./environment.ts";
+import { apiUrlProblem, MANAGEMENT_API_URL, parseApiUrl } from "./voximplant/api-url.ts";
 
 /** All that is wrong with the environment, one line for each variable. */
 export class ConfigurationError extends Error {
   override readonly name = "ConfigurationError";
 }
-
-const HTTPS_OR_LOOPBACK = /^https:\/\/|^http:\/\/(?:127\.0\.0\.1|\[::1\]|localhost)(?::|\/|$)/;
 
 const seconds = (byDefault: number) => {
   const message = "must be a whole number of seconds from 0 to 86400";
@@ -22,8 +22,11 @@ const variables = z.object({
   SIGNING_KEY_TTL_SECONDS: seconds(300),
   SIGNING_KEY_MAX_STALE_SECONDS: seconds(3600),
   VOXIMPLANT_API_URL: z._default(
-    z.string().check(z.regex(HTTPS_OR_LOOPBACK, "must be an https:// URL"), z.url("must be a URL")),
-    "https://api.voximplant.com/platform_api",
+    z.string().check((payload) => {
+      const message = apiUrlProblem(payload.value);
+      if (message !== undefined) payload.issues.push({ code: "custom", input: payload.value, message });
+    }),
+    MANAGEMENT_API_URL,
   ),
 });
 
@@ -41,9 +44,8 @@ export interface Configuration {
  *
  * @throws {ConfigurationError} with every problem at once.
  */
-export function readConfiguration(environment: Readonly<Record<string, string | undefined>>): Configuration {
-  const present = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ""));
-  const parsed = variables.safeParse(present);
+export function readConfiguration(environment: Environment): Configuration {
+  const parsed = variables.safeParse(withoutEmpty(environment));
   if (!parsed.success) {
     throw new ConfigurationError(
       parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("\n"),
@@ -52,6 +54,6 @@ export function readConfiguration(environment: Readonly<Record<string, string | 
   return {
     signingKeyTtlSeconds: parsed.data.SIGNING_KEY_TTL_SECONDS,
     signingKeyMaxStaleSeconds: parsed.data.SIGNING_KEY_MAX_STALE_SECONDS,
-    voximplantApiUrl: parsed.data.VOXIMPLANT_API_URL.replace(/\/+$/, ""),
+    voximplantApiUrl: parseApiUrl(parsed.data.VOXIMPLANT_API_URL, "VOXIMPLANT_API_URL"),
   };
 }

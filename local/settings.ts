@@ -1,23 +1,22 @@
+import { type Environment, readVariable } from "../lib/environment.ts";
 import type { StackOptions } from "./stack.ts";
 
 /**
  * What of this process's environment reaches the local stack: a Secrets Manager that is already there, with the
  * credentials for it, and how long keys are held. Everything else stays outside, real credentials above all.
  */
-export function settingsFrom(
-  environment: Readonly<Record<string, string | undefined>>,
-): Pick<StackOptions, "externalSecretsManager" | "env"> {
+export function settingsFrom(environment: Environment): Pick<StackOptions, "externalSecretsManager" | "env"> {
   const pick = (...names: string[]) =>
     Object.fromEntries(
       names.flatMap((name) => {
-        const value = environment[name];
-        return value === undefined || value === "" ? [] : [[name, value]];
+        const value = readVariable(environment, name);
+        return value === undefined ? [] : [[name, value]];
       }),
     ) as Record<string, string>;
-  const url = environment["AWS_ENDPOINT_URL_SECRETS_MANAGER"];
+  const url = readVariable(environment, "AWS_ENDPOINT_URL_SECRETS_MANAGER");
   return {
     env: pick("SIGNING_KEY_TTL_SECONDS", "SIGNING_KEY_MAX_STALE_SECONDS"),
-    ...(url && {
+    ...(url !== undefined && {
       externalSecretsManager: {
         url,
         env: pick("AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),

@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import pc from "picocolors";
+import { deleteEmpty } from "../lib/environment.ts";
 import { InvalidGrantsError } from "../scripts/load-policy.ts";
 import { IdentitiesError } from "./gateway/identity.ts";
 import { FunctionError } from "./lambda/function.ts";
@@ -30,6 +31,8 @@ Starts the gateway, the built functions and the stand-ins for Secrets Manager an
 Where AWS_ENDPOINT_URL_SECRETS_MANAGER is set, that server is used, and no stand-in started.
 `;
 
+// An empty variable counts as absent, for the AWS SDK as well.
+deleteEmpty(process.env);
 // On Node 20 the AWS SDK would print a paragraph about 2027, where an external Secrets Manager is used.
 process.env["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] ??= "true";
 

@@ -7,6 +7,7 @@
  */
 import { parseArgs } from "node:util";
 import { createTokenProvider, TokenError } from "../lib/client/index.ts";
+import { readVariable } from "../lib/environment.ts";
 
 const usage =
   "usage: npm run smoke -- --url URL --service-account NAME [--ungranted NAME] [--region REGION] [--count N]";
@@ -14,7 +15,7 @@ const usage =
 function readArguments() {
   const { values } = parseArgs({
     options: {
-      url: { type: "string", default: process.env["VOXTOKEN_URL"] ?? "" },
+      url: { type: "string", default: readVariable(process.env, "VOXTOKEN_URL") ?? "" },
       "service-account": { type: "string", default: "" },
       /** A name that the caller has no grant for; nobody's name proves the same. */
       ungranted: { type: "string", default: "nobodys-service-account" },

@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
-# A script that calls the Management API with voxtoken: once by `voxtoken api`, once with a tool of its own.
+# Calls the Management API with voxtoken: once by `voxtoken api`, once with a tool of its own.
 set -euo pipefail
 
 voxtoken=${VOXTOKEN:-npx voxtoken}
 api=${VOXIMPLANT_API_URL:-https://api.voximplant.com/platform_api}
 
-# Its exit status tells what went wrong: 1 something failed (try again later), 2 wrong usage, 3 denied (ask for a grant).
+# The exit status says what went wrong: 1 a failure (try again later), 2 wrong usage, 3 denied (ask for
+# a grant). voxtoken refuses a VOXIMPLANT_API_URL that is neither https nor this machine.
 $voxtoken api call-history GetAccountInfo
 
-# For a program that wants the token in its environment. The token is never an argument, where ps would show it.
+# For a program that wants the token in its environment. The token is never an argument, where ps would
+# show it. --location with --max-redirs 0 makes a redirect an error, whatever ~/.curlrc says.
 # shellcheck disable=SC2016  # the inner shell expands it
 $voxtoken exec call-history --ttl 60 -- bash -c '
-  curl --silent --show-error --max-time 15 --header @- --request POST "$1/GetAccountInfo" \
-    <<< "Authorization: Bearer $VOXIMPLANT_ACCESS_TOKEN"' _ "$api"
+  curl --silent --show-error --location --max-redirs 0 --max-time 15 --header @- --request POST \
+    "$1/GetAccountInfo" <<< "Authorization: Bearer $VOXIMPLANT_ACCESS_TOKEN"' _ "$api"

@@ -5,15 +5,35 @@
 #   AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN (where there is one)
 set -euo pipefail
 
-: "${VOXTOKEN_URL:?is not set}" "${AWS_REGION:?is not set}" "${AWS_ACCESS_KEY_ID:?is not set}" "${AWS_SECRET_ACCESS_KEY:?is not set}"
+: "${VOXTOKEN_URL:?is not set}" "${AWS_REGION:?is not set}"
+: "${AWS_ACCESS_KEY_ID:?is not set}" "${AWS_SECRET_ACCESS_KEY:?is not set}"
 api=${VOXIMPLANT_API_URL:-https://api.voximplant.com/platform_api}
 service_account=${1:-call-history}
+
+# A token and a session token must not travel in clear. In http://localhost:80@example.com the host
+# is example.com, so "@" is refused as well.
+check_url() {
+  case $2 in
+    *@*) ;;
+    https://* | http://localhost[:/]* | http://127.0.0.1[:/]* | "http://[::1]"[:/]*) return ;;
+  esac
+  echo "$1 must be https, or http to this machine, without a user name" >&2
+  exit 2
+}
+check_url VOXTOKEN_URL "$VOXTOKEN_URL"
+check_url VOXIMPLANT_API_URL "$api"
+
+# Takes curl's configuration from standard input, because everyone on the machine can read arguments,
+# with ps. --location with --max-redirs 0 makes a redirect an error, even where ~/.curlrc asks for
+# redirects to be followed: the session token would go with the request to the other host.
+ask() {
+  curl --silent --show-error --location --max-redirs 0 --max-time 15 "$@" --config -
+}
 
 session_header=
 [ -z "${AWS_SESSION_TOKEN:-}" ] || session_header="header = \"x-amz-security-token: $AWS_SESSION_TOKEN\""
 
-# Secrets go to curl by its standard input: arguments can be read by everybody on the machine, with ps.
-answer=$(curl --silent --show-error --fail-with-body --max-time 15 --retry 3 --config - <<END
+answer=$(ask --fail-with-body --retry 3 <<END
 url = "$VOXTOKEN_URL/v1/service-accounts/$service_account/token"
 request = "POST"
 aws-sigv4 = "aws:amz:$AWS_REGION:execute-api"
@@ -26,7 +46,7 @@ END
 token=$(sed -n 's/.*"access_token": *"\([^"]*\)".*/\1/p' <<< "$answer")
 [ -n "$token" ] || { echo "the answer holds no token" >&2; exit 1; }
 
-curl --silent --show-error --max-time 15 --config - <<END
+ask <<END
 url = "$api/GetAccountInfo"
 request = "POST"
 header = "Authorization: Bearer $token"

@@ -24,18 +24,47 @@ from botocore.session import Session
 
 
 class TokenError(Exception):
-    """There is no token. `code` is the service's own (access_denied, ttl_too_long, …), or "network"."""
+    """There is no token. `code` is the service's own (access_denied, ttl_too_long, …), or "network",
+    "invalid_response" (not the service's answer, or a redirect) or "invalid_options".
+    """
 
     def __init__(self, code, message):
         super().__init__(f"{code}: {message}")
         self.code = code
 
 
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """urllib sends every header along with a redirect, the signature and the session token too, to
+    whatever origin the answer names, and takes what comes back for the answer of the first.
+    """
+
+    def redirect_request(self, *_):
+        return None  # urllib then raises HTTPError with the status of the redirect
+
+
+_open = urllib.request.build_opener(_NoRedirect).open
+
+
+def checked_url(url, name):
+    """The URL without a slash at its end: https, or http to this machine.
+
+    Raises TokenError: a token or a signature would travel in clear.
+    """
+    parts = urllib.parse.urlsplit(url)
+    local = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    secure = parts.scheme == "https" or (parts.scheme == "http" and local)
+    if not secure or not parts.hostname or "@" in parts.netloc:
+        raise TokenError(
+            "invalid_options", f"{name} must be https, or http to this machine, without a user name"
+        )
+    return url.rstrip("/")
+
+
 class TokenProvider:
     """Gives a token that is good now, to any number of threads. Call it before each use."""
 
     def __init__(self, url, service_account, ttl_seconds=None, timeout=5, attempts=4):
-        self._url = f"{url.rstrip('/')}/v1/service-accounts/{service_account}/token"
+        self._url = f"{checked_url(url, 'url')}/v1/service-accounts/{service_account}/token"
         self._body = json.dumps({"ttl_seconds": ttl_seconds}) if ttl_seconds else ""
         self._timeout = timeout
         self._attempts = attempts
@@ -79,25 +108,38 @@ class TokenProvider:
             prepared.url, data=self._body.encode(), headers=dict(prepared.headers.items()), method="POST"
         )
         try:
-            with urllib.request.urlopen(plain, timeout=self._timeout) as response:
-                return json.load(response)
+            with _open(plain, timeout=self._timeout) as response:
+                body = _json_object(response)
         except urllib.error.HTTPError as error:
-            try:
-                body = json.load(error)
-            except ValueError:
-                body = {}
-            raise TokenError(body.get("error", "internal_error"), body.get("error_description", error.reason)) from None
+            if error.code < 400:
+                raise TokenError("invalid_response", "a redirect, which is not followed") from None
+            body = _json_object(error)
+            code = "internal_error" if error.code >= 500 else "invalid_response"
+            raise TokenError(body.get("error", code), body.get("error_description", error.reason)) from None
         except OSError as error:
             raise TokenError("network", str(error)) from error
+        if not isinstance(body.get("access_token"), str) or not isinstance(body.get("expires_in"), int):
+            raise TokenError("invalid_response", "the answer is not the service's")
+        return body
+
+
+def _json_object(response):
+    try:
+        body = json.load(response)
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
 
 
 def main():
+    # An empty variable counts as absent.
+    api = os.environ.get("VOXIMPLANT_API_URL") or "https://api.voximplant.com/platform_api"
+    api = checked_url(api, "VOXIMPLANT_API_URL")
     get_token = TokenProvider(os.environ["VOXTOKEN_URL"], "call-history")
-    api = os.environ.get("VOXIMPLANT_API_URL", "https://api.voximplant.com/platform_api")
     request = urllib.request.Request(
         f"{api}/GetAccountInfo", data=b"", headers={"Authorization": f"Bearer {get_token()}"}, method="POST"
     )
-    with urllib.request.urlopen(request, timeout=15) as response:
+    with _open(request, timeout=15) as response:
         print(response.read().decode())
 
 

@@ -1,5 +1,7 @@
 import { Command } from "commander";
 import { type ApiOptions, callApi } from "../client/call-api.ts";
+import { readVariable } from "../environment.ts";
+import { ApiUrlError, MANAGEMENT_API_URL, parseApiUrl } from "../voximplant/api-url.ts";
 import { CliError, EXIT } from "./cli-error.ts";
 import type { Io } from "./io.ts";
 import { whileWaiting } from "./spinner.ts";
@@ -40,8 +42,28 @@ The whole answer is printed as JSON. A token that the platform refuses is replac
 }
 
 /** Which Management API, and the machine's parts to call it with. */
-export function apiOptions({ env, fetch, now, sleep }: Io, apiUrl: string | undefined): ApiOptions {
-  return { apiUrl: apiUrl ?? env["VOXIMPLANT_API_URL"], runtime: { fetch, now, sleep } };
+export function apiOptions(io: Io, apiUrl: string | undefined): ApiOptions {
+  const { fetch, now, sleep } = io;
+  return { apiUrl: managementApiUrl(io, apiUrl), runtime: { fetch, now, sleep } };
+}
+
+/**
+ * The Management API that the option or the environment names, or Voximplant's.
+ *
+ * @param given the value of `--api-url`
+ * @throws CliError where a token or a key would go in clear to another machine
+ */
+export function managementApiUrl({ env }: Pick<Io, "env">, given?: string): string {
+  const variable = readVariable(env, "VOXIMPLANT_API_URL") ?? MANAGEMENT_API_URL;
+  try {
+    return given === undefined
+      ? parseApiUrl(variable, "VOXIMPLANT_API_URL")
+      : parseApiUrl(given, "--api-url");
+  } catch (error) {
+    if (!(error instanceof ApiUrlError)) throw error;
+    const remedy = given === undefined ? "unset VOXIMPLANT_API_URL" : "leave --api-url out";
+    throw new CliError(error.message, EXIT.usage, `${remedy} to use ${MANAGEMENT_API_URL}`, { cause: error });
+  }
 }
 
 function parseParameter(pair: string): [string, string] {

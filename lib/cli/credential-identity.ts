@@ -1,5 +1,5 @@
 import { loadSharedConfigFiles } from "@smithy/core/config";
-import type { Environment } from "./io.ts";
+import { type Environment, present, readVariable } from "../environment.ts";
 
 /**
  * Who the AWS credentials will be of, where the configuration alone settles it: an access key, a role to be assumed, a role
@@ -13,8 +13,9 @@ export async function credentialIdentity(
   env: Environment,
   givenProfile: string | undefined,
 ): Promise<readonly string[] | undefined> {
-  const profile = givenProfile ?? env["AWS_PROFILE"];
-  const { AWS_ACCESS_KEY_ID: key, AWS_SECRET_ACCESS_KEY: secret } = env;
+  const profile = present(givenProfile) ?? readVariable(env, "AWS_PROFILE");
+  const key = readVariable(env, "AWS_ACCESS_KEY_ID");
+  const secret = readVariable(env, "AWS_SECRET_ACCESS_KEY");
   if (!profile && key && secret) return ["key", key];
 
   const { configFile, credentialsFile } = await loadSharedConfigFiles({ ignoreCache: true });
@@ -33,7 +34,8 @@ export async function credentialIdentity(
   if (staticKey ?? settings["credential_process"]) return undefined;
   if (role && settings["web_identity_token_file"]) return ["role", role];
   if (role === undefined && account && ssoRole) return ["sso", account, ssoRole];
-  const { AWS_ROLE_ARN: podRole, AWS_WEB_IDENTITY_TOKEN_FILE: tokenFile } = env;
+  const podRole = readVariable(env, "AWS_ROLE_ARN");
+  const tokenFile = readVariable(env, "AWS_WEB_IDENTITY_TOKEN_FILE");
   if (Object.keys(settings).length === 0 && podRole && tokenFile) return ["role", podRole];
   return undefined;
 }

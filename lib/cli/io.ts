@@ -1,4 +1,5 @@
 import picocolors from "picocolors";
+import { type Environment, readVariable } from "../environment.ts";
 import type { RunChild } from "./run-child.ts";
 
 /**
@@ -32,9 +33,8 @@ export interface Output {
   write(text: string): void;
 }
 
-export type Environment = Readonly<Record<string, string | undefined>>;
-
 /** Colours for one of the streams: on a terminal only, and never with NO_COLOR (https://no-color.org). */
 export function colorsFor(io: Io, output: Output): ReturnType<typeof picocolors.createColors> {
-  return picocolors.createColors(output.isTerminal && !io.env["NO_COLOR"] && io.env["TERM"] !== "dumb");
+  const plain = readVariable(io.env, "NO_COLOR") !== undefined || readVariable(io.env, "TERM") === "dumb";
+  return picocolors.createColors(output.isTerminal && !plain);
 }

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
-import type { Environment } from "./io.ts";
+import type { Environment } from "../environment.ts";
 
 /**
  * Runs a command in place of this process: its streams are ours, and so are its signals.

@@ -1,10 +1,11 @@
+import { readVariable } from "../environment.ts";
 import { colorsFor, type Io } from "./io.ts";
 
 const FRAMES = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 
 /** Shows on a terminal that something is going on, if it takes longer than a blink. In a pipe or a log: nothing at all. */
 export async function whileWaiting<T>(io: Io, what: string, work: () => Promise<T>): Promise<T> {
-  if (!io.stderr.isTerminal || io.env["TERM"] === "dumb") return work();
+  if (!io.stderr.isTerminal || readVariable(io.env, "TERM") === "dumb") return work();
   let shown = 0;
   const timer = setInterval(() => {
     const frame = FRAMES[shown++ % FRAMES.length] ?? "";

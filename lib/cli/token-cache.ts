@@ -2,6 +2,7 @@ import { createHash, randomInt } from "node:crypto";
 import { join } from "node:path";
 import { lock } from "proper-lockfile";
 import type { TokenResponse } from "../http/wire.ts";
+import { readPath } from "../environment.ts";
 import type { Lifetime } from "../client/lifetime.ts";
 import {
   CacheError,
@@ -37,7 +38,7 @@ export function cacheFileName(key: CacheKey): string {
 
 /** https://specifications.freedesktop.org/basedir-spec/latest/ */
 export function cacheDirectory({ env, homeDirectory }: Pick<Io, "env" | "homeDirectory">): string {
-  return join(env["XDG_CACHE_HOME"] ?? join(homeDirectory, ".cache"), "voxtoken");
+  return join(readPath(env, "XDG_CACHE_HOME") ?? join(homeDirectory, ".cache"), "voxtoken");
 }
 
 /**

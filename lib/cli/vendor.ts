@@ -7,6 +7,7 @@ import { requestToken } from "../client/requests.ts";
 import type { TokenProvider } from "../client/token-provider.ts";
 import { vendedToken } from "../client/vended-token.ts";
 import type { TokenResponse } from "../http/wire.ts";
+import { readVariable } from "../environment.ts";
 import { CliError, EXIT } from "./cli-error.ts";
 import { credentialIdentity } from "./credential-identity.ts";
 import type { Io } from "./io.ts";
@@ -55,7 +56,7 @@ export function vendorOptions(
   io: Io,
   flags: VendorFlags,
 ): VendorOptions & { readonly url: readonly string[] } {
-  const url = (flags.url ?? io.env["VOXTOKEN_URL"] ?? "").split(",").map((text) => text.trim());
+  const url = (flags.url ?? readVariable(io.env, "VOXTOKEN_URL") ?? "").split(",").map((text) => text.trim());
   if (url.every((text) => text === "")) {
     const hint = "give --url, or export VOXTOKEN_URL=https://….execute-api.<region>.amazonaws.com/<stage>";
     throw new CliError("no url of a token vendor", EXIT.usage, hint);

@@ -1,11 +1,16 @@
-import { callMethod, MANAGEMENT_API_URL, type Parameters } from "../voximplant/call.ts";
+import { present } from "../environment.ts";
+import { apiUrlProblem, MANAGEMENT_API_URL, parseApiUrl } from "../voximplant/api-url.ts";
+import { callMethod, type Parameters } from "../voximplant/call.ts";
 import { errorCodes, VoximplantError } from "../voximplant/errors.ts";
 import { TokenError } from "./errors.ts";
 import { type Runtime, systemRuntime } from "./runtime.ts";
 import type { TokenProvider } from "./token-provider.ts";
 
 export interface ApiOptions {
-  /** Default: https://api.voximplant.com/platform_api. `GetAccountInfo` names the host that the account prefers. */
+  /**
+   * Default: https://api.voximplant.com/platform_api. `GetAccountInfo` names the host that the account prefers.
+   * https, or http to this machine. An empty text counts as absent, as in `process.env`.
+   */
   readonly apiUrl?: string | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly runtime?: Partial<Runtime> | undefined;
@@ -37,7 +42,7 @@ export async function callApi(
   }
   const { signal } = options;
   const connection = {
-    url: options.apiUrl ?? MANAGEMENT_API_URL,
+    url: apiUrlOf(options),
     ...systemRuntime,
     ...options.runtime,
     ...(signal === undefined ? {} : { signal }),
@@ -51,6 +56,14 @@ export async function callApi(
     const { accessToken: token } = await getToken({ signal, rejected: accessToken });
     return await callMethod(connection, { token }, method, parameters, { repeatable });
   }
+}
+
+/** @throws TokenError `invalid_options`: the token would go in clear to another machine */
+export function apiUrlOf(options: ApiOptions): string {
+  const apiUrl = present(options.apiUrl) ?? MANAGEMENT_API_URL;
+  const problem = apiUrlProblem(apiUrl);
+  if (problem !== undefined) throw new TokenError("invalid_options", `apiUrl ${problem}`);
+  return parseApiUrl(apiUrl, "apiUrl");
 }
 
 /**

@@ -1,3 +1,4 @@
+import { isLoopback } from "../voximplant/api-url.ts";
 import { TokenError } from "./errors.ts";
 
 /** Where a token vendor listens, and what a signature for it has to name. */
@@ -26,16 +27,6 @@ export function parseEndpoint(text: string): Endpoint {
   }
   url.hash = "";
   return { url, ...signingScope(url.hostname) };
-}
-
-/** True for `localhost` (RFC 6761 §6.3), 127.0.0.0/8 and ::1. */
-export function isLoopback({ hostname }: URL): boolean {
-  return (
-    hostname === "localhost" ||
-    hostname.endsWith(".localhost") ||
-    hostname === "[::1]" ||
-    /^127(?:\.\d+){3}$/.test(hostname)
-  );
 }
 
 /** The address of one resource: the endpoint's own path (a stage) and query stay. */

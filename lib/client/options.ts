@@ -1,3 +1,4 @@
+import { present } from "../environment.ts";
 import { type CredentialProvider, credentialProvider } from "./credentials.ts";
 import { type Endpoint, parseEndpoint } from "./endpoint.ts";
 import { TokenError } from "./errors.ts";
@@ -44,9 +45,10 @@ export function parseVendorOptions(options: VendorOptions): Vendor {
   if (urls.length === 0) throw new TokenError("invalid_options", "url is an empty list");
   return {
     endpoints: urls.map(parseEndpoint),
-    credentials: credentialProvider(options.credentials, options.profile),
-    region: options.region,
-    profile: options.profile,
+    credentials: credentialProvider(options.credentials, present(options.profile)),
+    // Programs hand variables of their environment on, and there an empty one means nothing.
+    region: present(options.region),
+    profile: present(options.profile),
     attemptTimeoutMs: positive("attemptTimeoutMs", options.attemptTimeoutMs ?? 5000),
     limits: {
       rounds: positive("rounds", options.rounds ?? 4),

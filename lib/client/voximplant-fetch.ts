@@ -1,5 +1,4 @@
-import { MANAGEMENT_API_URL } from "../voximplant/call.ts";
-import { type ApiOptions, isTokenRefusal } from "./call-api.ts";
+import { type ApiOptions, apiUrlOf, isTokenRefusal } from "./call-api.ts";
 import { TokenError } from "./errors.ts";
 import { systemRuntime } from "./runtime.ts";
 import type { TokenProvider } from "./token-provider.ts";
@@ -10,10 +9,10 @@ import type { TokenProvider } from "./token-provider.ts";
  *
  * The token goes to voximplant.com, its subdomains, and the origin of `apiUrl`; a request to anywhere else is an error.
  *
- * @throws TokenError no token, or a foreign address
+ * @throws TokenError no token, a foreign address, or an `apiUrl` that is neither https nor this machine
  */
 export function createVoximplantFetch(getToken: TokenProvider, options: ApiOptions = {}): typeof fetch {
-  const ownOrigin = new URL(options.apiUrl ?? MANAGEMENT_API_URL).origin;
+  const ownOrigin = new URL(apiUrlOf(options)).origin;
   const runtime = { ...systemRuntime, ...options.runtime };
 
   return async (input, init) => {

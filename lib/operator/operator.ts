@@ -2,6 +2,7 @@ import type { SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
 import { fromIni } from "@aws-sdk/credential-providers";
 import type { Command } from "commander";
 
+import { present, readVariable } from "../environment.ts";
 import type { Policy, ServiceAccount } from "../grants/policy.ts";
 import { boundedClient, openSecretsManager } from "../key-lifecycle/secrets-manager.ts";
 import { type ReadSecret, secretReader } from "../key-lifecycle/snapshot.ts";
@@ -10,6 +11,7 @@ import type { SecretStore } from "../key-lifecycle/secret-store.ts";
 import type { Connection } from "../voximplant/call.ts";
 import { readConfiguration } from "../configuration.ts";
 import type { KeyLifetimes } from "../key-lifecycle/grace.ts";
+import { managementApiUrl } from "../cli/api.ts";
 import { CliError, EXIT } from "../cli/cli-error.ts";
 import type { Io } from "../cli/io.ts";
 import { GRANTS_FILE, readPolicy } from "./grants-file.ts";
@@ -42,9 +44,8 @@ export function addOperatorOptions(command: Command): Command {
 export async function openOperator(io: Io, flags: OperatorFlags): Promise<Operator> {
   const policy = await readPolicy(flags.grants);
   const secretsManager = boundedClient(awsConfiguration(io, flags, "SECRETS_MANAGER"));
-  const configuration = readConfiguration(io.env);
   const connection = {
-    url: configuration.voximplantApiUrl,
+    url: managementApiUrl(io),
     fetch: io.fetch,
     now: io.now,
     sleep: io.sleep,
@@ -60,7 +61,7 @@ export async function openOperator(io: Io, flags: OperatorFlags): Promise<Operat
     secretsManager,
     connection,
     openKey: openKeysOver(connection),
-    lifetimes: configuration,
+    lifetimes: readConfiguration(io.env),
   };
 }
 
@@ -70,16 +71,16 @@ export function awsConfiguration(
   { region, profile }: Pick<OperatorFlags, "region" | "profile">,
   service: "LAMBDA" | "SECRETS_MANAGER",
 ) {
-  const endpoint = env[`AWS_ENDPOINT_URL_${service}`] ?? env["AWS_ENDPOINT_URL"];
-  const chosenRegion = region ?? env["AWS_REGION"] ?? env["AWS_DEFAULT_REGION"];
-  const {
-    AWS_ACCESS_KEY_ID: accessKeyId,
-    AWS_SECRET_ACCESS_KEY: secretAccessKey,
-    AWS_SESSION_TOKEN: sessionToken,
-  } = env;
+  const read = (name: string) => readVariable(env, name);
+  const endpoint = read(`AWS_ENDPOINT_URL_${service}`) ?? read("AWS_ENDPOINT_URL");
+  const chosenRegion = present(region) ?? read("AWS_REGION") ?? read("AWS_DEFAULT_REGION");
+  const accessKeyId = read("AWS_ACCESS_KEY_ID");
+  const secretAccessKey = read("AWS_SECRET_ACCESS_KEY");
+  const sessionToken = read("AWS_SESSION_TOKEN");
+  const chosenProfile = present(profile);
   const credentials =
-    profile !== undefined
-      ? fromIni({ profile })
+    chosenProfile !== undefined
+      ? fromIni({ profile: chosenProfile })
       : accessKeyId && secretAccessKey
         ? { accessKeyId, secretAccessKey, ...(sessionToken && { sessionToken }) }
         : undefined;

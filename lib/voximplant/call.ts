@@ -1,8 +1,7 @@
 import * as z from "zod/mini";
 
+import { parseApiUrl } from "./api-url.ts";
 import { errorCodes, VoximplantError, VoximplantUnavailableError } from "./errors.ts";
-
-export const MANAGEMENT_API_URL = "https://api.voximplant.com/platform_api";
 
 /** Who is calling: a token, or (deprecated, and with every right there is) the account's API key. */
 export type Authorization =
@@ -58,7 +57,8 @@ const MAX_ATTEMPTS = 5;
  * connection, a time-out and a 5xx only where `repeatable`, because there the method may have taken effect.
  *
  * @param repeatable whether running the method twice does the same as once. `CreateKey` is not.
- * @throws VoximplantError the platform refuses; VoximplantUnavailableError there is no answer to be understood.
+ * @throws VoximplantError the platform refuses; VoximplantUnavailableError there is no answer to be understood;
+ *   ApiUrlError the connection is neither https nor to this machine: nothing was sent.
  * @see https://voximplant.com/docs/references/httpapi
  */
 export async function callMethod(
@@ -68,6 +68,8 @@ export async function callMethod(
   parameters: Parameters,
   { repeatable }: { readonly repeatable: boolean },
 ): Promise<Record<string, unknown>> {
+  // Whoever made the connection has checked it already, and named its setting. This holds everybody else.
+  parseApiUrl(connection.url, "the URL of the Management API");
   const { now, sleep, random, deadlineMs = 30_000 } = connection;
   const deadline = now() + deadlineMs;
   for (let attempts = 1; ; attempts += 1) {

@@ -1,10 +1,12 @@
 import { execFile, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer, type IncomingHttpHeaders, type RequestListener } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import identities from "../../local/identities.json" with { type: "json" };
 import { startStack, type Stack } from "../../local/stack.ts";
 
@@ -34,6 +36,14 @@ const environment = (profile = "nightly-report") => ({
   VOXIMPLANT_API_URL: stack.managementApi.apiUrl,
 });
 
+/** The credentials of the role nightly-report, for what reads no profile. */
+const reporter = identities.find(({ userArn }) => userArn.includes("/nightly-report/"));
+const nightlyReport = {
+  AWS_ACCESS_KEY_ID: reporter?.accessKeyId,
+  AWS_SECRET_ACCESS_KEY: reporter?.secretAccessKey,
+  AWS_SESSION_TOKEN: reporter?.sessionToken,
+};
+
 /** A reason to skip, where this machine lacks what the recipe is written for. */
 function lacks(command: string, args: readonly string[], wanted: RegExp): boolean {
   try {
@@ -49,14 +59,8 @@ const noBotocore = lacks("python3", ["-c", "import botocore; print(botocore.__ve
 
 describe("the recipes, against the local stack", () => {
   it.skipIf(noCurl)("curl (needs curl 7.75 or later)", async () => {
-    const identity = identities.find(({ userArn }) => userArn.includes("/nightly-report/"));
     const { stdout } = await run(join(examples, "curl/account-info.sh"), ["call-history"], {
-      env: {
-        ...environment(),
-        AWS_ACCESS_KEY_ID: identity?.accessKeyId,
-        AWS_SECRET_ACCESS_KEY: identity?.secretAccessKey,
-        AWS_SESSION_TOKEN: identity?.sessionToken,
-      },
+      env: { ...environment(), ...nightlyReport },
     });
     expect(JSON.parse(stdout)).toMatchObject({ result: { account_id: 1234567 } });
   });
@@ -119,6 +123,96 @@ except TokenError as error:
     expect(await response.json()).toEqual({ accountId: 1234567 });
     service.kill("SIGTERM");
     expect(await once(service, "exit")).toEqual([0, null]);
+  });
+});
+
+/** A server on loopback, and the headers of each request that it got. */
+async function startServer(answer: RequestListener) {
+  const requests: IncomingHttpHeaders[] = [];
+  const server = createServer((request, response) => {
+    requests.push(request.headers);
+    answer(request, response);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, requests };
+}
+
+describe("a recipe whose server answers with a redirect to another origin", () => {
+  const stolen = { access_token: "eyJ.of.another", expires_in: 300, result: { account_id: 666666666 } };
+  const foreign = () =>
+    startServer((_request, response) => {
+      response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(stolen));
+    });
+  const redirectTo = (url: string, status: number) =>
+    startServer((_request, response) => {
+      // The body, too, is one to be believed by a careless client.
+      response.writeHead(status, { location: `${url}/elsewhere` }).end(JSON.stringify(stolen));
+    });
+  beforeAll(async () => {
+    // curl's own configuration may ask for what the recipes must not do.
+    await writeFile(join(home, ".curlrc"), "location-trusted\n");
+    await writeFile(join(home, "voxtoken-stub"), STUB);
+  });
+  /** A voxtoken that vends by itself, so that what the script does on its own is reached. */
+  const STUB = 'if [ "$1" = exec ]; then shift 5; VOXIMPLANT_ACCESS_TOKEN=a.b.c exec "$@"; fi';
+  const outcomeOf = (command: string, args: readonly string[], cwd: string, env: NodeJS.ProcessEnv) =>
+    run(command, args, { cwd, env: { ...env, PYTHONDONTWRITEBYTECODE: "1" } }).then(
+      ({ stdout, stderr }) => ({ failed: false, output: stdout + stderr }),
+      (error: unknown) => {
+        const { stdout, stderr } = error as { stdout: string; stderr: string };
+        return { failed: true, output: stdout + stderr };
+      },
+    );
+  const lambda = 'const { handler } = await import("./index.mjs"); console.log(await handler({}));';
+  const recipes: [name: string, skip: boolean, command: string, args: string[], folder: string][] = [
+    ["curl (needs curl 7.75 or later)", noCurl, "./account-info.sh", ["call-history"], "curl"],
+    [
+      "Python (needs python3 with botocore)",
+      noBotocore,
+      "python3",
+      ["voximplant_token.py"],
+      "python-botocore",
+    ],
+    ["Lambda", false, process.execPath, ["--input-type=module", "--eval", lambda], "lambda-eventbridge"],
+    ["bash (needs curl 7.75 or later)", noCurl, "./report.sh", [], "bash"],
+  ];
+
+  describe.each(recipes)("%s", (_name, skip, command, args, folder) => {
+    it.skipIf(skip).each([301, 302, 303, 307, 308])(
+      "does not follow the vendor's %i, nor believe what comes with it",
+      async (status) => {
+        const other = await foreign();
+        const vendor = await redirectTo(other.url, status);
+        const env = { ...environment(), ...nightlyReport, VOXTOKEN_URL: vendor.url };
+        const { failed, output } = await outcomeOf(command, args, join(examples, folder), env);
+        expect({ failed, requests: other.requests }).toEqual({ failed: true, requests: [] });
+        expect(vendor.requests.length).toBeGreaterThan(0);
+        expect(output).not.toContain("666666666");
+        expect(output).not.toContain("eyJ.of.another");
+      },
+    );
+
+    it.skipIf(skip)("does not follow the platform's, nor print what comes with it", async () => {
+      const other = await foreign();
+      const platform = await redirectTo(other.url, 307);
+      const env = { ...environment(), ...nightlyReport, VOXIMPLANT_API_URL: platform.url };
+      const stub = folder === "bash" ? { VOXTOKEN: `bash ${home}/voxtoken-stub` } : {};
+      const { failed, output } = await outcomeOf(command, args, join(examples, folder), { ...env, ...stub });
+      expect({ failed, requests: other.requests }).toEqual({ failed: true, requests: [] });
+      expect(platform.requests.length).toBeGreaterThan(0);
+      expect(output).not.toContain("666666666");
+    });
+
+    it.skipIf(skip)("sends no token to a platform without https", async () => {
+      const env = { ...environment(), ...nightlyReport, VOXIMPLANT_API_URL: "http://platform.invalid/api" };
+      const { failed, output } = await outcomeOf(command, args, join(examples, folder), env);
+      expect(failed).toBe(true);
+      expect(output).toMatch(/(?:VOXIMPLANT_API_URL|apiUrl) must be https/);
+    });
   });
 });
 

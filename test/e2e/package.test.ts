@@ -185,6 +185,34 @@ describe("many processes", () => {
   });
 });
 
+describe("empty environment variables", () => {
+  it("count as absent for the AWS SDK as well", async () => {
+    const home = await newHome();
+    const config = join(home, "config");
+    await writeFile(config, "[default]\nregion = us-east-1\n");
+    const empty = { AWS_REGION: "", AWS_DEFAULT_REGION: "", AWS_PROFILE: "", AWS_USE_FIPS_ENDPOINT: "" };
+    const env = {
+      ...environment(home),
+      ...empty,
+      AWS_CONFIG_FILE: config,
+      AWS_ACCESS_KEY_ID: "AKIAEXAMPLE",
+      AWS_SECRET_ACCESS_KEY: "example",
+      AWS_ENDPOINT_URL_SECRETS_MANAGER: stack.secretsUrl,
+    };
+    const args = ["admin", "keys", "--direct", "--grants", join(root, "grants.yml")];
+    const { stdout } = await run(process.execPath, [voxtoken(), ...args], { env });
+    expect(stdout).toContain("outbound-calls");
+  });
+
+  it("reach the command of exec unchanged", async () => {
+    const env = { ...environment(await newHome()), AWS_REGION: "", UNRELATED: "" };
+    const show = 'echo "${AWS_REGION-unset},${UNRELATED-unset}"';
+    const args = ["exec", "outbound-calls", "--", "sh", "-c", show];
+    const { stdout } = await run(process.execPath, [voxtoken(), ...args], { env });
+    expect(stdout).toBe(",\n");
+  });
+});
+
 describe("voxtoken exec, as a process", () => {
   const exec = async (command: readonly string[]) =>
     spawn(process.execPath, [voxtoken(), "exec", "outbound-calls", "--", ...command], {
