@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
 import type { Command } from "commander";
 
+import { readVariable } from "../environment.ts";
 import { graceMs } from "../key-lifecycle/grace.ts";
 import {
   createReconciliationHandler,
@@ -36,10 +37,7 @@ export function addFunctionOptions(command: Command): Command {
 }
 
 export function deploymentOf({ env }: Io, { deployment }: FunctionFlags): string {
-  const configured = env["VOXTOKEN_DEPLOYMENT"];
-  return (
-    deployment ?? (configured === undefined || configured === "" ? "voximplant-token-vendor-dev" : configured)
-  );
+  return deployment ?? readVariable(env, "VOXTOKEN_DEPLOYMENT") ?? "voximplant-token-vendor-dev";
 }
 
 /**
