@@ -29,6 +29,8 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   throw error;
 });
 
+const INTERRUPTS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
 const io: Io = {
   stdin: input,
   stdout: output(process.stdout),
@@ -40,6 +42,12 @@ const io: Io = {
   homeDirectory: homedir(),
   userId: process.getuid?.(),
   runChild: childRunner(process),
+  onInterrupt: (listener) => {
+    for (const signal of INTERRUPTS) process.on(signal, listener);
+    return () => {
+      for (const signal of INTERRUPTS) process.off(signal, listener);
+    };
+  },
 };
 
 process.exitCode = await runProgram(

@@ -6,6 +6,7 @@ import { iamPolicyCommand } from "./iam-policy.ts";
 import { importCommand } from "./import.ts";
 import { keysCommand } from "./keys.ts";
 import { lintCommand } from "./lint.ts";
+import { probeCommand } from "./probe/command.ts";
 import { rotateCommand } from "./rotate.ts";
 
 /** The operator's side, in the order of `voxtoken admin --help`. One line per command. */
@@ -17,4 +18,5 @@ export const operatorCommands: readonly ((io: Io) => Command)[] = [
   bootstrapCommand,
   rotateCommand,
   keysCommand,
+  probeCommand,
 ];
