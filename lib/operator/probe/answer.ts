@@ -34,7 +34,7 @@ export function timingAnswer(timing: Timing, settled: string, notSettled: string
       return answered("not within 60 s", notSettled, { settled: false });
     case "settled": {
       const seconds = Math.max(0.1, Math.ceil(timing.afterMs / 100) / 10);
-      const relapses = timing.relapses === 0 ? "" : `, after ${timing.relapses} changes back and forth`;
+      const relapses = timing.relapses === 0 ? "" : ` (changed back: ${timing.relapses})`;
       return answered(`within ${seconds} s${relapses}`, settled, {
         settled: true,
         afterSeconds: seconds,

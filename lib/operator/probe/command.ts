@@ -14,10 +14,11 @@ import { accountId } from "../import.ts";
 import { explain } from "../operator.ts";
 import { readStdin } from "../prompt.ts";
 import { ask, describe, NoAnswerError, type Reply } from "./ask.ts";
-import { type Probe, type Step, steps } from "./questions.ts";
+import { type Step, steps } from "./questions.ts";
 import { json, type Row, table } from "./report.ts";
 import { plainClaims, sign, type Signer } from "./signer.ts";
 import { type LeftKey, openThrowAwayKeys, type ThrowAwayKeys } from "./throw-away-keys.ts";
+import type { Probe } from "./with-key.ts";
 
 interface Flags {
   readonly credentials: string;

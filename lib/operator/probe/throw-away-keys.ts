@@ -41,7 +41,7 @@ export interface ThrowAwayKeys {
   /** How many this run has asked for. */
   count(): number;
   /** All keys of the account, an item that cannot be read left out. @throws NoAnswerError */
-  list(signal?: AbortSignal): Promise<ListedKey[]>;
+  list(signal: AbortSignal, attempts?: number): Promise<ListedKey[]>;
   /**
    * Makes a key without roles. It is never interrupted: a key whose CreateKey was broken off could not be found before
    * the platform lists it.
@@ -85,10 +85,15 @@ export function openThrowAwayKeys(connection: Connection, given: Signer): ThrowA
   const targets: Target[] = [];
   let asked = 0;
 
-  const askAsGiven = async (method: string, parameters: Parameters, signal?: AbortSignal) =>
-    ask(connection, await signPlain(given, connection.now()), method, parameters, {
-      ...(signal && { signal }),
-    });
+  const askAsGiven = async (
+    method: string,
+    parameters: Parameters,
+    signal: AbortSignal,
+    attempts?: number,
+  ) => {
+    const token = await signPlain(given, connection.now());
+    return ask(connection, token, method, parameters, { signal, ...(attempts && { attempts }) });
+  };
 
   const add = (name: string, keyId: string | undefined, askedAt: number): Target => {
     const target: Target = { name, keyId, askedAt, deleted: false, unknown: false, gone: false, why: "" };
@@ -99,10 +104,10 @@ export function openThrowAwayKeys(connection: Connection, given: Signer): ThrowA
   /** Never the given key, whatever its name is. */
   const isThrowAway = ({ keyId, name }: ListedKey) => NAME.test(name) && keyId !== given.signingKey.keyId;
 
-  async function list(signal?: AbortSignal): Promise<ListedKey[]> {
+  async function list(signal: AbortSignal, attempts?: number): Promise<ListedKey[]> {
     const keys: ListedKey[] = [];
     for (let page = 0, offset = 0; page < MAX_PAGES; page += 1) {
-      const reply = await askAsGiven("GetKeys", { count: PAGE_SIZE, offset }, signal);
+      const reply = await askAsGiven("GetKeys", { count: PAGE_SIZE, offset }, signal, attempts);
       if (!reply.accepted) throw new NoAnswerError(`GetKeys: ${describe(reply)}`);
       if (!Array.isArray(reply.result)) throw new NoAnswerError("GetKeys: the result is not a list");
       for (const item of reply.result) {
