@@ -271,7 +271,7 @@ describe("voxtoken admin probe", () => {
         {},
         roleless("SetKeyRoles", 435),
         {
-          roleless_set_roles: `reached, and refused for another reason (HTTP 403, error 435) | ${NOTHING}`,
+          roleless_set_roles: `no (HTTP 403, error 435) | ${NOTHING}`,
         },
       ],
       [

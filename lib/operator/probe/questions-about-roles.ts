@@ -13,7 +13,7 @@ async function withoutRoles(
 ): Promise<Answer> {
   return withAcceptedKey(probe, async (key) => {
     const roles = await askAsGiven(probe, "GetKeyRoles", { key_id: key.keyId });
-    if (roles.accepted && Array.isArray(roles.result) && roles.result.length > 0) {
+    if (rolesIn(roles).length > 0) {
       throw new NoAnswerError("a new key has roles here from the start");
     }
     return run(key, await signPlain(key.signer, probe.connection.now()));
@@ -88,19 +88,21 @@ export async function askRaise(probe: Probe): Promise<Answer> {
   return withoutRoles(probe, async (key, token) => {
     const known = await askAsGiven(probe, "GetRoles");
     if (!known.accepted) throw new NoAnswerError(`GetRoles: ${describe(known)}`);
-    const candidates = ([known.result].flat() as RoleView[])
+    const candidates = rolesIn(known)
       .filter((role) => typeof role.role_id === "number" && role.gui_only !== true)
       .filter(({ role_name }) => !/owner/i.test(String(role_name)))
       .sort((one, other) => Number(other.role_name === "Admin") - Number(one.role_name === "Admin"));
     const tried = [candidates[0], candidates.at(-1)].filter((role) => role !== undefined);
-    let reply: Reply | undefined;
+    let reply: (Reply & { readonly accepted: false }) | undefined;
     for (const { role_id, role_name } of new Set(tried)) {
       const parameters = { key_id: key.keyId, role_id: String(role_id) };
-      reply = await ask(probe.connection, token, "SetKeyRoles", parameters, { signal: probe.signal });
-      if (!reply.accepted) continue;
+      const attempt = await ask(probe.connection, token, "SetKeyRoles", parameters, { signal: probe.signal });
+      if (!attempt.accepted) {
+        reply = attempt;
+        continue;
+      }
       const roles = await askAsGiven(probe, "GetKeyRoles", { key_id: key.keyId });
-      const isThere =
-        roles.accepted && ([roles.result].flat() as RoleView[]).some((role) => role.role_id === role_id);
+      const isThere = rolesIn(roles).some((role) => role.role_id === role_id);
       // Failing that, the key is deleted all the same.
       await ask(probe.connection, token, "RemoveKeyRoles", parameters).catch(() => undefined);
       const name = String(role_name)
@@ -111,11 +113,17 @@ export async function askRaise(probe: Probe): Promise<Answer> {
           ? `yes, it made itself ${name}`
           : `accepted for ${name}, but GetKeyRoles does not show the role`,
         "unknownKeys: delete; maxTtlSeconds: 300 or less",
-        { reached: true, raised: isThere, ...replyFacts(reply) },
+        { reached: true, raised: isThere, ...replyFacts(attempt) },
       );
     }
     if (reply === undefined) throw new NoAnswerError("GetRoles: no role that can be tried");
-    const answer = reachAnswer(reply, NOTHING_TO_SET);
-    return { ...answer, facts: { ...answer.facts, raised: false } };
+    const facts = { reached: !FORBIDDEN.has(reply.code), raised: false, ...replyFacts(reply) };
+    return answered(`no (${describe(reply)})`, NOTHING_TO_SET, facts);
   });
+}
+
+/** The roles of a list, without what cannot be read. */
+function rolesIn(reply: Reply): RoleView[] {
+  if (!reply.accepted || !Array.isArray(reply.result)) return [];
+  return reply.result.filter((item): item is RoleView => typeof item === "object" && item !== null);
 }
