@@ -90,6 +90,8 @@ async function run(
       const request = new Request(input, init);
       const token = (request.headers.get("authorization") ?? "").replace("Bearer ", "");
       secrets.add(token);
+      // A token goes to no other address that an answer names.
+      if (request.redirect !== "error") throw new Error("follows redirects");
       const [header, claims] = token
         .split(".")
         .slice(0, 2)
@@ -502,7 +504,49 @@ describe("voxtoken admin probe", () => {
     });
   });
 
+  it("takes no refusal for an answer where somebody has deleted the throw-away key meanwhile", async () => {
+    await start();
+    const { answers } = await run([], ({ claims, kid }) => {
+      if ("jti" in claims) api.keys.delete(kid);
+      return undefined;
+    });
+    const why = "a plain token of the throw-away key is refused too (HTTP 200, error 433)";
+    expect(answers).toMatchObject({
+      iss: expect.stringMatching(/^number: yes/) as string,
+      claims: why,
+      expired: why,
+    });
+    expectOnlyForeignKeys();
+  });
+
   describe("deletes its keys", () => {
+    it("although the platform neither knows nor lists the newest one for half a minute", async () => {
+      await start();
+      let bornAt: number | undefined;
+      let newest = "";
+      const { status, err } = await run([], ({ method, kid, parameters }, forward) => {
+        if (method === "CreateKey" && kid !== GIVEN) {
+          return forward().then(async (response) => {
+            newest = ((await response.clone().json()) as { result: { key_id: string } }).result.key_id;
+            bornAt = clock;
+            interrupt?.();
+            return response;
+          });
+        }
+        if (bornAt === undefined || clock - bornAt > 30_000) return undefined;
+        if (method === "DeleteKey" && parameters.get("key_id") === newest) return refused(433);
+        if (method !== "GetKeys") return undefined;
+        return forward().then(async (response) => {
+          const { result } = (await response.json()) as { result: { key_id: string }[] };
+          return Response.json({ result: result.filter(({ key_id }) => key_id !== newest) });
+        });
+      });
+      expect(newest).not.toBe("");
+      expect(err).toContain("the throw-away keys are deleted");
+      expect(status).toBe(1);
+      expectOnlyForeignKeys();
+    });
+
     it("of a CreateKey whose answer got lost, as soon as they are listed", async () => {
       const lost: FaultInjector = (method, n) =>
         method === "CreateKey" && n === 1 ? { drop: "after" } : undefined;
