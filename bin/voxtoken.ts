@@ -34,6 +34,8 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   throw error;
 });
 
+const INTERRUPTS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
 const io: Io = {
   stdin: input,
   stdout: output(process.stdout),
@@ -45,6 +47,12 @@ const io: Io = {
   homeDirectory: isAbsolute(homedir()) ? homedir() : userInfo().homedir,
   userId: process.getuid?.(),
   runChild: childRunner(process),
+  onInterrupt: (listener) => {
+    for (const signal of INTERRUPTS) process.on(signal, listener);
+    return () => {
+      for (const signal of INTERRUPTS) process.off(signal, listener);
+    };
+  },
 };
 
 process.exitCode = await runProgram(

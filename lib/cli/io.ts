@@ -20,6 +20,11 @@ export interface Io {
   /** Of the process; undefined on Windows, where files have no such owner. */
   readonly userId: number | undefined;
   readonly runChild: RunChild;
+  /**
+   * Has Ctrl-C (SIGINT, SIGTERM, SIGHUP) call `listener` instead of ending the process, for a command that has to put
+   * things in order first. Returns what takes the listener off again.
+   */
+  readonly onInterrupt?: (listener: () => void) => () => void;
 }
 
 export type Input = AsyncIterable<Buffer | string> & {

@@ -8,6 +8,7 @@ import { keysCommand } from "./keys.ts";
 import { lintCommand } from "./lint.ts";
 import { revokeCommand } from "./revoke.ts";
 import { rollbackCommand } from "./rollback.ts";
+import { probeCommand } from "./probe/command.ts";
 import { rotateCommand } from "./rotate.ts";
 
 /** The operator's side, in the order of `voxtoken admin --help`. One line per command. */
@@ -21,4 +22,5 @@ export const operatorCommands: readonly ((io: Io) => Command)[] = [
   revokeCommand,
   rollbackCommand,
   keysCommand,
+  probeCommand,
 ];

@@ -1,0 +1,52 @@
+import { describe, NoAnswerError, type Reply } from "./ask.ts";
+import type { Timing } from "./poll.ts";
+
+/** What is known about one question. Nothing in it names an account, a key or a token. */
+export interface Answer {
+  readonly answer: string;
+  /** What follows from it for grants.yml. */
+  readonly set: string;
+  /** The same for programs: numbers, codes, yes and no. */
+  readonly facts: Readonly<Record<string, boolean | number | string>>;
+}
+
+export const NOTHING_TO_SET = "nothing";
+
+export function answered(answer: string, set: string = NOTHING_TO_SET, facts: Answer["facts"] = {}): Answer {
+  return { answer, set, facts };
+}
+
+/** For the table and for JSON: of a refusal the status and the code, of a result the status. */
+export function replyFacts(reply: Reply): Answer["facts"] {
+  return {
+    accepted: reply.accepted,
+    httpStatus: reply.status,
+    ...(!reply.accepted && { errorCode: reply.code }),
+  };
+}
+
+/** @throws NoAnswerError nothing could be found out */
+export function timingAnswer(timing: Timing, settled: string, notSettled: string): Answer {
+  switch (timing.kind) {
+    case "unanswered":
+      throw new NoAnswerError(timing.why);
+    case "not settled":
+      return answered("not within 60 s", notSettled, { settled: false });
+    case "settled": {
+      const seconds = Math.max(0.1, Math.ceil(timing.afterMs / 100) / 10);
+      const relapses = timing.relapses === 0 ? "" : ` (changed back: ${timing.relapses})`;
+      return answered(`within ${seconds} s${relapses}`, settled, {
+        settled: true,
+        afterSeconds: seconds,
+        relapses: timing.relapses,
+      });
+    }
+  }
+}
+
+export function replyAnswer(reply: Reply, documentedCode?: number): Answer {
+  if (reply.accepted) return answered(`accepted (${describe(reply)})`, NOTHING_TO_SET, replyFacts(reply));
+  const isAsDocumented = documentedCode === undefined || reply.code === documentedCode;
+  const note = isAsDocumented ? "" : ` (documented: ${documentedCode})`;
+  return answered(`${describe(reply)}${note}`, NOTHING_TO_SET, replyFacts(reply));
+}

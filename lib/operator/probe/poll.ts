@@ -1,0 +1,61 @@
+import type { Connection } from "../../voximplant/call.ts";
+import { NoAnswerError, pause } from "./ask.ts";
+
+/** How long one wait for the platform may take. */
+export const WAIT_MS = 60_000;
+/** An answer counts once it was the same this often: servers behind one address may learn of a key one by one. */
+const STREAK = 3;
+const MAX_FAILURES = 5;
+
+export type Timing =
+  | {
+      readonly kind: "settled";
+      /** From the start to the first answer of the final run of equal answers. */
+      readonly afterMs: number;
+      /** How often the answer changed back on the way. */
+      readonly relapses: number;
+    }
+  | { readonly kind: "not settled" }
+  | { readonly kind: "unanswered"; readonly why: string };
+
+/** @throws NoAnswerError this time nothing can be said */
+export type Check = () => Promise<boolean>;
+
+/**
+ * Asks all questions again and again until each is answered yes three times running, for 60 s at most.
+ *
+ * @param since when what is waited for was done, milliseconds since 1970
+ */
+export async function poll(
+  connection: Connection,
+  since: number,
+  checks: readonly Check[],
+  signal: AbortSignal,
+): Promise<Timing[]> {
+  const states = checks.map((check) => ({ check, streak: 0, firstMs: 0, relapses: 0, failures: 0, why: "" }));
+  const isOpen = ({ streak, failures }: (typeof states)[number]) =>
+    streak < STREAK && failures < MAX_FAILURES;
+  for (;;) {
+    for (const state of states.filter(isOpen)) {
+      try {
+        const yes = await state.check();
+        state.failures = 0;
+        if (yes && state.streak === 0) state.firstMs = connection.now() - since;
+        if (!yes && state.streak > 0) state.relapses += 1;
+        state.streak = yes ? state.streak + 1 : 0;
+      } catch (error) {
+        if (!(error instanceof NoAnswerError)) throw error;
+        state.failures += 1;
+        state.why = error.message;
+      }
+    }
+    const elapsed = connection.now() - since;
+    if (!states.some(isOpen) || elapsed >= WAIT_MS || signal.aborted) break;
+    await pause(connection, elapsed < 10_000 ? 500 : 2_000, signal);
+  }
+  return states.map(({ streak, firstMs, relapses, failures, why }) => {
+    if (streak >= STREAK) return { kind: "settled", afterMs: firstMs, relapses };
+    if (signal.aborted) return { kind: "unanswered", why: "interrupted" };
+    return failures > 0 ? { kind: "unanswered", why } : { kind: "not settled" };
+  });
+}

@@ -1,0 +1,70 @@
+import type { Answer } from "./answer.ts";
+import type { Question } from "./questions.ts";
+
+export interface Row {
+  readonly question: Question;
+  /** A string: why there is none. */
+  readonly answer: Answer | string;
+}
+
+const HEADER = ["QUESTION", "ANSWER", "SET IN GRANTS.YML"] as const;
+/** With two spaces between: 80 columns. */
+const WIDTHS = [27, 27, 22] as const;
+
+export function table(rows: readonly Row[]): string {
+  const body = rows.map(({ question, answer }) =>
+    typeof answer === "string"
+      ? [question.text, `not answered: ${answer}`, "-"]
+      : [question.text, answer.answer, answer.set],
+  );
+  return [HEADER, ...body].map(lines).join("");
+}
+
+/** One row of the table: a cell that is too long goes on in the next line, indented. */
+function lines(cells: readonly string[]): string {
+  const wrapped = cells.map((cell, column) => wrap(cell, WIDTHS[column] ?? 0));
+  const height = Math.max(...wrapped.map(({ length }) => length));
+  return Array.from({ length: height }, (_, line) => {
+    const padded = wrapped.map((cell, column) => (cell[line] ?? "").padEnd(WIDTHS[column] ?? 0));
+    return `${padded.join("  ").trimEnd()}\n`;
+  }).join("");
+}
+
+function wrap(text: string, width: number): string[] {
+  const wrapped: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    if (line !== "" && line.length + 1 + word.length > width) {
+      wrapped.push(line);
+      line = ` ${word}`;
+    } else {
+      line = line === "" ? word : `${line} ${word}`;
+    }
+  }
+  return [...wrapped, line];
+}
+
+/** What may be passed on: no account, no e-mail address, no key, no token, and of the platform's host only whether it is Voximplant's. */
+export function json(
+  rows: readonly Row[],
+  run: {
+    readonly startedAt: number;
+    readonly isLive: boolean;
+    readonly complete: boolean;
+    readonly keysLeft: number;
+  },
+): string {
+  const report = {
+    probe: 1,
+    date: new Date(run.startedAt).toISOString(),
+    platform: run.isLive ? "api.voximplant.com" : "another host, such as a stand-in",
+    complete: run.complete,
+    keysLeft: run.keysLeft,
+    answers: rows.map(({ question: { id, text }, answer }) =>
+      typeof answer === "string"
+        ? { id, question: text, answered: false, why: answer }
+        : { id, question: text, answered: true, answer: answer.answer, set: answer.set, facts: answer.facts },
+    ),
+  };
+  return `${JSON.stringify(report, undefined, 2)}\n`;
+}

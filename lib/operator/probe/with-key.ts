@@ -1,0 +1,64 @@
+import type { Connection, Parameters } from "../../voximplant/call.ts";
+import { ask, describe, NoAnswerError, type Reply } from "./ask.ts";
+import { type Signer, signPlain } from "./signer.ts";
+import type { ThrowAwayKey, ThrowAwayKeys } from "./throw-away-keys.ts";
+
+/** What the questions work with. One question leaves to the next what it made. */
+export interface Probe {
+  readonly connection: Connection;
+  readonly given: Signer;
+  readonly keys: ThrowAwayKeys;
+  readonly signal: AbortSignal;
+  readonly fill: boolean;
+  readonly child: number | undefined;
+  /** The throw-away key that most questions are about. */
+  key?: ThrowAwayKey;
+  /** Another one, to be deleted by a token of the first. */
+  other?: ThrowAwayKey;
+  /** Whether the platform takes tokens of `key`. Else each refusal would be taken for an answer. */
+  isKeyAccepted?: boolean;
+}
+
+/** A token of that key, tried on the one method that every key may call. */
+export async function tryToken(probe: Probe, token: string, attempts?: number): Promise<Reply> {
+  const { connection, signal } = probe;
+  return ask(connection, token, "GetAccountInfo", {}, { signal, ...(attempts && { attempts }) });
+}
+
+export async function askAsGiven(
+  probe: Probe,
+  method: string,
+  parameters: Parameters = {},
+  attempts?: number,
+): Promise<Reply> {
+  const token = await signPlain(probe.given, probe.connection.now());
+  return ask(probe.connection, token, method, parameters, {
+    signal: probe.signal,
+    ...(attempts && { attempts }),
+  });
+}
+
+export function newKey({ key }: Probe): ThrowAwayKey {
+  if (key === undefined) throw new NoAnswerError("there is no throw-away key");
+  return key;
+}
+
+/**
+ * Asks with the throw-away key, and sees to it that the answer is about what was asked: if a plain token of the key is
+ * refused as well, a refusal says nothing.
+ */
+export async function withAcceptedKey<T>(probe: Probe, run: (key: ThrowAwayKey) => Promise<T>): Promise<T> {
+  const key = newKey(probe);
+  if (probe.isKeyAccepted === false) throw new NoAnswerError("the new key was not accepted within 60 s");
+  const result = await run(key);
+  const control = await tryToken(probe, await signPlain(key.signer, probe.connection.now()));
+  if (control.accepted) return result;
+  throw new NoAnswerError(`a plain token of the throw-away key is refused too (${describe(control)})`);
+}
+
+/** @throws NoAnswerError the platform refuses */
+export async function makeKey({ keys, given, connection }: Probe): Promise<ThrowAwayKey> {
+  const created = await keys.create(await signPlain(given, connection.now()));
+  if ("accepted" in created) throw new NoAnswerError(`CreateKey: ${describe(created)}`);
+  return created;
+}
