@@ -180,7 +180,7 @@ describe("DescribeSecret", () => {
     });
     expect(await describe()).not.toHaveProperty("LastRotatedDate");
 
-    // The function above moves no label: the test does, and the rotation that is taken up again then succeeds.
+    // The function above moves no label. The test does, and the same rotation then succeeds.
     await secrets.call("PutSecretValue", {
       SecretId,
       SecretString: "two",
