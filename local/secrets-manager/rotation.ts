@@ -112,9 +112,9 @@ async function runSteps(state: SecretsState, secret: Secret, version: SecretVers
   for (const Step of ["createSecret", "setSecret", "testSecret", "finishSecret"] as const) {
     await invoke(state, { Step, SecretId: secret.arn, ClientRequestToken: version.id });
   }
-  if (version.stages.has("AWSCURRENT") && secret.rotation !== undefined) {
-    secret.rotation.lastRotatedDate = seconds(state);
-  }
+  if (!version.stages.has("AWSCURRENT")) return;
+  if (secret.rotation !== undefined) secret.rotation.lastRotatedDate = seconds(state);
+  if (state.labels.afterRotation === "removed") version.stages.delete("AWSPENDING");
 }
 
 /**

@@ -35,6 +35,8 @@ export interface LabelRules {
    */
   readonly demotedByPut: PendingLabel;
   readonly otherOnPut: PendingLabel;
+  /** By Secrets Manager itself: on the new current version, after the last step of a rotation. */
+  readonly afterRotation: PendingLabel;
 }
 
 export function seconds(state: SecretsState): number {
