@@ -27,7 +27,10 @@ export interface Call {
   readonly answer: () => Answer | Promise<Answer>;
 }
 
-/** A stand-in without HTTP: `listen` serves it on a port, and an in-process client calls it directly. */
+/**
+ * A stand-in without HTTP: `listen` serves it on a port, and an in-process client calls it
+ * directly.
+ */
 export type Serve = (request: RawRequest) => Call | Promise<Call>;
 
 /** The request cannot be read. The stand-in answers 400. */
@@ -44,8 +47,9 @@ export class ConnectionDropped extends Error {
 /**
  * Sends one request to a stand-in and applies the fault that is injected into it.
  *
- * An error of the stand-in's own is printed and answered with 500 (400 where the request is at fault). A client that
- * got a broken connection instead would take the bug for a network fault, and a test would pass by retrying.
+ * An error of the stand-in's own is printed and answered with 500 (400 where the request is at
+ * fault). A client that got a broken connection instead would take the bug for a network fault, and
+ * a test would pass by retrying.
  *
  * @throws ConnectionDropped where the fault says so, and nothing else.
  */
@@ -72,16 +76,17 @@ export async function exchange(serve: Serve, request: RawRequest): Promise<Answe
 }
 
 /**
- * Ends the caller's wait when it gives up. The stand-in goes on with the call, as a server does when a client hangs up.
+ * Ends the caller's wait when it gives up. The stand-in goes on with the call, as a server does
+ * when a client hangs up.
  */
 export async function untilAborted<T>(answering: Promise<T>, signal: AbortSignal): Promise<T> {
+  answering.catch(() => undefined); // Nobody waits for it after an abort.
+  if (signal.aborted) throw signal.reason as Error;
   const done = new AbortController();
   const aborted = once(signal, "abort", { signal: done.signal }).then(() => {
     throw signal.reason as Error;
   });
-  // Nobody waits for the one that comes second.
-  aborted.catch(() => undefined);
-  answering.catch(() => undefined);
+  aborted.catch(() => undefined); // Nobody waits for the one that comes second.
   try {
     return await Promise.race([answering, aborted]);
   } finally {

@@ -21,7 +21,8 @@ export class ListenError extends Error {
  * Serves on the loopback interface only: what runs here hands out keys and tokens to whoever asks.
  *
  * @param options.port 0 for any free one.
- * @param options.what names the server in the message of {@link ListenError}, with its flag: `the gateway (--port)`.
+ * @param options.what names the server in the message of {@link ListenError}, with its flag: `the
+ * gateway (--port)`.
  * @param options.maxBodyBytes what is longer is not read: `bodyTooLarge`.
  */
 export async function listen(options: {

@@ -23,14 +23,20 @@ export interface StackOptions {
   readonly grantsFile?: string;
   /** Default: local/identities.json. */
   readonly identitiesFile?: string;
-  /** Where the service accounts' credentials are kept between starts. Default: .local, which git ignores. */
+  /**
+   * Where the service accounts' credentials are kept between starts. Default: .local, which git
+   * ignores.
+   */
   readonly directory?: string;
   /** A Secrets Manager to use instead of the stand-in. */
   readonly externalSecretsManager?: ExternalSecretsManager;
   readonly payloadFormat?: "1.0" | "2.0";
   /** Settings of the functions (contract §5). */
   readonly env?: Readonly<Record<string, string>>;
-  /** Told every line that a function writes (audit records, metrics, logs), and what is odd about the set-up. */
+  /**
+   * Told every line that a function writes (audit records, metrics, logs), and what is odd about
+   * the set-up.
+   */
   readonly onLine?: (line: string) => void;
   /** How unkind the stand-ins are; each as their own options say. */
   readonly standIns?: {
@@ -73,11 +79,12 @@ const FUNCTION_ENV = {
 };
 
 /**
- * Builds the functions and starts all that they need, on loopback: the stand-ins, with a key for each service account of
- * the grants file; the vending function behind the gateway; the key-life functions when they are first called.
+ * Builds the functions and starts all that they need, on loopback: the stand-ins, with a key for
+ * each service account of the grants file; the vending function behind the gateway; the key-life
+ * functions when they are first called.
  *
- * @throws InvalidGrantsError, IdentitiesError, ListenError or FunctionError, with a message for the person at the
- * keyboard. What had been started is stopped again.
+ * @throws InvalidGrantsError, IdentitiesError, ListenError or FunctionError, with a message for the
+ * person at the keyboard. What had been started is stopped again.
  */
 export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const opened: { close(): Promise<void> }[] = [];

@@ -2,15 +2,18 @@ import type { SecretsState } from "./state.ts";
 
 /** Answers what the state was some time ago. */
 export interface History {
-  /** Notes the state as it is now. To be called after each write, and before each call for what a test has planted. */
+  /**
+   * Notes the state as it is now. To be called after each write, and before each call for what a
+   * test has planted.
+   */
   note(): void;
   /** The state as reads see it. */
   lagging(): SecretsState;
 }
 
 /**
- * Keeps copies of the state as long as a lagging read may ask for them: one for each moment within the lag at which there
- * was a call, and the one before.
+ * Keeps copies of the state as long as a lagging read may ask for them: one for each moment within
+ * the lag at which there was a call, and the one before.
  *
  * @param lagMs how far reads are behind writes, by the state's own clock.
  */

@@ -2,7 +2,15 @@ import { randomUUID } from "node:crypto";
 import type { HttpHandler } from "@smithy/core/protocols";
 import type * as z from "zod";
 import { countingFaults, type FaultInjector } from "../fault.ts";
-import { type Answer, type Call, exchange, headerOf, type RawRequest, type Serve } from "../exchange.ts";
+import {
+  type Answer,
+  type Call,
+  exchange,
+  headerOf,
+  type RawRequest,
+  type Serve,
+  UnreadableRequest,
+} from "../exchange.ts";
 import { SecretsManagerError } from "./error.ts";
 import { type History, keepHistory } from "./history.ts";
 import * as lifecycle from "./lifecycle.ts";
@@ -21,32 +29,47 @@ export interface SecretsManagerOptions {
   /** Secrets there from the start: name to SecretString. */
   readonly secrets?: Readonly<Record<string, string>>;
   /**
-   * What happens to `AWSPENDING` on the version that UpdateSecretVersionStage makes current. Default `kept`: LocalStack
-   * recorded `["AWSCURRENT", "AWSPENDING"]` on AWS (test_update_secret_version_stages_current_pending). AWS documents both:
-   * after a rotation the label may be on the current version or on none.
+   * What happens to `AWSPENDING` on the version that UpdateSecretVersionStage makes current.
+   * Default `kept`: LocalStack recorded `["AWSCURRENT", "AWSPENDING"]` on AWS
+   * (test_update_secret_version_stages_current_pending). AWS documents both: after a rotation the
+   * label may be on the current version or on none.
    * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html
    */
   readonly pendingOnPromotion?: PendingLabel;
   /**
-   * What happens to `AWSPENDING` on the version that was current. Default: `removed` by PutSecretValue and UpdateSecret,
-   * where LocalStack recorded `["AWSPREVIOUS"]` alone (the same test); `kept` by UpdateSecretVersionStage, of which there is
-   * no recording with that label (but other labels stay, test_update_secret_version_stages_current_pending_cycle_custom_stages_1).
+   * What happens to `AWSPENDING` on the new current version after a rotation's last step. Default
+   * `kept`, as users saw it. A maintainer at AWS says `removed`: "Our backend cleans up the pending
+   * label on rotation completion, outside the rotation lambda."
+   * https://github.com/aws-samples/aws-secrets-manager-rotation-lambdas/issues/168
+   * https://github.com/aws-samples/aws-secrets-manager-rotation-lambdas/pull/145
+   */
+  readonly pendingAfterRotation?: PendingLabel;
+  /**
+   * What happens to `AWSPENDING` on the version that was current. Default: `removed` by
+   * PutSecretValue and UpdateSecret, where LocalStack recorded `["AWSPREVIOUS"]` alone (the same
+   * test); `kept` by UpdateSecretVersionStage, of which there is no recording with that label (but
+   * other labels stay, test_update_secret_version_stages_current_pending_cycle_custom_stages_1).
    */
   readonly pendingOnDemotion?: PendingLabel;
   /**
-   * What happens to `AWSPENDING` on a version that neither is nor becomes current, when PutSecretValue or UpdateSecret makes
-   * a new version current. Default `kept`. Terraform's acceptance test relies on `removed` where the pending version is empty
+   * What happens to `AWSPENDING` on a version that neither is nor becomes current, when
+   * PutSecretValue or UpdateSecret makes a new version current. Default `kept`. Terraform's
+   * acceptance test suggests `removed`, at least where the pending version is empty
    * (testSecretValueIsCurrent in internal/service/secretsmanager/secret_rotation_test.go).
    */
   readonly otherPendingOnPut?: PendingLabel;
   /**
-   * How far reads are behind writes, in milliseconds by `now`. DescribeSecret, GetSecretValue, ListSecretVersionIds and
-   * ListSecrets answer with the state of that long ago; all other operations see the true state. Default 0. AWS names no
-   * figure but the five minutes of ListSecrets.
+   * How far reads are behind writes, in milliseconds by `now`. DescribeSecret, GetSecretValue,
+   * ListSecretVersionIds and ListSecrets answer with the state of that long ago; all other
+   * operations see the true state. Default 0. AWS names no figure but the five minutes of
+   * ListSecrets.
    * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.html
    */
   readonly readLagMs?: number;
-  /** Regions to which each of `secrets` is replicated, in sync. To change a status: `secrets.get(name).replicas`. */
+  /**
+   * Regions to which each of `secrets` is replicated, in sync. To change a status:
+   * `secrets.get(name).replicas`.
+   */
   readonly replicaRegions?: readonly string[];
   /** Turns rotation on for these secrets, so that RotateSecret needs no `RotationLambdaARN`. */
   readonly rotationFunctionArn?: string;
@@ -60,12 +83,16 @@ export interface InProcessSecretsManager {
   /** The state itself, by name: to look at, and to plant what a test needs. */
   readonly secrets: ReadonlyMap<string, Secret>;
   readonly calls: readonly SecretsManagerCall[];
-  /** For an SDK client in this process: `new SecretsManagerClient({ requestHandler, region, credentials })`. */
+  /**
+   * For an SDK client in this process: `new SecretsManagerClient({ requestHandler, region,
+   * credentials })`.
+   */
   readonly requestHandler: HttpHandler;
   /** For a server: see `listen`. */
   readonly serve: Serve;
   /**
-   * Carries out one operation without an SDK client, for a test that plays the operator. Injected faults apply.
+   * Carries out one operation without an SDK client, for a test that plays the operator. Injected
+   * faults apply.
    *
    * @throws SecretsManagerError, or ConnectionDropped.
    */
@@ -81,8 +108,9 @@ export interface SecretsManagerCall {
 }
 
 /**
- * A stand-in for AWS Secrets Manager: its JSON 1.1 protocol, stages, tokens and errors, in memory. It asks for no
- * credentials and believes every caller. {@link startSecretsManager} serves it over HTTP.
+ * A stand-in for AWS Secrets Manager: its JSON 1.1 protocol, stages, tokens and errors, in memory.
+ * It asks for no credentials and believes every caller. {@link startSecretsManager} serves it over
+ * HTTP.
  */
 export function createSecretsManager(options: SecretsManagerOptions = {}): InProcessSecretsManager {
   const state: SecretsState = {
@@ -94,6 +122,7 @@ export function createSecretsManager(options: SecretsManagerOptions = {}): InPro
       promotedByUpdate: options.pendingOnPromotion ?? "kept",
       demotedByUpdate: options.pendingOnDemotion ?? "kept",
       demotedByPut: options.pendingOnDemotion ?? "removed",
+      afterRotation: options.pendingAfterRotation ?? "kept",
       otherOnPut: options.otherPendingOnPut ?? "kept",
     },
     rotate: options.rotate,
@@ -114,6 +143,7 @@ export function createSecretsManager(options: SecretsManagerOptions = {}): InPro
   const calls: SecretsManagerCall[] = [];
   const faultOf = countingFaults(options.fault);
   const serve = (request: RawRequest): Call => {
+    if (request.bodyTooLarge) throw new UnreadableRequest("The body is larger than 1 MiB.");
     const call: SecretsManagerCall = { operation: operationOf(request) };
     calls.push(call);
     return { fault: faultOf(call.operation), answer: () => carryOut(state, history, call, request) };

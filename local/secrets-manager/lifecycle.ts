@@ -123,8 +123,9 @@ export function tagResource(state: SecretsState, input: z.infer<typeof tagResour
 }
 
 /**
- * What AWS leaves out is undefined here, and so not in the JSON: rotation where it was never turned on, tags where there
- * never were any. LocalStack's recordings of AWS show it: tests/aws/services/secretsmanager/test_secretsmanager.snapshot.json.
+ * What AWS leaves out is undefined here, and so not in the JSON: rotation where it was never turned
+ * on, tags where there never were any. LocalStack's recordings of AWS show it:
+ * tests/aws/services/secretsmanager/test_secretsmanager.snapshot.json.
  */
 function summary(secret: Secret) {
   const { rotation } = secret;

@@ -2,10 +2,11 @@ import { HttpResponse, type HttpHandler } from "@smithy/core/protocols";
 import { exchange, type RawRequest, type Serve, untilAborted } from "../exchange.ts";
 
 /**
- * Lets the unmodified AWS SDK call a stand-in in this process, without HTTP:
- * `new SecretsManagerClient({ region, credentials, requestHandler })`.
+ * Lets the unmodified AWS SDK call a stand-in in this process, without HTTP: `new
+ * SecretsManagerClient({ region, credentials, requestHandler })`.
  *
- * `handle` rejects with `ECONNRESET` where an injected fault breaks the connection, as the SDK's own handler would.
+ * `handle` rejects with `ECONNRESET` where an injected fault breaks the connection, as the SDK's
+ * own handler would.
  */
 export function requestHandlerFor(serve: Serve): HttpHandler {
   return {
@@ -46,7 +47,10 @@ export function requestHandlerFor(serve: Serve): HttpHandler {
   };
 }
 
-/** Not `Buffer.from(body)` for bytes: the SDK warns when its own kind of Uint8Array is treated as a string. */
+/**
+ * Not `Buffer.from(body)` for bytes: the SDK warns when its own kind of Uint8Array is treated as a
+ * string.
+ */
 function bytesOf(body: unknown): Buffer {
   if (body instanceof Uint8Array) return Buffer.from(body.buffer, body.byteOffset, body.byteLength);
   return Buffer.from(typeof body === "string" ? body : "");

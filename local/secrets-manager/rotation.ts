@@ -13,7 +13,10 @@ export const rotateSecretInput = z.object({
   RotateImmediately: z.boolean().optional(),
 });
 
-/** Every 30 days, as serverless.yml has it. The stand-in keeps no schedule: RotateSecret starts each rotation. */
+/**
+ * Every 30 days, as serverless.yml has it. The stand-in keeps no schedule: RotateSecret starts each
+ * rotation.
+ */
 export function enabledRotation(
   state: SecretsState,
   lambdaArn: string,
@@ -22,8 +25,8 @@ export function enabledRotation(
 }
 
 /**
- * The end of the day on which the next rotation is due, as AWS tells it ("on or before this date"); undefined where
- * rotation is off, or its schedule is a cron expression.
+ * The end of the day on which the next rotation is due, as AWS tells it ("on or before this date");
+ * undefined where rotation is off, or its schedule is a cron expression.
  * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DescribeSecret.html
  */
 export function nextRotationDate({ rotation, createdDate }: Secret): number | undefined {
@@ -37,12 +40,15 @@ export function nextRotationDate({ rotation, createdDate }: Secret): number | un
 }
 
 /**
- * Starts a rotation and returns at once, as AWS does: the version is made, empty and labelled `AWSPENDING`, and the
- * function called with the four steps one after the other. A step that fails ends the rotation there.
+ * Starts a rotation and returns at once, as AWS does: the version is made, empty and labelled
+ * `AWSPENDING`, and the function called with the four steps one after the other. A step that fails
+ * ends the rotation there.
  *
- * While `AWSPENDING` is on a version that is not current, RotateSecret takes that version up again and answers with an
- * error. AWS documents the error, and its text says the rest; Terraform's and others' runs against AWS report the same
- * text: https://github.com/hashicorp/terraform-provider-aws, internal/service/secretsmanager/secret_rotation_test.go.
+ * While `AWSPENDING` is on a version that is not current, RotateSecret takes that version up again
+ * and answers with an error. AWS documents the error, and its text says the rest; Terraform's and
+ * others' runs against AWS report the same text:
+ * https://github.com/hashicorp/terraform-provider-aws,
+ * internal/service/secretsmanager/secret_rotation_test.go.
  * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html
  */
 export function rotateSecret(state: SecretsState, input: z.infer<typeof rotateSecretInput>) {
@@ -106,12 +112,15 @@ async function runSteps(state: SecretsState, secret: Secret, version: SecretVers
   for (const Step of ["createSecret", "setSecret", "testSecret", "finishSecret"] as const) {
     await invoke(state, { Step, SecretId: secret.arn, ClientRequestToken: version.id });
   }
-  if (version.stages.has("AWSCURRENT") && secret.rotation !== undefined) {
-    secret.rotation.lastRotatedDate = seconds(state);
-  }
+  if (!version.stages.has("AWSCURRENT")) return;
+  if (secret.rotation !== undefined) secret.rotation.lastRotatedDate = seconds(state);
+  if (state.labels.afterRotation === "removed") version.stages.delete("AWSPENDING");
 }
 
-/** Without an immediate rotation, AWS tries the function out: a pending version, `testSecret`, and away with it. */
+/**
+ * Without an immediate rotation, AWS tries the function out: a pending version, `testSecret`, and
+ * away with it.
+ */
 async function testConfiguration(state: SecretsState, secret: Secret, token: string): Promise<void> {
   const version = addPending(state, secret, token);
   try {

@@ -1,4 +1,7 @@
-/** A secret and its versions, as Secrets Manager keeps them. Times are seconds since the epoch, as on the wire. */
+/**
+ * A secret and its versions, as Secrets Manager keeps them. Times are seconds since the epoch, as
+ * on the wire.
+ */
 export interface Secret {
   readonly name: string;
   /** With the random suffix: `arn:…:secret:NAME-a1B2c3`. */
@@ -15,7 +18,10 @@ export interface Secret {
     enabled: boolean;
     lambdaArn: string;
     rules: Readonly<Record<string, string | number>>;
-    /** When rotation was turned on, for the date of the first one. Default: when the secret was made. */
+    /**
+     * When rotation was turned on, for the date of the first one. Default: when the secret was
+     * made.
+     */
     enabledDate?: number;
     lastRotatedDate?: number;
   };
@@ -34,7 +40,9 @@ export interface Replica {
 export interface SecretVersion {
   readonly id: string;
   readonly createdDate: number;
-  /** None yet, where RotateSecret made the version and the rotation function has not put a value. */
+  /**
+   * None yet, where RotateSecret made the version and the rotation function has not put a value.
+   */
   content?: SecretContent;
   readonly stages: Set<string>;
 }
@@ -53,11 +61,13 @@ export function versionWithStage(secret: Secret, stage: string): SecretVersion |
 export type PendingLabel = "kept" | "removed";
 
 /**
- * A label is on one version at a time; whoever moves `AWSCURRENT` moves `AWSPREVIOUS` with it, to the version that was
- * current.
+ * A label is on one version at a time; whoever moves `AWSCURRENT` moves `AWSPREVIOUS` with it, to
+ * the version that was current.
  *
- * @param becomesCurrent what happens to `AWSPENDING` on the two versions when `AWSCURRENT` moves. Default: nothing.
- * @see https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretVersionStage.html
+ * @param becomesCurrent what happens to `AWSPENDING` on the two versions when `AWSCURRENT` moves.
+ * Default: nothing.
+ * @see
+ * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretVersionStage.html
  */
 export function moveStage(
   secret: Secret,

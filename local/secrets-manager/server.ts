@@ -10,8 +10,8 @@ export type { SecretsManagerOptions } from "./in-process.ts";
 export interface SecretsManager extends InProcessSecretsManager, Listening {}
 
 /**
- * Serves {@link createSecretsManager} on loopback. The unmodified AWS SDK and `aws` CLI work against it: for one machine
- * alone.
+ * Serves {@link createSecretsManager} on loopback. The unmodified AWS SDK and `aws` CLI work
+ * against it: for one machine alone.
  *
  * @param options.port 0, the default: any free one.
  */

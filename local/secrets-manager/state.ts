@@ -22,14 +22,21 @@ export interface SecretsState {
   readonly rotations: Set<Promise<void>>;
 }
 
-/** What happens to `AWSPENDING` when `AWSCURRENT` moves. AWS documents little of it; see SecretsManagerOptions. */
+/**
+ * What happens to `AWSPENDING` when `AWSCURRENT` moves. AWS documents little of it; see
+ * SecretsManagerOptions.
+ */
 export interface LabelRules {
   /** By UpdateSecretVersionStage: on the version that becomes current, and on the one that was. */
   readonly promotedByUpdate: PendingLabel;
   readonly demotedByUpdate: PendingLabel;
-  /** By PutSecretValue and UpdateSecret: on the version that was current, and on any other version. */
+  /**
+   * By PutSecretValue and UpdateSecret: on the version that was current, and on any other version.
+   */
   readonly demotedByPut: PendingLabel;
   readonly otherOnPut: PendingLabel;
+  /** By Secrets Manager itself: on the new current version, after the last step of a rotation. */
+  readonly afterRotation: PendingLabel;
 }
 
 export function seconds(state: SecretsState): number {

@@ -189,8 +189,9 @@ export function updateSecretVersionStage(
 }
 
 /**
- * Makes a version, or fills the empty one that RotateSecret made. The same token with the same value is the same
- * request again; with another value it is refused. The first version of a secret is always current.
+ * Makes a version, or fills the empty one that RotateSecret made. The same token with the same
+ * value is the same request again; with another value it is refused. The first version of a secret
+ * is always current.
  */
 function putVersion(
   state: SecretsState,

@@ -1,7 +1,10 @@
 import * as z from "zod";
 import { SecretsManagerError } from "./error.ts";
 
-/** AWS answers this text alone, without the field, to CreateSecret and to a SecretId in other calls (LocalStack's recordings). */
+/**
+ * AWS answers this text alone, without the field, to CreateSecret and to a SecretId in other calls
+ * (LocalStack's recordings).
+ */
 const INVALID_NAME =
   "Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@!";
 
@@ -25,7 +28,10 @@ export const secretName = z
   .max(512)
   .regex(/^[A-Za-z0-9/_+=.@!-]+$/, { error: INVALID_NAME });
 
-/** Reads the body of a call. Errors: SerializationException (not JSON), ValidationException (names the field). */
+/**
+ * Reads the body of a call. Errors: SerializationException (not JSON), ValidationException (names
+ * the field).
+ */
 export function parseInput<T>(schema: z.ZodType<T>, body: Buffer): T {
   let json: unknown;
   try {

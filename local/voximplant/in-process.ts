@@ -29,11 +29,16 @@ export interface ManagementApiOptions {
   readonly createKeyShape?: "object" | "array";
   /** Where `CreateKey` takes its keys from; default: a fresh RSA-2048 key. */
   readonly makePrivateKey?: () => Promise<string>;
-  /** HTTP status of an error, for all methods or by method: the platform's own is not known. Default 200. */
+  /**
+   * HTTP status of an error, for all methods or by method: the platform's own is not known. Default
+   * 200.
+   */
   readonly errorStatus?: number | Readonly<Record<string, number>>;
   readonly lag?: CreationLag;
   readonly deletionLag?: DeletionLag;
-  /** How far a client's clock may be ahead. The platform's own tolerance is not known. Default 1. */
+  /**
+   * How far a client's clock may be ahead. The platform's own tolerance is not known. Default 1.
+   */
   readonly skewSeconds?: number;
   readonly fault?: FaultInjector;
 }
@@ -42,7 +47,10 @@ export interface ManagementApiOptions {
 export interface InProcessManagementApi {
   /** Any address: {@link fetch} looks at the path alone. */
   readonly apiUrl: string;
-  /** Calls the stand-in in this process. It rejects as `fetch` does where an injected fault breaks the connection. */
+  /**
+   * Calls the stand-in in this process. It rejects as `fetch` does where an injected fault breaks
+   * the connection.
+   */
   readonly fetch: typeof fetch;
   /** For a server: see `listen`. */
   readonly serve: Serve;
@@ -63,9 +71,9 @@ export interface ManagementApiCall {
 }
 
 /**
- * A stand-in for Voximplant's Management API: it verifies tokens as the platform documents, and keeps keys, roles and
- * rules in memory. What nobody outside knows about the platform is an option. {@link startManagementApi} serves it over
- * HTTP.
+ * A stand-in for Voximplant's Management API: it verifies tokens as the platform documents, and
+ * keeps keys, roles and rules in memory. What nobody outside knows about the platform is an option.
+ * {@link startManagementApi} serves it over HTTP.
  */
 export function createManagementApi(options: ManagementApiOptions): InProcessManagementApi {
   const now = options.now ?? (() => new Date());

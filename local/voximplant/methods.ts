@@ -19,7 +19,10 @@ export interface MethodCall {
 
 type Method = (call: MethodCall) => object | Promise<object>;
 
-/** The methods of the Management API that the product knows, and two that its service accounts are for. */
+/**
+ * The methods of the Management API that the product knows, and two that its service accounts are
+ * for.
+ */
 export const methods: Readonly<Record<string, Method>> = {
   GetAccountInfo: ({ account, key, apiAddress }) => ({
     result: {

@@ -17,11 +17,17 @@ export interface Key {
   name: string;
   description: string;
   roleIds: Set<number>;
-  /** Milliseconds since 1970, where CreateKey made it. A key that is planted is known everywhere at once. */
+  /**
+   * Milliseconds since 1970, where CreateKey made it. A key that is planted is known everywhere at
+   * once.
+   */
   readonly createdAt?: number;
 }
 
-/** How slow the platform is to know of a new key. Nobody outside has measured it; the default is 0 for each. */
+/**
+ * How slow the platform is to know of a new key. Nobody outside has measured it; the default is 0
+ * for each.
+ */
 export interface CreationLag {
   /** For so long a token of the new key is refused with 433. */
   readonly acceptanceMs?: number;

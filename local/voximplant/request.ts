@@ -1,7 +1,10 @@
 import { headerOf, type RawRequest, UnreadableRequest } from "../exchange.ts";
 import type { Parameters } from "./methods.ts";
 
-/** `/platform_api/<Method>`, or `/platform_api` with the method in `cmd`, as the official Node client has it. */
+/**
+ * `/platform_api/<Method>`, or `/platform_api` with the method in `cmd`, as the official Node
+ * client has it.
+ */
 export function methodOf(request: RawRequest, parameters: Parameters): string {
   const { path } = splitTarget(request.target);
   return /^\/platform_api\/(\w+)$/.exec(path)?.[1] ?? parameters.get("cmd") ?? path;
@@ -9,6 +12,7 @@ export function methodOf(request: RawRequest, parameters: Parameters): string {
 
 /** From the query and from a form, url-encoded or multipart. */
 export async function readParameters(request: RawRequest): Promise<Parameters> {
+  if (request.bodyTooLarge) throw new UnreadableRequest("The body is larger than 1 MiB.");
   const parameters = new Map(new URLSearchParams(splitTarget(request.target).query));
   const type = headerOf(request, "content-type") ?? "";
   if (type.startsWith("application/x-www-form-urlencoded")) {

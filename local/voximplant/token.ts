@@ -23,8 +23,9 @@ export type FindKey = (
 const MAX_LIFETIME_SECONDS = 3600;
 
 /**
- * Checks a token by the platform's documented rules, with node:crypto and no code of the product, so that it is a
- * second opinion. It is as strict as the documentation: `iss` is a number, and a clock may be ahead by `skewSeconds`.
+ * Checks a token by the platform's documented rules, with node:crypto and no code of the product,
+ * so that it is a second opinion. It is as strict as the documentation: `iss` is a number, and a
+ * clock may be ahead by `skewSeconds`.
  * https://voximplant.com/docs/guides/managementapi/authorization
  */
 export function verifyToken(
@@ -40,7 +41,8 @@ export function verifyToken(
   const { alg, kid, crit } = decode(header);
   const { iss, iat, exp, sub, jti } = decode(payload);
   if (alg !== "RS256") return refuse(447, "alg is not RS256");
-  // A verifier that does not understand an extension must refuse the token: RFC 7515, section 4.1.11.
+  // A verifier must refuse a token with an extension that it does not understand:
+  // RFC 7515, section 4.1.11.
   if (crit !== undefined) return refuse(447, "crit names extensions that are not known");
   if (typeof kid !== "string") return refuse(447, "no kid");
   if (typeof iss !== "number" || !Number.isInteger(iss)) return refuse(447, "iss is not a number");
@@ -60,7 +62,10 @@ export function verifyToken(
   return { accepted: true, claims: { kid, iss, iat, exp, sub, jti } };
 }
 
-/** Canonical: without padding, and with the unused bits of the last character 0. One token has one spelling. */
+/**
+ * Canonical: without padding, and with the unused bits of the last character 0. One token has one
+ * spelling.
+ */
 function isBase64url(part: string): boolean {
   return part !== "" && Buffer.from(part, "base64url").toString("base64url") === part;
 }

@@ -66,6 +66,21 @@ it("a request that cannot be read is answered 400, with the reason", async () =>
   ]);
 });
 
+it("both stand-ins answer 400 to a body of more than 1 MiB", async () => {
+  silence();
+  const platform = await startManagementApi({ accounts: [{ accountId: 1 }] });
+  const secrets = await startSecretsManager();
+  for (const url of [platform.apiUrl, secrets.url]) {
+    const headers = { "Content-Type": "application/x-www-form-urlencoded" };
+    const answer = await fetch(url, { method: "POST", headers, body: "x".repeat(1024 * 1024 + 1) });
+    expect([answer.status, await answer.json()]).toEqual([
+      400,
+      { message: "The body is larger than 1 MiB." },
+    ]);
+  }
+  await Promise.all([platform.close(), secrets.close()]);
+});
+
 it("a dropped connection is an injected fault, and prints nothing", async () => {
   const printed = silence();
   const url = await start(() => ({ fault: { drop: "after" }, answer: () => ({ status: 200, body: "" }) }));

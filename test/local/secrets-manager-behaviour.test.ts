@@ -107,6 +107,26 @@ describe("AWSPENDING, when AWSCURRENT moves", () => {
   );
 });
 
+describe("AWSPENDING, after the last step of a rotation", () => {
+  it.each([
+    [{}, ["AWSPENDING", "AWSCURRENT"]],
+    [{ pendingAfterRotation: "removed" }, ["AWSCURRENT"]],
+  ] as const)("with %j, leaves these labels on the new current version: %j", async (options, labels) => {
+    const RotationLambdaARN = "arn:aws:lambda:us-east-1:111122223333:function:rotate-key";
+    const { client, create, put, makeCurrent, stages, secrets } = open({
+      ...options,
+      rotate: async ({ Step }) => {
+        if (Step === "createSecret") await put(v2, "AWSPENDING");
+        if (Step === "finishSecret") await makeCurrent(v1, v2);
+      },
+    });
+    await create();
+    await client.send(new RotateSecretCommand({ SecretId, RotationLambdaARN, ClientRequestToken: v2 }));
+    await secrets.rotationsSettled();
+    expect(await stages()).toEqual({ [v1]: ["AWSPREVIOUS"], [v2]: labels });
+  });
+});
+
 describe("reads that lag", () => {
   it("see a write after the lag, and not a millisecond earlier", async () => {
     const { clock, client, create, put, stages } = open({ readLagMs: 3_000 });
@@ -180,7 +200,7 @@ describe("DescribeSecret", () => {
     });
     expect(await describe()).not.toHaveProperty("LastRotatedDate");
 
-    // The function above moves no label: the test does, and the rotation that is taken up again then succeeds.
+    // The function above moves no label. The test does, and the same rotation then succeeds.
     await secrets.call("PutSecretValue", {
       SecretId,
       SecretString: "two",
