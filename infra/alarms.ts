@@ -16,7 +16,10 @@ interface Alarm {
   readonly periodSeconds?: number;
   /** So many breaching of so many; 1 of 1 unless said otherwise. */
   readonly periods?: readonly [breaching: number, looked: number];
-  /** What silence means: nothing wrong, unless said otherwise; the very thing watched for; or no news. */
+  /**
+   * What silence means: nothing wrong, unless said otherwise; the very thing watched for; or no
+   * news.
+   */
   readonly silence?: "breaching" | "ignore";
 }
 
@@ -86,6 +89,14 @@ export function alarms(options: Options): Readonly<Record<string, Alarm>> {
       runbook: "key-unavailable",
       meaning: "No signing key could be had: callers got 503 and no token.",
       metric: metric.own("KeyUnavailable"),
+      statistic: "Sum",
+      threshold: 1,
+    },
+    "wrong-account": {
+      runbook: "wrong-account",
+      meaning:
+        "A secret holds a key of another Voximplant account than grants.yml names: callers got 500 and no token.",
+      metric: metric.own("WrongAccountKey"),
       statistic: "Sum",
       threshold: 1,
     },

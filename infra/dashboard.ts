@@ -72,6 +72,7 @@ export function dashboardResources(policy: Policy, options: Options): Resources 
     metricsWidget("Keys and faults", [
       [metric.own("KeyServedStale"), "Sum", "served stale"],
       [metric.own("KeyUnavailable"), "Sum", "unavailable"],
+      [metric.own("WrongAccountKey"), "Sum", "of another account"],
       [metric.own("Errors"), "Sum", "errors"],
       [metric.lambda("Errors", "vend-token", options), "Sum", "crashes"],
       [metric.lambda("Throttles", "vend-token", options), "Sum", "Lambda throttles"],

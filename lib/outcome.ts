@@ -1,7 +1,10 @@
 import type { Entitlement, ServiceAccount } from "./grants/policy.ts";
 import type { TokenClaims } from "./token/claims.ts";
 
-/** What a request comes to. Values, not exceptions: lib/http/response.ts turns each into one HTTP answer. */
+/**
+ * What a request comes to. Values, not exceptions: lib/http/response.ts turns each into one HTTP
+ * answer.
+ */
 export type Outcome = TokenVended | EntitlementsListed | VendFailure;
 
 export interface TokenVended {
@@ -22,8 +25,8 @@ export interface EntitlementsListed {
 /**
  * Everything that can keep a request from its answer, in the order of the pipeline.
  *
- * `detail` says exactly what was wrong and goes into the audit record. The caller sees it only where it is about the
- * caller's own words: `invalid_request`.
+ * `detail` says exactly what was wrong and goes into the audit record. The caller sees it only
+ * where it is about the caller's own words: `invalid_request`.
  */
 export type VendFailure =
   | { readonly reason: "not_found"; readonly detail: string }
@@ -37,4 +40,9 @@ export type VendFailure =
       readonly retryAfterSeconds: number;
       readonly detail: string;
     }
-  | { readonly reason: "internal_error"; readonly detail: string };
+  | {
+      readonly reason: "internal_error";
+      /** Set where the fault has a metric, an alarm and a section of the runbook of its own. */
+      readonly fault?: "wrong_account_key";
+      readonly detail: string;
+    };

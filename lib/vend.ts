@@ -3,6 +3,7 @@ import { auditRecord, type Facts } from "./audit/record.ts";
 import type { Caller } from "./caller/caller.ts";
 import { identifyCaller } from "./caller/identify.ts";
 import { authorize, type GrantIndex, listEntitlements } from "./grants/authorize.ts";
+import { wrongAccount } from "./grants/policy.ts";
 import { readTokenRequest } from "./http/body.ts";
 import { readRequest } from "./http/request.ts";
 import { type HttpResponse, toResponse } from "./http/response.ts";
@@ -24,7 +25,10 @@ export interface VendDependencies {
   readonly newId: () => string;
 }
 
-/** The one thing of Lambda's context that is used; whoever calls the function by hand may leave it out. */
+/**
+ * The one thing of Lambda's context that is used; whoever calls the function by hand may leave it
+ * out.
+ */
 export interface InvocationContext {
   readonly awsRequestId?: string;
 }
@@ -32,8 +36,8 @@ export interface InvocationContext {
 export type VendHandler = (event: unknown, context?: InvocationContext) => Promise<HttpResponse>;
 
 /**
- * The function behind both routes: request → audit record → response, whatever happens in between. Nothing leaves before
- * the record is written; a crash has its record too.
+ * The function behind both routes: request → audit record → response, whatever happens in between.
+ * Nothing leaves before the record is written; a crash has its record too.
  */
 export function createVendHandler(dependencies: VendDependencies): VendHandler {
   const { writeAudit, log, now, newId } = dependencies;
@@ -44,7 +48,8 @@ export function createVendHandler(dependencies: VendDependencies): VendHandler {
     try {
       writeAudit(auditRecord(facts, outcome, now()));
     } catch (error) {
-      // Where the log cannot be written either, the invocation fails, and Lambda's own error metric is what tells.
+      // Where the log cannot be written either, the invocation fails, and Lambda's own error metric
+      // is what tells.
       outcome = crashed(error);
     }
     return toResponse(outcome, facts.requestId);
@@ -59,8 +64,8 @@ export function createVendHandler(dependencies: VendDependencies): VendHandler {
 }
 
 /**
- * Left to right, no way back: caller → grant → signing key → token. The order is the security of it: the caller is known
- * before its words are read, and allowed before a key is touched.
+ * Left to right, no way back: caller → grant → signing key → token. The order is the security of
+ * it: the caller is known before its words are read, and allowed before a key is touched.
  */
 async function vend(dependencies: VendDependencies, event: unknown, facts: Facts): Promise<Outcome> {
   const request = (facts.request = readRequest(event));
@@ -105,10 +110,15 @@ async function vendToken(
     log("error", key.detail, { request_id: facts.requestId });
     return { reason: "signing_key_unavailable", ...key };
   }
+  const { signingKey } = key.held;
+  const wrong = wrongAccount(serviceAccount, signingKey);
+  if (wrong !== undefined) {
+    log("error", wrong, { request_id: facts.requestId });
+    return { reason: "internal_error", fault: "wrong_account_key", detail: wrong };
+  }
   if (key.state === "stale")
     log("warn", `serving a stale key; ${key.detail}`, { request_id: facts.requestId });
 
-  const { signingKey } = key.held;
   const issuedAt = now();
   const jti = newId();
   const identity = serviceAccount.claims === "minimal" ? undefined : { sub: caller.principal, jti };

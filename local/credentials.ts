@@ -3,28 +3,36 @@ import { chmod, link, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 
-/** The account that the stand-ins know: every local key is one of its keys. */
+/** The account of every local key whose service account has no `accountId` in the grants file. */
 export const LOCAL_ACCOUNT = { accountId: 1234567, email: "local@example.com", apiKey: "local-only-api-key" };
 
 /**
- * The credentials file of a service account, byte for byte as `CreateKey` would have given it. It is made once, and
- * found again at the next start.
+ * The credentials file of a service account, byte for byte as `CreateKey` would have given it. It is
+ * made once for each service account and Voximplant account, and found again at the next start.
  *
  * @param directory is made, for its owner alone, where it does not exist.
+ * @param accountId the Voximplant account that the key belongs to.
  * @returns the file's text: it holds a private key.
  */
-export async function localCredentials(directory: string, serviceAccount: string): Promise<string> {
-  const file = join(directory, `${serviceAccount}_private.json`);
+export async function localCredentials(
+  directory: string,
+  serviceAccount: string,
+  accountId = LOCAL_ACCOUNT.accountId,
+): Promise<string> {
+  // The functions refuse a key of another account than the grants file names, so each has a file.
+  const name = accountId === LOCAL_ACCOUNT.accountId ? serviceAccount : `${serviceAccount}_${accountId}`;
+  const file = join(directory, `${name}_private.json`);
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const existing = await readIfThere(file);
   if (existing !== undefined) {
     await chmod(file, 0o600);
     return existing;
   }
-  // Written aside and linked, so that of two processes starting at once one wins, and both read a whole file.
+  // Written aside and linked, so that of two processes starting at once one wins, and both read a
+  // whole file.
   const draft = `${file}.${randomUUID()}`;
   try {
-    await writeFile(draft, await newCredentials(), { mode: 0o600 });
+    await writeFile(draft, await newCredentials(accountId), { mode: 0o600 });
     await link(draft, file).catch((error: unknown) => {
       if (!hasCode(error, "EEXIST")) throw error;
     });
@@ -34,7 +42,7 @@ export async function localCredentials(directory: string, serviceAccount: string
   return await readFile(file, "utf8");
 }
 
-async function newCredentials(): Promise<string> {
+async function newCredentials(accountId: number): Promise<string> {
   const { privateKey } = await promisify(generateKeyPair)("rsa", {
     modulusLength: 2048,
     publicKeyEncoding: { type: "spki", format: "pem" },
@@ -42,7 +50,7 @@ async function newCredentials(): Promise<string> {
   });
   const credentials = {
     account_email: LOCAL_ACCOUNT.email,
-    account_id: LOCAL_ACCOUNT.accountId,
+    account_id: accountId,
     key_id: randomUUID(),
     private_key: privateKey,
   };

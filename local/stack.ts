@@ -169,7 +169,8 @@ async function readIdentities(file: string): Promise<Identity[]> {
 
 async function credentialsBySecret(policy: Policy, directory: string): Promise<Map<string, string>> {
   const made = policy.serviceAccounts.map(
-    async ({ name, secret }) => [secret, await localCredentials(directory, name)] as const,
+    async ({ name, secret, accountId }) =>
+      [secret, await localCredentials(directory, name, accountId)] as const,
   );
   return new Map(await Promise.all(made));
 }

@@ -16,7 +16,10 @@ import { billingWorker, eventFormats, type FakeRequest, restEvent } from "./fake
 import { grant, roleArn, serviceAccount, userArn } from "./fakes/policy.ts";
 
 const policy: Policy = {
-  serviceAccounts: [serviceAccount("outbound-calls"), serviceAccount("call-history", { claims: "minimal" })],
+  serviceAccounts: [
+    serviceAccount("outbound-calls", { accountId: 1234567 }),
+    serviceAccount("call-history", { claims: "minimal" }),
+  ],
   grants: [
     grant([roleArn("billing-worker")], ["outbound-calls", "call-history"], {
       source: "grants.yml:10",
@@ -287,6 +290,65 @@ describe.each(eventFormats)("through a %s", (_, makeEvent) => {
       principal: "arn:aws:iam::111122223333:role/intern",
       service_accounts: [],
     });
+  });
+});
+
+describe("a key of another Voximplant account than accountId in grants.yml", () => {
+  const foreign = { signingKey: { ...signingKey, accountId: 999 }, secretVersionId: "v9", fetchedAt: noon };
+  const foreignKeys: [string, KeyOutcome][] = [
+    ["fresh", { state: "fresh", held: foreign }],
+    ["stale", { state: "stale", held: foreign, detail: "secret x: timed out" }],
+  ];
+  const detail =
+    "secret voximplant/outbound-calls: key key-1 belongs to Voximplant account 999, " +
+    "but grants.yml says accountId 1234567 for outbound-calls; the key is not used";
+
+  describe.each(foreignKeys)("%s", (state, outcome) => {
+    beforeEach(() => {
+      key = () => Promise.resolve(outcome);
+    });
+
+    it.each([
+      ["the key's own account", "{}"],
+      ["a child account", '{"account_id":7654321}'],
+    ])("gives no token for %s", async (_, body) => {
+      const response = await call(restEvent({ body }));
+      expect(response.statusCode).toBe(500);
+      expect(errorOf(response)).toMatchObject({ error: "internal_error", request_id: "request-1" });
+      for (const told of ["999", "1234567", "key-1", "access_token"]) {
+        expect(response.body).not.toContain(told);
+      }
+    });
+
+    it("is named in one audit record and one log line, and counted", async () => {
+      await call(restEvent());
+      expect(audit).toHaveLength(1);
+      const { _aws, ...record } = recordOf();
+      expect(record).toMatchObject({
+        outcome: "failed",
+        reason: "internal_error",
+        detail,
+        kid: "key-1",
+        key_state: state,
+        service_account: "outbound-calls",
+        WrongAccountKey: 1,
+        Errors: 1,
+      });
+      for (const absent of ["iss", "jti", "token_sha256", "TokensVended", "KeyServedStale"]) {
+        expect(record).not.toHaveProperty(absent);
+      }
+      expect(JSON.stringify(_aws)).toContain('"Name":"WrongAccountKey"');
+      expect(logged.map((line) => JSON.parse(line) as unknown)).toEqual([
+        expect.objectContaining({ level: "error", message: detail, request_id: "request-1" }),
+      ]);
+    });
+  });
+
+  it("gives a token where grants.yml names no account", async () => {
+    key = () => Promise.resolve({ state: "fresh", held: foreign });
+    const response = await call(restEvent({ path: "/v1/service-accounts/call-history/token" }));
+    expect(tokenOf(response).account_id).toBe(999);
+    expect(recordOf()).not.toHaveProperty("WrongAccountKey");
   });
 });
 

@@ -6,7 +6,10 @@ import type { Outcome } from "../outcome.ts";
 import type { TokenClaims } from "../token/claims.ts";
 import { embeddedMetrics, type Metric } from "./metrics.ts";
 
-/** What has become known of a request on its way. Filled as the pipeline goes, so that a crash leaves what was known. */
+/**
+ * What has become known of a request on its way. Filled as the pipeline goes, so that a crash
+ * leaves what was known.
+ */
 export interface Facts {
   /** Milliseconds since the epoch. */
   readonly receivedAt: number;
@@ -27,8 +30,9 @@ export interface Facts {
 const MAX_TEXT = 256;
 
 /**
- * The audit record of one request: one JSON line, which is a document of CloudWatch's Embedded Metric Format as well, so
- * that the numbers on a dashboard and the records behind them cannot disagree. Absent facts are absent fields.
+ * The audit record of one request: one JSON line, which is a document of CloudWatch's Embedded
+ * Metric Format as well, so that the numbers on a dashboard and the records behind them cannot
+ * disagree. Absent facts are absent fields.
  *
  * @param now milliseconds since the epoch, when the answer is ready
  */
@@ -90,8 +94,8 @@ function kindOf(outcome: Outcome): "vended" | "listed" | "refused" | "failed" {
 }
 
 /**
- * A dimension is a service account only where a grant has named it, or else anybody could make up metrics that are
- * paid for by the name.
+ * A dimension is a service account only where a grant has named it, or else anybody could make up
+ * metrics that are paid for by the name.
  */
 function metricsOf(facts: Facts, outcome: Outcome, now: number): Record<string, unknown> {
   const { allowance, key, receivedAt } = facts;
@@ -102,8 +106,11 @@ function metricsOf(facts: Facts, outcome: Outcome, now: number): Record<string, 
   if (kind === "vended") metrics.push(count("TokensVended"));
   if (kind === "refused") metrics.push(count("Refusals"));
   if (outcome.reason === "signing_key_unavailable") metrics.push(count("KeyUnavailable"));
-  if (outcome.reason === "internal_error") metrics.push(count("Errors"));
-  if (key?.state === "stale") metrics.push(count("KeyServedStale"));
+  if (outcome.reason === "internal_error") {
+    metrics.push(count("Errors"));
+    if (outcome.fault === "wrong_account_key") metrics.push(count("WrongAccountKey"));
+  }
+  if (kind === "vended" && key?.state === "stale") metrics.push(count("KeyServedStale"));
   const keyCreatedAt = key && "held" in key ? key.held.createdAt : undefined;
   if (keyCreatedAt !== undefined) {
     metrics.push({ name: "KeyAgeSeconds", unit: "Seconds", value: (now - keyCreatedAt) / 1000 });

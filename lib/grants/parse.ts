@@ -1,4 +1,4 @@
-import type { Grant, Policy, PrincipalPattern } from "./policy.ts";
+import type { Grant, Policy, PrincipalPattern, ServiceAccount } from "./policy.ts";
 import type { Finding, Path, Problem } from "./problem.ts";
 import { checkReferences, salvageOutline, type References } from "./references.ts";
 import { schemaFindings } from "./schema-findings.ts";
@@ -13,8 +13,8 @@ export type ParsedGrants =
   { readonly policy: Policy; readonly warnings: Problem[] } | { readonly problems: Problem[] };
 
 /**
- * Reads a grants.yml: either a policy in which everything is explicit, or all of the file's problems at once, each with
- * its place. `fileName` is what problems are reported under.
+ * Reads a grants.yml: either a policy in which everything is explicit, or all of the file's
+ * problems at once, each with its place. `fileName` is what problems are reported under.
  */
 export function parseGrants(text: string, fileName: string): ParsedGrants {
   const source = readYaml(text);
@@ -56,7 +56,13 @@ function policyOf(
 ): Policy {
   const sourceOf = (path: Path) => `${baseName}:${source.locate({ path }).line}`;
   return {
-    serviceAccounts: Object.entries(file.serviceAccounts).map(([name, account]) => ({ name, ...account })),
+    serviceAccounts: Object.entries(file.serviceAccounts).map(
+      ([name, { accountId, ...account }]): ServiceAccount => ({
+        name,
+        ...account,
+        ...(accountId === undefined ? {} : { accountId }),
+      }),
+    ),
     grants: file.grants.map(({ principalOrgId, ...grant }, i): Grant => ({
       source: sourceOf(["grants", i]),
       ...grant,

@@ -14,6 +14,10 @@ export interface ServiceAccount {
   readonly maxTtlSeconds: number;
   /** `minimal` leaves `sub` and `jti` out of the token. */
   readonly claims: "standard" | "minimal";
+  /**
+   * The Voximplant account that its key must belong to; without it, a key of any account is used.
+   */
+  readonly accountId?: number;
   /** Ids of keys that others use on purpose: reconciliation leaves them alone. */
   readonly unmanagedKeys: readonly string[];
   /** What reconciliation does to a key that nobody knows. */
@@ -59,7 +63,10 @@ export interface Allowance {
   readonly pattern: string;
 }
 
-/** Refused. `detail` names grants and patterns: for the audit record and the policy's owner, never for the caller. */
+/**
+ * Refused. `detail` names grants and patterns: for the audit record and the policy's owner, never
+ * for the caller.
+ */
 export type Denial =
   | { readonly allowed: false; readonly reason: "access_denied"; readonly detail: string }
   | {
@@ -76,7 +83,27 @@ export interface Entitlement {
   readonly childAccountIds: readonly number[];
 }
 
-/** Lifetimes, in seconds, of contract and platform: `exp` is at most `iat` + 3600 (Voximplant error 454). */
+/**
+ * Says that a key belongs to another Voximplant account than the policy names, and must not be
+ * used. Without this check, anyone who can write the secret could store a key of their own account,
+ * and callers would send their data to that account. Undefined where the account is the right one,
+ * or the policy names none.
+ */
+export function wrongAccount(
+  { name, secret, accountId }: ServiceAccount,
+  key: { readonly keyId: string; readonly accountId: number },
+): string | undefined {
+  if (accountId === undefined || accountId === key.accountId) return undefined;
+  return (
+    `secret ${secret}: key ${key.keyId} belongs to Voximplant account ${key.accountId}, ` +
+    `but grants.yml says accountId ${accountId} for ${name}; the key is not used`
+  );
+}
+
+/**
+ * Lifetimes, in seconds, of contract and platform: `exp` is at most `iat` + 3600 (Voximplant error
+ * 454).
+ */
 export const MIN_TTL_SECONDS = 30;
 export const DEFAULT_TTL_SECONDS = 300;
 export const MAX_TTL_SECONDS = 3600;

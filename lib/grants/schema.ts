@@ -3,8 +3,9 @@ import { MAX_TTL_SECONDS, MIN_TTL_SECONDS } from "./policy.ts";
 import type { Path } from "./problem.ts";
 
 /**
- * The shape of grants.yml, and the source of grants.schema.json. What one field by itself cannot show (which names
- * exist, which principals collide) is checked in references.ts. Every `error` completes the sentence "this …".
+ * The shape of grants.yml, and the source of grants.schema.json. What one field by itself cannot
+ * show (which names exist, which principals collide) is checked in references.ts. Every `error`
+ * completes the sentence "this …".
  */
 
 const ttlError = `must be a whole number of seconds from ${MIN_TTL_SECONDS} to ${MAX_TTL_SECONDS}`;
@@ -20,6 +21,7 @@ export const serviceAccountName = z
 
 const secretError =
   "must be the name of a Secrets Manager secret (not its ARN): 1 to 512 of A-Z, a-z, 0-9 and /_+=.@-";
+const accountIdError = "must be the id of a Voximplant account: a whole number, without quotes";
 const keyIdError = "must be the id of a Voximplant key, as GetKeys shows it";
 
 const serviceAccount = z
@@ -38,6 +40,11 @@ const serviceAccount = z
         .enum(["standard", "minimal"], { error: 'must be "standard" or "minimal"' })
         .default("standard")
         .describe("`minimal` leaves `sub` and `jti` out of the token."),
+      accountId: z
+        .int({ error: accountIdError })
+        .min(1, { error: accountIdError })
+        .optional()
+        .describe("The Voximplant account that its key must belong to. A key of another account is refused."),
       unmanagedKeys: z
         .array(z.string({ error: keyIdError }).regex(/^[\w-]{1,64}$/, { error: keyIdError }), {
           error: "must be a list of key ids",

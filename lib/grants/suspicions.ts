@@ -26,12 +26,13 @@ export function findSuspicions(policy: Policy): Finding[] {
 function serviceAccountSuspicions({ serviceAccounts, grants }: Policy): Finding[] {
   const granted = new Set(grants.flatMap((grant) => grant.serviceAccounts));
   const nameBySecret = new Map<string, string>();
-  return serviceAccounts.flatMap(({ name, secret }) => {
+  return serviceAccounts.flatMap(({ name, secret, accountId }) => {
     const path = ["serviceAccounts", name];
     const twin = nameBySecret.get(secret);
     if (twin === undefined) nameBySecret.set(secret, name);
     return [
       ...(granted.has(name) ? [] : [{ path, onKey: true, message: `nobody is granted ${name}` }]),
+      ...(accountId === undefined ? [{ path, onKey: true, message: withoutAccount(name) }] : []),
       ...(twin === undefined
         ? []
         : [
@@ -43,6 +44,11 @@ function serviceAccountSuspicions({ serviceAccounts, grants }: Policy): Finding[
     ];
   });
 }
+
+const withoutAccount = (name: string) =>
+  `${name} has no accountId, so a key of any Voximplant account is used: add the line ` +
+  "`accountId: <account_id of the credentials file>`; with it, vending, import, bootstrap and rotation refuse a key " +
+  "of another account";
 
 /** Names that IAM Identity Center makes: `AWSReservedSSO_<permission set>_<16 hex digits>`. */
 const SSO_ROLE = /^AWSReservedSSO_.*[^*?]$/;

@@ -72,10 +72,14 @@ export const policies: fc.Arbitrary<Policy> = fc
   .record({
     grants: fc.array(grants, { maxLength: 12 }),
     maxima: fc.tuple(lifetime, lifetime, lifetime),
+    accountId: fc.option(fc.constantFrom(7, 9)),
   })
-  .map(({ grants, maxima }) => ({
+  .map(({ grants, maxima, accountId }) => ({
     serviceAccounts: SERVICE_ACCOUNTS.map((name, i) =>
-      serviceAccount(name, { maxTtlSeconds: maxima[i] ?? 3600 }),
+      serviceAccount(name, {
+        maxTtlSeconds: maxima[i] ?? 3600,
+        ...(accountId === null ? {} : { accountId }),
+      }),
     ),
     grants,
   }));

@@ -133,6 +133,23 @@ it("misspelt fields", () => {
   `);
 });
 
+it("Voximplant accounts that are not ids", () => {
+  expect(
+    problemsOf(`serviceAccounts:
+  a: { secret: a, accountId: "1234567" }
+  b: { secret: b, accountId: 0 }
+  c: { secret: c, accountId: }
+  d: { secret: d, accountID: 1 }
+grants: []
+`),
+  ).toMatchInlineSnapshot(`
+    "grants.yml:2:30: accountId must be the id of a Voximplant account: a whole number, without quotes, not the text "1234567"
+    grants.yml:3:30: accountId must be the id of a Voximplant account: a whole number, without quotes, not the number 0
+    grants.yml:4:30: accountId must be the id of a Voximplant account: a whole number, without quotes, not empty
+    grants.yml:5:19: unknown field "accountID" (did you mean "accountId"?)"
+  `);
+});
+
 it("misspelt service accounts", () => {
   expect(
     problemsOf(

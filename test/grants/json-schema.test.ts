@@ -42,6 +42,15 @@ it.each([
   expect(validate({ serviceAccounts: { a: account }, grants: [candidate] })).toBe(valid);
 });
 
+it.each([
+  ["a Voximplant account", { accountId: 1234567 }, true],
+  ["an account id of 0", { accountId: 0 }, false],
+  ["text for an account id", { accountId: "1234567" }, false],
+  ["a fraction for an account id", { accountId: 1.5 }, false],
+])("editors see %s on a service account", (_, fields, valid) => {
+  expect(validate({ serviceAccounts: { a: { ...account, ...fields } }, grants: [] })).toBe(valid);
+});
+
 it("every field has a description to show", () => {
   const undescribed: string[] = [];
   const visit = (schema: unknown, path: string): void => {

@@ -26,6 +26,7 @@ describe("a valid file", () => {
     secret: b
     maxTtlSeconds: 900
     claims: minimal
+    accountId: 1234567
     unmanagedKeys: [ab1b5bd0-3d2c-4b5c-9d2e-000000000000]
     unknownKeys: delete
 grants:
@@ -53,16 +54,17 @@ grants:
           secret: "b",
           maxTtlSeconds: 900,
           claims: "minimal",
+          accountId: 1234567,
           unmanagedKeys: ["ab1b5bd0-3d2c-4b5c-9d2e-000000000000"],
           unknownKeys: "delete",
         },
       ],
       grants: [
         {
-          source: "grants.yml:11",
+          source: "grants.yml:12",
           principals: [
-            { source: "grants.yml:12", arn: "arn:aws:iam::111122223333:role/billing-worker" },
-            { source: "grants.yml:13", arn: "arn:aws:iam::*:role/nightly-*", uniqueId: "AROAEXAMPLEID" },
+            { source: "grants.yml:13", arn: "arn:aws:iam::111122223333:role/billing-worker" },
+            { source: "grants.yml:14", arn: "arn:aws:iam::*:role/nightly-*", uniqueId: "AROAEXAMPLEID" },
           ],
           serviceAccounts: ["outbound-calls", "constructor"],
           maxTtlSeconds: 300,
@@ -70,15 +72,15 @@ grants:
           principalOrgId: "o-a1b2c3d4e5",
         },
         {
-          source: "grants.yml:18",
-          principals: [{ source: "grants.yml:18", arn: "arn:aws-cn:iam::111122223333:user/ops/alice" }],
+          source: "grants.yml:19",
+          principals: [{ source: "grants.yml:19", arn: "arn:aws-cn:iam::111122223333:user/ops/alice" }],
           serviceAccounts: ["outbound-calls"],
           maxTtlSeconds: 3600,
           childAccountIds: [],
         },
       ],
     } satisfies Policy);
-    expect(JSON.parse(JSON.stringify(policy))).toEqual(policy);
+    expect(JSON.parse(JSON.stringify(policy))).toStrictEqual(policy);
   });
 
   it("is the sample at the root", async () => {

@@ -5,8 +5,8 @@ const ORG = ", principalOrgId: o-a1b2c3d4e5";
 
 function warningsOf(...grants: string[]): string[] {
   const text = `serviceAccounts:
-  a: { secret: voximplant/a }
-  b: { secret: voximplant/b }
+  a: { secret: voximplant/a, accountId: 1 }
+  b: { secret: voximplant/b, accountId: 1 }
 grants:
 ${grants.map((grant) => `  - { ${grant} }\n`).join("")}  - { principals: ["arn:aws:iam::999999999999:role/owner"], serviceAccounts: [a, b] }
 `;
@@ -101,8 +101,8 @@ it.each([
 it("service accounts that nobody is granted, or that share a secret", () => {
   const result = parseGrants(
     `serviceAccounts:
-  a: { secret: voximplant/a }
-  b: { secret: voximplant/a }
+  a: { secret: voximplant/a, accountId: 1 }
+  b: { secret: voximplant/a, accountId: 1 }
 grants:
   - { principals: ["arn:aws:iam::999999999999:role/owner"], serviceAccounts: [a] }
 `,
@@ -111,6 +111,24 @@ grants:
   expect("warnings" in result && result.warnings.map(formatProblem)).toEqual([
     "g:3:3: nobody is granted b",
     "g:3:16: the same secret as a: a token of one can do what the other can",
+  ]);
+});
+
+it("warns about a service account without accountId, and says what to add", () => {
+  const result = parseGrants(
+    `serviceAccounts:
+  a:
+    secret: voximplant/a
+  b: { secret: voximplant/b, accountId: 1234567 }
+grants:
+  - { principals: ["arn:aws:iam::999999999999:role/owner"], serviceAccounts: [a, b] }
+`,
+    "g",
+  );
+  expect("warnings" in result && result.warnings.map(formatProblem)).toEqual([
+    "g:2:3: a has no accountId, so a key of any Voximplant account is used: add the line " +
+      "`accountId: <account_id of the credentials file>`; with it, vending, import, bootstrap and " +
+      "rotation refuse a key of another account",
   ]);
 });
 

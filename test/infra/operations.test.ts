@@ -24,6 +24,7 @@ describe("alarms", () => {
     ],
     ["keys served stale", "key-served-stale", { MetricName: "KeyServedStale", Threshold: 1 }],
     ["no key", "key-unavailable", { MetricName: "KeyUnavailable", Threshold: 1 }],
+    ["a key of another account", "wrong-account", { MetricName: "WrongAccountKey", Threshold: 1 }],
     ["a failed rotation", "rotation-failed", { MetricName: "RotationFailed", Threshold: 1 }],
     ["a rotation function that crashes", "rotation-errors", { MetricName: "Errors", Threshold: 1 }],
     ["an unknown key", "unknown-keys", { MetricName: "UnknownKeys", Statistic: "Maximum", Threshold: 1 }],

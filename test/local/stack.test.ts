@@ -1,5 +1,5 @@
 import { execFile, spawnSync } from "node:child_process";
-import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -135,6 +135,24 @@ describe("the local stack, through the built bundle", () => {
     await withStack({}, async (again) => {
       expect(keyId(await token(again))).toBe(before);
     });
+  });
+
+  it("makes a key of the Voximplant account that the grants file names", async () => {
+    const own = await mkdtemp(join(tmpdir(), "stack-account-"));
+    const grantsFile = join(own, "grants.yml");
+    const sample = await readFile(join(import.meta.dirname, "../../local/grants.yml"), "utf8");
+    await writeFile(grantsFile, sample.replaceAll("accountId: 1234567", "accountId: 424242"));
+    try {
+      await withStack({ directory: own, grantsFile }, async (other) => {
+        const { account_id, access_token } = await token(other);
+        expect(account_id).toBe(424242);
+        const url = new URL(`${other.managementApi.apiUrl}/GetKeys`);
+        const answer = await fetch(url, { headers: { Authorization: `Bearer ${access_token}` } });
+        expect(await answer.json()).not.toHaveProperty("error");
+      });
+    } finally {
+      await rm(own, { recursive: true });
+    }
   });
 
   it("sends the other event format when asked", async () => {

@@ -6,8 +6,8 @@ import { runVoxtoken } from "../fakes/voxtoken.ts";
 import { fakeIo } from "../fakes/io.ts";
 
 const GRANTS = `serviceAccounts:
-  outbound-calls: { secret: voximplant/outbound-calls, maxTtlSeconds: 900 }
-  call-history: { secret: voximplant/call-history }
+  outbound-calls: { secret: voximplant/outbound-calls, maxTtlSeconds: 900, accountId: 1234567 }
+  call-history: { secret: voximplant/call-history, accountId: 1234567 }
 grants:
   - principals: [arn:aws:iam::111122223333:role/billing-worker]
     serviceAccounts: [outbound-calls]
