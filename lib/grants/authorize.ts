@@ -1,21 +1,15 @@
 import type { Caller } from "../caller/caller.ts";
 import { hasWildcard } from "./arn-like.ts";
-import {
-  maxTtlOf,
-  unmetChildAccount,
-  unmetOrganization,
-  unmetPin,
-  unmetServiceAccount,
-  wantedTtl,
-} from "./conditions.ts";
-import { candidatesFor, type Candidate, type GrantIndex } from "./grant-index.ts";
+import { type Candidate, isFor, maxTtlOf, unmetConditions, wantedTtl } from "./conditions.ts";
+import { candidatesFor, type GrantIndex } from "./grant-index.ts";
 import type { Allowance, Denial, Entitlement, TokenRequest } from "./policy.ts";
 
 export { indexGrants, type GrantIndex } from "./grant-index.ts";
 
 /**
- * Decides whether a caller may have a token of a service account, and for how long. Deny by default. Of several grants
- * the most generous that fits the request decides, whatever their order in the file.
+ * Decides whether a caller may have a token of a service account, and for how long. Deny by
+ * default. Of several grants the most generous that fits the request decides, whatever their order
+ * in the file.
  */
 export function authorize(index: GrantIndex, caller: Caller, request: TokenRequest): Allowance | Denial {
   const serviceAccount = index.serviceAccounts.get(request.serviceAccount);
@@ -26,7 +20,9 @@ export function authorize(index: GrantIndex, caller: Caller, request: TokenReque
   const candidates = candidatesFor(index, caller);
   if (candidates.length === 0) return denied(`no grant names ${caller.principal}`);
 
-  const fitting = candidates.filter((candidate) => unmetConditions(candidate, caller, request).length === 0);
+  const fitting = candidates.filter(
+    (candidate) => unmetConditions(candidate, { caller, request }).length === 0,
+  );
   const best = fitting.sort(
     (a, b) => maxTtlOf(b, serviceAccount) - maxTtlOf(a, serviceAccount) || rank(a, b),
   )[0];
@@ -52,7 +48,7 @@ export function authorize(index: GrantIndex, caller: Caller, request: TokenReque
 export function listEntitlements(index: GrantIndex, caller: Caller): Entitlement[] {
   const entitlements = new Map<string, Entitlement>();
   for (const candidate of candidatesFor(index, caller)) {
-    if (unmetPin(candidate, caller) ?? unmetOrganization(candidate, caller)) continue;
+    if (!isFor(candidate, caller)) continue;
     for (const name of candidate.grant.serviceAccounts) {
       const serviceAccount = index.serviceAccounts.get(name);
       if (!serviceAccount) continue;
@@ -68,16 +64,10 @@ export function listEntitlements(index: GrantIndex, caller: Caller): Entitlement
   return [...entitlements.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-function unmetConditions(candidate: Candidate, caller: Caller, request: TokenRequest): string[] {
-  return [
-    unmetServiceAccount(candidate, request),
-    unmetPin(candidate, caller),
-    unmetOrganization(candidate, caller),
-    unmetChildAccount(candidate, request),
-  ].filter((reason) => reason !== undefined);
-}
-
-/** Between equally generous grants, for the audit record: the exact principal, then the one further up in the file. */
+/**
+ * Between equally generous grants, for the audit record: the exact principal, then the one further
+ * up in the file.
+ */
 function rank(a: Candidate, b: Candidate): number {
   return (
     Number(hasWildcard(a.pattern.arn)) - Number(hasWildcard(b.pattern.arn)) ||
@@ -96,7 +86,7 @@ const REASONS_LISTED = 3;
 
 function whyNoneFits(candidates: readonly Candidate[], caller: Caller, request: TokenRequest): string {
   const reasons = candidates
-    .map((candidate) => ({ candidate, unmet: unmetConditions(candidate, caller, request) }))
+    .map((candidate) => ({ candidate, unmet: unmetConditions(candidate, { caller, request }) }))
     .sort((a, b) => a.unmet.length - b.unmet.length || rank(a.candidate, b.candidate))
     .slice(0, REASONS_LISTED)
     .map(({ candidate, unmet }) => `${candidate.grant.source} ${unmet.join(" and ")}`);

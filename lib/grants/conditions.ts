@@ -1,21 +1,164 @@
 import type { Caller } from "../caller/caller.ts";
 import { matchesGlob, matchesPrincipal, splitPrincipalArn } from "./arn-like.ts";
-import type { Candidate } from "./grant-index.ts";
-import type { ServiceAccount, TokenRequest } from "./policy.ts";
+import type { Grant, PrincipalPattern, ServiceAccount, TokenRequest } from "./policy.ts";
 import { DEFAULT_TTL_SECONDS, MAX_TTL_SECONDS } from "./policy.ts";
 
-/**
- * What stands between a caller whose ARN matched and what a grant gives, each condition by itself: undefined where it is
- * met, else why not. The decision and its explanation are made from these same functions.
- */
+/** One principal of one grant. */
+export interface Candidate {
+  readonly grant: Grant;
+  readonly pattern: PrincipalPattern;
+}
+
+/** Who asks, and for what. */
+export interface Question {
+  readonly caller: Caller;
+  readonly request: TokenRequest;
+}
+
+interface Covering {
+  /**
+   * Whether every question that meets this condition of `narrow` meets that of `wide` too. Say
+   * false where it is not certain: a grant that is wrongly called redundant gets removed.
+   */
+  readonly covers: (wide: Candidate, narrow: Candidate) => boolean;
+}
 
 /**
- * The caller's ARN is one that the pattern means. {@link candidatesFor} has seen to this before a decision; an explanation
- * also looks at the grants where it is not so.
+ * One condition of a grant. `unmet` gives the reason why the condition is not met, as the rest of a
+ * sentence that begins with the grant, or undefined where it is met.
  */
-export function unmetPrincipal({ pattern }: Candidate, caller: Caller): string | undefined {
+export type Condition = Covering &
+  (
+    | {
+        /** Entitlements are listed without a request, so they skip the conditions that need one. */
+        readonly needsRequest: true;
+        readonly unmet: (candidate: Candidate, question: Question) => string | undefined;
+      }
+    | {
+        readonly needsRequest: false;
+        readonly unmet: (candidate: Candidate, question: Pick<Question, "caller">) => string | undefined;
+      }
+  );
+
+/**
+ * An entry for each field of a grant and of its principals that can keep something from a caller.
+ */
+export type ConditionsOf<G extends Grant, P extends PrincipalPattern> = Readonly<
+  Record<Exclude<keyof G | keyof P, "source" | "principals">, Condition>
+>;
+
+/**
+ * The conditions of a grant, each one once. The decision, its explanation, the entitlements and the
+ * search for redundant grants all go through this table: a field that one of them forgot would give
+ * a token that the grant does not give, or make lint recommend the removal of a grant that is
+ * needed. A new field of {@link Grant} or {@link PrincipalPattern} does not compile without an
+ * entry.
+ *
+ * To add `until`: give {@link Question} the time (`now`), and let `needsRequest: false` pick it
+ * beside the caller, since the entitlements need it as well; `covers` compares the two ends. To add
+ * `methods`: give {@link TokenRequest} the `method`; the entry needs the request, `unmet` also
+ * refuses a token under a grant with methods and a method under a grant without, and `covers` asks
+ * that neither grant has methods, or that those of `wide` match all of `narrow`. The entitlements
+ * skip what needs a request, so listEntitlements has to show the methods by itself, as it shows the
+ * child accounts.
+ */
+export const conditions = {
+  arn: {
+    needsRequest: false,
+    unmet: unmetArn,
+    covers: ({ pattern: wide }, { pattern: narrow }) => {
+      if (wide.arn === narrow.arn) return true;
+      // The narrow pattern is read as if it were an ARN. A `?` would take its `*` for one
+      // character.
+      if (wide.arn.includes("?")) return false;
+      const [a, b] = [splitPrincipalArn(wide.arn), splitPrincipalArn(narrow.arn)];
+      return a && b ? matchesPrincipal(a, b) : false;
+    },
+  },
+  // The pinned role or user itself, not another one made later under the same name.
+  uniqueId: {
+    needsRequest: false,
+    unmet: ({ pattern: { uniqueId } }, { caller }) =>
+      uniqueId === undefined || uniqueId === caller.uniqueId
+        ? undefined
+        : `is pinned to ${uniqueId}, the caller is ${caller.uniqueId ?? "without a unique id"}`,
+    covers: ({ pattern: wide }, { pattern: narrow }) =>
+      wide.uniqueId === undefined || wide.uniqueId === narrow.uniqueId,
+  },
+  principalOrgId: {
+    needsRequest: false,
+    unmet: ({ grant: { principalOrgId } }, { caller }) =>
+      principalOrgId === undefined || principalOrgId === caller.organizationId
+        ? undefined
+        : `asks for organisation ${principalOrgId}, the caller is of ${caller.organizationId ?? "none"}`,
+    covers: ({ grant: wide }, { grant: narrow }) =>
+      wide.principalOrgId === undefined || wide.principalOrgId === narrow.principalOrgId,
+  },
+  serviceAccounts: {
+    needsRequest: true,
+    unmet: ({ grant: { serviceAccounts } }, { request }) =>
+      serviceAccounts.includes(request.serviceAccount) ? undefined : `is for ${serviceAccounts.join(", ")}`,
+    covers: ({ grant: wide }, { grant: narrow }) =>
+      narrow.serviceAccounts.every((name) => wide.serviceAccounts.includes(name)),
+  },
+  childAccountIds: {
+    needsRequest: true,
+    unmet: ({ grant: { childAccountIds } }, { request }) => {
+      if (request.accountId === undefined || childAccountIds.includes(request.accountId)) return undefined;
+      const ids = childAccountIds.join(", ");
+      return ids === "" ? "lists no child accounts" : `lists only the child accounts ${ids}`;
+    },
+    covers: ({ grant: wide }, { grant: narrow }) =>
+      narrow.childAccountIds.every((id) => wide.childAccountIds.includes(id)),
+  },
+  maxTtlSeconds: {
+    needsRequest: true,
+    // A limit, applied to the grants that fit: the caller is told the maximum (`ttl_too_long`).
+    unmet: () => undefined,
+    covers: ({ grant: wide }, { grant: narrow }) => wide.maxTtlSeconds >= narrow.maxTtlSeconds,
+  },
+} satisfies ConditionsOf<Grant, PrincipalPattern>;
+
+const all: readonly Condition[] = Object.values(conditions);
+
+/** Why a grant does not fit a question, condition by condition; empty where it fits. */
+export function unmetConditions(candidate: Candidate, question: Question): string[] {
+  return all.flatMap((condition) => condition.unmet(candidate, question) ?? []);
+}
+
+/** Whether a grant is for a caller, whatever it asks for. */
+export function isFor(candidate: Candidate, caller: Caller): boolean {
+  return all.every(
+    (condition) => condition.needsRequest || condition.unmet(candidate, { caller }) === undefined,
+  );
+}
+
+/** Whether one grant gives all that another one gives, to everyone to whom that one gives it. */
+export function coversGrant(wide: Grant, narrow: Grant): boolean {
+  return narrow.principals.every((narrowPattern) =>
+    wide.principals.some((widePattern) =>
+      all.every(({ covers }) =>
+        covers({ grant: wide, pattern: widePattern }, { grant: narrow, pattern: narrowPattern }),
+      ),
+    ),
+  );
+}
+
+/** Seconds: the grant, the service account and the platform each set a limit. */
+export function maxTtlOf({ grant }: Candidate, serviceAccount: ServiceAccount): number {
+  return Math.min(grant.maxTtlSeconds, serviceAccount.maxTtlSeconds, MAX_TTL_SECONDS);
+}
+
+/** Seconds: what is asked for, or 300, or the maximum where that is lower. */
+export function wantedTtl(request: TokenRequest, maxTtlSeconds: number): number {
+  return request.ttlSeconds ?? Math.min(DEFAULT_TTL_SECONDS, maxTtlSeconds);
+}
+
+/** Before a decision, candidatesFor has seen to this; an explanation also shows other grants. */
+function unmetArn({ pattern }: Candidate, { caller }: Pick<Question, "caller">): string | undefined {
   const wanted = splitPrincipalArn(pattern.arn);
-  if (!wanted || matchesPrincipal(wanted, caller)) return undefined;
+  if (!wanted) return `is for ${pattern.arn}, which is neither a role nor a user`;
+  if (matchesPrincipal(wanted, caller)) return undefined;
   if (wanted.kind !== caller.kind) return `is for a ${wanted.kind}, the caller is a ${caller.kind}`;
   if (wanted.partition !== caller.partition) {
     return `is for partition ${wanted.partition}, the caller is in ${caller.partition}`;
@@ -29,36 +172,4 @@ export function unmetPrincipal({ pattern }: Candidate, caller: Caller): string |
       : [`is for the ${wanted.kind} ${wanted.name}, the caller is ${caller.name}`]),
   ];
   return reasons.join(" and ");
-}
-
-/** The pinned role or user itself, not another one made later under the same name. */
-export function unmetPin({ pattern }: Candidate, caller: Caller): string | undefined {
-  if (pattern.uniqueId === undefined || pattern.uniqueId === caller.uniqueId) return undefined;
-  return `is pinned to ${pattern.uniqueId}, the caller is ${caller.uniqueId ?? "without a unique id"}`;
-}
-
-export function unmetOrganization({ grant }: Candidate, caller: Caller): string | undefined {
-  if (grant.principalOrgId === undefined || grant.principalOrgId === caller.organizationId) return undefined;
-  return `asks for organisation ${grant.principalOrgId}, the caller is of ${caller.organizationId ?? "none"}`;
-}
-
-export function unmetServiceAccount({ grant }: Candidate, request: TokenRequest): string | undefined {
-  if (grant.serviceAccounts.includes(request.serviceAccount)) return undefined;
-  return `is for ${grant.serviceAccounts.join(", ")}`;
-}
-
-export function unmetChildAccount({ grant }: Candidate, request: TokenRequest): string | undefined {
-  if (request.accountId === undefined || grant.childAccountIds.includes(request.accountId)) return undefined;
-  const ids = grant.childAccountIds.join(", ");
-  return ids === "" ? "lists no child accounts" : `lists only the child accounts ${ids}`;
-}
-
-/** Seconds: the grant, the service account and the platform each set a limit. */
-export function maxTtlOf({ grant }: Candidate, serviceAccount: ServiceAccount): number {
-  return Math.min(grant.maxTtlSeconds, serviceAccount.maxTtlSeconds, MAX_TTL_SECONDS);
-}
-
-/** Seconds: what is asked for, or 300, or the maximum where that is lower. */
-export function wantedTtl(request: TokenRequest, maxTtlSeconds: number): number {
-  return request.ttlSeconds ?? Math.min(DEFAULT_TTL_SECONDS, maxTtlSeconds);
 }

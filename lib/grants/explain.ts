@@ -1,23 +1,18 @@
 import { distance } from "fastest-levenshtein";
 import type { Caller } from "../caller/caller.ts";
 import { authorize, indexGrants } from "./authorize.ts";
-import {
-  maxTtlOf,
-  unmetChildAccount,
-  unmetOrganization,
-  unmetPin,
-  unmetPrincipal,
-  unmetServiceAccount,
-} from "./conditions.ts";
+import { type Candidate, maxTtlOf, type Question, unmetConditions } from "./conditions.ts";
 import { didYouMean } from "./nearest.ts";
-import type { Candidate } from "./grant-index.ts";
 import type { Allowance, Denial, Policy, ServiceAccount, TokenRequest } from "./policy.ts";
 
 /** Why a decision is as it is: for the policy's owner. */
 export interface Explanation {
   readonly decision: Allowance | Denial;
   readonly serviceAccount: ServiceAccount | undefined;
-  /** Where there is no such service account: the name that may have been meant, as a question, or nothing. */
+  /**
+   * Where there is no such service account: the name that may have been meant, as a question, or
+   * nothing.
+   */
   readonly suggestion: string;
   /** Every grant that names the caller for what is asked, then the nearest that does not. */
   readonly grants: readonly ExplainedGrant[];
@@ -42,8 +37,7 @@ export function explain(policy: Policy, caller: Caller, request: TokenRequest): 
     .flatMap((grant) =>
       nearestPrincipal(
         grant.principals.map((pattern) => ({ grant, pattern })),
-        caller,
-        request,
+        { caller, request },
       ),
     )
     .sort((a, b) => a.unmet.length - b.unmet.length || a.edits - b.edits);
@@ -70,22 +64,12 @@ interface Assessment {
   readonly edits: number;
 }
 
-function nearestPrincipal(
-  candidates: readonly Candidate[],
-  caller: Caller,
-  request: TokenRequest,
-): Assessment[] {
+function nearestPrincipal(candidates: readonly Candidate[], question: Question): Assessment[] {
   return candidates
     .map((candidate) => ({
       candidate,
-      unmet: [
-        unmetPrincipal(candidate, caller),
-        unmetPin(candidate, caller),
-        unmetOrganization(candidate, caller),
-        unmetServiceAccount(candidate, request),
-        unmetChildAccount(candidate, request),
-      ].filter((reason) => reason !== undefined),
-      edits: distance(candidate.pattern.arn, caller.principal),
+      unmet: unmetConditions(candidate, question),
+      edits: distance(candidate.pattern.arn, question.caller.principal),
     }))
     .sort((a, b) => a.unmet.length - b.unmet.length || a.edits - b.edits)
     .slice(0, 1);

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import type { Caller } from "../../lib/caller/caller.ts";
+import type { Question } from "../../lib/grants/conditions.ts";
 import type { Grant, Policy, TokenRequest } from "../../lib/grants/policy.ts";
 import { callerOf, serviceAccount } from "./policy.ts";
 
@@ -92,3 +93,80 @@ export const requests: fc.Arbitrary<TokenRequest> = fc.record(
   },
   { requiredKeys: ["serviceAccount"] },
 );
+
+/**
+ * Questions that a grant answers, and near misses: for each of its principals callers that it
+ * matches, with and without what the grant asks for, and for each thing it gives a request.
+ */
+export function questionsOf(grant: Grant): Question[] {
+  const callersOfGrant = grant.principals.flatMap(({ arn, uniqueId }) => {
+    const [, , , , account = "", resource = ""] = arn.split(":");
+    const names = new Set(["", "ab"].map((run) => resource.replaceAll("*", run).replaceAll("?", "a")));
+    return [...names]
+      .filter((name) => !name.endsWith("/"))
+      .flatMap((name) => {
+        const accountId = ACCOUNTS.find((id) => account === id) ?? "111122223333";
+        return optional("uniqueId", uniqueId).flatMap((pin) =>
+          optional("org", grant.principalOrgId).map((org) =>
+            callerOf(`arn:aws:iam::${accountId}:${name}`, { ...pin, ...org }),
+          ),
+        );
+      });
+  });
+  const requestsOfGrant = grant.serviceAccounts.flatMap((serviceAccount) =>
+    [{}, ...grant.childAccountIds.map((accountId) => ({ accountId }))].flatMap((child) =>
+      optional("ttlSeconds", grant.maxTtlSeconds).map((ttl) => ({ serviceAccount, ...child, ...ttl })),
+    ),
+  );
+  return callersOfGrant.flatMap((caller) => requestsOfGrant.map((request) => ({ caller, request })));
+}
+
+/** With the field and without it; without it alone where there is no value. */
+function optional<K extends string, T>(key: K, value: T | undefined): Partial<Record<K, T>>[] {
+  return value === undefined ? [{}] : [{}, { [key]: value } as Partial<Record<K, T>>];
+}
+
+/**
+ * Questions of anybody, and those that one of the policy's grants answers: random callers rarely
+ * fit.
+ */
+export const policiesAndQuestions: fc.Arbitrary<[Policy, Question]> = policies.chain((policy) => {
+  const anybody = fc.record({ caller: callers, request: requests });
+  if (policy.grants.length === 0) return fc.tuple(fc.constant(policy), anybody);
+  const fitting = fc
+    .constantFrom(...policy.grants)
+    .map(questionsOf)
+    .chain((questions) => (questions.length === 0 ? anybody : fc.constantFrom(...questions)));
+  return fc.tuple(fc.constant(policy), fc.oneof(anybody, { weight: 2, arbitrary: fitting }));
+});
+
+/** Two grants of which one differs from the other in one field at most, in either order. */
+export const policiesOfTwins: fc.Arbitrary<Policy> = fc
+  .record({
+    policy: policies,
+    one: grants,
+    other: grants,
+    field: fc.constantFrom(
+      "principals",
+      "serviceAccounts",
+      "maxTtlSeconds",
+      "childAccountIds",
+      "principalOrgId",
+      "nothing",
+    ),
+    swapped: fc.boolean(),
+  })
+  .map(({ policy, one, other, field, swapped }) => {
+    // An undefined field of the other grant leaves the twin without it, as a file would.
+    const twin = JSON.parse(
+      JSON.stringify({
+        ...one,
+        // The first principal stays: only grants that match it are compared at all.
+        ...(field === "principals" && {
+          principals: [...one.principals.slice(0, 1), ...other.principals.slice(1)],
+        }),
+        ...(field !== "principals" && field !== "nothing" && { [field]: other[field] }),
+      }),
+    ) as Grant;
+    return { ...policy, grants: swapped ? [twin, one] : [one, twin] };
+  });

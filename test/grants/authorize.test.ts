@@ -59,7 +59,7 @@ it("a refusal for want of any grant says so inside", () => {
   });
 });
 
-it("a wildcard that is looked at, because it has something in common with the caller, still has to match", () => {
+it("refuses a caller whose name is only partly like the pattern", () => {
   for (const name of ["billing-*-x", "*-worker?", "?billing-worker", "*billing-worker-*", "billing-w?rk"]) {
     expect(decide([grant([roleArn(name)], ["outbound-calls"])])).toMatchObject({ allowed: false });
   }
@@ -96,24 +96,10 @@ it("a name that is put together otherwise is another caller", () => {
   });
 });
 
-describe("a thousand wildcards", () => {
-  it.each([
-    ["in front", (i: number) => roleArn(`*-worker-${i}`)],
-    ["behind", (i: number) => roleArn(`worker-${i}-*`)],
-    ["on both sides", (i: number) => roleArn(`*-${i}-*`)],
-    ["in the account", (i: number) => roleArn(`worker-${i}`, "*")],
-  ])("%s are filed so that few of them are tried for one caller", (_, arnOf) => {
-    const grants = Array.from({ length: 1000 }, (__, i) => grant([arnOf(1000 + i)], ["outbound-calls"]));
-    const files = [...indexGrants(policy(...grants)).wildcard.values()];
-    expect(files.flat()).toHaveLength(1000);
-    expect(Math.max(...files.map((file) => file.length))).toBeLessThan(10);
-  });
-
-  it("do not hinder exact principals, which are found by their ARN", () => {
-    const index = indexGrants(policy(grant([roleArn("x"), roleArn("y*")], ["outbound-calls"])));
-    expect([...index.exact.keys()]).toEqual([roleArn("x")]);
-    expect([...index.wildcard.values()].flat()).toHaveLength(1);
-  });
+it("indexes exact principals by their ARN, and lists wildcards apart", () => {
+  const index = indexGrants(policy(grant([roleArn("x"), roleArn("y*")], ["outbound-calls"])));
+  expect([...index.exact.keys()]).toEqual([roleArn("x")]);
+  expect(index.wildcards.map(({ pattern }) => pattern.arn)).toEqual([roleArn("y*")]);
 });
 
 describe("an allowance", () => {

@@ -10,10 +10,25 @@ import { grantsJsonSchema } from "../../lib/grants/json-schema.ts";
 import { parseGrants } from "../../lib/grants/parse.ts";
 import type { Grant, Policy, TokenRequest } from "../../lib/grants/policy.ts";
 import { findRedundantGrants } from "../../lib/grants/redundancy.ts";
-import { callers, grants, policies, requests } from "../fakes/policy-arbitraries.ts";
+import type { Question } from "../../lib/grants/conditions.ts";
+import {
+  callers,
+  grants,
+  policies,
+  policiesAndQuestions,
+  policiesOfTwins,
+  questionsOf,
+  requests,
+} from "../fakes/policy-arbitraries.ts";
 
 const decide = (policy: Policy, caller: Caller, request: TokenRequest) =>
   authorize(indexGrants(policy), caller, request);
+
+/** Whether a decision is a token and of what lifetime, or why it is none. */
+const outcomeOf = (policy: Policy, { caller, request }: Question) => {
+  const decision = decide(policy, caller, request);
+  return decision.allowed ? decision.ttlSeconds : decision.reason;
+};
 
 /** Another implementation, slow and plain: by recursion, by characters, without any index. */
 function naiveGlob(pattern: string, text: string): boolean {
@@ -158,19 +173,49 @@ describe("a decision", () => {
     );
   });
 
-  it("stays the same without the grants that are called redundant", () => {
+  it("is explained by grants that fit where it allows, and by none where it denies access", () => {
     fc.assert(
-      fc.property(policies, callers, requests, (policy, caller, request) => {
-        const redundant = findRedundantGrants(policy.grants, indexGrants(policy));
-        const fewer = { ...policy, grants: policy.grants.filter((grant) => !redundant.has(grant)) };
-        const outcome = ({ serviceAccounts, grants }: Policy) => {
-          const decision = decide({ serviceAccounts, grants }, caller, request);
-          return decision.allowed ? decision.ttlSeconds : decision.reason;
-        };
-        expect(outcome(fewer)).toBe(outcome(policy));
+      fc.property(policiesAndQuestions, ([policy, { caller, request }]) => {
+        const decision = decide(policy, caller, request);
+        const { grants: explained } = explain(policy, caller, request);
+        const fitting = explained.filter(({ unmet }) => unmet.length === 0);
+        if (decision.allowed) {
+          expect(fitting.map(({ source }) => source)).toContain(decision.grant);
+        }
+        expect(fitting.length > 0).toBe(decision.allowed || decision.reason === "ttl_too_long");
+        for (const { unmet } of explained) expect(unmet).not.toContain("");
       }),
       { numRuns: 1000 },
     );
+  });
+
+  it("stays the same without the grants that are called redundant", () => {
+    fc.assert(
+      fc.property(policiesAndQuestions, ([policy, question]) => {
+        const redundant = findRedundantGrants(policy.grants, indexGrants(policy));
+        const fewer = { ...policy, grants: policy.grants.filter((grant) => !redundant.has(grant)) };
+        expect(outcomeOf(fewer, question)).toBe(outcomeOf(policy, question));
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  it("stays the same without a grant that is called redundant beside its twin", () => {
+    let found = 0;
+    fc.assert(
+      fc.property(policiesOfTwins, (policy) => {
+        const redundant = findRedundantGrants(policy.grants, indexGrants(policy));
+        for (const grant of redundant.keys()) {
+          found++;
+          const fewer = { ...policy, grants: policy.grants.filter((other) => other !== grant) };
+          for (const question of questionsOf(grant)) {
+            expect(outcomeOf(fewer, question)).toBe(outcomeOf(policy, question));
+          }
+        }
+      }),
+      { numRuns: 400 },
+    );
+    expect(found).toBeGreaterThan(50);
   });
 });
 

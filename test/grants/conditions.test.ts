@@ -1,0 +1,114 @@
+import { describe, expect, expectTypeOf, it } from "vitest";
+import {
+  conditions,
+  type ConditionsOf,
+  coversGrant,
+  isFor,
+  unmetConditions,
+} from "../../lib/grants/conditions.ts";
+import type { Grant, PrincipalPattern } from "../../lib/grants/policy.ts";
+import type { GrantsFile } from "../../lib/grants/schema.ts";
+import { callerOf, grant, roleArn } from "../fakes/policy.ts";
+
+/** Checked by the compiler: an @ts-expect-error above a line that compiles is itself an error. */
+describe("the table of conditions", () => {
+  it("does not compile without an entry for a field of a grant", () => {
+    const { childAccountIds, ...incomplete } = conditions;
+    expect(childAccountIds).toBeDefined();
+    // @ts-expect-error childAccountIds has no entry
+    incomplete satisfies ConditionsOf<Grant, PrincipalPattern>;
+  });
+
+  it("does not compile without an entry for a field that a grant or its principals gain", () => {
+    interface LaterGrant extends Grant {
+      readonly until?: string;
+    }
+    interface LaterPattern extends PrincipalPattern {
+      readonly tag?: string;
+    }
+    // @ts-expect-error until has no entry
+    conditions satisfies ConditionsOf<LaterGrant, PrincipalPattern>;
+    // @ts-expect-error tag has no entry
+    conditions satisfies ConditionsOf<Grant, LaterPattern>;
+    conditions satisfies ConditionsOf<Grant, PrincipalPattern>;
+  });
+
+  it("does not compile with an unmet that reads the request although entitlements have none", () => {
+    const { serviceAccounts } = conditions;
+    // @ts-expect-error unmet needs a request
+    const withoutRequest = { ...serviceAccounts, needsRequest: false } satisfies ConditionsOf<
+      Grant,
+      PrincipalPattern
+    >["serviceAccounts"];
+    expect(withoutRequest.needsRequest).toBe(false);
+  });
+
+  it("knows every field that a grant may have in the file", () => {
+    type FileGrant = GrantsFile["grants"][number];
+    expectTypeOf<keyof FileGrant>().toEqualTypeOf<Exclude<keyof Grant, "source">>();
+    type FilePattern = Exclude<FileGrant["principals"][number], string>;
+    expectTypeOf<keyof FilePattern>().toEqualTypeOf<Exclude<keyof PrincipalPattern, "source">>();
+  });
+});
+
+const caller = callerOf(roleArn("intern"), { uniqueId: "AROAINTERN", org: "o-own0000000" });
+const question = { caller, request: { serviceAccount: "calls", accountId: 7 } };
+
+/** A grant that fits the question, with one field that does not. */
+const spoilt: [keyof typeof conditions, Grant, boolean][] = [
+  ["arn", of({ arn: roleArn("extern") }), false],
+  ["uniqueId", of({ arn: roleArn("intern"), uniqueId: "AROAOTHER" }), false],
+  ["principalOrgId", of({ arn: roleArn("intern") }, { principalOrgId: "o-other00000" }), false],
+  ["serviceAccounts", of({ arn: roleArn("intern") }, { serviceAccounts: ["history"] }), true],
+  ["childAccountIds", of({ arn: roleArn("intern") }, { childAccountIds: [8] }), true],
+];
+
+function of(principal: Omit<PrincipalPattern, "source">, fields: Partial<Grant> = {}): Grant {
+  return grant([principal], ["calls"], { childAccountIds: [7], ...fields });
+}
+
+function candidate(g: Grant) {
+  const [pattern] = g.principals;
+  if (!pattern) throw new Error("a grant has a principal");
+  return { grant: g, pattern };
+}
+
+describe("a grant with one condition unmet", () => {
+  it.each(spoilt)("%s: does not fit, for one reason", (_, g) => {
+    expect(unmetConditions(candidate(g), question)).toHaveLength(1);
+  });
+
+  it.each(spoilt)("%s: is for the caller only if the condition needs a request", (field, g, expected) => {
+    expect(isFor(candidate(g), caller)).toBe(expected);
+    expect(conditions[field].needsRequest).toBe(expected);
+  });
+});
+
+describe("a grant covers another", () => {
+  const plain = of({ arn: roleArn("intern") });
+  it("that is the same", () => {
+    expect(coversGrant(plain, { ...plain })).toBe(true);
+  });
+
+  it.each<[keyof typeof conditions, Grant]>([
+    ...spoilt.map(([field, g]): [keyof typeof conditions, Grant] => [field, g]),
+    ["maxTtlSeconds", of({ arn: roleArn("intern") }, { maxTtlSeconds: 60 })],
+  ])("only if %s does", (_, g) => {
+    expect(coversGrant(g, plain)).toBe(false);
+  });
+
+  it("only if one of its principals meets all conditions, not two of them half each", () => {
+    const halves = grant(
+      [{ arn: roleArn("intern"), uniqueId: "AROAOTHER" }, { arn: roleArn("x*") }],
+      ["calls"],
+      { childAccountIds: [7] },
+    );
+    expect(coversGrant(halves, plain)).toBe(false);
+  });
+});
+
+it("a pattern that is not the ARN of a role or user fits nobody", () => {
+  expect(unmetConditions(candidate(of({ arn: "*" })), question)).toEqual([
+    "is for *, which is neither a role nor a user",
+  ]);
+});
