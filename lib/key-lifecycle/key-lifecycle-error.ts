@@ -1,4 +1,4 @@
-import type { ServiceAccount } from "../grants/policy.ts";
+import { type ServiceAccount, wrongAccount } from "../grants/policy.ts";
 
 /** A step of a key's life cannot go on: the message says what failed, why, and what to do. It shows no key. */
 export class KeyLifecycleError extends Error {
@@ -19,18 +19,14 @@ export function putAKeyIn(serviceAccount: string): string {
 }
 
 /**
- * A key of another Voximplant account is never used: an operator could have put in a key of an account of their own, and
- * every caller would send its phone numbers there.
+ * Refuses a key of another Voximplant account than grants.yml names: an operator could have put in a key of their own.
  *
- * @throws KeyLifecycleError grants.yml names another account for this service account.
+ * @throws KeyLifecycleError
  */
 export function checkAccount(
-  { name, accountId }: ServiceAccount,
+  serviceAccount: ServiceAccount,
   key: { readonly keyId: string; readonly accountId: number },
 ): void {
-  if (accountId === undefined || accountId === key.accountId) return;
-  throw new KeyLifecycleError(
-    `Key ${key.keyId} belongs to Voximplant account ${key.accountId}, and grants.yml says account ${accountId} ` +
-      `for service account ${name}. The key is not used. Import a key of account ${accountId}, or correct accountId.`,
-  );
+  const problem = wrongAccount(serviceAccount, key);
+  if (problem !== undefined) throw new KeyLifecycleError(problem);
 }
