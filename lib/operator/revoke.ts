@@ -1,6 +1,5 @@
 import { Command } from "commander";
 
-import { MAX_TTL_SECONDS } from "../grants/policy.ts";
 import type { RevocationReport } from "../reconciliation/revoke.ts";
 import { CliError, EXIT } from "../cli/cli-error.ts";
 import type { Io } from "../cli/io.ts";
@@ -73,7 +72,7 @@ export async function revoke(io: Io, name: string, flags: RevokeFlags): Promise<
     );
   });
   io.stderr.write(report.steps.map(({ step, ok, seen }) => line(ok ? "ok" : "FAIL", step, seen)).join(""));
-  conclude(io, report, flags);
+  conclude(io, report);
 }
 
 async function currentKeyOf(run: RunCommand, name: string): Promise<string> {
@@ -98,7 +97,7 @@ function line(verdict: string, step: string, seen: string): string {
   return `${verdict.padEnd(4)}  ${step.padEnd(10)}  ${seen}\n`;
 }
 
-function conclude(io: Io, report: RevocationReport, { direct }: RevokeFlags): void {
+function conclude(io: Io, report: RevocationReport): void {
   const { keyId, proved, withoutKey, leftToDo, steps } = report;
   const [first, ...more] = leftToDo;
   for (const sentence of more) io.stderr.write(`${sentence}\n`);
@@ -110,15 +109,12 @@ function conclude(io: Io, report: RevocationReport, { direct }: RevokeFlags): vo
       first,
     );
   }
-  io.stdout.write(`key ${keyId} is dead: the platform no longer lists it, and refuses a token of it\n`);
-  const toldContainers = steps.some(({ step, ok }) => step === "containers" && ok);
-  if (!toldContainers) {
+  io.stdout.write(`key ${keyId} is dead: no longer listed, and refused\n`);
+  if (!steps.some(({ step, ok }) => step === "containers" && ok)) {
     io.stderr.write(
-      `${direct === true ? "With --direct, warm" : "Warm"} containers of the vending function keep the dead key until ` +
-        "SIGNING_KEY_TTL_SECONDS (300 by default) have passed; the platform refuses their tokens.\n",
+      "Warm containers of the vending function keep the dead key until\n" +
+        "SIGNING_KEY_TTL_SECONDS (300 by default) have passed.\n",
     );
   }
-  io.stderr.write(
-    `Look for keys that were made with it: voxtoken admin keys. The longest token lives ${MAX_TTL_SECONDS / 60} minutes.\n`,
-  );
+  io.stderr.write("Next: look for keys that were made with it: voxtoken admin keys\n");
 }

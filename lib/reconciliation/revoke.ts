@@ -91,14 +91,13 @@ export async function revokeKey(
     await step("replace", async () => {
       const next = await replaceKey(ports, serviceAccount, version, deadline);
       replacements.set(serviceAccount.name, next);
-      return { value: next, seen: `key ${next.keyId} is the current key of ${serviceAccount.name} now` };
+      return { value: next, seen: `the current key is now ${next.keyId}` };
     });
   }
   for (const { secret } of new Set([named, ...affected.map(({ serviceAccount }) => serviceAccount)])) {
     await step("labels", async () => {
       const outcome = await dropPending(ports.store, secret, ports);
-      if (outcome === "clean")
-        return { value: outcome, seen: `no older version of ${secret} can become current` };
+      if (outcome === "clean") return { value: outcome, seen: "no older version can become current" };
       throw new KeyLifecycleError(
         `The replicas of ${secret} are behind, so an older version keeps AWSPENDING. rotate-key refuses it.`,
       );
@@ -218,7 +217,7 @@ async function moveRulesOff({ log }: RevocationPorts, keyId: string, current: Ac
   await moveRules(current.api, [keyId], current.keyId, log);
   return {
     value: undefined,
-    seen: `rules that were bound to it are now bound to ${current.keyId}, as far as it may see them`,
+    seen: `rules that were bound to it moved to ${current.keyId}`,
   };
 }
 
@@ -246,12 +245,10 @@ async function prove(
 
 async function lookAtList(signers: readonly AccountKey[], keyId: string): Promise<RevocationStep> {
   const failures: string[] = [];
-  for (const { api, keyId: signer } of signers) {
+  for (const { api } of signers) {
     try {
       const isListed = (await api.getKeys()).some(({ key_id }) => key_id === keyId);
-      const seen = isListed
-        ? "the platform still lists it"
-        : `the platform no longer lists it (asked with key ${signer})`;
+      const seen = isListed ? "the platform still lists it" : "the platform no longer lists it";
       return { step: "list", ok: !isListed, seen };
     } catch (error) {
       failures.push(messageOf(error));
