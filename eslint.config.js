@@ -1,11 +1,14 @@
 import js from "@eslint/js";
 import tseslint from "typescript-eslint";
+import { layerPlugin } from "./scripts/eslint-layers.js";
 
 /**
- * Who may import whom, below lib/. A folder sees itself and the folders listed for it, nothing else.
- * `packages` lists the npm packages and node: modules it may use; a pure folder has none.
+ * Which layer may import which. A layer is a folder below lib/, a file directly in lib/, or a folder at
+ * the top. It sees itself and what is listed for it, nothing else; a folder or a file of lib/ that is not
+ * listed is an error. `packages` lists the npm packages and node: modules that it may use.
+ * scripts/eslint-layers.js checks it; test/lint/layers.test.ts shows what it refuses.
  */
-const layers = {
+const library = {
   caller: { folders: [], packages: [] },
   grants: { folders: ["caller"], packages: ["yaml", "zod", "fastest-levenshtein"] },
   keys: { folders: [], packages: ["node:crypto", "zod", "@aws-sdk"] },
@@ -17,10 +20,17 @@ const layers = {
   // Siblings: neither imports the other.
   rotation: { folders: ["audit", "grants", "key-lifecycle", "keys", "voximplant"], packages: ["*"] },
   reconciliation: { folders: ["audit", "grants", "key-lifecycle", "keys", "voximplant"], packages: ["*"] },
+  "configuration.ts": { folders: ["environment.ts", "voximplant/api-url.ts"], packages: ["zod"] },
+  "environment.ts": { folders: [], packages: ["node:path"] },
+  "outcome.ts": { folders: ["grants", "token"], packages: [] },
+  "vend.ts": {
+    folders: ["audit", "caller", "grants", "http", "keys", "outcome.ts", "token"],
+    packages: [],
+  },
   // What callers install: of the server, only the wire contract.
   client: { folders: ["environment.ts", "http/wire.ts", "voximplant"], packages: ["*"] },
   cli: {
-    folders: ["../package.json", "client", "environment.ts", "http/wire.ts", "voximplant"],
+    folders: ["package.json", "client", "environment.ts", "http/wire.ts", "voximplant"],
     packages: ["*"],
   },
   // `voxtoken admin`: the operator's side, which does know the server.
@@ -40,32 +50,21 @@ const layers = {
   },
 };
 
-const escape = (text) => text.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&");
-
-/** `up` leads from a file to lib/: "../", or "../../" where the file stands in a folder of its own. */
-const layerRule = (folder, files, up) => {
-  const { folders, packages } = layers[folder];
-  const allowed = folders.map((name) => (/\.\w+$/.test(name) ? `${escape(name)}$` : `${escape(name)}/`));
-  const patterns = [
-    {
-      regex: `^${escape(up)}${allowed.length > 0 ? `(?!${allowed.join("|")})` : ""}`,
-      message: `lib/${folder} may import ${folders.join(", ") || "nothing outside itself"}; see eslint.config.js.`,
-    },
-  ];
-  if (!packages.includes("*")) {
-    const names = packages.map((name) => `${escape(name)}(?:$|/)`);
-    patterns.push({
-      regex: names.length > 0 ? `^(?!\\.|${names.join("|")})` : "^(?!\\.)",
-      message: `lib/${folder} may use ${packages.join(", ") || "no package"}; see eslint.config.js.`,
-    });
-  }
-  return { files, rules: { "@typescript-eslint/no-restricted-imports": ["error", { patterns }] } };
+/** The folders at the top. test/, bench/ and scripts/ may import everything. */
+const top = {
+  bin: { folders: ["lib/cli", "lib/environment.ts", "lib/operator"], packages: ["*"] },
+  functions: { folders: ["grants.yml", "lib"], packages: ["*"] },
+  infra: { folders: ["lib", "scripts"], packages: ["*"] },
+  // Not infra/: the stand-ins are the second opinion on what is deployed.
+  local: { folders: ["lib", "scripts"], packages: ["*"] },
 };
 
-const layerRules = Object.keys(layers).flatMap((folder) => [
-  layerRule(folder, [`lib/${folder}/*.ts`], "../"),
-  layerRule(folder, [`lib/${folder}/*/*.ts`], "../../"),
-]);
+const layers = {
+  ...Object.fromEntries(Object.entries(library).map(([name, layer]) => [`lib/${name}`, layer])),
+  ...top,
+};
+
+const pureFolders = ["lib/caller/", "lib/grants/"];
 
 export default tseslint.config(
   { ignores: ["dist/", "coverage/", "reports/", ".serverless/", ".local/", ".stryker-tmp/", "examples/"] },
@@ -84,7 +83,15 @@ export default tseslint.config(
       "@typescript-eslint/switch-exhaustiveness-check": "error",
     },
   },
-  ...layerRules,
+  {
+    files: ["**/*.{ts,js,mjs,cjs}"],
+    plugins: { layers: layerPlugin },
+    rules: { "layers/imports": ["error", layers] },
+  },
+  {
+    files: pureFolders.map((folder) => `${folder}**/*.ts`),
+    rules: { "layers/pure": "error" },
+  },
   {
     // The environment is read in functions/, the CLI's entry and local/; below that, configuration is a parameter.
     files: ["lib/**/*.ts"],

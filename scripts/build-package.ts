@@ -1,12 +1,11 @@
 /**
- * Builds what npm publishes, into dist/client and dist/cli.
+ * Builds what npm publishes, into dist/client and dist/cli. `npm ci` runs it (`postprepare`), so that
+ * `npx voxtoken` works in a fresh clone; so do `npm pack` (`prepack`) and an installation from a git url.
+ * Not by the script `prepare`: npm warns whoever installs a tarball whose package.json has one.
  *
- *     tsx scripts/build-package.ts [--no-types]
- *
- * `npm ci` runs it without types (`prepare`), so that `npx voxtoken` works in a fresh clone. `npm pack` runs it with types
- * (`prepack`), and then without (`prepare`): the second run leaves the types of the first alone.
+ *     tsx scripts/build-package.ts
  */
 import { bundlePackage, emitTypes } from "./bundle-package.ts";
 
 await bundlePackage();
-if (!process.argv.includes("--no-types")) emitTypes();
+emitTypes();

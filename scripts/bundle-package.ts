@@ -1,33 +1,71 @@
 import { execFileSync } from "node:child_process";
 import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { build, type BuildOptions } from "esbuild";
+import { build, type BuildOptions, type Metafile } from "esbuild";
+import packageJson from "../package.json" with { type: "json" };
 
-/** Packages stay imports: they are the dependencies of what is published. */
+/**
+ * The dependencies stay imports, so that whoever installs the package can patch them: the AWS SDK's
+ * credentials, signing and transport. Everything else is bundled, the models of two AWS services too, so
+ * that a service which only wants the client installs nothing for the command line.
+ */
+const patchable = Object.keys(packageJson.dependencies);
+
 const common = {
   bundle: true,
   platform: "node",
   target: "node20",
-  packages: "external",
-  sourcemap: true,
-  sourcesContent: false,
+  external: patchable.flatMap((name) => [name, `${name}/*`]),
+  // The CommonJS builds of what is bundled would call `require` where there is none.
+  mainFields: ["module", "main"],
+  legalComments: "none",
   logLevel: "warning",
+  metafile: true,
 } satisfies BuildOptions;
 
+/** Packages that are CommonJS alone `require` Node's own modules. */
+const requireForEsm =
+  'import { createRequire as createRequireHere } from "node:module"; const require = createRequireHere(import.meta.url);';
+
 /**
- * Builds the client, for `import` and for `require`, and the command line, which is split so that the admin commands and the AWS SDK
- * are read only by those who need them.
+ * Builds the client, for `import` and for `require`, and the command line, which is split so that the
+ * admin commands and the AWS SDK are read only by those who need them. Beside them: the licences of all
+ * that is bundled.
  */
 export async function bundlePackage(): Promise<void> {
   rmSync("dist/cli", { recursive: true, force: true });
   const client = { ...common, entryPoints: ["lib/client/index.ts"] };
   const cli = { ...common, entryPoints: { voxtoken: "bin/voxtoken.ts" } };
-  await Promise.all([
+  const builds = await Promise.all([
     build({ ...client, format: "esm", outfile: "dist/client/index.js" }),
     build({ ...client, format: "cjs", outfile: "dist/client/index.cjs" }),
-    build({ ...cli, format: "esm", splitting: true, outdir: "dist/cli" }),
+    build({ ...cli, format: "esm", splitting: true, outdir: "dist/cli", banner: { js: requireForEsm } }),
   ]);
   chmodSync("dist/cli/voxtoken.js", 0o755);
+  const packages = bundledPackages(builds.map(({ metafile }) => metafile));
+  writeFileSync("dist/THIRD-PARTY-LICENSES.txt", licences(packages));
+}
+
+/** Folders of the packages of which something was bundled. */
+export function bundledPackages(metafiles: readonly Metafile[]): string[] {
+  const folders = metafiles
+    .flatMap(({ outputs }) => Object.values(outputs).flatMap(({ inputs }) => Object.keys(inputs)))
+    .flatMap((file) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file) ?? []);
+  return [...new Set(folders)].sort();
+}
+
+function licences(folders: readonly string[]): string {
+  const sections = folders.map((folder) => {
+    const { name, version, license } = JSON.parse(
+      readFileSync(join(folder, "package.json"), "utf8"),
+    ) as Record<string, string>;
+    const files = readdirSync(folder).filter((file) => /^(?:licen[cs]e|notice|copying)/i.test(file));
+    if (files.length === 0) throw new Error(`${folder} has no licence to publish with what is bundled.`);
+    const texts = files.sort().map((file) => readFileSync(join(folder, file), "utf8").trim());
+    return [`${name ?? folder} ${version ?? ""} (${license ?? "see below"})`, ...texts].join("\n\n");
+  });
+  const heading = "The files of this package hold code of the following packages.";
+  return `${[heading, ...sections].join(`\n\n${"-".repeat(80)}\n\n`)}\n`;
 }
 
 /**

@@ -2,7 +2,7 @@
 # Calls the Management API with voxtoken: once by `voxtoken api`, once with a tool of its own.
 set -euo pipefail
 
-voxtoken=${VOXTOKEN:-npx voxtoken}
+voxtoken=${VOXTOKEN:-voxtoken}
 api=${VOXIMPLANT_API_URL:-https://api.voximplant.com/platform_api}
 
 # The exit status says what went wrong: 1 a failure (try again later), 2 wrong usage, 3 denied (ask for

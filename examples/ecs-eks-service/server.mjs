@@ -1,6 +1,6 @@
 // A service that runs all day: it starts calls on request. Its principal is the ECS task role, or the EKS pod's.
 import { createServer } from "node:http";
-import { callApi, createTokenProvider, TokenError, VoximplantError } from "voximplant-token-vendor/client";
+import { callApi, createTokenProvider, TokenError, VoximplantError } from "voxtoken";
 
 const getToken = createTokenProvider({
   // Several regions: VOXTOKEN_URL=https://….eu-west-1…/prod,https://….eu-central-1…/prod

@@ -1,5 +1,5 @@
 // A Lambda function that a schedule starts every night. It has no Voximplant key: it is a principal that grants.yml knows.
-import { callApi, createTokenProvider } from "voximplant-token-vendor/client";
+import { callApi, createTokenProvider } from "voxtoken";
 
 // Outside the handler, so that a warm function keeps its token. Nothing is asked for before the first event: a request that is
 // begun during init may be frozen half-way.

@@ -1,8 +1,7 @@
 import * as z from "zod";
-import { gatewayResponses } from "../../infra/gateway-responses.ts";
 import type { ErrorResponse } from "../../lib/http/wire.ts";
 import type { Answer } from "../exchange.ts";
-import type { Refusal } from "./refusal.ts";
+import { type Refusal, responseTo } from "./refusal.ts";
 
 const scalar = z.union([z.string(), z.number(), z.boolean()]);
 
@@ -39,24 +38,16 @@ export function fromProxyResult(result: unknown, requestId: string): Answer | un
 }
 
 /** API Gateway's own answer, by the gateway response that is deployed for it. */
-export function fromRefusal({ response, type, message }: Refusal, requestId: string): Answer {
-  const deployed = gatewayResponses[response];
-  if (deployed === undefined) throw new Error(`There is no gateway response ${response}.`);
-  const { error, status = 500, description } = deployed;
-  const body: ErrorResponse = {
-    error,
-    error_description: JSON.parse(
-      description.replace("$context.error.messageString", () => JSON.stringify(message)),
-    ) as string,
-    request_id: requestId,
-  };
+export function fromRefusal(refusal: Refusal, requestId: string): Answer {
+  const { error, status, description = refusal.message } = responseTo(refusal);
+  const body: ErrorResponse = { error, error_description: description, request_id: requestId };
   return {
     status,
     headers: {
       "Content-Type": "application/json",
       "Cache-Control": "no-store",
       "x-amzn-RequestId": requestId,
-      "x-amzn-ErrorType": type,
+      "x-amzn-ErrorType": refusal.type,
     },
     body: JSON.stringify(body),
   };

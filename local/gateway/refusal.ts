@@ -1,7 +1,30 @@
+import type { ErrorCode } from "../../lib/http/wire.ts";
+
+const faultText = "The service failed; the request id finds the reason in its log.";
+
+/**
+ * What the deployed gateway responses make of API Gateway's own answers. Written out again on purpose: the
+ * stand-in is the second opinion. test/local/gateway/refusal.test.ts compares it with infra/gateway-responses.ts.
+ */
+const responses = {
+  INVALID_SIGNATURE: { error: "not_authorized", status: 403 },
+  MISSING_AUTHENTICATION_TOKEN: { error: "not_authorized", status: 403 },
+  REQUEST_TOO_LARGE: { error: "invalid_request", status: 400 },
+  INTEGRATION_FAILURE: { error: "internal_error", status: 500, description: faultText },
+  INTEGRATION_TIMEOUT: { error: "internal_error", status: 500, description: faultText },
+} satisfies Record<string, GatewayResponse>;
+
+interface GatewayResponse {
+  readonly error: ErrorCode;
+  readonly status: number;
+  /** Instead of AWS's own text. */
+  readonly description?: string;
+}
+
 /** API Gateway answers a request itself. */
 export interface Refusal {
-  /** The gateway response (infra/gateway-responses.ts) that says how. */
-  readonly response: string;
+  /** API Gateway's name of the gateway response that says how. */
+  readonly response: keyof typeof responses;
   /** AWS's name of the error: the header `x-amzn-ErrorType`. */
   readonly type: string;
   /** AWS's own text. */
@@ -10,6 +33,11 @@ export interface Refusal {
 
 export function forbidden(type: string, message: string): Refusal {
   return { response: "INVALID_SIGNATURE", type, message };
+}
+
+/** The gateway response that answers a refusal. */
+export function responseTo({ response }: Refusal): GatewayResponse {
+  return responses[response];
 }
 
 /** No signature; and, as AWS has it, also a path or method that the API does not have. */

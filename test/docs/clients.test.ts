@@ -14,7 +14,7 @@ function problemsOf(code: string): string[] {
   };
   const { options } = ts.parseJsonConfigFileContent(config, ts.sys, root);
   // Unbuilt, the package's types are its sources.
-  options.paths = { "voximplant-token-vendor/client": [join(root, "lib/client/index.ts")] };
+  options.paths = { voxtoken: [join(root, "lib/client/index.ts")] };
   const file = join(root, "example-of-docs-clients.mts");
   const disk = ts.createCompilerHost(options);
   const isExample = (name: string) => resolve(name) === file;
@@ -41,8 +41,7 @@ describe("docs/clients.md", () => {
   });
 
   it("the check finds what does not compile", () => {
-    const wrong =
-      'import { createTokenProvider } from "voximplant-token-vendor/client"; createTokenProvider({ url: 5 });';
+    const wrong = 'import { createTokenProvider } from "voxtoken"; createTokenProvider({ url: 5 });';
     expect(problemsOf(wrong)).not.toEqual([]);
   });
 

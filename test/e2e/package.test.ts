@@ -15,9 +15,13 @@ const run = promisify(execFile);
 const root = resolve(import.meta.dirname, "../..");
 
 interface Manifest {
+  readonly name: string;
+  readonly scripts: Record<string, string>;
   readonly dependencies: Record<string, string>;
-  readonly devDependencies: Record<string, string>;
 }
+
+const readManifest = async () =>
+  JSON.parse(await readFile(join(installed, "package.json"), "utf8")) as Manifest;
 
 let stack: Stack;
 /** A folder with nothing in it but the package, its dependencies, and a little program. */
@@ -33,7 +37,7 @@ beforeAll(async () => {
   const { stdout } = await run("npm", pack, { cwd: root });
   const [{ filename }] = JSON.parse(stdout) as [{ filename: string }];
   tarball = join(project, filename);
-  installed = join(project, "node_modules/voximplant-token-vendor");
+  installed = join(project, "node_modules/voxtoken");
   await install();
 }, 180_000);
 
@@ -49,7 +53,7 @@ afterAll(async () => {
 async function install(): Promise<void> {
   await mkdir(installed, { recursive: true });
   await run("tar", ["-xzf", tarball, "--strip-components=1", "-C", installed]);
-  const { dependencies } = JSON.parse(await readFile(join(installed, "package.json"), "utf8")) as Manifest;
+  const { dependencies } = await readManifest();
   for (const name of Object.keys(dependencies)) {
     const link = join(project, "node_modules", name);
     await mkdir(dirname(link), { recursive: true });
@@ -61,14 +65,8 @@ async function install(): Promise<void> {
       console.log(result.account_id);
     });`;
   const names = "{ createTokenProvider, callApi }";
-  await writeFile(
-    join(project, "program.mjs"),
-    program(`import ${names} from "voximplant-token-vendor/client";`),
-  );
-  await writeFile(
-    join(project, "program.cjs"),
-    program(`const ${names} = require("voximplant-token-vendor/client");`),
-  );
+  await writeFile(join(project, "program.mjs"), program(`import ${names} from "voxtoken";`));
+  await writeFile(join(project, "program.cjs"), program(`const ${names} = require("voxtoken");`));
 }
 
 /** The environment of a user with a profile of the local stack's, and a home directory of their own. */
@@ -95,7 +93,10 @@ describe("the package as npm would publish it", () => {
     expect(files).toContain("package/dist/client/types/client/index.d.ts");
     expect(
       files.filter(
-        (file) => !/^package\/(?:dist\/(?:client|cli)\/|LICENSE|README|CHANGELOG|package\.json)/.test(file),
+        (file) =>
+          !/^package\/(?:dist\/(?:client|cli)\/|dist\/THIRD-PARTY-LICENSES\.txt|LICENSE|README|CHANGELOG|package\.json)/.test(
+            file,
+          ),
       ),
     ).toEqual([]);
     const sizes = await Promise.all(
@@ -106,10 +107,7 @@ describe("the package as npm would publish it", () => {
 
   it("is clean by publint", async () => {
     const { messages } = await publint({ pkgDir: installed, strict: true, pack: false });
-    const manifest = JSON.parse(await readFile(join(installed, "package.json"), "utf8")) as Record<
-      string,
-      unknown
-    >;
+    const manifest = { ...(await readManifest()) };
     expect(messages.map((message) => formatMessage(message, manifest))).toEqual([]);
   });
 
@@ -122,13 +120,29 @@ describe("the package as npm would publish it", () => {
     await expect(check).resolves.toMatchObject({ stderr: "" });
   });
 
-  it("brings in neither serverless nor the Powertools", async () => {
-    const { dependencies } = JSON.parse(await readFile(join(installed, "package.json"), "utf8")) as Manifest;
-    expect(
-      Object.keys(dependencies).filter((name) =>
-        /serverless|powertools|esbuild|vitest|typescript/.test(name),
-      ),
-    ).toEqual([]);
+  it("depends on nothing but what a consumer must be able to patch, with no service of AWS", async () => {
+    const { name, dependencies } = await readManifest();
+    expect(name).toBe("voxtoken");
+    const others = Object.keys(dependencies).filter(
+      (name) => !/^@(?:aws-sdk|smithy|aws-crypto)\//.test(name) || name.startsWith("@aws-sdk/client-"),
+    );
+    expect(others).toEqual([]);
+  });
+
+  it("makes npm warn of no script when it is installed", async () => {
+    const { scripts } = await readManifest();
+    const warned = ["preinstall", "install", "postinstall", "prepare"];
+    expect(Object.keys(scripts).filter((name) => warned.includes(name))).toEqual([]);
+  });
+
+  it("holds the licence of each package that is bundled into it", async () => {
+    const text = await readFile(join(installed, "dist/THIRD-PARTY-LICENSES.txt"), "utf8");
+    const sections = text.split(`\n${"-".repeat(80)}\n`).slice(1);
+    const names = sections.map((section) => section.trim().split(" ")[0]);
+    expect(names).toEqual(expect.arrayContaining(["commander", "proper-lockfile", "retry", "yaml", "zod"]));
+    const { dependencies } = await readManifest();
+    expect(names.filter((name) => name !== undefined && name in dependencies)).toEqual([]);
+    for (const section of sections) expect(section).toMatch(/permi(?:t|ssion)/i);
   });
 });
 
