@@ -55,9 +55,18 @@ describe("the methods of the Management API", () => {
     await expect(api.getKeys()).rejects.toThrow("does not end");
   });
 
-  it("take a key that is gone already as deleted", async () => {
-    const { api } = open(() => ({ error: { code: 433, msg: "Invalid key id." } }));
+  it("say that a key was gone already, where the platform accepts the key that asks", async () => {
+    const { api } = open((method) =>
+      method === "DeleteKey"
+        ? { error: { code: 433, msg: "Invalid key id." } }
+        : { result: { account_id: 1 } },
+    );
     await expect(api.deleteKey("k")).resolves.toBe("absent");
+  });
+
+  it("fail where error 433 may be about the key that asks", async () => {
+    const { api } = open(() => ({ error: { code: 433, msg: "Invalid key id." } }));
+    await expect(api.deleteKey("k")).rejects.toThrow("433");
   });
 
   it("find the rules bound to a key in every application, and none that is bound to another", async () => {
