@@ -1,11 +1,15 @@
+import type { AccountKey } from "../key-lifecycle/account-key.ts";
 import type { Policy } from "../grants/policy.ts";
 import { isUnknownKey } from "../key-lifecycle/settle.ts";
 import type { Snapshot, SnapshotPorts } from "../key-lifecycle/take-snapshot.ts";
+import type { Key } from "../voximplant/methods.ts";
 import { isRefusal } from "../voximplant/errors.ts";
 import { type Finding, messageOf, notExamined } from "./finding.ts";
 
-/** Milliseconds. What is left then is examined by nobody in this run, and said. */
+/** Milliseconds for all child accounts of one run. */
 const BUDGET_MS = 45_000;
+/** Each run begins with another child account, so that all have their turn where one run is too short. */
+const RUN_MS = 15 * 60_000;
 
 /**
  * Looks for keys in the child accounts that grants list. A key of a child account is never ours, and never deleted: a child
@@ -18,54 +22,64 @@ export async function examineChildren(
   policy: Policy,
   { accounts, secrets }: Snapshot,
 ): Promise<Finding[]> {
-  const deadline = now() + BUDGET_MS;
   const known = new Set([
     ...secrets.flatMap(({ keys }) => [...keys.values()].map(({ keyId }) => keyId)),
     ...policy.serviceAccounts.flatMap(({ unmanagedKeys }) => unmanagedKeys),
   ]);
+  const children = childAccounts(policy, accounts);
+  const first = Math.floor(now() / RUN_MS) % Math.max(1, children.length);
+  const deadline = now() + BUDGET_MS;
   const findings: Finding[] = [];
-  const examined = new Set<number>();
-  for (const { current } of accounts) {
-    for (const [serviceAccount, key] of current) {
-      for (const accountId of childrenOf(policy, serviceAccount)) {
-        if (examined.has(accountId)) continue;
-        examined.add(accountId);
-        if (now() >= deadline) {
-          const error = new Error(
-            `Child account ${accountId} was not examined: the time of this run was over.`,
-          );
-          findings.push({ ...notExamined({ serviceAccount, error }), accountId });
-          continue;
-        }
-        try {
-          for (const listed of await key.apiOf(accountId).getKeys()) {
-            if (known.has(listed.key_id)) continue;
-            findings.push({
-              reason: "unknown_key",
-              action: "reported",
-              serviceAccount,
-              accountId,
-              key: listed,
-              detail:
-                `Child account ${accountId} has this key, and no secret holds it. If someone uses it on purpose, list it ` +
-                "under unmanagedKeys in grants.yml. Otherwise delete it in that account: docs/runbook.md#unknown-keys.",
-            });
-          }
-        } catch (error) {
-          if (isUnknownKey(error) || isRefusal(error, "forbidden"))
-            log("info", `Child account ${accountId} was not examined. ${messageOf(error)}`, {
-              serviceAccount,
-            });
-          else findings.push({ ...notExamined({ serviceAccount, error }), accountId });
-        }
+  for (const [index, { accountId, serviceAccount, key }] of [
+    ...children.slice(first),
+    ...children.slice(0, first),
+  ].entries()) {
+    if (now() >= deadline) {
+      log("info", `${children.length - index} child accounts are left for the next runs.`);
+      break;
+    }
+    try {
+      for (const listed of await key.apiOf(accountId).getKeys()) {
+        if (!known.has(listed.key_id)) findings.push(unknownKey(serviceAccount, accountId, listed));
       }
+    } catch (error) {
+      if (isUnknownKey(error) || isRefusal(error, "forbidden"))
+        log("info", `Child account ${accountId} was not examined. ${messageOf(error)}`, { serviceAccount });
+      else findings.push({ ...notExamined({ serviceAccount, error }), accountId });
     }
   }
   return findings;
 }
 
-function childrenOf({ grants }: Policy, serviceAccount: string): number[] {
-  return grants
-    .filter(({ serviceAccounts }) => serviceAccounts.includes(serviceAccount))
-    .flatMap(({ childAccountIds }) => childAccountIds);
+interface ChildAccount {
+  readonly accountId: number;
+  readonly serviceAccount: string;
+  /** A key of its parent account. */
+  readonly key: AccountKey;
+}
+
+/** Each once, whichever service account reaches it. */
+function childAccounts({ grants }: Policy, accounts: Snapshot["accounts"]): ChildAccount[] {
+  const children = new Map<number, ChildAccount>();
+  for (const [serviceAccount, key] of accounts.flatMap(({ current }) => [...current])) {
+    for (const { serviceAccounts, childAccountIds } of grants) {
+      if (!serviceAccounts.includes(serviceAccount)) continue;
+      for (const accountId of childAccountIds)
+        if (!children.has(accountId)) children.set(accountId, { accountId, serviceAccount, key });
+    }
+  }
+  return [...children.values()];
+}
+
+function unknownKey(serviceAccount: string, accountId: number, key: Key): Finding {
+  return {
+    reason: "unknown_key",
+    action: "reported",
+    serviceAccount,
+    accountId,
+    key,
+    detail:
+      `Child account ${accountId} has this key, and no secret holds it. If someone uses it on purpose, list it ` +
+      "under unmanagedKeys in grants.yml. Otherwise delete it in that account: docs/runbook.md#unknown-keys.",
+  };
 }
