@@ -1,6 +1,7 @@
 import { ROLES_TAG } from "../lib/key-lifecycle/roles.ts";
 import { getAtt, policyDocument, type Resource, type Resources, type Statement } from "./cloudformation.ts";
 import {
+  functionArnIn,
   type FunctionName,
   type GrantedSecret,
   logGroupOf,
@@ -16,14 +17,27 @@ import { throughSecretsManager } from "./signing-keys-key.ts";
 /** What each function does with the secrets, and nothing besides. */
 const secretActions = {
   "vend-token": ["GetSecretValue"],
-  "rotate-key": ["DescribeSecret", "GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage"],
-  "reconcile-keys": ["DescribeSecret", "GetSecretValue"],
+  "rotate-key": [
+    "DescribeSecret",
+    "GetSecretValue",
+    "ListSecretVersionIds",
+    "PutSecretValue",
+    "UpdateSecretVersionStage",
+  ],
+  // It writes only to revoke a key or to roll back; the schedule alone writes nothing but a tag.
+  "reconcile-keys": [
+    "DescribeSecret",
+    "GetSecretValue",
+    "ListSecretVersionIds",
+    "PutSecretValue",
+    "UpdateSecretVersionStage",
+  ],
 } as const satisfies Record<FunctionName, readonly string[]>;
 
 const keyActions = {
   "vend-token": ["kms:Decrypt"],
   "rotate-key": ["kms:Decrypt", "kms:GenerateDataKey"],
-  "reconcile-keys": ["kms:Decrypt"],
+  "reconcile-keys": ["kms:Decrypt", "kms:GenerateDataKey"],
 } as const satisfies Record<FunctionName, readonly string[]>;
 
 /** One role per function. */
@@ -77,6 +91,16 @@ function statements(
               "ForAllValues:StringEquals": { "aws:TagKeys": [ROLES_TAG] },
               Null: { "aws:TagKeys": "false" },
             },
+          },
+          {
+            // To drop a revoked key from warm containers: lib/reconciliation/forget-keys.ts. IAM has no condition
+            // for single settings, so this also allows every other change of the configuration.
+            Sid: "MakeVendTokenForgetARevokedKey",
+            Effect: "Allow" as const,
+            Action: ["lambda:GetFunctionConfiguration", "lambda:UpdateFunctionConfiguration"],
+            Resource: ["${AWS::Region}", ...options.replicaRegions].map((region) =>
+              functionArnIn(region, "vend-token", options),
+            ),
           },
         ]
       : []),

@@ -108,6 +108,20 @@ describe("two regions", () => {
     });
   });
 
+  it("let reconciliation change the vending function of both regions, and no other function", () => {
+    const changed = permissions(primary, "ReconcileKeysRole").filter((one) => one.includes(" lambda:"));
+    const [here, there] = ["${AWS::Region}", "eu-west-1"].map(
+      (region) =>
+        `{"Fn::Sub":"arn:\${AWS::Partition}:lambda:${region}:\${AWS::AccountId}:function:voximplant-token-vendor-dev-vend-token"}`,
+    );
+    expect(changed).toEqual([
+      `Allow lambda:GetFunctionConfiguration on ${here}`,
+      `Allow lambda:GetFunctionConfiguration on ${there}`,
+      `Allow lambda:UpdateFunctionConfiguration on ${here}`,
+      `Allow lambda:UpdateFunctionConfiguration on ${there}`,
+    ]);
+  });
+
   it("make no secret twice, and rotate and reconcile in the primary alone", () => {
     for (const type of [
       "AWS::SecretsManager::Secret",
