@@ -123,7 +123,7 @@ const operatorActions: Readonly<Record<string, string>> = {
   "secretsmanager:PutSecretValue": "`import`, `bootstrap`: store a key as the current version",
   "secretsmanager:UpdateSecretVersionStage":
     "`import`, `bootstrap`, `rotate`: take `AWSPENDING` off an older version, or Secrets Manager would " +
-    "make that version current; [Unreadable version](runbook.md#unreadable-version) by hand",
+    "make that version current; [An unreadable version](runbook.md#an-unreadable-version) by hand",
   "secretsmanager:TagResource": "`import`, `bootstrap`: write down the roles of the key",
   "secretsmanager:RotateSecret": "`rotate`: start a rotation",
   "secretsmanager:CancelRotateSecret": "switch the rotation of a secret off by hand",
