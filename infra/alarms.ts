@@ -142,9 +142,17 @@ function keyAlarms(options: Options): Readonly<Record<string, Alarm>> {
       // One reconciliation says so, the next says that it is over.
       silence: "ignore",
     },
+    "orphan-keys": {
+      runbook: "orphan-keys",
+      meaning: "Voximplant has a key with one of our key names that is in no version of its secret.",
+      metric: metric.own("OrphanKeys"),
+      statistic: "Maximum",
+      threshold: 1,
+      silence: "ignore",
+    },
     "roles-changed": {
       runbook: "roles-changed",
-      meaning: "Somebody changed the roles of a managed key.",
+      meaning: "The roles of a managed key have changed.",
       metric: metric.own("RolesChanged"),
       statistic: "Maximum",
       threshold: 1,
@@ -152,15 +160,24 @@ function keyAlarms(options: Options): Readonly<Record<string, Alarm>> {
     },
     "current-key-missing": {
       runbook: "current-key-missing",
-      meaning: "Voximplant no longer knows the key that a secret holds: its tokens are refused.",
+      meaning: "Voximplant refuses or no longer lists a current key: it accepts no token of that key.",
       metric: metric.own("CurrentKeyMissing"),
+      statistic: "Maximum",
+      threshold: 1,
+      silence: "ignore",
+    },
+    "key-life-overdue": {
+      runbook: "key-life-overdue",
+      meaning:
+        "A key is older than twice its rotation days, a rotation has not ended for a day, or a replica is a day behind.",
+      metric: metric.own("KeyLifeOverdue"),
       statistic: "Maximum",
       threshold: 1,
       silence: "ignore",
     },
     "reconciliation-errors": {
       runbook: "reconciliation",
-      meaning: "Reconciliation fails: nobody is looking for unknown keys.",
+      meaning: "Reconciliation fails, or cannot examine a secret or an account.",
       metric: metric.lambda("Errors", "reconcile-keys", options),
       statistic: "Sum",
       threshold: 1,
@@ -169,7 +186,7 @@ function keyAlarms(options: Options): Readonly<Record<string, Alarm>> {
     },
     "reconciliation-silent": {
       runbook: "reconciliation",
-      meaning: "Reconciliation missed three of its turns: nobody is looking for unknown keys.",
+      meaning: "Reconciliation has not run for three periods, so unknown keys are not found.",
       metric: metric.lambda("Invocations", "reconcile-keys", options),
       statistic: "Sum",
       comparison: "LessThanThreshold",

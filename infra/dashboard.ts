@@ -81,7 +81,9 @@ export function dashboardResources(policy: Policy, options: Options): Resources 
       ? [
           metricsWidget("Keys at Voximplant", [
             [metric.own("UnknownKeys"), "Maximum", "unknown"],
-            [metric.own("OrphanKeys"), "Maximum", "orphans of broken rotations"],
+            [metric.own("OrphanKeys"), "Maximum", "orphans and strays"],
+            [metric.own("CurrentKeyMissing"), "Maximum", "current, not accepted"],
+            [metric.own("KeyLifeOverdue"), "Maximum", "overdue"],
             [metric.own("KeysRetired"), "Sum", "retired"],
             [metric.own("RotationFailed"), "Sum", "failed rotations"],
           ]),

@@ -47,20 +47,24 @@ function keyFunctions(options: Options) {
     disableLogs: true,
     // Both wait for Secrets Manager and for Voximplant, and compute next to nothing.
     memorySize: 256,
-    timeout: 120,
   };
   return {
     rotateKey: {
       ...common,
       name: functionName("rotate-key", options),
       description: "Replaces the key of a Voximplant service account; Secrets Manager calls it.",
+      // createSecret waits up to a minute until the platform knows a new key, and finishSecret as long again.
+      timeout: 180,
       role: sub(`\${${roleOf("rotate-key")}.Arn}`),
       package: { artifact: ".serverless/rotate-key.zip" },
     },
     reconcileKeys: {
       ...common,
       name: functionName("reconcile-keys", options),
-      description: "Finds keys at Voximplant that no secret holds; retires superseded ones.",
+      description:
+        "Finds keys at Voximplant that no secret holds; deletes superseded ones; revokes, rolls back.",
+      // A revocation: up to 300 s for the replacement, a minute for the proof, a minute for the containers.
+      timeout: 600,
       role: sub(`\${${roleOf("reconcile-keys")}.Arn}`),
       package: { artifact: ".serverless/reconcile-keys.zip" },
     },

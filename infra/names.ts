@@ -13,6 +13,9 @@ const logicalNames = {
 } as const satisfies Record<FunctionName, string>;
 
 export const functionName = (name: FunctionName, { prefix }: Options) => `${prefix}-${name}`;
+/** By name, not by Fn::GetAtt: a role must not depend on a function that depends on another role. */
+export const functionArnIn = (region: string, name: FunctionName, options: Options) =>
+  sub(`arn:\${AWS::Partition}:lambda:${region}:\${AWS::AccountId}:function:${functionName(name, options)}`);
 export const logGroupName = (name: FunctionName, options: Options) =>
   `/aws/lambda/${functionName(name, options)}`;
 

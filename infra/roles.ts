@@ -1,6 +1,7 @@
 import { ROLES_TAG } from "../lib/key-lifecycle/roles.ts";
 import { getAtt, policyDocument, type Resource, type Resources, type Statement } from "./cloudformation.ts";
 import {
+  functionArnIn,
   type FunctionName,
   type GrantedSecret,
   logGroupOf,
@@ -10,20 +11,35 @@ import {
   signingKeysKey,
   vendRoleName,
 } from "./names.ts";
-import type { Options } from "./options.ts";
+import { DeploymentError, type Options } from "./options.ts";
+import { MAX_POLICY_SIZE, policySize } from "./policy-size.ts";
 import { throughSecretsManager } from "./signing-keys-key.ts";
 
 /** What each function does with the secrets, and nothing besides. */
 const secretActions = {
   "vend-token": ["GetSecretValue"],
-  "rotate-key": ["DescribeSecret", "GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage"],
-  "reconcile-keys": ["DescribeSecret", "GetSecretValue"],
+  "rotate-key": [
+    "DescribeSecret",
+    "GetSecretValue",
+    "ListSecretVersionIds",
+    "PutSecretValue",
+    "UpdateSecretVersionStage",
+  ],
+  // It writes only to revoke a key or to roll back; the schedule alone writes nothing but a tag.
+  "reconcile-keys": [
+    "DescribeSecret",
+    "GetSecretValue",
+    "ListSecretVersionIds",
+    "PutSecretValue",
+    "TagResource",
+    "UpdateSecretVersionStage",
+  ],
 } as const satisfies Record<FunctionName, readonly string[]>;
 
 const keyActions = {
   "vend-token": ["kms:Decrypt"],
   "rotate-key": ["kms:Decrypt", "kms:GenerateDataKey"],
-  "reconcile-keys": ["kms:Decrypt"],
+  "reconcile-keys": ["kms:Decrypt", "kms:GenerateDataKey"],
 } as const satisfies Record<FunctionName, readonly string[]>;
 
 /** One role per function. */
@@ -36,6 +52,14 @@ export function roleResources(
 }
 
 function role(name: FunctionName, secrets: readonly GrantedSecret[], options: Options): Resource {
+  const policy = policyDocument(statements(name, secrets, options));
+  const size = policySize(policy, secrets, options);
+  if (size > MAX_POLICY_SIZE) {
+    throw new DeploymentError(
+      `The IAM policy of ${name} needs ${size} characters for ${secrets.length} secrets, and IAM accepts ` +
+        `${MAX_POLICY_SIZE}. Divide the service accounts between two deployments, or shorten the secrets' names.`,
+    );
+  }
   return {
     Type: "AWS::IAM::Role",
     Properties: {
@@ -48,7 +72,7 @@ function role(name: FunctionName, secrets: readonly GrantedSecret[], options: Op
           Action: "sts:AssumeRole",
         },
       ]),
-      Policies: [{ PolicyName: name, PolicyDocument: policyDocument(statements(name, secrets, options)) }],
+      Policies: [{ PolicyName: name, PolicyDocument: policy }],
     },
   };
 }
@@ -64,19 +88,23 @@ function statements(
       Effect: "Allow",
       Action: secretActions[name].map((action) => `secretsmanager:${action}`),
       Resource: secrets.map((secret) => secretArn(secret, options)),
+      // This tag and no other. An action that sets no tag has no aws:TagKeys, and ForAllValues lets it
+      // through. One statement, because a second list of all secrets would halve how many fit.
+      ...(name === "reconcile-keys" && {
+        Condition: { "ForAllValues:StringEquals": { "aws:TagKeys": [ROLES_TAG] } },
+      }),
     },
     ...(name === "reconcile-keys"
       ? [
           {
-            Sid: "RememberTheRolesOfAKey",
+            // To drop a revoked key from warm containers: lib/reconciliation/forget-keys.ts. IAM has no condition
+            // for single settings, so this also allows every other change of the configuration.
+            Sid: "MakeVendTokenForgetARevokedKey",
             Effect: "Allow" as const,
-            Action: "secretsmanager:TagResource",
-            Resource: secrets.map((secret) => secretArn(secret, options)),
-            // This tag and no other. Without the Null test a request without tags would satisfy ForAllValues.
-            Condition: {
-              "ForAllValues:StringEquals": { "aws:TagKeys": [ROLES_TAG] },
-              Null: { "aws:TagKeys": "false" },
-            },
+            Action: ["lambda:GetFunctionConfiguration", "lambda:UpdateFunctionConfiguration"],
+            Resource: ["${AWS::Region}", ...options.replicaRegions].map((region) =>
+              functionArnIn(region, "vend-token", options),
+            ),
           },
         ]
       : []),

@@ -10,11 +10,11 @@ export function noKeyYet(secret: string, serviceAccount: string): string {
   return `Secret ${secret} holds no key yet. ${putAKeyIn(serviceAccount)}`;
 }
 
-/** The two ways of putting a key into a secret. */
+/** The two ways to put a key into a secret that has none, or one that no longer works. */
 export function putAKeyIn(serviceAccount: string): string {
   return (
-    `Put one in with \`voxtoken admin import FILE --service-account ${serviceAccount}\`, or have one made with ` +
-    `\`voxtoken admin bootstrap --service-account ${serviceAccount} --roles ROLES\`.`
+    `Import one with \`voxtoken admin import FILE --service-account ${serviceAccount}\`, or have one made with ` +
+    `\`voxtoken admin bootstrap --service-account ${serviceAccount} --account-id ID --roles ROLES --replace\`.`
   );
 }
 

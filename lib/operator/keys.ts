@@ -60,14 +60,9 @@ States, what is wrong first:
 
 /** One row a key, what is wrong first; fits 80 columns, where a service account's name does. */
 function table(io: Io, keys: readonly ListedKey[]): string {
-  const header = ["STATE", "KEY", "AGE", "SERVICE ACCOUNT"];
+  const header = ["STATE", "KEY", "AGE", "SERVICE ACCOUNT OR NAME"];
   const sorted = [...keys].sort((one, other) => severity(one) - severity(other));
-  const rows = sorted.map((key) => [
-    key.state,
-    key.keyId ?? "(no key yet)",
-    time(key, io.now()),
-    `${key.serviceAccount ?? `account ${key.accountId ?? "?"}`}${remark(key)}`,
-  ]);
+  const rows = sorted.map((key) => [key.state, key.keyId ?? "(no key yet)", time(key, io.now()), owner(key)]);
   const widths = header.map((_, column) =>
     Math.max(...[header, ...rows].map((row) => row[column]?.length ?? 0)),
   );
@@ -106,9 +101,10 @@ function time({ since, retireAt }: ListedKey, now: number): string {
   return since === undefined ? "-" : age(now - Date.parse(since));
 }
 
-/** What it is called, where no service account says more. */
-function remark({ name, serviceAccount }: ListedKey): string {
-  return serviceAccount === undefined && name !== null && name !== "" ? ` ${printable(name)}` : "";
+/** Whose it is; where nobody here manages it, what it is called. */
+function owner({ name, serviceAccount, accountId }: ListedKey): string {
+  const called = name === null || name === "" ? `(account ${accountId ?? "?"})` : printable(name);
+  return serviceAccount ?? called;
 }
 
 function clip(line: string): string {

@@ -1,6 +1,7 @@
 import type { Policy } from "../grants/policy.ts";
 import type { AccountKey } from "../key-lifecycle/account-key.ts";
 import { type ClassifiedKey, classifyKeys } from "../key-lifecycle/classify-keys.ts";
+import { putAKeyIn } from "../key-lifecycle/key-lifecycle-error.ts";
 import { moveRules } from "../key-lifecycle/retire-key.ts";
 import { currentKey, type SecretSnapshot } from "../key-lifecycle/snapshot.ts";
 import {
@@ -170,8 +171,8 @@ function missingKey(serviceAccount: string, keyId: string, refusal: Problem | un
     action: "reported",
     serviceAccount,
     detail:
-      `Tokens are signed with key ${keyId}, and the platform does not accept them. ${seen} If the key was deleted, put in ` +
-      `another with \`voxtoken admin import\` or \`bootstrap --service-account ${serviceAccount} --replace\`.`,
+      `Tokens are signed with key ${keyId}, and the platform does not accept them. ${seen} If the key was deleted: ` +
+      putAKeyIn(serviceAccount),
   };
 }
 

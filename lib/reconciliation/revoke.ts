@@ -104,12 +104,14 @@ export async function revokeKey(
     });
   }
 
+  const now = await readCurrents(ports, policy);
   // The replacements first: a read of Secrets Manager that lags may still give the leaked key as the current one.
-  const signers = [
-    ...replacements.values(),
-    ...signersFor(await readCurrents(ports, policy), leaked).filter(({ keyId }) => keyId !== request.keyId),
-  ];
-  await step("rules", () => moveRulesOff(ports, request.keyId, replacements.get(named.name) ?? signers[0]));
+  const signers = distinct([...replacements.values(), ...signersFor(now, leaked)]).filter(
+    ({ keyId }) => keyId !== request.keyId,
+  );
+  const own =
+    replacements.get(named.name) ?? now.find(({ serviceAccount }) => serviceAccount.name === named.name)?.key;
+  await step("rules", () => moveRulesOff(ports, request.keyId, own));
   await step("delete", async () => {
     const outcome = await deleteWith([...signers, ...(leaked === undefined ? [] : [leaked])], request.keyId);
     return {
@@ -192,6 +194,10 @@ function signersFor(current: readonly Current[], leaked: AccountKey | undefined)
     .map(({ key }) => key);
 }
 
+function distinct(keys: readonly AccountKey[]): AccountKey[] {
+  return [...new Map(keys.map((key) => [key.keyId, key])).values()];
+}
+
 /** By the first key that the platform accepts. */
 async function deleteWith(signers: readonly AccountKey[], keyId: string): Promise<"deleted" | "absent"> {
   const refusals: string[] = [];
@@ -206,7 +212,7 @@ async function deleteWith(signers: readonly AccountKey[], keyId: string): Promis
     }
   }
   if (absent) return "absent";
-  throw new KeyLifecycleError(refusals.join(" ") || "There is no key to sign in with.");
+  throw new KeyLifecycleError(refusals.join("; ") || "There is no key to sign in with.");
 }
 
 async function moveRulesOff({ log }: RevocationPorts, keyId: string, current: AccountKey | undefined) {
@@ -288,11 +294,18 @@ function leftToDo(
   proved: boolean,
   withoutKey: readonly string[],
 ): string[] {
+  const again = `\`voxtoken admin revoke ${serviceAccount} --key ${keyId}\``;
   const proof =
-    `It is not proved that key ${keyId} is dead. Run \`voxtoken admin revoke ${serviceAccount} --key ${keyId}\` again, ` +
-    "or delete the key in the control panel.";
+    `It is not proved that key ${keyId} is dead. ` +
+    (withoutKey.length > 0
+      ? `Put another key in, then run ${again}.`
+      : `Run ${again} again, or delete the key in the control panel.`);
   return [
     ...(proved ? [] : [proof]),
-    ...withoutKey.map((name) => `${name} has no working key, so no token is vended. ${putAKeyIn(name)}`),
+    ...withoutKey.map(
+      (name) =>
+        `${name} has no working key, so no token is vended. ${putAKeyIn(name)} ` +
+        `If the key before it is sound: \`voxtoken admin rollback ${name}\`.`,
+    ),
   ];
 }

@@ -10,6 +10,7 @@ import type { ReplacementPorts } from "./replace-key.ts";
 export interface RollbackReport {
   /** The key that is current now. */
   readonly keyId: string;
+  /** The key that was current; absent where the platform no longer has it. */
   readonly supersededKeyId?: string;
   readonly pending: PendingOutcome;
   /** What was not done although the key is current. */
@@ -70,12 +71,14 @@ export async function rollBack(
     dropPending(store, state.arn, { sleep }),
   );
   const snapshot = await attempt("The secret could not be read again", () => readSecret(serviceAccount));
-  if (snapshot !== undefined) {
-    await attempt("Routing rules were not moved", async () =>
-      moveRules(key.api, otherKeys(snapshot, await key.api.getKeys(), key.keyId), key.keyId, log),
-    );
-  }
-  const superseded = snapshot?.keys.get(current)?.keyId;
+  const others =
+    snapshot &&
+    (await attempt("Routing rules were not moved", async () => {
+      const listed = otherKeys(snapshot, await key.api.getKeys(), key.keyId);
+      await moveRules(key.api, listed, key.keyId, log);
+      return listed;
+    }));
+  const superseded = others?.find((keyId) => keyId === snapshot?.keys.get(current)?.keyId);
   return {
     keyId: key.keyId,
     ...(superseded !== undefined && { supersededKeyId: superseded }),

@@ -24,9 +24,11 @@ interface Principal {
   readonly policies: readonly unknown[];
 }
 
-const functionRole = (name: string, logicalId: string): Principal => {
+const functionRole = (name: string, logicalId: string, template = stack): Principal => {
   const role = String(resolved({ "Fn::GetAtt": [logicalId, "Arn"] })).split("/")[1] ?? "";
-  const policies = property(stack.Resources[logicalId], "Policies") as readonly { PolicyDocument: unknown }[];
+  const policies = property(template.Resources[logicalId], "Policies") as readonly {
+    PolicyDocument: unknown;
+  }[];
   return {
     name,
     arn: `arn:aws:sts::${place.accountId}:assumed-role/${role}/session`,
@@ -73,19 +75,35 @@ const viaSecretsManager = (secretArn: string) => ({
   "kms:ResourceAliases": ["alias/voximplant-token-vendor-dev-signing-keys"],
 });
 
-/** What somebody does, as the requests that AWS checks: all have to be allowed. */
+/** What a principal does, as the requests that AWS checks: all have to be allowed. */
 const deeds: readonly { readonly name: string; readonly needs: readonly Need[] }[] = [
   { name: "read a key", needs: [secrets("GetSecretValue"), kms("Decrypt", viaSecretsManager(secret))] },
   {
-    name: "import a key",
+    name: "store a key",
     needs: [
       secrets("PutSecretValue"),
       kms("GenerateDataKey", viaSecretsManager(secret)),
       kms("Decrypt", viaSecretsManager(secret)),
     ],
   },
-  { name: "start a rotation", needs: [secrets("RotateSecret")] },
+  { name: "list the versions of a secret", needs: [secrets("ListSecretVersionIds")] },
   { name: "move a version's label", needs: [secrets("UpdateSecretVersionStage")] },
+  {
+    name: "start a rotation",
+    needs: [secrets("RotateSecret"), lambda("InvokeFunction", "rotate-key")],
+  },
+  {
+    name: "list, revoke and roll back keys, by invoking reconcile-keys",
+    needs: [lambda("InvokeFunction", "reconcile-keys")],
+  },
+  {
+    name: "make vend-token forget its keys",
+    needs: [
+      lambda("GetFunctionConfiguration", "vend-token"),
+      lambda("UpdateFunctionConfiguration", "vend-token"),
+    ],
+  },
+  { name: "change vend-token's code", needs: [lambda("UpdateFunctionCode", "vend-token")] },
   { name: "delete a secret", needs: [secrets("DeleteSecret")] },
   { name: "change a secret's policy", needs: [secrets("PutResourcePolicy")] },
   { name: "change the KMS key's policy", needs: [kms("PutKeyPolicy")] },
@@ -94,8 +112,26 @@ const deeds: readonly { readonly name: string; readonly needs: readonly Need[] }
     name: "encrypt another secret with the KMS key",
     needs: [kms("GenerateDataKey", viaSecretsManager(anotherSecret))],
   },
-  { name: "invoke vend-token directly, in anybody's name", needs: [lambda("vend-token")] },
+  { name: "invoke vend-token directly, as any caller", needs: [lambda("InvokeFunction", "vend-token")] },
 ];
+
+/** Why docs/policies/operator.json has each of its actions. */
+const operatorActions: Readonly<Record<string, string>> = {
+  "secretsmanager:DescribeSecret": "`import`, `bootstrap`, `rotate`: see which version is current or pending",
+  "secretsmanager:ListSecretVersionIds":
+    "`rotate`: find out whether a pending version is older than the current one",
+  "secretsmanager:PutSecretValue": "`import`, `bootstrap`: store a key as the current version",
+  "secretsmanager:UpdateSecretVersionStage":
+    "`import`, `bootstrap`, `rotate`: take `AWSPENDING` off an older version, or Secrets Manager would " +
+    "make that version current; [An unreadable version](runbook.md#an-unreadable-version) by hand",
+  "secretsmanager:TagResource": "`import`, `bootstrap`: write down the roles of the key",
+  "secretsmanager:RotateSecret": "`rotate`: start a rotation",
+  "secretsmanager:CancelRotateSecret": "switch the rotation of a secret off by hand",
+  "kms:GenerateDataKey": "`import`, `bootstrap`: encrypt the stored key, through Secrets Manager",
+  "kms:Decrypt": "`import`, `bootstrap`: Secrets Manager asks for it whenever a value is stored",
+  "lambda:InvokeFunction":
+    "`keys`, `revoke`, `rollback`: invoke `reconcile-keys`; `rotate`: AWS asks for it on `rotate-key`",
+};
 
 interface Need {
   readonly action: string;
@@ -110,10 +146,10 @@ function secrets(action: string): Need {
 function kms(action: string, context: Need["context"] = {}): Need {
   return { action: `kms:${action}`, resource: key, resourcePolicy: keyPolicy, context };
 }
-/** Without the function's own policy: it admits API Gateway alone, which test/infra/api.test.ts holds. */
-function lambda(name: string): Need {
-  const resource = `arn:aws:lambda:${place.region}:${place.accountId}:function:voximplant-token-vendor-dev-${name}`;
-  return { action: "lambda:InvokeFunction", resource, resourcePolicy: undefined, context: {} };
+/** Without the function's own policy: it admits API Gateway alone, which test/infra/api.test.ts proves. */
+function lambda(action: string, name: string, region = place.region): Need {
+  const resource = `arn:aws:lambda:${region}:${place.accountId}:function:voximplant-token-vendor-dev-${name}`;
+  return { action: `lambda:${action}`, resource, resourcePolicy: undefined, context: {} };
 }
 
 async function can(principal: Principal, needs: readonly Need[]): Promise<boolean> {
@@ -134,24 +170,51 @@ describe("who can do what with a key", () => {
     }
     const document = `# Who can do what
 
-This page is made by \`test/infra/access.test.ts\`, which evaluates the roles, the secret's resource policy and the key
-policy of the packaged template together, as IAM would. After a change on purpose: \`npx vitest run test/infra/access.test.ts -u\`.
+\`test/infra/access.test.ts\` writes this page. It evaluates the roles, the secret's resource policy
+and the key policy of the packaged template together, as IAM does. To update the page after a
+change: \`npx vitest run test/infra/access.test.ts -u\`.
 
 | | ${principals.map(({ name }) => name).join(" | ")} |
 | --- | ${principals.map(() => "---").join(" | ")} |
 ${rows.join("\n")}
 
-- Nobody reads a key but the three functions: the secret's policy denies it to everyone else, administrators included. An
-  administrator can change that policy first; CloudTrail shows it as \`PutResourcePolicy\` or \`DeleteResourcePolicy\`.
-- An operator imports a key without being able to read it, or any other.
-- The KMS key serves Secrets Manager alone, and these secrets alone. Nobody decrypts with it directly.
-- Whoever may invoke vend-token directly writes the identity in the event, and so has every caller's tokens. Grant
-  \`lambda:InvokeFunction\` by function, never on \`*\`; a service control policy can deny it on this one to everybody.
-- Whoever may change a function's code or configuration, or pass its role to another function, acts as that function. Keep
-  \`lambda:UpdateFunctionCode\`, \`lambda:UpdateFunctionConfiguration\` and \`iam:PassRole\` on these roles to the deployment.
+- Only the three functions can read a key. The secret's policy denies it to everyone else,
+  administrators included. An administrator can change that policy first. CloudTrail shows this as
+  \`PutResourcePolicy\` or \`DeleteResourcePolicy\`.
+- An operator stores a key without being able to read it or any other key.
+- Anyone who may invoke \`reconcile-keys\` can delete any key of the managed Voximplant accounts, by
+  \`revoke --key\` or \`--make-room\`. They cannot read a key.
+- \`rotate-key\` and \`reconcile-keys\` store keys. \`reconcile-keys\` does so only in a revocation.
+- \`reconcile-keys\` may change the configuration of \`vend-token\`, in each region, so that warm
+  containers drop a revoked key. It may not change the code. It reads the keys anyway.
+- The KMS key works only through Secrets Manager and only for these secrets. No principal can
+  decrypt with it directly.
+- Anyone who may invoke \`vend-token\` directly chooses the identity in the event, and so can get the
+  tokens of every caller. Grant \`lambda:InvokeFunction\` by function, never on \`*\`. A service control
+  policy can deny it on this function to everyone.
+- Anyone who may change a function's code or configuration, or pass its role to another function,
+  can act as that function. Allow \`lambda:UpdateFunctionCode\`,
+  \`lambda:UpdateFunctionConfiguration\` and \`iam:PassRole\` on these functions and roles only to the
+  deployment.
+
+## The operator's policy
+
+Why [policies/operator.json](policies/operator.json) has each action:
+
+| action | what for |
+| --- | --- |
+${Object.entries(operatorActions)
+  .map(([action, purpose]) => `| \`${action}\` | ${purpose} |`)
+  .join("\n")}
 `;
     const formatted = await format(document, { parser: "markdown", printWidth: 110 });
     await expect(formatted).toMatchFileSnapshot("../../docs/access.md");
+  });
+
+  it("says what each action of the operator's policy is for", () => {
+    const { Statement } = operatorPolicy as { Statement: readonly { Action: string | string[] }[] };
+    const granted = Statement.flatMap(({ Action }) => Action);
+    expect([...granted].sort()).toEqual(Object.keys(operatorActions).sort());
   });
 
   it.each(["operator, with docs/policies/operator.json", "deployer or administrator, with every permission"])(
@@ -161,7 +224,7 @@ ${rows.join("\n")}
       if (principal === undefined) throw new Error(`no principal ${name}`);
       const need = (deed: string) => deeds.find((candidate) => candidate.name === deed)?.needs ?? [];
       expect(await can(principal, need("read a key"))).toBe(false);
-      expect(await can(principal, need("import a key"))).toBe(true);
+      expect(await can(principal, need("store a key"))).toBe(true);
     },
   );
 
@@ -181,12 +244,37 @@ ${rows.join("\n")}
     expect(await can(deployer, [bare])).toBe(true);
   });
 
+  it.each(["rotate-key", "reconcile-keys"])(
+    "lets %s encrypt and store a key, in our secrets alone",
+    async (name) => {
+      const principal = principals.find((candidate) => candidate.name === name);
+      if (principal === undefined) throw new Error(`no principal ${name}`);
+      const put = secrets("PutSecretValue");
+      expect(await can(principal, [put, kms("GenerateDataKey", viaSecretsManager(secret))])).toBe(true);
+      expect(await can(principal, [{ ...put, resource: anotherSecret }])).toBe(false);
+      expect(await can(principal, [kms("GenerateDataKey", viaSecretsManager(anotherSecret))])).toBe(false);
+      expect(await can(principal, [kms("GenerateDataKey")])).toBe(false);
+    },
+  );
+
+  it("lets reconciliation change the vending function in each region of the deployment, and there alone", async () => {
+    const twoRegions = functionRole(
+      "reconcile-keys",
+      "ReconcileKeysRole",
+      stackOf({ replicaRegions: "eu-west-1" }),
+    );
+    const changeIn = (region: string) => lambda("UpdateFunctionConfiguration", "vend-token", region);
+    expect(await can(twoRegions, [changeIn("us-east-1")])).toBe(true);
+    expect(await can(twoRegions, [changeIn("eu-west-1")])).toBe(true);
+    expect(await can(twoRegions, [changeIn("eu-north-1")])).toBe(false);
+    expect(await can(twoRegions, [lambda("UpdateFunctionConfiguration", "rotate-key")])).toBe(false);
+  });
+
   it("lets reconciliation set the one tag that it keeps, and no other", async () => {
     const reconcile = principals[2];
     if (reconcile === undefined) throw new Error("no principal");
     const tag = (name: string) => ({ ...secrets("TagResource"), context: { "aws:TagKeys": [name] } });
     expect(await can(reconcile, [tag("voximplant-token-vendor:roles")])).toBe(true);
     expect(await can(reconcile, [tag("team")])).toBe(false);
-    expect(await can(reconcile, [secrets("TagResource")])).toBe(false);
   });
 });

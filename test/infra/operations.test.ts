@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { describe, expect, it } from "vitest";
+import { METRIC_NAMESPACE } from "../../lib/audit/metrics.ts";
+import { reportFindings } from "../../lib/reconciliation/report.ts";
 import { stackOf } from "./describe.ts";
 import { property, resourcesOf } from "./promises.ts";
 
@@ -8,6 +10,21 @@ const stack = stackOf({ quietAlarmMinutes: "60" });
 const alarms = resourcesOf(stack, "AWS::CloudWatch::Alarm").map(([, { Properties = {} }]) => Properties);
 const alarm = (name: string) =>
   alarms.find((entry) => entry["AlarmName"] === `voximplant-token-vendor-dev-${name}`);
+
+/** Metrics of our own namespace: reconciliation's from a run of it, the others from where they are written. */
+function emittedMetrics(): string[] {
+  const lines: string[] = [];
+  reportFindings((line) => lines.push(line), ["outbound-calls"], [], 0);
+  const reconciliation = lines.flatMap((line) => Object.keys(JSON.parse(line) as object));
+  const source = ["lib/audit/record.ts", "lib/rotation/handler.ts"]
+    .map((file) => readFileSync(resolve(import.meta.dirname, "../..", file), "utf8"))
+    .join("\n");
+  const written = [...source.matchAll(/(?:count\(|name: )"([A-Z]\w+)"/g)].map(([, name = ""]) => name);
+  const filtered = resourcesOf(stack, "AWS::Logs::MetricFilter").map(([, filter]) =>
+    String(property(filter, "MetricTransformations", 0, "MetricName")),
+  );
+  return [...reconciliation, ...written, ...filtered];
+}
 
 describe("alarms", () => {
   it.each([
@@ -29,7 +46,13 @@ describe("alarms", () => {
     ["a rotation function that crashes", "rotation-errors", { MetricName: "Errors", Threshold: 1 }],
     ["an unknown key", "unknown-keys", { MetricName: "UnknownKeys", Statistic: "Maximum", Threshold: 1 }],
     ["changed roles", "roles-changed", { MetricName: "RolesChanged", Statistic: "Maximum", Threshold: 1 }],
-    ["a current key that is gone", "current-key-missing", { MetricName: "CurrentKeyMissing", Threshold: 1 }],
+    ["an orphan or a stray", "orphan-keys", { MetricName: "OrphanKeys", Statistic: "Maximum", Threshold: 1 }],
+    ["a late rotation or replica", "key-life-overdue", { MetricName: "KeyLifeOverdue", Threshold: 1 }],
+    [
+      "a current key that is refused or gone",
+      "current-key-missing",
+      { MetricName: "CurrentKeyMissing", Threshold: 1 },
+    ],
     ["a reconciliation that fails", "reconciliation-errors", { MetricName: "Errors" }],
     ["a reconciliation that does not run", "reconciliation-silent", { TreatMissingData: "breaching" }],
     [
@@ -58,6 +81,17 @@ describe("alarms", () => {
       const [, anchor] = /docs\/runbook\.md#([a-z-]+)$/.exec(String(entry["AlarmDescription"])) ?? [];
       expect(headings).toContain(anchor);
     }
+  });
+
+  it("each watch a metric that a function or a log filter emits", () => {
+    const emitted = emittedMetrics();
+    for (const entry of alarms) {
+      if (entry["Namespace"] === METRIC_NAMESPACE) expect(emitted).toContain(entry["MetricName"]);
+    }
+  });
+
+  it("would be found out if one watched a metric that nothing emits", () => {
+    expect(emittedMetrics()).not.toContain("KeyLifeOverdu");
   });
 
   it("watch for silence only where calls are expected", () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { parameterNames } from "../../infra/options.ts";
 import { defaults, stackOf } from "./describe.ts";
+import { resolveIntrinsics } from "./resolve.ts";
 import { permissions, property, resourcesOf } from "./promises.ts";
 
 describe("the parameters", () => {
@@ -108,6 +109,20 @@ describe("two regions", () => {
     });
   });
 
+  it("let reconciliation change the vending function of both regions, and no other function", () => {
+    const changed = permissions(primary, "ReconcileKeysRole").filter((one) => one.includes(" lambda:"));
+    const [here, there] = ["${AWS::Region}", "eu-west-1"].map(
+      (region) =>
+        `{"Fn::Sub":"arn:\${AWS::Partition}:lambda:${region}:\${AWS::AccountId}:function:voximplant-token-vendor-dev-vend-token"}`,
+    );
+    expect(changed).toEqual([
+      `Allow lambda:GetFunctionConfiguration on ${here}`,
+      `Allow lambda:GetFunctionConfiguration on ${there}`,
+      `Allow lambda:UpdateFunctionConfiguration on ${here}`,
+      `Allow lambda:UpdateFunctionConfiguration on ${there}`,
+    ]);
+  });
+
   it("make no secret twice, and rotate and reconcile in the primary alone", () => {
     for (const type of [
       "AWS::SecretsManager::Secret",
@@ -131,5 +146,29 @@ describe("two regions", () => {
 
   it("are one region where the primary is the region that is deployed", () => {
     expect(stackOf({ primaryRegion: "us-east-1" })).toEqual(stackOf());
+  });
+});
+
+describe("the size of a role's policy", () => {
+  const grantsFor = (count: number) => {
+    const names = Array.from({ length: count }, (_, index) => `service-account-${index}`);
+    const lines = names.map((name) => `  ${name}: {secret: voximplant/${name}}\n`).join("");
+    const principals = "principals: [arn:aws:iam::111122223333:role/r]";
+    return `serviceAccounts:\n${lines}grants:\n  - ${principals}\n    serviceAccounts: [${names.join(", ")}]\n`;
+  };
+
+  it("allows 40 service accounts, also with two replica regions", () => {
+    const many = stackOf({ replicaRegions: "eu-west-1,eu-central-1" }, { grants: grantsFor(40) });
+    for (const name of ["VendTokenRole", "RotateKeyRole", "ReconcileKeysRole"]) {
+      const document = property(many.Resources[name], "Policies", 0, "PolicyDocument");
+      const place = { accountId: "999988887777", region: "us-east-1" };
+      expect(JSON.stringify(resolveIntrinsics(document, many, place)).length).toBeLessThan(10_240);
+    }
+  });
+
+  it("is refused before the deployment where IAM would refuse it", () => {
+    expect(() => stackOf({}, { grants: grantsFor(60) })).toThrow(
+      /The IAM policy of \S+ needs \d+ characters for 60 secrets, and IAM accepts 10240/,
+    );
   });
 });

@@ -125,8 +125,8 @@ describe("the API", () => {
 describe("the functions", () => {
   it.each([
     ["VendTokenLambdaFunction", 512, 10],
-    ["RotateKeyLambdaFunction", 256, 120],
-    ["ReconcileKeysLambdaFunction", 256, 120],
+    ["RotateKeyLambdaFunction", 256, 180],
+    ["ReconcileKeysLambdaFunction", 256, 600],
   ])("%s runs Node.js 24 on arm64 with %i MB for at most %i s", (id, memory, timeout) => {
     expect(packaged.template.Resources[id]?.Properties).toMatchObject({
       Runtime: "nodejs24.x",
@@ -186,22 +186,35 @@ describe("the roles", () => {
     actions.flatMap((action) => secrets.map((secret) => `Allow secretsmanager:${action} on ${secret}`));
   const onKey = (...actions: readonly string[]) =>
     actions.map((action) => `Allow kms:${action} on {"Fn::GetAtt":["SigningKeysKey","Arn"]}`);
+  const onVendToken = (...actions: readonly string[]) =>
+    actions.map(
+      (action) =>
+        `Allow lambda:${action} on {"Fn::Sub":"arn:\${AWS::Partition}:lambda:\${AWS::Region}:\${AWS::AccountId}:function:voximplant-token-vendor-dev-vend-token"}`,
+    );
   const own = (log: string) => [
     `Allow logs:CreateLogStream on {"Fn::GetAtt":["${log}","Arn"]}`,
     `Allow logs:PutLogEvents on {"Fn::GetAtt":["${log}","Arn"]}`,
     "Allow xray:PutTraceSegments on *",
     "Allow xray:PutTelemetryRecords on *",
   ];
+  const everyKeyAction = [
+    "DescribeSecret",
+    "GetSecretValue",
+    "ListSecretVersionIds",
+    "PutSecretValue",
+    "UpdateSecretVersionStage",
+  ];
   const promised: Readonly<Record<string, readonly string[]>> = {
     VendTokenRole: [...onSecrets("GetSecretValue"), ...onKey("Decrypt"), ...own("VendTokenLogGroup")],
     RotateKeyRole: [
-      ...onSecrets("DescribeSecret", "GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage"),
+      ...onSecrets(...everyKeyAction),
       ...onKey("Decrypt", "GenerateDataKey"),
       ...own("RotateKeyLogGroup"),
     ],
     ReconcileKeysRole: [
-      ...onSecrets("DescribeSecret", "GetSecretValue", "TagResource"),
-      ...onKey("Decrypt"),
+      ...onSecrets(...everyKeyAction, "TagResource"),
+      ...onKey("Decrypt", "GenerateDataKey"),
+      ...onVendToken("GetFunctionConfiguration", "UpdateFunctionConfiguration"),
       ...own("ReconcileKeysLogGroup"),
     ],
   };

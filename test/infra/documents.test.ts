@@ -1,0 +1,48 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { describe, expect, it } from "vitest";
+
+const root = resolve(import.meta.dirname, "../..");
+const read = (file: string) => readFileSync(join(root, file), "utf8");
+const documents = [
+  ...["README.md", "SECURITY.md", "CHANGELOG.md", "local/README.md"],
+  ...readdirSync(join(root, "docs"))
+    .filter((name) => name.endsWith(".md"))
+    .map((name) => `docs/${name}`),
+];
+
+/** The anchors of a page's headings, as GitHub makes them. */
+const anchorsOf = (text: string) =>
+  [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) =>
+    heading
+      .toLowerCase()
+      .replace(/[^a-z0-9 _-]/g, "")
+      .replaceAll(" ", "-"),
+  );
+
+/** Links to a heading that does not exist. */
+function brokenLinks(file: string, text: string): string[] {
+  const links = [...text.matchAll(/\]\(([^)#\s:]*)#([^)\s]+)\)/g)];
+  return links.flatMap(([link, page = "", anchor = ""]) => {
+    const target = page === "" ? text : read(relative(root, resolve(root, dirname(file), page)));
+    return anchorsOf(target).includes(anchor) ? [] : [link];
+  });
+}
+
+describe("the documents", () => {
+  it.each(documents)("%s links to headings that exist", (file) => {
+    expect(brokenLinks(file, read(file))).toEqual([]);
+  });
+
+  it("would show a link to a heading that does not exist", () => {
+    expect(brokenLinks("docs/keys.md", "[x](runbook.md#no-such-heading)")).toHaveLength(1);
+  });
+
+  it("explain the states of keys that `voxtoken admin keys` prints, in its order", () => {
+    const [, help = ""] = /States, what is wrong first:\n([^`]+)`/.exec(read("lib/operator/keys.ts")) ?? [];
+    const printed = [...help.matchAll(/^ {2}([a-z]+) /gm)].map(([, state]) => state);
+    const explained = [...read("docs/keys.md").matchAll(/^\| `([a-z]+)` +\|/gm)].map(([, state]) => state);
+    expect(printed.length).toBeGreaterThan(5);
+    expect(explained).toEqual(printed);
+  });
+});
