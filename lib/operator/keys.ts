@@ -60,7 +60,7 @@ States, what is wrong first:
 
 /** One row a key, what is wrong first; fits 80 columns, where a service account's name does. */
 function table(io: Io, keys: readonly ListedKey[]): string {
-  const header = ["STATE", "KEY", "AGE", "SERVICE ACCOUNT OR NAME"];
+  const header = ["STATE", "KEY", "AGE", "OWNER OR NAME"];
   const sorted = [...keys].sort((one, other) => severity(one) - severity(other));
   const rows = sorted.map((key) => [key.state, key.keyId ?? "(no key yet)", time(key, io.now()), owner(key)]);
   const widths = header.map((_, column) =>

@@ -168,7 +168,7 @@ describe("voxtoken admin keys", () => {
     const { status, out } = await voxtoken("keys", "--direct");
     expect(status).toBe(0);
     const lines = out.trim().split("\n");
-    expect(lines[0]).toMatch(/^STATE +KEY +AGE +SERVICE ACCOUNT OR NAME$/);
+    expect(lines[0]).toMatch(/^STATE +KEY +AGE +OWNER OR NAME$/);
     expect(lines[1]).toMatch(/^unknown .* - +evil\?\[2J$/);
     expect(lines[2]).toMatch(/^current .* 0 min +outbound-calls$/);
     expect(lines[3]).toMatch(/^superseded .* to 14:06Z +outbound-calls$/);
