@@ -41,6 +41,7 @@ const library = {
       "configuration.ts",
       "environment.ts",
       "grants",
+      "http/wire.ts",
       "key-lifecycle",
       "keys",
       "reconciliation",
