@@ -46,7 +46,7 @@ export function createVendHandler(dependencies: VendDependencies): VendHandler {
     const facts: Facts = { receivedAt: now(), requestId: context?.awsRequestId ?? newId() };
     let outcome = await vend(dependencies, event, facts).catch(crashed);
     try {
-      writeAudit(auditRecord(facts, outcome, now()));
+      writeAudit(JSON.stringify(auditRecord(facts, outcome, now())));
     } catch (error) {
       // Where the log cannot be written either, the invocation fails, and Lambda's own error metric
       // is what tells.
