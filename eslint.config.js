@@ -9,8 +9,8 @@ import { layerPlugin } from "./scripts/eslint-layers.js";
  * scripts/eslint-layers.js checks it; test/lint/layers.test.ts shows what it refuses.
  */
 const library = {
-  caller: { folders: [], packages: [] },
-  grants: { folders: ["caller"], packages: ["yaml", "zod", "fastest-levenshtein"] },
+  caller: { folders: ["partitions.ts"], packages: [] },
+  grants: { folders: ["caller", "partitions.ts"], packages: ["yaml", "zod", "fastest-levenshtein"] },
   keys: { folders: ["epoch.ts"], packages: ["node:crypto", "zod", "@aws-sdk"] },
   token: { folders: ["epoch.ts", "keys"], packages: ["jose", "node:crypto"] },
   http: { folders: ["caller", "grants", "token", "outcome.ts"], packages: ["zod"] },
@@ -23,13 +23,14 @@ const library = {
   "configuration.ts": { folders: ["environment.ts", "voximplant/api-url.ts"], packages: ["zod"] },
   "epoch.ts": { folders: [], packages: [] },
   "environment.ts": { folders: [], packages: ["node:path"] },
+  "partitions.ts": { folders: [], packages: [] },
   "outcome.ts": { folders: ["grants", "token"], packages: [] },
   "vend.ts": {
     folders: ["audit", "caller", "epoch.ts", "grants", "http", "keys", "outcome.ts", "token"],
     packages: [],
   },
   // What callers install: of the server, only the wire contract.
-  client: { folders: ["environment.ts", "http/wire.ts", "voximplant"], packages: ["*"] },
+  client: { folders: ["environment.ts", "http/wire.ts", "partitions.ts", "voximplant"], packages: ["*"] },
   cli: {
     folders: ["package.json", "client", "environment.ts", "http/wire.ts", "voximplant"],
     packages: ["*"],

@@ -1,3 +1,4 @@
+import { PARTITION } from "../partitions.ts";
 import type { Caller, IamIdentity } from "./caller.ts";
 
 export type Identification =
@@ -12,10 +13,9 @@ export type Identification =
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html (ARNs, names, paths, unique ids)
  * https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html (RoleSessionName)
  */
-const ROLE_SESSION =
-  /^arn:(aws|aws-cn|aws-us-gov|aws-iso(?:-[a-z])?):sts::([0-9]{12}):assumed-role\/([\w+=,.@-]{1,64})\/([\w+=,.@-]{1,64})$/;
-const USER =
-  /^arn:(aws|aws-cn|aws-us-gov|aws-iso(?:-[a-z])?):iam::([0-9]{12}):user\/((?:[!-~]{0,510}\/)?[\w+=,.@-]{1,64})$/;
+const NAME = String.raw`[\w+=,.@-]{1,64}`;
+const ROLE_SESSION = new RegExp(`^arn:(${PARTITION}):sts::([0-9]{12}):assumed-role/(${NAME})/(${NAME})$`);
+const USER = new RegExp(`^arn:(${PARTITION}):iam::([0-9]{12}):user/((?:[!-~]{0,510}/)?${NAME})$`);
 
 /** Finds out which IAM role or user signed a request, from what API Gateway verified. */
 export function identifyCaller(identity: IamIdentity): Identification {

@@ -12,6 +12,8 @@ describe("a role session is its role", () => {
     ["aws-iso-b", "r", "s3", "arn:aws-iso-b:iam::111122223333:role/r"],
     ["aws-iso-e", "r", "s3", "arn:aws-iso-e:iam::111122223333:role/r"],
     ["aws-iso-f", "r", "s3", "arn:aws-iso-f:iam::111122223333:role/r"],
+    ["aws-eusc", "r", "s3", "arn:aws-eusc:iam::111122223333:role/r"],
+    ["aws-of-tomorrow", "r", "s3", "arn:aws-of-tomorrow:iam::111122223333:role/r"],
     ["aws", "A_b+c=d,e.f@g-1", "alice@example.com", "arn:aws:iam::111122223333:role/A_b+c=d,e.f@g-1"],
     ["aws", "r".repeat(64), "s".repeat(64), `arn:aws:iam::111122223333:role/${"r".repeat(64)}`],
   ])("partition %s, role %s, session %s", (partition, name, sessionName, principal) => {
@@ -46,7 +48,7 @@ describe("a user keeps its path", () => {
   });
 });
 
-it.each(["aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-iso-f"])(
+it.each(["aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-iso-f", "aws-eusc"])(
   "users of %s are callers",
   (partition) => {
     const userArn = `arn:${partition}:iam::${ACCOUNT}:user/alice`;
@@ -84,11 +86,19 @@ describe("anything else is not a caller", () => {
     ["a short account", "arn:aws:sts::11112222333:assumed-role/r/s", "would not allow"],
     ["a long account", "arn:aws:sts::1111222233334:assumed-role/r/s", "would not allow"],
     ["digits of another script", "arn:aws:sts::１１１１２２２２３３３３:assumed-role/r/s", "would not allow"],
-    ["an unknown partition", "arn:aws-evil:sts::111122223333:assumed-role/r/s", "would not allow"],
-    ["a partition with more behind it", "arn:aws-cn-x:sts::111122223333:assumed-role/r/s", "would not allow"],
+    [
+      "a partition that does not begin with aws",
+      "arn:evil:sts::111122223333:assumed-role/r/s",
+      "would not allow",
+    ],
+    ["a partition with a digit", "arn:aws-1:sts::111122223333:assumed-role/r/s", "would not allow"],
+    ["a partition with an empty part", "arn:aws--cn:sts::111122223333:assumed-role/r/s", "would not allow"],
+    ["a partition that ends with a hyphen", "arn:aws-:sts::111122223333:assumed-role/r/s", "would not allow"],
+    ["a partition with capital letters", "arn:aws-CN:sts::111122223333:assumed-role/r/s", "would not allow"],
+    ["an empty partition", "arn::sts::111122223333:assumed-role/r/s", "would not allow"],
     ["text in front", "x arn:aws:sts::111122223333:assumed-role/r/s", "would not allow"],
     ["text in front of a user", "x arn:aws:iam::111122223333:user/alice", "something else"],
-    ["a user of an unknown partition", "arn:aws-iso-1:iam::111122223333:user/alice", "something else"],
+    ["a user of a partition with a digit", "arn:aws-iso-1:iam::111122223333:user/alice", "something else"],
     ["colons behind root", "arn:aws:iam::111122223333:ro:ot", "something else"],
     ["a line in front", "x\narn:aws:sts::111122223333:assumed-role/r/s", "would not allow"],
     ["a line break behind", "arn:aws:sts::111122223333:assumed-role/r/s\n", "would not allow"],

@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { identifyCaller } from "../../lib/caller/identify.ts";
 
 const account = fc.stringMatching(/^[0-9]{12}$/);
-const partition = fc.constantFrom("aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b");
+const partition = fc.stringMatching(/^aws(-[a-z]{1,8}){0,3}$/);
 const name = fc.stringMatching(/^[\w+=,.@-]{1,64}$/);
 const path = fc.stringMatching(/^([!-~]{0,30}\/)?$/);
 
