@@ -24,7 +24,7 @@ const library = {
   "epoch.ts": { folders: [], packages: [] },
   "environment.ts": { folders: [], packages: ["node:path"] },
   "partitions.ts": { folders: [], packages: [] },
-  "outcome.ts": { folders: ["grants", "token"], packages: [] },
+  "outcome.ts": { folders: ["caller", "grants", "keys", "token"], packages: [] },
   "vend.ts": {
     folders: ["audit", "caller", "epoch.ts", "grants", "http", "keys", "outcome.ts", "token"],
     packages: [],
@@ -46,6 +46,7 @@ const library = {
       "http/wire.ts",
       "key-lifecycle",
       "keys",
+      "outcome.ts",
       "reconciliation",
       "voximplant",
     ],

@@ -249,7 +249,12 @@ describe.each(eventFormats)("through a %s", (_, makeEvent) => {
 
   it("503 signing_key_unavailable says when to come back", async () => {
     key = () =>
-      Promise.resolve({ state: "unavailable", retryAfterSeconds: 7, detail: "secret x: timed out" });
+      Promise.resolve({
+        state: "unavailable",
+        reason: "signing_key_unavailable",
+        retryAfterSeconds: 7,
+        detail: "secret x: timed out",
+      });
     const response = await call(makeEvent());
     expect(response).toMatchObject({ statusCode: 503, headers: { "Retry-After": "7" } });
     expect(errorOf(response)).toMatchObject({ error: "signing_key_unavailable" });
