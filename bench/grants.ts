@@ -8,10 +8,10 @@
  */
 import { generateKeyPairSync, sign } from "node:crypto";
 import { pathToFileURL } from "node:url";
-import type { Caller } from "../lib/caller/caller.ts";
-import { identifyCaller } from "../lib/caller/identify.ts";
+import { type Caller, identifyCaller } from "../lib/caller/caller.ts";
 import { authorize, indexGrants, type GrantIndex } from "../lib/grants/authorize.ts";
 import type { Grant, Policy } from "../lib/grants/policy.ts";
+import { isFailure } from "../lib/outcome.ts";
 
 const ROUNDS = 40;
 /** The grant that the allowed caller has. */
@@ -135,13 +135,13 @@ function callerOf(principal: string): Caller {
   const accountId = account.padEnd(12, "1");
   const userArn = `arn:aws:sts::${accountId}:assumed-${resource}/session`;
   const result = identifyCaller({ userArn, principalOrgId: "o-a1b2c3d4e5" });
-  if (!result.identified) throw new Error(result.detail);
-  return result.caller;
+  if (isFailure(result)) throw new Error(result.detail);
+  return result;
 }
 
 function decide(index: GrantIndex, caller: Caller): boolean {
-  return authorize(index, caller, { serviceAccount: `service-account-${WANTED % 50}`, ttlSeconds: 300 })
-    .allowed;
+  const request = { serviceAccount: `service-account-${WANTED % 50}`, ttlSeconds: 300 };
+  return !isFailure(authorize(index, caller, request));
 }
 
 function timeOf(times: number, run: () => void): number {

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { MAX_TTL_SECONDS, MIN_TTL_SECONDS, type Policy } from "../lib/grants/policy.ts";
+import { routes } from "../lib/http/wire.ts";
 import { admittedBy } from "./admitted.ts";
 import { getAtt, ref, type Resource, type Resources, sub } from "./cloudformation.ts";
 import { gatewayResponseResources } from "./gateway-responses.ts";
@@ -16,11 +17,11 @@ import { apiResourcePolicy } from "./resource-policy.ts";
 export const restApi = "RestApi";
 const vendFunction = lambdaOf("vend-token");
 
-/** The routes, by path. Each is AWS_IAM; there is no OPTIONS, so CORS is off. */
-const routes = [
-  { method: "GET", path: "/v1/service-accounts" },
-  { method: "POST", path: "/v1/service-accounts/{serviceAccount}/token", bodyModel: "TokenRequestModel" },
-] as const;
+/** Each route is AWS_IAM. There is no OPTIONS, so CORS is off. */
+const methods = [
+  routes.listEntitlements,
+  { ...routes.vendToken, bodyModel: "TokenRequestModel" },
+] as const satisfies readonly { method: string; path: string; bodyModel?: string }[];
 
 /**
  * What the gateway can check of a token request. JSON Schema draft 4, as API Gateway reads it. It cannot say how long a
@@ -42,7 +43,7 @@ const resourceId = (segments: readonly string[]) => `ApiResource${segments.map(p
 /** One AWS::ApiGateway::Resource for every path segment that a route needs. */
 function pathResources(): Resources {
   const resources: Record<string, Resource> = {};
-  for (const { path } of routes) {
+  for (const { path } of methods) {
     const segments = path.slice(1).split("/");
     segments.forEach((segment, index) => {
       const parent = segments.slice(0, index);
@@ -61,7 +62,7 @@ function pathResources(): Resources {
 
 function methodResources(): Resources {
   return Object.fromEntries(
-    routes.map((route) => {
+    methods.map((route) => {
       const segments = route.path.slice(1).split("/");
       const parameters = segments
         .filter((segment) => segment.startsWith("{"))
@@ -98,7 +99,7 @@ function methodResources(): Resources {
 /** The account stands in SourceArn; API Gateway is not documented to send it apart, as SourceAccount would ask. */
 function permissionResources(stage: string): Resources {
   return Object.fromEntries(
-    routes.map(({ method, path }) => [
+    methods.map(({ method, path }) => [
       `ApiMayInvoke${pascalCase(method.toLowerCase())}`,
       {
         Type: "AWS::Lambda::Permission",

@@ -1,3 +1,4 @@
+import type { MetricName } from "../lib/audit/metrics.ts";
 import type { Policy } from "../lib/grants/policy.ts";
 import { alarms } from "./alarms.ts";
 import { type Resources, sub } from "./cloudformation.ts";
@@ -18,7 +19,7 @@ type Series = readonly [source: MetricSource, statistic: string, label: string];
  */
 export function dashboardResources(policy: Policy, options: Options): Resources {
   const accounts = policy.serviceAccounts.map(({ name }) => name);
-  const perAccount = (name: string, statistic: string): Series[] =>
+  const perAccount = (name: MetricName<"vend-token">, statistic: string): Series[] =>
     accounts.map((account) => [metric.own(name, { service_account: account }), statistic, account]);
   const metricsWidget = (title: string, series: readonly Series[]): Widget => ({
     type: "metric",

@@ -1,4 +1,4 @@
-import { METRIC_NAMESPACE } from "../lib/audit/metrics.ts";
+import { METRIC_NAMESPACE, type MetricName, metricUnits } from "../lib/audit/metrics.ts";
 import { getAtt, ref, type Resource, type Resources } from "./cloudformation.ts";
 import { type FunctionName, functionsOf, logGroupName, logGroupOf } from "./names.ts";
 import { operationsKey } from "./operations.ts";
@@ -13,9 +13,10 @@ export function logResources(options: Options): Resources {
       functions.map((name) => [logGroupOf(name), logGroup(logGroupName(name, options), options)]),
     ),
     [accessLogGroup]: logGroup(`/aws/apigateway/${options.prefix}/access`, options),
-    // What API Gateway refuses never reaches the function, so no audit record counts it; its access log does.
-    GatewayRefusals: accessMetric("GatewayRefusals", '{ ($.status = "403") && ($.gatewayError != "-") }'),
-    GatewayThrottled: accessMetric("GatewayThrottled", '{ $.status = "429" }'),
+    ...accessMetrics({
+      GatewayRefusals: '{ ($.status = "403") && ($.gatewayError != "-") }',
+      GatewayThrottled: '{ $.status = "429" }',
+    }),
     ...auditSubscriptions(functions, options),
   };
 }
@@ -29,16 +30,31 @@ const logGroup = (name: string, options: Options): Resource => ({
   },
 });
 
-const accessMetric = (name: string, pattern: string): Resource => ({
-  Type: "AWS::Logs::MetricFilter",
-  Properties: {
-    LogGroupName: ref(accessLogGroup),
-    FilterPattern: pattern,
-    MetricTransformations: [
-      { MetricNamespace: METRIC_NAMESPACE, MetricName: name, MetricValue: "1", Unit: "Count" },
-    ],
-  },
-});
+type AccessMetric = MetricName<"access-log">;
+
+/**
+ * Counts what API Gateway refuses by itself. Such a request never reaches the function, so there is
+ * no audit record of it, only a line of the access log.
+ */
+function accessMetrics(patterns: Readonly<Record<AccessMetric, string>>): Resources {
+  const names = Object.keys(patterns) as AccessMetric[];
+  const transformation = { MetricNamespace: METRIC_NAMESPACE, MetricValue: "1" };
+  return Object.fromEntries(
+    names.map((name) => [
+      name,
+      {
+        Type: "AWS::Logs::MetricFilter",
+        Properties: {
+          LogGroupName: ref(accessLogGroup),
+          FilterPattern: patterns[name],
+          MetricTransformations: [
+            { ...transformation, MetricName: name, Unit: metricUnits["access-log"][name] },
+          ],
+        },
+      },
+    ]),
+  );
+}
 
 /**
  * Sends the audit records, and nothing else of the functions' logs, to a destination that a security account owns.

@@ -1,4 +1,4 @@
-import { METRIC_NAMESPACE } from "../lib/audit/metrics.ts";
+import { METRIC_NAMESPACE, type MetricName } from "../lib/audit/metrics.ts";
 import { type FunctionName, functionName } from "./names.ts";
 import type { Options } from "./options.ts";
 
@@ -10,8 +10,8 @@ export interface MetricSource {
 }
 
 export const metric = {
-  /** What the functions say of themselves, and what logs.ts counts in the access log. */
-  own: (name: string, dimensions: MetricSource["dimensions"] = {}): MetricSource => ({
+  /** Written by the functions, or counted by logs.ts in the access log. */
+  own: (name: MetricName, dimensions: MetricSource["dimensions"] = {}): MetricSource => ({
     namespace: METRIC_NAMESPACE,
     name,
     dimensions,

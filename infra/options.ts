@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { REGION } from "../lib/partitions.ts";
 
 /**
  * The parameters of a deployment, as `--param name=value` or the `params` of serverless.yml give them: strings, where
@@ -18,7 +19,7 @@ const optionalWhole = (minimum: number, maximum: number) =>
   z.union([z.literal("").transform(() => undefined), whole(minimum, maximum)]);
 const flag = z.enum(["true", "false"], "true or false").transform((text) => text === "true");
 
-const regionName = /^[a-z]{2}(-[a-z]+)+-\d$/;
+const regionName = new RegExp(`^${REGION}$`);
 
 /** The values that CloudWatch Logs takes. */
 const retentionDays = [

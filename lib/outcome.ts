@@ -1,10 +1,9 @@
-import type { Entitlement, ServiceAccount } from "./grants/policy.ts";
+import type { NotACaller } from "./caller/caller.ts";
+import type { Denial, Entitlement, ServiceAccount } from "./grants/policy.ts";
+import type { KeyUnavailable } from "./keys/signing-keys.ts";
 import type { TokenClaims } from "./token/claims.ts";
 
-/**
- * What a request comes to. Values, not exceptions: lib/http/response.ts turns each into one HTTP
- * answer.
- */
+/** The result of a request. lib/http/response.ts turns each into one HTTP answer. */
 export type Outcome = TokenVended | EntitlementsListed | VendFailure;
 
 export interface TokenVended {
@@ -23,26 +22,29 @@ export interface EntitlementsListed {
 }
 
 /**
- * Everything that can keep a request from its answer, in the order of the pipeline.
+ * Every failure of a request, in the order of the pipeline. Each step returns either its value or one
+ * of these, and only these have a `reason`: see {@link isFailure}.
  *
- * `detail` says exactly what was wrong and goes into the audit record. The caller sees it only
- * where it is about the caller's own words: `invalid_request`.
+ * `detail` says exactly what is wrong and goes into the audit record. The caller sees it only for
+ * `invalid_request`, where it is about the caller's own input.
  */
 export type VendFailure =
   | { readonly reason: "not_found"; readonly detail: string }
   | { readonly reason: "method_not_allowed"; readonly allow: string; readonly detail: string }
-  | { readonly reason: "unauthenticated"; readonly detail: string }
+  | NotACaller
   | { readonly reason: "invalid_request"; readonly detail: string }
-  | { readonly reason: "access_denied"; readonly detail: string }
-  | { readonly reason: "ttl_too_long"; readonly maxTtlSeconds: number; readonly detail: string }
-  | {
-      readonly reason: "signing_key_unavailable";
-      readonly retryAfterSeconds: number;
-      readonly detail: string;
-    }
+  | Denial
+  | KeyUnavailable
   | {
       readonly reason: "internal_error";
-      /** Set where the fault has a metric, an alarm and a section of the runbook of its own. */
+      /** Set for a fault that has its own metric, alarm and section of docs/runbook.md. */
       readonly fault?: "wrong_account_key";
       readonly detail: string;
     };
+
+/** Whether a step of the pipeline failed. */
+export function isFailure<Result extends object>(
+  result: Result,
+): result is Extract<Result, { readonly reason: string }> {
+  return "reason" in result;
+}

@@ -1,34 +1,31 @@
 import type { Log, WriteLine } from "./audit/log.ts";
 import { auditRecord, type Facts } from "./audit/record.ts";
-import type { Caller } from "./caller/caller.ts";
-import { identifyCaller } from "./caller/identify.ts";
+import { type Caller, identifyCaller } from "./caller/caller.ts";
+import type { EpochMs } from "./epoch.ts";
 import { authorize, type GrantIndex, listEntitlements } from "./grants/authorize.ts";
-import { wrongAccount } from "./grants/policy.ts";
+import { type ServiceAccount, wrongAccount } from "./grants/policy.ts";
 import { readTokenRequest } from "./http/body.ts";
 import { readRequest } from "./http/request.ts";
 import { type HttpResponse, toResponse } from "./http/response.ts";
 import { matchRoute } from "./http/route.ts";
+import type { SigningKey } from "./keys/signing-key.ts";
 import type { GetSigningKey } from "./keys/signing-keys.ts";
-import type { Outcome } from "./outcome.ts";
+import { isFailure, type Outcome, type VendFailure } from "./outcome.ts";
 import { tokenClaims } from "./token/claims.ts";
 import { fingerprint, mintToken } from "./token/mint.ts";
 
 export interface VendDependencies {
   readonly grants: GrantIndex;
   readonly getSigningKey: GetSigningKey;
-  /** Has written the line when it returns; throws where it cannot, and then no token leaves. */
+  /** Has written the line when it returns. Throws if it cannot; then no token leaves. */
   readonly writeAudit: WriteLine;
   readonly log: Log;
-  /** Milliseconds since the epoch. */
-  readonly now: () => number;
+  readonly now: () => EpochMs;
   /** A new UUID. */
   readonly newId: () => string;
 }
 
-/**
- * The one thing of Lambda's context that is used; whoever calls the function by hand may leave it
- * out.
- */
+/** What is used of Lambda's context. Optional, so that the function can be called by hand. */
 export interface InvocationContext {
   readonly awsRequestId?: string;
 }
@@ -36,8 +33,8 @@ export interface InvocationContext {
 export type VendHandler = (event: unknown, context?: InvocationContext) => Promise<HttpResponse>;
 
 /**
- * The function behind both routes: request → audit record → response, whatever happens in between.
- * Nothing leaves before the record is written; a crash has its record too.
+ * The function behind both routes: request → audit record → response. The record is written before
+ * the response leaves, and for a crash as well.
  */
 export function createVendHandler(dependencies: VendDependencies): VendHandler {
   const { writeAudit, log, now, newId } = dependencies;
@@ -46,17 +43,18 @@ export function createVendHandler(dependencies: VendDependencies): VendHandler {
     const facts: Facts = { receivedAt: now(), requestId: context?.awsRequestId ?? newId() };
     let outcome = await vend(dependencies, event, facts).catch(crashed);
     try {
-      writeAudit(auditRecord(facts, outcome, now()));
+      writeAudit(JSON.stringify(auditRecord(facts, outcome, now())));
     } catch (error) {
-      // Where the log cannot be written either, the invocation fails, and Lambda's own error metric
-      // is what tells.
+      // If the log cannot be written either, the invocation fails and counts in Lambda's own errors.
       outcome = crashed(error);
     }
     return toResponse(outcome, facts.requestId);
 
     function crashed(error: unknown): Outcome {
       const detail =
-        error instanceof Error ? `${error.name}: ${error.message}` : "something that is no Error was thrown";
+        error instanceof Error
+          ? `${error.name}: ${error.message}`
+          : "something that is not an Error was thrown";
       log("error", detail, { request_id: facts.requestId });
       return { reason: "internal_error", detail };
     }
@@ -64,19 +62,19 @@ export function createVendHandler(dependencies: VendDependencies): VendHandler {
 }
 
 /**
- * Left to right, no way back: caller → grant → signing key → token. The order is the security of
- * it: the caller is known before its words are read, and allowed before a key is touched.
+ * The steps from the left to the right: caller, grant, signing key, token. Order matters: never parse
+ * the body before the caller is identified, never fetch a key before the grant is decided.
  */
 async function vend(dependencies: VendDependencies, event: unknown, facts: Facts): Promise<Outcome> {
   const request = (facts.request = readRequest(event));
   if (request.requestId) facts.requestId = request.requestId;
 
   const route = matchRoute(request.method, request.path);
-  if ("reason" in route) return route;
+  if (isFailure(route)) return route;
 
-  const identification = identifyCaller(request.identity);
-  if (!identification.identified) return { reason: "unauthenticated", detail: identification.detail };
-  const caller = (facts.caller = identification.caller);
+  const caller = identifyCaller(request.identity);
+  if (isFailure(caller)) return caller;
+  facts.caller = caller;
 
   switch (route.name) {
     case "list_entitlements": {
@@ -89,7 +87,7 @@ async function vend(dependencies: VendDependencies, event: unknown, facts: Facts
 }
 
 async function vendToken(
-  { grants, getSigningKey, log, now, newId }: VendDependencies,
+  dependencies: VendDependencies,
   caller: Caller,
   serviceAccountName: string,
   body: string,
@@ -97,30 +95,19 @@ async function vendToken(
 ): Promise<Outcome> {
   facts.tokenRequest = { serviceAccount: serviceAccountName };
   const tokenRequest = readTokenRequest(serviceAccountName, body);
-  if ("reason" in tokenRequest) return tokenRequest;
+  if (isFailure(tokenRequest)) return tokenRequest;
   facts.tokenRequest = tokenRequest;
 
-  const decision = authorize(grants, caller, tokenRequest);
-  if (!decision.allowed) return decision;
-  facts.allowance = decision;
-  const { serviceAccount, ttlSeconds, accountId } = decision;
+  const allowance = authorize(dependencies.grants, caller, tokenRequest);
+  if (isFailure(allowance)) return allowance;
+  facts.allowance = allowance;
+  const { serviceAccount, ttlSeconds, accountId } = allowance;
 
-  const key = (facts.key = await getSigningKey(serviceAccount.secret));
-  if (key.state === "unavailable") {
-    log("error", key.detail, { request_id: facts.requestId });
-    return { reason: "signing_key_unavailable", ...key };
-  }
-  const { signingKey } = key.held;
-  const wrong = wrongAccount(serviceAccount, signingKey);
-  if (wrong !== undefined) {
-    log("error", wrong, { request_id: facts.requestId });
-    return { reason: "internal_error", fault: "wrong_account_key", detail: wrong };
-  }
-  if (key.state === "stale")
-    log("warn", `serving a stale key; ${key.detail}`, { request_id: facts.requestId });
+  const signingKey = await findSigningKey(dependencies, serviceAccount, facts);
+  if (isFailure(signingKey)) return signingKey;
 
-  const issuedAt = now();
-  const jti = newId();
+  const issuedAt = dependencies.now();
+  const jti = dependencies.newId();
   const identity = serviceAccount.claims === "minimal" ? undefined : { sub: caller.principal, jti };
   const claims = tokenClaims(accountId ?? signingKey.accountId, ttlSeconds, issuedAt, identity);
   const token = await mintToken(claims, signingKey);
@@ -128,4 +115,26 @@ async function vendToken(
   Object.assign(facts, { claims, jti, tokenSha256: fingerprint(token) } satisfies Partial<Facts>);
   const expiresIn = claims.exp - Math.floor(issuedAt / 1000);
   return { reason: "token_vended", token, claims, expiresIn, serviceAccount };
+}
+
+/** The service account's key, if it belongs to the account that the policy names. */
+async function findSigningKey(
+  { getSigningKey, log }: VendDependencies,
+  serviceAccount: ServiceAccount,
+  facts: Facts,
+): Promise<SigningKey | VendFailure> {
+  const logged = { request_id: facts.requestId };
+  const key = (facts.key = await getSigningKey(serviceAccount.secret));
+  if (isFailure(key)) {
+    log("error", key.detail, logged);
+    return key;
+  }
+  const { signingKey } = key.held;
+  const detail = wrongAccount(serviceAccount, signingKey);
+  if (detail !== undefined) {
+    log("error", detail, logged);
+    return { reason: "internal_error", fault: "wrong_account_key", detail };
+  }
+  if (key.state === "stale") log("warn", `serving a stale key; ${key.detail}`, logged);
+  return signingKey;
 }

@@ -1,5 +1,6 @@
-import { identifyCaller } from "../lib/caller/identify.ts";
+import { identifyCaller } from "../lib/caller/caller.ts";
 import { indexGrants, listEntitlements } from "../lib/grants/authorize.ts";
+import { isFailure } from "../lib/outcome.ts";
 import type { Identity } from "./gateway/identity.ts";
 import type { Stack } from "./stack.ts";
 
@@ -14,10 +15,8 @@ export function suggestions(
 ): string {
   const index = indexGrants(policy);
   const grants = (identity: Identity): string[] => {
-    const identification = identifyCaller(identity);
-    return identification.identified
-      ? listEntitlements(index, identification.caller).map(({ name }) => name)
-      : [];
+    const caller = identifyCaller(identity);
+    return isFailure(caller) ? [] : listEntitlements(index, caller).map(({ name }) => name);
   };
   // A user first: without a session token the command is shorter.
   const users = identities.filter(({ sessionToken }) => sessionToken === undefined);

@@ -8,6 +8,7 @@
 import { parseArgs } from "node:util";
 import { createTokenProvider, TokenError } from "../lib/client/index.ts";
 import { readVariable } from "../lib/environment.ts";
+import { tokenPath } from "../lib/http/wire.ts";
 
 const usage =
   "usage: npm run smoke -- --url URL --service-account NAME [--ungranted NAME] [--region REGION] [--count N]";
@@ -74,7 +75,7 @@ const checks: readonly Check[] = [
   {
     promise: "an unsigned request is refused",
     see: async () => {
-      const route = `${url.replace(/\/+$/, "")}/v1/service-accounts/${serviceAccount}/token`;
+      const route = `${url.replace(/\/+$/, "")}${tokenPath(serviceAccount)}`;
       const { status } = await fetch(route, { method: "POST", signal: AbortSignal.timeout(10_000) });
       if (status !== 403 && status !== 401) throw new Error(`the answer was ${status}`);
       return `${status}`;

@@ -4,6 +4,7 @@ import jsonwebtoken from "jsonwebtoken";
 import { beforeEach, describe, expect, it } from "vitest";
 
 import { jsonLog } from "../lib/audit/log.ts";
+import type { AuditRecord } from "../lib/audit/record.ts";
 import { indexGrants } from "../lib/grants/authorize.ts";
 import type { Policy } from "../lib/grants/policy.ts";
 import type { ErrorResponse, TokenResponse } from "../lib/http/wire.ts";
@@ -80,7 +81,7 @@ const call = (event: unknown) => makeVend()(event);
 
 const tokenOf = ({ body }: HttpResponse) => JSON.parse(body) as TokenResponse;
 const errorOf = ({ body }: HttpResponse) => JSON.parse(body) as ErrorResponse;
-const recordOf = (index = 0) => JSON.parse(audit[index] ?? "{}") as Record<string, unknown>;
+const recordOf = (index = 0) => JSON.parse(audit[index] ?? "{}") as AuditRecord;
 const claimsOf = (response: HttpResponse) =>
   jsonwebtoken.verify(tokenOf(response).access_token, createPublicKey(pem), {
     algorithms: ["RS256"],
@@ -248,7 +249,12 @@ describe.each(eventFormats)("through a %s", (_, makeEvent) => {
 
   it("503 signing_key_unavailable says when to come back", async () => {
     key = () =>
-      Promise.resolve({ state: "unavailable", retryAfterSeconds: 7, detail: "secret x: timed out" });
+      Promise.resolve({
+        state: "unavailable",
+        reason: "signing_key_unavailable",
+        retryAfterSeconds: 7,
+        detail: "secret x: timed out",
+      });
     const response = await call(makeEvent());
     expect(response).toMatchObject({ statusCode: 503, headers: { "Retry-After": "7" } });
     expect(errorOf(response)).toMatchObject({ error: "signing_key_unavailable" });
@@ -400,7 +406,7 @@ describe("the audit record", () => {
   it("of a refusal tells the policy's owner what the caller is not told", async () => {
     await call(restEvent({ userArn: billingWorker.replace("billing-worker", "intern") }));
     expect(recordOf()).toMatchObject({ detail: "no grant names arn:aws:iam::111122223333:role/intern" });
-    expect(JSON.stringify(recordOf()["_aws"])).toContain('"Dimensions":[[],["reason"]]');
+    expect(JSON.stringify(recordOf()._aws)).toContain('"Dimensions":[[],["reason"]]');
   });
 
   it("says nothing of a key's age where Secrets Manager did not", async () => {
@@ -414,7 +420,7 @@ describe("the audit record", () => {
   it("never makes a metric dimension of a name that the caller made up", async () => {
     await call(restEvent({ path: "/v1/service-accounts/made-up/token" }));
     expect(recordOf()).toMatchObject({ service_account: "made-up" });
-    expect(JSON.stringify(recordOf()["_aws"])).not.toContain("service_account");
+    expect(JSON.stringify(recordOf()._aws)).not.toContain("service_account");
   });
 
   it("is one line and bounded, whatever the caller writes", async () => {

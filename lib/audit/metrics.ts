@@ -1,29 +1,71 @@
-/** Every metric of this product is found under it. */
+import type { EpochMs } from "../epoch.ts";
+
+/** All metrics are in this CloudWatch namespace. */
 export const METRIC_NAMESPACE = "VoximplantTokenVendor";
 
-export interface Metric {
-  readonly name: string;
-  readonly unit: "Count" | "Seconds" | "Milliseconds";
-  readonly value: number;
-}
+/**
+ * Every metric with its unit, by what writes it. A writer has to give a value for each of its own,
+ * so an alarm cannot watch a metric that nothing writes.
+ */
+export const metricUnits = {
+  "vend-token": {
+    LatencyMs: "Milliseconds",
+    TokensVended: "Count",
+    Refusals: "Count",
+    KeyUnavailable: "Count",
+    Errors: "Count",
+    WrongAccountKey: "Count",
+    KeyServedStale: "Count",
+    KeyAgeSeconds: "Seconds",
+  },
+  "rotate-key": { RotationFailed: "Count" },
+  "reconcile-keys": {
+    UnknownKeys: "Count",
+    OrphanKeys: "Count",
+    KeysRetired: "Count",
+    RolesChanged: "Count",
+    CurrentKeyMissing: "Count",
+    KeyLifeOverdue: "Count",
+    WrongAccountKey: "Count",
+    ReconciliationFailed: "Count",
+  },
+  /** Counted by CloudWatch Logs in API Gateway's access log: see infra/logs.ts. */
+  "access-log": { GatewayRefusals: "Count", GatewayThrottled: "Count" },
+} as const satisfies Readonly<Record<string, Readonly<Record<string, "Count" | "Seconds" | "Milliseconds">>>>;
+
+export type MetricWriter = keyof typeof metricUnits;
+
+type NamesOf<Writer> = Writer extends MetricWriter ? keyof (typeof metricUnits)[Writer] : never;
+
+/** The name of a metric, of all writers or of one. */
+export type MetricName<Writer extends MetricWriter = MetricWriter> = NamesOf<Writer>;
+
+/** A value for each metric of a writer; undefined where there is nothing to count this time. */
+export type MetricValues<Writer extends MetricWriter> = Readonly<
+  Record<MetricName<Writer>, number | undefined>
+>;
 
 /**
  * The properties that make a JSON log line a CloudWatch metric as well.
  *
- * @param dimensionSets names of properties of the same line; keep their values bounded: each new one is a metric that is paid for
+ * @param dimensionSets names of properties of the same line. Keep their values bounded: AWS charges
+ *   for each new value as a metric of its own.
  * @see https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
  */
-export function embeddedMetrics(
-  metrics: readonly Metric[],
+export function embeddedMetrics<Writer extends MetricWriter>(
+  writer: Writer,
+  values: MetricValues<Writer>,
   dimensionSets: readonly (readonly string[])[],
-  now: number,
-): Record<string, unknown> {
-  const definitions = metrics.map(({ name, unit }) => ({ Name: name, Unit: unit }));
+  now: EpochMs,
+): Partial<Record<MetricName<Writer>, number>> & { readonly _aws: object } {
+  const counted = Object.entries<number | undefined>(values).filter(([, value]) => value !== undefined);
+  const units: Readonly<Record<string, string>> = metricUnits[writer];
+  const definitions = counted.map(([name]) => ({ Name: name, Unit: units[name] }));
   return {
+    ...(Object.fromEntries(counted) as Partial<Record<MetricName<Writer>, number>>),
     _aws: {
       Timestamp: now,
       CloudWatchMetrics: [{ Namespace: METRIC_NAMESPACE, Dimensions: dimensionSets, Metrics: definitions }],
     },
-    ...Object.fromEntries(metrics.map(({ name, value }) => [name, value])),
   };
 }

@@ -4,16 +4,16 @@ import type { GatewayRequest } from "../http/request.ts";
 import type { KeyOutcome } from "../keys/signing-keys.ts";
 import type { Outcome } from "../outcome.ts";
 import type { TokenClaims } from "../token/claims.ts";
-import { embeddedMetrics, type Metric } from "./metrics.ts";
+import type { EpochMs } from "../epoch.ts";
+import { embeddedMetrics } from "./metrics.ts";
 
 /**
- * What has become known of a request on its way. Filled as the pipeline goes, so that a crash
- * leaves what was known.
+ * What is known of a request. Each step of the pipeline adds to it, so that the record of a crash
+ * says what was known by then.
  */
 export interface Facts {
-  /** Milliseconds since the epoch. */
-  readonly receivedAt: number;
-  /** API Gateway's, which the caller sees as well; Lambda's own until that is known. */
+  readonly receivedAt: EpochMs;
+  /** API Gateway's id, which the caller sees too. Until it is known: Lambda's own. */
   requestId: string;
   request?: GatewayRequest;
   caller?: Caller;
@@ -26,21 +26,23 @@ export interface Facts {
   tokenSha256?: string;
 }
 
-/** Long enough for what is honest; a caller chooses these, and a log line is to stay one. */
+/** The length at which text that the caller chose is cut, so that it cannot flood the log. */
 const MAX_TEXT = 256;
 
+/** The audit record of one request, as it stands in the log. A fact that is not known has no field. */
+export type AuditRecord = ReturnType<typeof auditRecord>;
+
 /**
- * The audit record of one request: one JSON line, which is a document of CloudWatch's Embedded
- * Metric Format as well, so that the numbers on a dashboard and the records behind them cannot
- * disagree. Absent facts are absent fields.
+ * Makes the audit record of one request. It carries its own metrics (CloudWatch's Embedded Metric
+ * Format), so that the numbers on the dashboard always match the records.
  *
- * @param now milliseconds since the epoch, when the answer is ready
+ * @param now when the answer is ready
  */
-export function auditRecord(facts: Facts, outcome: Outcome, now: number): string {
+export function auditRecord(facts: Facts, outcome: Outcome, now: EpochMs) {
   const { request, caller, tokenRequest, allowance, key, claims } = facts;
   const held = key && "held" in key ? key.held : undefined;
-  return JSON.stringify({
-    type: "audit",
+  return {
+    type: "audit" as const,
     time: new Date(facts.receivedAt).toISOString(),
     outcome: kindOf(outcome),
     reason: outcome.reason,
@@ -71,7 +73,7 @@ export function auditRecord(facts: Facts, outcome: Outcome, now: number): string
     api_id: request?.apiId,
     latency_ms: now - facts.receivedAt,
     ...metricsOf(facts, outcome, now),
-  });
+  };
 }
 
 function kindOf(outcome: Outcome): "vended" | "listed" | "refused" | "failed" {
@@ -94,32 +96,35 @@ function kindOf(outcome: Outcome): "vended" | "listed" | "refused" | "failed" {
 }
 
 /**
- * A dimension is a service account only where a grant has named it, or else anybody could make up
- * metrics that are paid for by the name.
+ * A service account becomes a dimension only after a grant has named it. Otherwise callers could
+ * make up names, and AWS charges for each as a metric of its own.
  */
-function metricsOf(facts: Facts, outcome: Outcome, now: number): Record<string, unknown> {
-  const { allowance, key, receivedAt } = facts;
-  const count = (name: string): Metric => ({ name, unit: "Count", value: 1 });
-  const metrics: Metric[] = [{ name: "LatencyMs", unit: "Milliseconds", value: now - receivedAt }];
-
+function metricsOf({ allowance, key, receivedAt }: Facts, outcome: Outcome, now: EpochMs) {
   const kind = kindOf(outcome);
-  if (kind === "vended") metrics.push(count("TokensVended"));
-  if (kind === "refused") metrics.push(count("Refusals"));
-  if (outcome.reason === "signing_key_unavailable") metrics.push(count("KeyUnavailable"));
-  if (outcome.reason === "internal_error") {
-    metrics.push(count("Errors"));
-    if (outcome.fault === "wrong_account_key") metrics.push(count("WrongAccountKey"));
-  }
-  if (kind === "vended" && key?.state === "stale") metrics.push(count("KeyServedStale"));
-  const keyCreatedAt = key && "held" in key ? key.held.createdAt : undefined;
-  if (keyCreatedAt !== undefined) {
-    metrics.push({ name: "KeyAgeSeconds", unit: "Seconds", value: (now - keyCreatedAt) / 1000 });
-  }
-
+  const { reason } = outcome;
+  const createdAt = key && "held" in key ? key.held.createdAt : undefined;
   const dimensionSets: string[][] = [[]];
   if (allowance) dimensionSets.push(["service_account"]);
   if (kind === "refused") dimensionSets.push(["reason"]);
-  return embeddedMetrics(metrics, dimensionSets, now);
+  return embeddedMetrics(
+    "vend-token",
+    {
+      LatencyMs: now - receivedAt,
+      TokensVended: oneIf(kind === "vended"),
+      Refusals: oneIf(kind === "refused"),
+      KeyUnavailable: oneIf(reason === "signing_key_unavailable"),
+      Errors: oneIf(reason === "internal_error"),
+      WrongAccountKey: oneIf(reason === "internal_error" && outcome.fault === "wrong_account_key"),
+      KeyServedStale: oneIf(kind === "vended" && key?.state === "stale"),
+      KeyAgeSeconds: createdAt === undefined ? undefined : (now - createdAt) / 1000,
+    },
+    dimensionSets,
+    now,
+  );
+}
+
+function oneIf(condition: boolean): 1 | undefined {
+  return condition ? 1 : undefined;
 }
 
 function clip(text: string | undefined, length = MAX_TEXT): string | undefined {

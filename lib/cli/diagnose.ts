@@ -5,7 +5,7 @@ import { type Endpoint, resourceUrl } from "../client/endpoint.ts";
 import { exchange } from "../client/exchange.ts";
 import { parseVendorOptions, type Vendor } from "../client/options.ts";
 import { requestEntitlements } from "../client/requests.ts";
-import type { EntitlementsResponse } from "../http/wire.ts";
+import { type EntitlementsResponse, routes } from "../http/wire.ts";
 import { VoximplantError } from "../voximplant/errors.ts";
 import { apiOptions } from "./api.ts";
 import { CliError, EXIT } from "./cli-error.ts";
@@ -71,7 +71,7 @@ async function* reach(
   endpoint: Endpoint,
   io: Io,
 ): AsyncGenerator<Finding> {
-  const url = resourceUrl(endpoint, "/v1/service-accounts");
+  const url = resourceUrl(endpoint, routes.listEntitlements.path);
   let headers: Headers;
   try {
     const request = { method: "GET", headers: {} };

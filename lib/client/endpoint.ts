@@ -1,3 +1,4 @@
+import { hostSuffixes, REGION } from "../partitions.ts";
 import { isLoopback } from "../voximplant/api-url.ts";
 import { TokenError } from "./errors.ts";
 
@@ -36,6 +37,13 @@ export function resourceUrl({ url }: Endpoint, path: string): URL {
   return resource;
 }
 
+const SUFFIX = Object.values(hostSuffixes)
+  .flat()
+  .join("|")
+  .replaceAll(".", String.raw`\.`);
+const API_HOST = new RegExp(String.raw`\.execute-api\.(${REGION})\.(?:vpce\.)?(?:${SUFFIX})$`);
+const FUNCTION_HOST = new RegExp(String.raw`\.lambda-url\.(${REGION})\.on\.aws$`);
+
 /**
  * `abc.execute-api.eu-west-1.amazonaws.com`, `abc-vpce-0a1b.execute-api.…`, `vpce-0a1b.execute-api.us-east-1.vpce.amazonaws.com`;
  * `abc.lambda-url.eu-west-1.on.aws`.
@@ -43,11 +51,8 @@ export function resourceUrl({ url }: Endpoint, path: string): URL {
  * https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html
  */
 function signingScope(hostname: string): Pick<Endpoint, "signingName" | "region"> {
-  const functionUrl = /\.lambda-url\.([a-z0-9-]+)\.on\.aws$/.exec(hostname);
+  const functionUrl = FUNCTION_HOST.exec(hostname);
   if (functionUrl) return { signingName: "lambda", region: functionUrl[1] };
-  const api =
-    /\.execute-api\.([a-z0-9-]+)\.(?:vpce\.)?(?:amazonaws\.com(?:\.cn)?|api\.aws|api\.amazonwebservices\.com\.cn)$/.exec(
-      hostname,
-    );
+  const api = API_HOST.exec(hostname);
   return { signingName: "execute-api", region: api?.[1] };
 }

@@ -1,4 +1,4 @@
-import { Readable } from "node:stream";
+import { readBounded } from "../voximplant/read-bounded.ts";
 import { TokenError } from "./errors.ts";
 import { orAborted } from "./runtime.ts";
 
@@ -36,36 +36,16 @@ export async function exchange(
         },
       );
     }
-    return {
-      status: response.status,
-      headers: response.headers,
-      text: await orAborted(readBounded(response, url), signal),
-    };
+    const { status, headers } = response;
+    const text = await orAborted(readBounded(response, MAX_ANSWER_BYTES), signal);
+    if (text !== undefined) return { status, headers, text };
+    const problem = `${url.origin} answered with more than ${MAX_ANSWER_BYTES} bytes`;
+    throw new TokenError("invalid_response", problem, { status });
   } catch (error) {
     if (error instanceof TokenError) throw error;
     if (signal.aborted) throw new TokenError("timeout", `${url.origin} did not answer in time`);
     throw new TokenError("network", `${url.origin} cannot be reached: ${reason(error)}`, { cause: error });
   }
-}
-
-async function readBounded(response: Response, url: URL): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  const body: AsyncIterable<Uint8Array> = response.body ?? Readable.from([]);
-  for await (const chunk of body) {
-    length += chunk.byteLength;
-    if (length > MAX_ANSWER_BYTES) {
-      throw new TokenError(
-        "invalid_response",
-        `${url.origin} answered with more than ${MAX_ANSWER_BYTES} bytes`,
-        {
-          status: response.status,
-        },
-      );
-    }
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString("utf8");
 }
 
 /** fetch says "fetch failed" and keeps what happened in `cause`: ECONNREFUSED, ENOTFOUND, a certificate's problem. */

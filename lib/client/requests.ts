@@ -1,4 +1,4 @@
-import type { EntitlementsResponse, TokenResponse } from "../http/wire.ts";
+import { type EntitlementsResponse, routes, tokenPath, type TokenResponse } from "../http/wire.ts";
 import { readEntitlements, readToken } from "./answer.ts";
 import type { Send } from "./connection.ts";
 
@@ -16,8 +16,8 @@ export function requestToken(
   const wishes = JSON.stringify({ ttl_seconds: ttlSeconds, account_id: accountId });
   return send(
     {
-      method: "POST",
-      path: `/v1/service-accounts/${serviceAccount}/token`,
+      method: routes.vendToken.method,
+      path: tokenPath(serviceAccount),
       body: wishes === "{}" ? "" : wishes,
     },
     readToken,
@@ -25,5 +25,5 @@ export function requestToken(
 }
 
 export function requestEntitlements(send: Send): Promise<EntitlementsResponse> {
-  return send({ method: "GET", path: "/v1/service-accounts", body: "" }, readEntitlements);
+  return send({ ...routes.listEntitlements, body: "" }, readEntitlements);
 }

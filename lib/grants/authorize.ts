@@ -32,10 +32,9 @@ export function authorize(index: GrantIndex, caller: Caller, request: TokenReque
   const ttlSeconds = wantedTtl(request, maxTtlSeconds);
   if (!(ttlSeconds <= maxTtlSeconds)) {
     const detail = `${ttlSeconds} s asked, ${best.grant.source} gives at most ${maxTtlSeconds} s`;
-    return { allowed: false, reason: "ttl_too_long", maxTtlSeconds, detail };
+    return { reason: "ttl_too_long", maxTtlSeconds, detail };
   }
   return {
-    allowed: true,
     serviceAccount,
     ttlSeconds,
     ...(request.accountId === undefined ? {} : { accountId: request.accountId }),
@@ -95,5 +94,5 @@ function whyNoneFits(candidates: readonly Candidate[], caller: Caller, request: 
 }
 
 function denied(detail: string): Denial {
-  return { allowed: false, reason: "access_denied", detail };
+  return { reason: "access_denied", detail };
 }

@@ -53,7 +53,6 @@ export interface TokenRequest {
 
 /** Granted: what may be minted, and by which line of the file. */
 export interface Allowance {
-  readonly allowed: true;
   readonly serviceAccount: ServiceAccount;
   readonly ttlSeconds: number;
   readonly accountId?: number;
@@ -68,13 +67,8 @@ export interface Allowance {
  * for the caller.
  */
 export type Denial =
-  | { readonly allowed: false; readonly reason: "access_denied"; readonly detail: string }
-  | {
-      readonly allowed: false;
-      readonly reason: "ttl_too_long";
-      readonly maxTtlSeconds: number;
-      readonly detail: string;
-    };
+  | { readonly reason: "access_denied"; readonly detail: string }
+  | { readonly reason: "ttl_too_long"; readonly maxTtlSeconds: number; readonly detail: string };
 
 /** One line of `GET /v1/service-accounts`: what a caller may have. */
 export interface Entitlement {

@@ -1,4 +1,5 @@
 import { hasWildcard, splitPrincipalArn, type PrincipalArn } from "./arn-like.ts";
+import { hostSuffixes, PARTITION } from "../partitions.ts";
 import { didYouMean } from "./nearest.ts";
 
 /** A principal as a grants file writes it, made canonical: as {@link Caller.principal} is written. */
@@ -13,13 +14,8 @@ export type PrincipalCheck =
   /** A sentence that says what to write instead. */
   | { readonly ok: false; readonly message: string };
 
-const PARTITIONS = [
-  "aws",
-  "aws-cn",
-  "aws-us-gov",
-  "aws-iso",
-  ...["b", "e", "f"].map((letter) => `aws-iso-${letter}`),
-];
+const IS_PARTITION = new RegExp(`^${PARTITION}$`);
+const PARTITIONS = Object.keys(hostSuffixes);
 
 const FORMS = "write arn:aws:iam::<account>:role/<name> or arn:aws:iam::<account>:user/<path/name>";
 
@@ -34,7 +30,7 @@ export function checkPrincipal(text: string): PrincipalCheck {
       "the partition has to be written out (aws, aws-cn, aws-us-gov, …): an account id means nothing without it",
     );
   }
-  if (!PARTITIONS.includes(partition)) {
+  if (!IS_PARTITION.test(partition)) {
     return bad(`"${partition}" is not a partition of AWS${didYouMean(partition, PARTITIONS)}`);
   }
   const accountError = accountProblem(accountId);
@@ -64,6 +60,12 @@ export function checkPrincipal(text: string): PrincipalCheck {
   }
   const arn = `arn:${partition}:iam::${accountId}:role/${ownName}`;
   return { ok: true, principal: { ...parts, arn, name: ownName, ignoredPath: path } };
+}
+
+/** What is odd about a partition that has the right form and is not known to exist. */
+export function partitionWarning({ partition }: Principal): string | undefined {
+  if (PARTITIONS.includes(partition)) return undefined;
+  return `"${partition}" is not a known partition of AWS${didYouMean(partition, PARTITIONS)}`;
 }
 
 function notAPrincipal(text: string): string {

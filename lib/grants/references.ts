@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { hasWildcard } from "./arn-like.ts";
 import { didYouMean } from "./nearest.ts";
-import { checkPrincipal, type Principal } from "./principal.ts";
+import { checkPrincipal, partitionWarning, type Principal } from "./principal.ts";
 import type { Finding, Path } from "./problem.ts";
 import type { Position } from "./yaml-source.ts";
 
@@ -75,6 +75,8 @@ export function checkReferences(
     }
     const { principal } = check;
     principals.set(text, principal);
+    const unknownPartition = partitionWarning(principal);
+    if (unknownPartition !== undefined) warnings.push({ path, message: unknownPartition });
     if (principal.ignoredPath !== undefined) {
       const message = `the path ${principal.ignoredPath} is ignored, because API Gateway does not report it`;
       warnings.push({ path, message: `${message}: this means ${principal.arn}` });

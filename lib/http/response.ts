@@ -1,5 +1,11 @@
 import type { Outcome, TokenVended } from "../outcome.ts";
-import type { EntitlementsResponse, ErrorCode, ErrorResponse, TokenResponse } from "./wire.ts";
+import {
+  type EntitlementsResponse,
+  type ErrorCode,
+  type ErrorResponse,
+  routes,
+  type TokenResponse,
+} from "./wire.ts";
 
 /** What Lambda hands back to API Gateway; the same in both payload formats. */
 export interface HttpResponse {
@@ -39,7 +45,7 @@ export function toResponse(outcome: Outcome, requestId: string): HttpResponse {
       return fail(
         404,
         outcome.reason,
-        "No such path. There are POST /v1/service-accounts/{serviceAccount}/token and GET /v1/service-accounts.",
+        `No such path. There are ${written(routes.vendToken)} and ${written(routes.listEntitlements)}.`,
       );
     case "method_not_allowed":
       return fail(405, outcome.reason, `This path takes ${outcome.allow} only.`, { Allow: outcome.allow });
@@ -55,8 +61,8 @@ export function toResponse(outcome: Outcome, requestId: string): HttpResponse {
       return fail(
         403,
         outcome.reason,
-        "No grant gives the caller what it asks for. GET /v1/service-accounts lists what it may have; whoever keeps the " +
-          "grants finds the reason in the audit record of this request_id.",
+        "Access denied. `voxtoken whoami` shows what you may request. " +
+          "Give this request_id to the owner of grants.yml for the reason.",
       );
     case "ttl_too_long":
       return fail(
@@ -76,6 +82,10 @@ export function toResponse(outcome: Outcome, requestId: string): HttpResponse {
     case "internal_error":
       return fail(500, outcome.reason, "Something went wrong here. The log of this request_id tells what.");
   }
+}
+
+function written({ method, path }: (typeof routes)[keyof typeof routes]): string {
+  return `${method} ${path}`;
 }
 
 function tokenResponse({ token, claims, expiresIn, serviceAccount }: TokenVended): TokenResponse {

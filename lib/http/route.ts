@@ -1,22 +1,25 @@
 import type { VendFailure } from "../outcome.ts";
+import { routes, tokenPath } from "./wire.ts";
 
 export type Route =
   { readonly name: "vend_token"; readonly serviceAccount: string } | { readonly name: "list_entitlements" };
 
-const TOKEN_PATH = /^\/v1\/service-accounts\/([^/]+)\/token$/;
-const LIST_PATH = "/v1/service-accounts";
+const TOKEN_PATH = new RegExp(`^${tokenPath("([^/]+)")}$`);
 
 /**
- * Finds the route. The service account's name is compared as it was sent, never percent-decoded: the path is what IAM
- * policies are matched against, and one name must not have two spellings there.
+ * Finds the route. The service account's name is compared as it was sent and never percent-decoded:
+ * IAM policies match the path, and one name must not have two spellings there.
  */
 export function matchRoute(method: string, path: string): Route | VendFailure {
+  const { vendToken, listEntitlements } = routes;
   const serviceAccount = TOKEN_PATH.exec(path)?.[1];
   if (serviceAccount !== undefined) {
-    return method === "POST" ? { name: "vend_token", serviceAccount } : methodNotAllowed(method, "POST");
+    if (method !== vendToken.method) return methodNotAllowed(method, vendToken.method);
+    return { name: "vend_token", serviceAccount };
   }
-  if (path === LIST_PATH) {
-    return method === "GET" ? { name: "list_entitlements" } : methodNotAllowed(method, "GET");
+  if (path === listEntitlements.path) {
+    if (method !== listEntitlements.method) return methodNotAllowed(method, listEntitlements.method);
+    return { name: "list_entitlements" };
   }
   return { reason: "not_found", detail: "no such path" };
 }

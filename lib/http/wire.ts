@@ -1,9 +1,20 @@
 /**
- * The wire contract: what travels between the function and its callers. The client imports this file and nothing else
- * of the server.
+ * What travels between the service and its callers; docs/openapi.yaml describes it. Of the server,
+ * the client may import this file alone.
  */
 
-/** `POST /v1/service-accounts/{serviceAccount}/token`. Names of RFC 6749 §5.1 where it has one. */
+/** The routes. Parameters stand in braces, as in OpenAPI and in API Gateway. */
+export const routes = {
+  vendToken: { method: "POST", path: "/v1/service-accounts/{serviceAccount}/token" },
+  listEntitlements: { method: "GET", path: "/v1/service-accounts" },
+} as const;
+
+/** The path that vends a token of a service account. The name is not percent-encoded. */
+export function tokenPath(serviceAccount: string): string {
+  return routes.vendToken.path.replace("{serviceAccount}", () => serviceAccount);
+}
+
+/** The answer of `vendToken`. Field names come from RFC 6749 §5.1 where it has one. */
 export interface TokenResponse {
   readonly access_token: string;
   readonly token_type: "Bearer";
@@ -16,7 +27,7 @@ export interface TokenResponse {
   readonly account_id: number;
 }
 
-/** `GET /v1/service-accounts`. */
+/** The answer of `listEntitlements`. */
 export interface EntitlementsResponse {
   readonly principal: string;
   readonly service_accounts: readonly {
@@ -26,7 +37,7 @@ export interface EntitlementsResponse {
   }[];
 }
 
-/** Every answer that is not 2xx, API Gateway's own included. */
+/** Every answer that is not 2xx, including API Gateway's own. */
 export interface ErrorResponse {
   readonly error: ErrorCode;
   readonly error_description: string;

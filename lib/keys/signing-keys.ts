@@ -19,7 +19,15 @@ export interface HeldKey {
 export type KeyOutcome =
   | { readonly state: "fresh"; readonly held: HeldKey }
   | { readonly state: "stale"; readonly held: HeldKey; readonly detail: string }
-  | { readonly state: "unavailable"; readonly retryAfterSeconds: number; readonly detail: string };
+  | KeyUnavailable;
+
+export interface KeyUnavailable {
+  readonly state: "unavailable";
+  readonly reason: "signing_key_unavailable";
+  /** Asking again earlier is pointless. */
+  readonly retryAfterSeconds: number;
+  readonly detail: string;
+}
 
 /**
  * The current signing key of a secret.
@@ -126,7 +134,8 @@ export function holdSigningKeys(options: SigningKeysOptions): GetSigningKey {
     if (held && isWithin((ttlSeconds + maxStaleSeconds) * 1000, held.fetchedAt))
       return { state: "stale", held, detail };
     const remaining = failure ? failure.failedAt + failure.pause - now() : 0;
-    return { state: "unavailable", retryAfterSeconds: Math.max(1, Math.ceil(remaining / 1000)), detail };
+    const retryAfterSeconds = Math.max(1, Math.ceil(remaining / 1000));
+    return { state: "unavailable", reason: "signing_key_unavailable", retryAfterSeconds, detail };
   }
 }
 

@@ -2,6 +2,7 @@ import { Command } from "commander";
 import type { Caller } from "../caller/caller.ts";
 import { explain, type ExplainedGrant, type Explanation } from "../grants/explain.ts";
 import { MAX_TTL_SECONDS, MIN_TTL_SECONDS, type TokenRequest } from "../grants/policy.ts";
+import { isFailure } from "../outcome.ts";
 import { CliError, EXIT } from "../cli/cli-error.ts";
 import { colorsFor, type Io } from "../cli/io.ts";
 import { callerOf, GRANTS_FILE, readPolicy, wholeNumber } from "./grants-file.ts";
@@ -48,7 +49,7 @@ export function explainCommand(io: Io): Command {
       };
       const explanation = explain(await readPolicy(options.grants), caller, request);
       io.stdout.write(`${print(explanation, arn, caller, request, io).join("\n")}\n`);
-      if (!explanation.decision.allowed) throw new CliError("", EXIT.denied);
+      if (isFailure(explanation.decision)) throw new CliError("", EXIT.denied);
     });
 }
 
@@ -74,7 +75,7 @@ function print(
     ...(fitting.length === 0 && others.length > 0
       ? ["No grant fits. The nearest:", ...table(others), ""]
       : []),
-    ...(decision.allowed
+    ...(!isFailure(decision)
       ? [
           `${colors.green("allowed")}          ${decision.ttlSeconds} s, by ${decision.grant}: of the grants that fit, the most generous`,
         ]
@@ -103,7 +104,7 @@ function nextStep(
   caller: Caller,
   request: TokenRequest,
 ): string {
-  if (!decision.allowed && decision.reason === "ttl_too_long") {
+  if (isFailure(decision) && decision.reason === "ttl_too_long") {
     return `ask for at most ${decision.maxTtlSeconds} s, or raise maxTtlSeconds of the grant or the service account`;
   }
   if (!serviceAccount) return "spell the service account as in the file, or add it to serviceAccounts there";

@@ -1,9 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { InvalidArgumentError } from "commander";
-import type { Caller } from "../caller/caller.ts";
-import { identifyCaller } from "../caller/identify.ts";
+import { type Caller, identifyCaller } from "../caller/caller.ts";
 import { hasWildcard } from "../grants/arn-like.ts";
 import { formatProblem, parseGrants } from "../grants/parse.ts";
+import { isFailure } from "../outcome.ts";
 import type { Policy } from "../grants/policy.ts";
 import { checkPrincipal } from "../grants/principal.ts";
 import { CliError, EXIT } from "../cli/cli-error.ts";
@@ -48,7 +48,7 @@ export interface CallerOptions {
 export function callerOf(arn: string, { uniqueId, orgId }: CallerOptions): Caller {
   const identify = (userArn: string) => identifyCaller({ userArn, userId: uniqueId, principalOrgId: orgId });
   const asGiven = identify(arn);
-  if (asGiven.identified) return asGiven.caller;
+  if (!isFailure(asGiven)) return asGiven;
 
   const check = checkPrincipal(arn);
   if (!check.ok) throw new CliError(check.message, EXIT.usage);
@@ -62,8 +62,8 @@ export function callerOf(arn: string, { uniqueId, orgId }: CallerOptions): Calle
   const { partition, accountId, name } = check.principal;
   // Any session will do: grants do not look at its name.
   const session = identify(`arn:${partition}:sts::${accountId}:assumed-role/${name}/any`);
-  if (!session.identified) throw new CliError(session.detail, EXIT.usage);
-  return session.caller;
+  if (isFailure(session)) throw new CliError(session.detail, EXIT.usage);
+  return session;
 }
 
 export function wholeNumber(min: number, max: number, what: string): (text: string) => number {

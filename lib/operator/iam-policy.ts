@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { indexGrants, listEntitlements } from "../grants/authorize.ts";
 import { CliError, EXIT } from "../cli/cli-error.ts";
 import type { Io } from "../cli/io.ts";
+import { routes, tokenPath } from "../http/wire.ts";
 import { callerOf, GRANTS_FILE, readPolicy } from "./grants-file.ts";
 
 interface Options {
@@ -53,8 +54,8 @@ export function iamPolicyCommand(io: Io): Command {
             Effect: "Allow",
             Action: "execute-api:Invoke",
             Resource: [
-              ...granted.map(({ name }) => `${api}/POST/v1/service-accounts/${name}/token`),
-              `${api}/GET/v1/service-accounts`,
+              ...granted.map(({ name }) => `${api}/${routes.vendToken.method}${tokenPath(name)}`),
+              `${api}/${routes.listEntitlements.method}${routes.listEntitlements.path}`,
             ],
           },
         ],

@@ -1,4 +1,4 @@
-import { embeddedMetrics, type Metric } from "../audit/metrics.ts";
+import { embeddedMetrics, type MetricValues } from "../audit/metrics.ts";
 import type { WriteLine } from "../audit/log.ts";
 import { type Finding, isFailure } from "./finding.ts";
 import type { RevocationReport } from "./revoke.ts";
@@ -19,7 +19,7 @@ export function reportFindings(
         type: "reconciliation",
         time: new Date(now).toISOString(),
         service_account: name,
-        ...embeddedMetrics(metrics, [[], ["service_account"]], now),
+        ...embeddedMetrics("reconcile-keys", metrics, [[], ["service_account"]], now),
       }),
     );
   }
@@ -59,24 +59,20 @@ export function revocationRecord(serviceAccount: string, report: RevocationRepor
 }
 
 /** Zeros included: so that an alarm ends when its cause is gone. */
-function countFindings(findings: readonly Finding[]): Metric[] {
-  const count = (name: string, isCounted: (finding: Finding) => boolean): Metric => ({
-    name,
-    unit: "Count",
-    value: findings.filter(isCounted).length,
-  });
+function countFindings(findings: readonly Finding[]): MetricValues<"reconcile-keys"> {
+  const count = (isCounted: (finding: Finding) => boolean) => findings.filter(isCounted).length;
   const reasons =
     (...counted: Finding["reason"][]) =>
     ({ reason }: Finding) =>
       counted.includes(reason);
-  return [
-    count("UnknownKeys", reasons("unknown_key")),
-    count("OrphanKeys", reasons("orphan_key", "stray_key")),
-    count("KeysRetired", ({ reason, action }) => reason === "superseded_key" && action === "deleted"),
-    count("RolesChanged", reasons("roles_changed")),
-    count("CurrentKeyMissing", reasons("current_key_missing")),
-    count("KeyLifeOverdue", reasons("key_overdue", "rotation_stuck", "replica_behind")),
-    count("WrongAccountKey", reasons("wrong_account")),
-    count("ReconciliationFailed", isFailure),
-  ];
+  return {
+    UnknownKeys: count(reasons("unknown_key")),
+    OrphanKeys: count(reasons("orphan_key", "stray_key")),
+    KeysRetired: count(({ reason, action }) => reason === "superseded_key" && action === "deleted"),
+    RolesChanged: count(reasons("roles_changed")),
+    CurrentKeyMissing: count(reasons("current_key_missing")),
+    KeyLifeOverdue: count(reasons("key_overdue", "rotation_stuck", "replica_behind")),
+    WrongAccountKey: count(reasons("wrong_account")),
+    ReconciliationFailed: count(isFailure),
+  };
 }

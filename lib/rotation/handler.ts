@@ -1,22 +1,13 @@
-import * as z from "zod/mini";
-
 import type { WriteLine } from "../audit/log.ts";
 import { embeddedMetrics } from "../audit/metrics.ts";
 import type { Policy } from "../grants/policy.ts";
-import { rotateKey } from "./rotate-key.ts";
+import { RotationEvent, rotateKey } from "./rotate-key.ts";
 import type { RotationPorts } from "./rotation.ts";
 
 export interface RotationHandlerOptions extends RotationPorts {
   readonly policy: Policy;
   readonly writeLine: WriteLine;
 }
-
-// https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_lambda-functions.html
-const RotationEvent = z.object({
-  Step: z.enum(["createSecret", "setSecret", "testSecret", "finishSecret"]),
-  SecretId: z.string().check(z.minLength(1)),
-  ClientRequestToken: z.string().check(z.minLength(1)),
-});
 
 /**
  * The Lambda handler: one step of a rotation, and one audit record of it. A failure is thrown on, because that is how
@@ -48,8 +39,8 @@ export function createRotationHandler(options: RotationHandlerOptions): (event: 
     } catch (error) {
       const detail = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
       const dimensions = serviceAccount === undefined ? [[]] : [[], ["service_account"]];
-      const failed = [{ name: "RotationFailed", unit: "Count", value: 1 }] as const;
-      record({ outcome: "failed", detail, ...embeddedMetrics(failed, dimensions, now()) });
+      const metrics = embeddedMetrics("rotate-key", { RotationFailed: 1 }, dimensions, now());
+      record({ outcome: "failed", detail, ...metrics });
       throw error;
     }
   };

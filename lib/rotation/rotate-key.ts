@@ -1,3 +1,4 @@
+import * as z from "zod/mini";
 import type { Policy } from "../grants/policy.ts";
 import { parseCredentials } from "../keys/credentials-file.ts";
 import { checkAccount, KeyLifecycleError } from "../key-lifecycle/key-lifecycle-error.ts";
@@ -11,16 +12,20 @@ import type { Rotation, RotationPorts } from "./rotation.ts";
 import { setSecret } from "./set-secret.ts";
 import { testSecret } from "./test-secret.ts";
 
-/** What Secrets Manager sends: https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_lambda-functions.html */
-export interface RotationEvent {
-  readonly Step: "createSecret" | "setSecret" | "testSecret" | "finishSecret";
-  /** The secret's ARN. */
-  readonly SecretId: string;
-  /** The id of the version that is to become current. */
-  readonly ClientRequestToken: string;
-}
-
 const steps = { createSecret, setSecret, testSecret, finishSecret };
+
+/**
+ * What Secrets Manager sends.
+ * https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_lambda-functions.html
+ */
+export const RotationEvent = z.object({
+  Step: z.enum(["createSecret", "setSecret", "testSecret", "finishSecret"]),
+  /** The secret's ARN. */
+  SecretId: z.string().check(z.minLength(1)),
+  /** The id of the version that is to become current. */
+  ClientRequestToken: z.string().check(z.minLength(1)),
+});
+export type RotationEvent = z.infer<typeof RotationEvent>;
 
 /**
  * Runs one step of a rotation. Each may be repeated, and killed at any point: docs/keys.md has the table.

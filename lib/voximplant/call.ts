@@ -2,6 +2,7 @@ import * as z from "zod/mini";
 
 import { parseApiUrl } from "./api-url.ts";
 import { errorCodes, VoximplantError, VoximplantUnavailableError } from "./errors.ts";
+import { readBounded } from "./read-bounded.ts";
 
 /** Who is calling: a token, or (deprecated, and with every right there is) the account's API key. */
 export type Authorization =
@@ -102,7 +103,7 @@ async function attemptOnce(
   const timeout = AbortSignal.timeout(Math.max(1, Math.min(attemptTimeoutMs, remainingMs)));
   const signal = connection.signal === undefined ? timeout : AbortSignal.any([connection.signal, timeout]);
   let status: number;
-  let text: string;
+  let text: string | undefined;
   try {
     const response = await connection.fetch(`${connection.url.replace(/\/$/, "")}/${method}`, {
       method: "POST",
@@ -117,6 +118,9 @@ async function attemptOnce(
   } catch (cause) {
     const detail = timeout.aborted ? "no answer in time" : describe(cause);
     return unavailable(method, detail, "unknown", cause);
+  }
+  if (text === undefined) {
+    return unavailable(method, `the answer is larger than ${maxResponseBytes} bytes`, "unknown");
   }
   return understand(method, status, text);
 }
@@ -157,19 +161,6 @@ function form(authorization: Authorization, parameters: Parameters): URLSearchPa
     fields.set("api_key", authorization.apiKey);
   }
   return fields;
-}
-
-async function readBounded(response: Response, maxBytes: number): Promise<string> {
-  const decoder = new TextDecoder();
-  const body: AsyncIterable<Uint8Array> | null = response.body;
-  let text = "";
-  let size = 0;
-  for await (const chunk of body ?? []) {
-    size += chunk.byteLength;
-    if (size > maxBytes) throw new Error(`the answer is larger than ${maxBytes} bytes`);
-    text += decoder.decode(chunk, { stream: true });
-  }
-  return text + decoder.decode();
 }
 
 /** `fetch failed` says nothing; its cause says `ECONNREFUSED`. */

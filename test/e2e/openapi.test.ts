@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, expectTypeOf, it } from "vitest"
 import { parse } from "yaml";
 import { credentialProvider } from "../../lib/client/credentials.ts";
 import { signRequest } from "../../lib/client/sign.ts";
-import type { ErrorCode } from "../../lib/http/wire.ts";
+import { type ErrorCode, routes } from "../../lib/http/wire.ts";
 import identities from "../../local/identities.json" with { type: "json" };
 import { startStack, type Stack } from "../../local/stack.ts";
 
@@ -19,8 +19,8 @@ interface OpenApi {
   };
 }
 
-const TOKEN = "/v1/service-accounts/{serviceAccount}/token";
-const LIST = "/v1/service-accounts";
+const TOKEN = routes.vendToken.path;
+const LIST = routes.listEntitlements.path;
 const description = parse(await readFile("docs/openapi.yaml", "utf8")) as OpenApi;
 const ajv = new Ajv2020({ strict: false, allErrors: true });
 ajv.addSchema(description, "openapi.yaml");

@@ -1,6 +1,6 @@
-import type { Caller } from "../../lib/caller/caller.ts";
-import { identifyCaller } from "../../lib/caller/identify.ts";
+import { type Caller, identifyCaller } from "../../lib/caller/caller.ts";
 import type { Grant, Policy, PrincipalPattern, ServiceAccount } from "../../lib/grants/policy.ts";
+import { isFailure } from "../../lib/outcome.ts";
 
 /** Plain data for tests: each function takes what matters to the test and fills in the rest. */
 
@@ -55,6 +55,6 @@ export function callerOf(
     userId: uniqueId,
     principalOrgId: org,
   });
-  if (!result.identified) throw new Error(result.detail);
-  return result.caller;
+  if (isFailure(result)) throw new Error(result.detail);
+  return result;
 }

@@ -363,7 +363,7 @@ it("principals that are something else", () => {
       - arn:aws:iam::111122223333:policy/ops
       - arn:aws:lambda:us-east-1:111122223333:function:nightly
       - arn:aws:iam:us-east-1:111122223333:role/billing-worker
-      - arn:aws-chn:iam::111122223333:role/billing-worker
+      - arn:aws_cn:iam::111122223333:role/billing-worker
       - arn:aws:iam::1111-2222-3333:role/billing-worker
       - arn:aws:iam::11122223333:role/billing-worker
       - arn:aws:iam::111122223333:role/billing worker
@@ -381,7 +381,7 @@ it("principals that are something else", () => {
     grants.yml:8:9: "arn:aws:iam::111122223333:policy/ops" is not an IAM role or user: write arn:aws:iam::<account>:role/<name> or arn:aws:iam::<account>:user/<path/name>
     grants.yml:9:9: "arn:aws:lambda:us-east-1:111122223333:function:nightly" is not an IAM role or user: write arn:aws:iam::<account>:role/<name> or arn:aws:iam::<account>:user/<path/name>
     grants.yml:10:9: IAM is global: remove the region "us-east-1"
-    grants.yml:11:9: "aws-chn" is not a partition of AWS (did you mean "aws-cn"?)
+    grants.yml:11:9: "aws_cn" is not a partition of AWS (did you mean "aws-cn"?)
     grants.yml:12:9: "1111-2222-3333" is not an AWS account id, which has 12 digits
     grants.yml:13:9: the account id "11122223333" has 11 digits instead of 12 (leading zeros count)
     grants.yml:14:9: "billing worker" is not a name that IAM allows: A-Z, a-z, 0-9 and +=,.@_- (and the wildcards * and ?)

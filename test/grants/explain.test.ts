@@ -75,7 +75,7 @@ describe("an explanation", () => {
       intern,
       request,
     );
-    expect(decision).toMatchObject({ allowed: true, ttlSeconds: 60 });
+    expect(decision).toMatchObject({ ttlSeconds: 60 });
     expect(grants.map(({ source }) => source)).toEqual(
       [...fitting, ...others.slice(0, 3)].map(({ source }) => source),
     );

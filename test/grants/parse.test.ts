@@ -129,6 +129,8 @@ grants:
     "arn:aws-iso-b:iam::111122223333:role/x",
     "arn:aws-iso-e:iam::111122223333:role/x",
     "arn:aws-iso-f:iam::111122223333:role/x",
+    "arn:aws-eusc:iam::111122223333:role/x",
+    "arn:aws-of-tomorrow:iam::111122223333:role/x",
     "arn:aws:iam::000000000001:role/x",
     "arn:aws:iam::111122223333:role/A_b+c=d,e.f@g-1",
     `arn:aws:iam::111122223333:role/${"r".repeat(64)}`,

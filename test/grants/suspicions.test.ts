@@ -22,6 +22,11 @@ it.each([
   ["an ordinary role", to("role/x"), []],
   ["a wildcard in a role's name", to("role/x-*"), []],
   [
+    "a partition that looks like a typing error",
+    'principals: ["arn:aws-chn:iam::111122223333:role/x"], serviceAccounts: [a]',
+    ['g:5:20: "aws-chn" is not a known partition of AWS (did you mean "aws-cn"?)'],
+  ],
+  [
     "every role",
     to("role/*"),
     ["g:5:20: matches every role of the account, those still to be made included"],

@@ -123,6 +123,7 @@ describe("while Secrets Manager fails", () => {
     fail();
     expect(await getKey(secret)).toEqual({
       state: "unavailable",
+      reason: "signing_key_unavailable",
       retryAfterSeconds: 1,
       detail: `secret ${secret}: socket hang up`,
     });

@@ -2,7 +2,12 @@ import { expect, it } from "vitest";
 
 import { warmUp } from "../../lib/keys/warm-up.ts";
 
-const unavailable = { state: "unavailable", retryAfterSeconds: 1, detail: "secret b: timed out" } as const;
+const unavailable = {
+  state: "unavailable",
+  reason: "signing_key_unavailable",
+  retryAfterSeconds: 1,
+  detail: "secret b: timed out",
+} as const;
 
 it("a warm-up asks for the keys, reports what fails, and never fails itself", async () => {
   const asked: string[] = [];

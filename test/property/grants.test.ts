@@ -11,6 +11,7 @@ import { parseGrants } from "../../lib/grants/parse.ts";
 import type { Grant, Policy, TokenRequest } from "../../lib/grants/policy.ts";
 import { findRedundantGrants } from "../../lib/grants/redundancy.ts";
 import type { Question } from "../../lib/grants/conditions.ts";
+import { isFailure } from "../../lib/outcome.ts";
 import {
   callers,
   grants,
@@ -27,7 +28,7 @@ const decide = (policy: Policy, caller: Caller, request: TokenRequest) =>
 /** Whether a decision is a token and of what lifetime, or why it is none. */
 const outcomeOf = (policy: Policy, { caller, request }: Question) => {
   const decision = decide(policy, caller, request);
-  return decision.allowed ? decision.ttlSeconds : decision.reason;
+  return isFailure(decision) ? decision.reason : decision.ttlSeconds;
 };
 
 /** Another implementation, slow and plain: by recursion, by characters, without any index. */
@@ -63,13 +64,11 @@ describe("a decision", () => {
       fc.property(policies, callers, requests, (policy, caller, request) => {
         const maximum = naiveMaximum(policy, caller, request);
         const decision = decide(policy, caller, request);
-        if (maximum === undefined)
-          expect(decision).toMatchObject({ allowed: false, reason: "access_denied" });
+        if (maximum === undefined) expect(decision).toMatchObject({ reason: "access_denied" });
         else if ((request.ttlSeconds ?? 0) > maximum) {
           expect(decision).toMatchObject({ reason: "ttl_too_long", maxTtlSeconds: maximum });
         } else {
           expect(decision).toMatchObject({
-            allowed: true,
             ttlSeconds: request.ttlSeconds ?? Math.min(300, maximum),
           });
         }
@@ -117,11 +116,11 @@ describe("a decision", () => {
       fc.property(policies, grants, callers, requests, (policy, added, caller, request) => {
         const more = { ...policy, grants: [...policy.grants, added] };
         const [before, after] = [decide(policy, caller, request), decide(more, caller, request)];
-        if (before.allowed) {
-          expect(after).toMatchObject({ allowed: true });
+        if (!isFailure(before)) {
+          expect(after).not.toHaveProperty("reason");
           expect("ttlSeconds" in after && after.ttlSeconds).toBeGreaterThanOrEqual(before.ttlSeconds);
         }
-        if (!before.allowed && before.reason === "ttl_too_long" && !after.allowed) {
+        if (isFailure(before) && before.reason === "ttl_too_long" && isFailure(after)) {
           expect(after).toMatchObject({ reason: "ttl_too_long" });
         }
       }),
@@ -149,10 +148,10 @@ describe("a decision", () => {
           ...(accountId === undefined ? {} : { accountId }),
         };
         const listed = accountId === undefined || entitlement?.childAccountIds.includes(accountId) === true;
-        expect(decide(policy, caller, shortest).allowed).toBe(entitlement !== undefined && listed);
+        expect(isFailure(decide(policy, caller, shortest))).toBe(!(entitlement !== undefined && listed));
         if (entitlement) {
           const longest = { serviceAccount, ttlSeconds: entitlement.maxTtlSeconds };
-          expect(decide(policy, caller, longest)).toMatchObject({ allowed: true });
+          expect(decide(policy, caller, longest)).not.toHaveProperty("reason");
         }
       }),
     );
@@ -179,10 +178,10 @@ describe("a decision", () => {
         const decision = decide(policy, caller, request);
         const { grants: explained } = explain(policy, caller, request);
         const fitting = explained.filter(({ unmet }) => unmet.length === 0);
-        if (decision.allowed) {
+        if (!isFailure(decision)) {
           expect(fitting.map(({ source }) => source)).toContain(decision.grant);
         }
-        expect(fitting.length > 0).toBe(decision.allowed || decision.reason === "ttl_too_long");
+        expect(fitting.length > 0).toBe(!isFailure(decision) || decision.reason === "ttl_too_long");
         for (const { unmet } of explained) expect(unmet).not.toContain("");
       }),
       { numRuns: 1000 },

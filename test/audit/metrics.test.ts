@@ -1,0 +1,45 @@
+import { describe, expect, it } from "vitest";
+import { embeddedMetrics } from "../../lib/audit/metrics.ts";
+import { metric } from "../../infra/metrics.ts";
+
+/** Checked by the compiler: an @ts-expect-error above a line that compiles is itself an error. */
+describe("the list of metrics", () => {
+  it("does not compile with an alarm on a metric that nothing writes", () => {
+    // @ts-expect-error the name is misspelt
+    expect(metric.own("TokensVendet").name).toBe("TokensVendet");
+  });
+
+  it("does not compile with a metric that is written and not listed", () => {
+    // @ts-expect-error RotationDelayed is not listed
+    const line = embeddedMetrics("rotate-key", { RotationFailed: 1, RotationDelayed: 1 }, [[]], 0);
+    expect(line.RotationFailed).toBe(1);
+  });
+
+  it("does not compile with a metric that is listed and not written", () => {
+    // @ts-expect-error RotationFailed is missing
+    expect(embeddedMetrics("rotate-key", {}, [[]], 0)).not.toHaveProperty("RotationFailed");
+  });
+});
+
+it("writes the value and the unit of each metric, and leaves out what was not counted", () => {
+  const counts = { RolesChanged: undefined, CurrentKeyMissing: undefined, KeyLifeOverdue: undefined };
+  const more = { OrphanKeys: 0, KeysRetired: 2, WrongAccountKey: undefined, ReconciliationFailed: undefined };
+  const values = { UnknownKeys: undefined, ...counts, ...more };
+  expect(embeddedMetrics("reconcile-keys", values, [[], ["service_account"]], 1)).toEqual({
+    OrphanKeys: 0,
+    KeysRetired: 2,
+    _aws: {
+      Timestamp: 1,
+      CloudWatchMetrics: [
+        {
+          Namespace: "VoximplantTokenVendor",
+          Dimensions: [[], ["service_account"]],
+          Metrics: [
+            { Name: "OrphanKeys", Unit: "Count" },
+            { Name: "KeysRetired", Unit: "Count" },
+          ],
+        },
+      ],
+    },
+  });
+});
