@@ -3,6 +3,8 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
+    // See vitest.slow.config.ts.
+    exclude: ["test/**/*.slow.test.ts", "node_modules/**"],
     globalSetup: ["test/build.ts"],
     // Generous, because the machines that run this are shared: a time-out here means a hang, not slowness.
     testTimeout: 60_000,
