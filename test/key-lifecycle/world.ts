@@ -11,6 +11,7 @@ import { parseCredentials } from "../../lib/keys/credentials-file.ts";
 import { importSigningKey } from "../../lib/keys/signing-key.ts";
 import { graceMs } from "../../lib/key-lifecycle/grace.ts";
 import { openSecretsManager } from "../../lib/key-lifecycle/secrets-manager.ts";
+import { dropPending, storeCurrent } from "../../lib/key-lifecycle/store-current.ts";
 import { secretReader } from "../../lib/key-lifecycle/snapshot.ts";
 import { openKeysOver } from "../../lib/key-lifecycle/account-key.ts";
 import { tokenClaims } from "../../lib/token/claims.ts";
@@ -24,6 +25,7 @@ import { startSecretsManager } from "../../local/secrets-manager/server.ts";
 import { createManagementApi, type ManagementApiOptions } from "../../local/voximplant/in-process.ts";
 import { startManagementApi } from "../../local/voximplant/server.ts";
 import { fakeIo } from "../fakes/io.ts";
+import { openDirectStore } from "./direct-store.ts";
 import { runVoxtoken } from "../fakes/voxtoken.ts";
 
 export const ACCOUNT = 1234567;
@@ -94,6 +96,8 @@ export interface WorldOptions extends Partial<ManagementApiOptions> {
     | "readLagMs"
     | "replicaRegions"
   >;
+  /** Without the AWS SDK: for many short runs. The operator's commands use it all the same. */
+  readonly directStore?: boolean;
   /** Serves both stand-ins over HTTP too, for code that takes a URL: see {@link World.urls}. */
   readonly http?: boolean;
 }
@@ -198,13 +202,21 @@ export async function startWorld(options: WorldOptions = {}) {
       credentials: { accessKeyId: "AKIAEXAMPLE", secretAccessKey: "example" },
       ...awsClient,
     });
-    const store = openSecretsManager(client);
+    const store =
+      options.directStore === true ? openDirectStore(secrets, around) : openSecretsManager(client);
+    const openKey = openKeysOver(connection);
+    // A key is opened again and again, and the values of versions never change.
+    const opened = new Map<string, ReturnType<typeof openKey>>();
     const logged: { level: string; message: string }[] = [];
     const ports = {
       store,
       readSecret: secretReader(store),
       newId: randomUUID,
-      openKey: openKeysOver(connection),
+      openKey: (file: string) => {
+        const known = opened.get(file) ?? openKey(file);
+        opened.set(file, known);
+        return known;
+      },
       log: (level: string, message: string) => void logged.push({ level, message }),
       now: () => clock.now,
       sleep,
@@ -224,7 +236,12 @@ export async function startWorld(options: WorldOptions = {}) {
   const credentialsWith = (stage: string, name?: string) => {
     const version = [...secret(name).versions.values()].find(({ stages }) => stages.has(stage));
     const content = version?.content;
-    return content && "SecretString" in content ? parseCredentials(content.SecretString) : undefined;
+    try {
+      return content && "SecretString" in content ? parseCredentials(content.SecretString) : undefined;
+    } catch {
+      // Something else than a key, which a test has put there.
+      return undefined;
+    }
   };
   return {
     clock,
@@ -233,6 +250,7 @@ export async function startWorld(options: WorldOptions = {}) {
     faults,
     hooks,
     openProcess,
+    removesPendingAfterRotation: options.secretsManager?.pendingAfterRotation === "removed",
     /** Where the stand-ins are served. @throws Error the world was started without `http`. */
     get urls() {
       if (servers === undefined) throw new Error("this world has no HTTP");
@@ -247,15 +265,50 @@ export async function startWorld(options: WorldOptions = {}) {
     secret,
     /** The key that a version with this label holds. */
     keyWith: (stage: string, name?: string) => credentialsWith(stage, name)?.keyId,
+    /** The credentials file with this key, from whichever version holds it. */
+    fileWith(keyId: string): string | undefined {
+      for (const { versions } of secrets.secrets.values()) {
+        for (const { content } of versions.values()) {
+          if (content && "SecretString" in content && content.SecretString.includes(keyId))
+            return content.SecretString;
+        }
+      }
+      return undefined;
+    },
+    /** Somebody makes a key in the control panel, and puts it into the secret as an import does. Its id. */
+    async plantCurrent(name = "outbound-calls"): Promise<string> {
+      const pem = pool[0] ?? rsaKey();
+      const roles = ["Developer", "Support"];
+      const { keyId } = platform.addKey({ accountId: ACCOUNT, pem, name: "from the panel", roles });
+      const process = openProcess("import");
+      const secret = await process.ports.store.describe(`voximplant/${name}`);
+      const versionId = randomUUID();
+      await storeCurrent(
+        process.ports.store,
+        secret,
+        { versionId, value: credentialsFile(keyId, pem) },
+        process.ports,
+      );
+      await dropPending(process.ports.store, secret.arn, process.ports);
+      return keyId;
+    },
+    /** RotateSecret: goes on with a version that is pending and not current, or else makes one. */
+    startRotation(name?: string): RotationEvent[] {
+      const pending = [...secret(name).versions.values()].find(({ stages }) => stages.has("AWSPENDING"));
+      const isUnfinished = pending !== undefined && !pending.stages.has("AWSCURRENT");
+      return this.stagePending(isUnfinished ? pending.id : randomUUID(), name);
+    },
     /** What Secrets Manager does first: an empty version, labelled AWSPENDING. */
     stagePending(versionId: string = randomUUID(), name?: string): RotationEvent[] {
       const target = secret(name);
       for (const { stages } of target.versions.values()) stages.delete("AWSPENDING");
-      target.versions.set(versionId, {
+      const version = target.versions.get(versionId) ?? {
         id: versionId,
         createdDate: clock.now / 1000,
-        stages: new Set(["AWSPENDING"]),
-      });
+        stages: new Set<string>(),
+      };
+      version.stages.add("AWSPENDING");
+      target.versions.set(versionId, version);
       target.rotation ??= {
         enabled: true,
         lambdaArn: "arn:aws:lambda:us-east-1:111122223333:function:rotate",
