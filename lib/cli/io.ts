@@ -1,3 +1,4 @@
+import type { HttpHandler } from "@smithy/core/protocols";
 import picocolors from "picocolors";
 import { type Environment, readVariable } from "../environment.ts";
 import type { RunChild } from "./run-child.ts";
@@ -12,6 +13,8 @@ export interface Io {
   readonly stderr: Output;
   readonly env: Environment;
   readonly fetch: typeof fetch;
+  /** How AWS clients send their requests; absent: as the SDK does. For a test whose stand-ins have no HTTP. */
+  readonly awsClient?: { readonly requestHandler: HttpHandler; readonly maxAttempts: number };
   /** Milliseconds since the epoch, as `Date.now`. */
   readonly now: () => number;
   /** Resolves after so many milliseconds. */

@@ -67,7 +67,7 @@ export async function openOperator(io: Io, flags: OperatorFlags): Promise<Operat
 
 /** As the SDK finds everything by itself, but by way of {@link Io} where a variable decides. */
 export function awsConfiguration(
-  { env }: Io,
+  { env, awsClient }: Io,
   { region, profile }: Pick<OperatorFlags, "region" | "profile">,
   service: "LAMBDA" | "SECRETS_MANAGER",
 ) {
@@ -88,6 +88,7 @@ export function awsConfiguration(
     ...(endpoint && { endpoint }),
     ...(chosenRegion && { region: chosenRegion }),
     ...(credentials && { credentials }),
+    ...awsClient,
   };
 }
 

@@ -3,7 +3,7 @@ import type { AccountKey } from "../key-lifecycle/account-key.ts";
 import { KeyLifecycleError, putAKeyIn } from "../key-lifecycle/key-lifecycle-error.ts";
 import { moveRules } from "../key-lifecycle/retire-key.ts";
 import type { SecretVersion } from "../key-lifecycle/secret-store.ts";
-import { SETTLING_PAUSES_MS } from "../key-lifecycle/settle.ts";
+import { SETTLING_PAUSES_MS, STORE_PAUSES } from "../key-lifecycle/settle.ts";
 import { dropPending } from "../key-lifecycle/store-current.ts";
 import { parseCredentials } from "../keys/credentials-file.ts";
 import { isRefusal } from "../voximplant/errors.ts";
@@ -70,7 +70,7 @@ export async function revokeKey(
     }
   };
 
-  const before = await readCurrents(ports, policy);
+  const before = await readCurrentsSoon(ports, policy, request.keyId);
   const leaked = await openLeaked(ports, policy, request, before);
   const named = serviceAccountOf(policy, request);
   const affected = before.filter(({ keyId }) => keyId === request.keyId);
@@ -159,6 +159,20 @@ async function readCurrents({ store, openKey, log }: RevocationPorts, policy: Po
     } catch (error) {
       log("warn", `The current key of ${serviceAccount.name} cannot be read: ${messageOf(error)}`);
     }
+  }
+  return found;
+}
+
+/**
+ * Secrets Manager's reads may lag: a key that became current seconds ago would be deleted without a replacement, as one
+ * that is current nowhere. So a key that is not found among the current ones is looked for again.
+ */
+async function readCurrentsSoon(ports: RevocationPorts, policy: Policy, keyId: string): Promise<Current[]> {
+  let found = await readCurrents(ports, policy);
+  for (const pause of SETTLING_PAUSES_MS.slice(0, STORE_PAUSES)) {
+    if (found.some((one) => one.keyId === keyId)) break;
+    await ports.sleep(pause);
+    found = await readCurrents(ports, policy);
   }
   return found;
 }

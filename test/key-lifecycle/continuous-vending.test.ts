@@ -36,7 +36,7 @@ const policy = {
 /** One container of the real vending function, with its own cache, and a Secrets Manager that it may lose sight of. */
 function startContainer(isCutOff: () => boolean) {
   const fetchForReal = fetchFromSecretsManager({
-    endpoint: world.secrets.url,
+    endpoint: world.urls.secrets,
     region: "us-east-1",
     credentials: { accessKeyId: "AKIAEXAMPLE", secretAccessKey: "example" },
   });
@@ -68,7 +68,9 @@ function startContainer(isCutOff: () => boolean) {
 
 /** Asks the platform. @throws where it refuses the token. */
 async function use({ access_token: token }: TokenResponse) {
-  await openManagementApi({ ...world.connection, fetch }, () => ({ token })).getAccountInfo();
+  await openManagementApi({ ...world.connection, fetch: world.platform.fetch }, () => ({
+    token,
+  })).getAccountInfo();
 }
 
 const STEP_MS = 60_000;
@@ -78,7 +80,7 @@ const STEP_MS = 60_000;
  * Manager just before the rotation and for as long as it may be. Each token is used at once and again just before its end.
  */
 it("every token vended through a rotation and a retirement is accepted, to its last second", async () => {
-  world = await startWorld({ rotate: (event) => rotateKey(world.ports, policy, event) });
+  world = await startWorld({ http: true, rotate: (event) => rotateKey(world.ports, policy, event) });
   const begin = world.clock.now;
   const minute = () => Math.round((world.clock.now - begin) / STEP_MS);
   let cutOff = false;

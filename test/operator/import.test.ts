@@ -71,7 +71,7 @@ const expected = ["--account-id", String(ACCOUNT)];
 
 describe("voxtoken admin import", () => {
   it("puts the file into the secret, unchanged to the byte, and writes its roles down", async () => {
-    world = await startWorld({ serviceAccounts: [], emptySecrets: ["outbound-calls"] });
+    world = await startWorld({ http: true, serviceAccounts: [], emptySecrets: ["outbound-calls"] });
     const { keyId, text } = downloadKey();
     const odd = text.replace("{", "{ \n ");
     const { status, out, err } = await voxtoken(importArgs(await save(odd), ...expected));
@@ -88,14 +88,14 @@ describe("voxtoken admin import", () => {
   });
 
   it("takes the key from stdin", async () => {
-    world = await startWorld();
+    world = await startWorld({ http: true });
     const { keyId, text } = downloadKey();
     expect(await voxtoken(importArgs("-", ...expected), text)).toMatchObject({ status: 0 });
     expect(world.keyWith("AWSCURRENT")).toBe(keyId);
   });
 
   it("overwrites and deletes the file where it is told to", async () => {
-    world = await startWorld();
+    world = await startWorld({ http: true });
     const file = await save(downloadKey().text);
     expect(await voxtoken(importArgs(file, ...expected, "--shred"))).toMatchObject({ status: 0 });
     await expect(stat(file)).rejects.toThrow("ENOENT");
@@ -107,6 +107,7 @@ describe("voxtoken admin import", () => {
       body: JSON.stringify({ __type: "AccessDeniedException", Message: "explicit deny" }),
     };
     world = await startWorld({
+      http: true,
       secretsFault: (operation) => (operation === "GetSecretValue" ? denied : undefined),
     });
     const { status, err } = await voxtoken(importArgs(await save(downloadKey().text), ...expected));
@@ -115,7 +116,7 @@ describe("voxtoken admin import", () => {
   });
 
   it("warns where others may read the file, and goes on", async () => {
-    world = await startWorld();
+    world = await startWorld({ http: true });
     const { status, err } = await voxtoken(importArgs(await save(downloadKey().text, 0o644), ...expected));
     expect(status).toBe(0);
     expect(err).toMatch(/Warning: others on this machine may read .*key_private\.json\. .*rotate/);
@@ -156,7 +157,7 @@ describe("voxtoken admin import", () => {
     ] as const;
 
     it.each(badFiles)("%s", async (_, makeFile, message, hint) => {
-      world = await startWorld();
+      world = await startWorld({ http: true });
       const first = world.keyWith("AWSCURRENT");
       const file = await save(makeFile());
       const { status, out, err } = await voxtoken(importArgs(file, ...expected, "--shred"));
@@ -168,21 +169,21 @@ describe("voxtoken admin import", () => {
     });
 
     it("an account that nobody has confirmed", async () => {
-      world = await startWorld();
+      world = await startWorld({ http: true });
       const { status, err } = await voxtoken(importArgs(await save(downloadKey().text)));
       expect(status).toBe(2);
       expect(err).toContain(`--account-id ${ACCOUNT}`);
     });
 
     it("a secret that is not there", async () => {
-      world = await startWorld({ serviceAccounts: [] });
+      world = await startWorld({ http: true, serviceAccounts: [] });
       const { status, err } = await voxtoken(importArgs(await save(downloadKey().text), ...expected));
       expect(status).toBe(1);
       expect(err).toContain("aws secretsmanager create-secret --name voximplant/outbound-calls");
     });
 
     it("a service account that grants.yml does not know", async () => {
-      world = await startWorld();
+      world = await startWorld({ http: true });
       const { status, err } = await voxtoken(["import", "-", "--service-account", "outbound-call"]);
       expect(status).toBe(2);
       expect(err).toContain("outbound-calls");
@@ -195,7 +196,7 @@ describe("voxtoken admin bootstrap", () => {
   const API_KEY = "deprecated-api-key";
 
   it("has a key made with these roles and puts it straight into the secret", async () => {
-    world = await startWorld({ serviceAccounts: [], emptySecrets: ["outbound-calls"] });
+    world = await startWorld({ http: true, serviceAccounts: [], emptySecrets: ["outbound-calls"] });
     const { status, err } = await voxtoken([...args, "--roles", "scenarios, Support"], `${API_KEY}\n`);
     expect(status).toBe(0);
     expect(err).toContain("Nothing here needs the API key any more");
@@ -211,7 +212,7 @@ describe("voxtoken admin bootstrap", () => {
     ["no API key", "", ["--roles", "Support"], 2, "no API key was given"],
     ["a role that there is not", API_KEY, ["--roles", "Supporter"], 2, "no role Supporter"],
   ])("refuses %s, and makes no key", async (_, apiKey, roles, expectedStatus, message) => {
-    world = await startWorld({ serviceAccounts: [], emptySecrets: ["outbound-calls"] });
+    world = await startWorld({ http: true, serviceAccounts: [], emptySecrets: ["outbound-calls"] });
     const { status, err } = await voxtoken([...args, ...roles], apiKey);
     expect(status).toBe(expectedStatus);
     expect(err).toContain(message);
@@ -219,7 +220,7 @@ describe("voxtoken admin bootstrap", () => {
   });
 
   it("does not replace a key unless it is told to", async () => {
-    world = await startWorld();
+    world = await startWorld({ http: true });
     const { status, err } = await voxtoken([...args, "--roles", "Support"], API_KEY);
     expect(status).toBe(1);
     expect(err).toContain("voxtoken admin rotate outbound-calls");

@@ -37,7 +37,11 @@ afterEach(async () => {
 
 /** A world in which Secrets Manager calls the rotation function, and rotation is switched on. */
 async function start(options: WorldOptions = {}) {
-  world = await startWorld({ ...options, rotate: (event) => rotateKey(world.ports, policyFor(), event) });
+  world = await startWorld({
+    http: true,
+    ...options,
+    rotate: (event) => rotateKey(world.ports, policyFor(), event),
+  });
   world.secret().rotation = {
     enabled: true,
     lambdaArn: "arn:aws:lambda:us-east-1:111122223333:function:rotate",

@@ -1,0 +1,506 @@
+import { randomUUID } from "node:crypto";
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { afterEach, describe, expect, it } from "vitest";
+
+import type { Policy } from "../../lib/grants/policy.ts";
+import { reconcileKeys } from "../../lib/reconciliation/reconcile-keys.ts";
+import { rotateKey } from "../../lib/rotation/rotate-key.ts";
+import type { Fault, FaultInjector } from "../../local/fault.ts";
+import { platformFault } from "../../local/voximplant/error.ts";
+import { isDead, settleAndCheck, type Watch, watchInvariants } from "./invariants.ts";
+import {
+  ACCOUNT,
+  credentialsFile,
+  GRACE_MS,
+  policyFor,
+  rsaKey,
+  startWorld,
+  voxtokenIn,
+  type World,
+  type WorldOptions,
+  writeGrants,
+} from "./world.ts";
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+const NAME = "outbound-calls";
+const pem = rsaKey();
+const grants = await writeGrants(mkdtempSync(join(tmpdir(), "schedules-")));
+
+/** What AWS may do with AWSPENDING when AWSCURRENT moves: every variant must work. */
+const labels = (["kept", "removed"] as const).flatMap((pendingOnPromotion) =>
+  (["kept", "removed"] as const).flatMap((pendingOnDemotion) =>
+    (["kept", "removed"] as const).map((otherPendingOnPut) => ({
+      pendingOnPromotion,
+      pendingOnDemotion,
+      otherPendingOnPut,
+    })),
+  ),
+);
+const LABELS =
+  "where AWSPENDING is $pendingOnPromotion at promotion, $pendingOnDemotion at demotion, $otherPendingOnPut at a put";
+
+let world: World;
+let watch: Watch;
+let policy: Policy;
+/** The invariants hold after every remote call of every test. */
+afterEach(async () => {
+  await world.close();
+  expect(watch.violations).toEqual([]);
+});
+
+async function start(options: WorldOptions = {}, settings: Partial<Policy["serviceAccounts"][number]> = {}) {
+  policy = policyFor({ [NAME]: settings });
+  let rotator: ReturnType<World["openProcess"]> | undefined;
+  world = await startWorld({
+    ...options,
+    rotate: async (event) => {
+      rotator ??= world.openProcess("rotation");
+      await rotateKey(rotator.ports, policy, event);
+    },
+  });
+  const lambdaArn = "arn:aws:lambda:us-east-1:111122223333:function:rotate";
+  world.secret().rotation = { enabled: true, lambdaArn, rules: { AutomaticallyAfterDays: 30 } };
+  watch = watchInvariants(world, policy);
+}
+
+const admin = (process: string, args: readonly string[], input?: string) =>
+  voxtokenIn(world, world.openProcess(process), [...args, "--grants", grants], input);
+const key = (stage = "AWSCURRENT") => world.keyWith(stage) ?? "none";
+const exists = (keyId: string) => world.platform.keys.has(keyId);
+const reconcile = () => reconcileKeys(world.ports, policy);
+const wait = (milliseconds: number) => {
+  world.clock.now += milliseconds;
+};
+
+/** RotateSecret, and whatever it starts. Resolves to the key that is current then. */
+async function rotate(): Promise<string> {
+  await world.secrets.call("RotateSecret", { SecretId: world.secret().arn }).catch(() => undefined);
+  await world.secrets.rotationsSettled();
+  watch.check();
+  return key();
+}
+
+async function importKey(): Promise<string> {
+  const { keyId } = world.platform.addKey({
+    accountId: ACCOUNT,
+    pem,
+    name: "from the panel",
+    roles: ["Developer", "Support"],
+  });
+  await importFile(credentialsFile(keyId, pem));
+  return keyId;
+}
+
+async function importFile(text: string) {
+  const args = ["import", "-", "--service-account", NAME, "--account-id", String(ACCOUNT)];
+  expect(await admin("import", args, text)).toMatchObject({ status: 0 });
+}
+
+/** An operator moves AWSCURRENT to the version with this key, by the AWS command line. */
+async function moveBackTo(keyId: string) {
+  const versions = [...world.secret().versions.values()];
+  const holds = (text: string) =>
+    versions.find(
+      ({ content }) => content && "SecretString" in content && content.SecretString.includes(text),
+    );
+  watch.name(keyId);
+  await world.secrets.call("UpdateSecretVersionStage", {
+    SecretId: world.secret().arn,
+    VersionStage: "AWSCURRENT",
+    RemoveFromVersionId: holds(key())?.id,
+    MoveToVersionId: holds(keyId)?.id,
+  });
+  watch.check();
+}
+
+/** The end of every schedule: one more rotation, the grace, and nothing but the current key is left. */
+async function expectOnlyCurrentIsLeft() {
+  await settleAndCheck(world, policy, watch);
+  expect(watch.violations).toEqual([]);
+  expect([...world.platform.keys.keys()]).toEqual([key()]);
+  expect(world.platform.rules.get(1)?.bindKeyId).toBe(key());
+}
+
+describe.each(labels)(LABELS, (secretsManager) => {
+  it("a second delivery of createSecret, stopped at any of its calls, deletes no key that is current", async () => {
+    for (let stopAt = 1; stopAt < 12; stopAt += 1) {
+      await start({ secretsManager, directStore: true });
+      const events = world.startRotation();
+      const slow = world.openProcess("slow");
+      let open: () => void = () => undefined;
+      const gate = new Promise<void>((resolve) => {
+        open = resolve;
+      });
+      let calls = 0;
+      slow.remote.around = async (call) => {
+        calls += 1;
+        if (calls === stopAt) await gate;
+        return call();
+      };
+      const deliver = async (process: World["ports"]) => {
+        for (const event of events) await rotateKey(process, policy, event);
+      };
+      const slowly = deliver(slow.ports).catch(() => undefined);
+      await deliver(world.ports);
+      open();
+      await slowly;
+      await world.useCurrentKey();
+      await expectOnlyCurrentIsLeft();
+      if (calls < stopAt) break;
+    }
+  });
+
+  it("an imported key goes that was current between two versions of the same old key", async () => {
+    await start({ secretsManager });
+    const k0 = key();
+    const k1 = await importKey();
+    wait(MINUTE);
+    await moveBackTo(k0);
+    wait(MINUTE);
+    const k2 = await rotate();
+    expect([k0, k1]).not.toContain(k2);
+    await expectOnlyCurrentIsLeft();
+  });
+
+  it("a rotation that an import overtook leaves no rule behind on a key that is deleted", async () => {
+    await start({ secretsManager });
+    const events = world.startRotation();
+    await importKey();
+    for (const event of events) await rotateKey(world.ports, policy, event).catch(() => undefined);
+    await rotate();
+    await expectOnlyCurrentIsLeft();
+  });
+
+  it("a key that was current a moment ago does not come back by a rotation after a rollback", async () => {
+    await start({ secretsManager });
+    const k1 = await rotate();
+    wait(HOUR);
+    const k2 = await rotate();
+    await moveBackTo(k1);
+    await rotate();
+    await rotate();
+    expect([k1, k2]).not.toContain(key());
+    await expectOnlyCurrentIsLeft();
+  });
+
+  it.each([
+    ["rotate --now --revoke", ["rotate", NAME, "--now", "--revoke", "--direct"]],
+    ["revoke", ["revoke", NAME, "--yes", "--direct"]],
+  ])("%s ends a leaked key after a rotation and an import, and brings no old one back", async (_, args) => {
+    await start({ secretsManager });
+    const [k0, k1] = [key(), await rotate()];
+    wait(HOUR);
+    const k2 = await importKey();
+    wait(MINUTE);
+    watch.revoked.add(k2);
+    const { status, out } = await admin("revoke", args);
+    expect({ status, out }).toEqual({
+      status: 0,
+      out: `key ${k2} is dead: the platform no longer lists it, and refuses a token of it\n`,
+    });
+    expect(await isDead(world, k2)).toBe(true);
+    expect([k0, k1, k2]).not.toContain(key());
+    await world.useCurrentKey();
+    expect(exists(k1)).toBe(true);
+    await expectOnlyCurrentIsLeft();
+  });
+
+  it.each([
+    ["lists it a second later", { listMs: 1_000 }],
+    ["knows it by its id a second later", { lookupMs: 1_000 }],
+    ["accepts it a second later", { acceptanceMs: 1_000 }],
+    ["does all of this 30 seconds later", { listMs: 30_000, lookupMs: 30_000, acceptanceMs: 30_000 }],
+    ["does all of this 59 seconds later", { listMs: 59_000, lookupMs: 59_000, acceptanceMs: 59_000 }],
+  ])("a rotation ends although the platform %s", async (_, lag) => {
+    await start({ secretsManager, lag });
+    const k0 = key();
+    expect(await rotate()).not.toBe(k0);
+    await expectOnlyCurrentIsLeft();
+  });
+
+  it("a rotation, an import and a rollback end although Secrets Manager's reads are 3 seconds behind", async () => {
+    await start({ secretsManager: { ...secretsManager, readLagMs: 3_000 } });
+    const k0 = key();
+    const k1 = await rotate();
+    expect(k1).not.toBe(k0);
+    wait(MINUTE);
+    expect(await importKey()).toBe(key());
+    wait(MINUTE);
+    expect(await admin("rollback", ["rollback", NAME, "--direct"])).toMatchObject({ status: 0 });
+    expect(key()).toBe(k1);
+    await expectOnlyCurrentIsLeft();
+  });
+
+  it("two imports within an hour delete no key of which tokens live, even where unknown keys are deleted", async () => {
+    await start({ secretsManager }, { unknownKeys: "delete" });
+    const k0 = key();
+    await importKey();
+    wait(HOUR);
+    await importKey();
+    wait(MINUTE);
+    expect(await reconcile()).toEqual([]);
+    expect(exists(k0)).toBe(true);
+    await expectOnlyCurrentIsLeft();
+  });
+});
+
+describe("what is late", () => {
+  it("is a finding where a key is more than twice as old as its rotation allows", async () => {
+    await start();
+    world.secret().rotation = { enabled: true, lambdaArn: "arn", rules: { AutomaticallyAfterDays: 7 } };
+    wait(20 * DAY);
+    expect(await reconcile()).toMatchObject([
+      { reason: "key_overdue", detail: expect.stringContaining(`rotate ${NAME} --now`) as string },
+    ]);
+  });
+
+  it("is a finding where a rotation broke off before it gave roles, eight days ago", async () => {
+    await start();
+    const [create] = world.startRotation();
+    if (create) await rotateKey(world.ports, policy, create);
+    wait(8 * DAY);
+    expect(await reconcile()).toMatchObject([
+      { reason: "rotation_stuck", detail: expect.stringContaining("has not ended for 8 days") as string },
+    ]);
+    await expectOnlyCurrentIsLeft();
+  });
+});
+
+describe("something that is no credentials file", () => {
+  it("makes one finding, and no advice to delete the key that is live, once the right file is imported", async () => {
+    await start({}, { unknownKeys: "delete" });
+    const k0 = key();
+    const text = world.fileWith(k0) ?? "";
+    await world.secrets.call("PutSecretValue", { SecretId: world.secret().arn, SecretString: "a slip" });
+    wait(MINUTE);
+    watch.name(k0);
+    await importFile(text);
+    const { status, out, err } = await admin("keys", ["keys", "--direct"]);
+    expect({ status, out }).toMatchObject({
+      status: 1,
+      out: expect.stringMatching(/current +\S+/) as string,
+    });
+    expect(out).not.toContain("unknown");
+    expect(err).toContain("cannot be read");
+    expect(await reconcile()).toMatchObject([{ reason: "unreadable_version", action: "reported" }]);
+    expect(exists(k0)).toBe(true);
+    await rotate();
+    await expectOnlyCurrentIsLeft();
+  });
+});
+
+/** The story of a leak: K1 by rotation, K2 by import; K2 leaks. Resolves to K2. */
+async function leak(): Promise<string> {
+  await rotate();
+  wait(HOUR);
+  const k2 = await importKey();
+  wait(MINUTE);
+  watch.revoked.add(k2);
+  return k2;
+}
+
+const revoke = (keyId: string, ...more: string[]) =>
+  admin("revoke", ["revoke", NAME, "--key", keyId, "--yes", "--direct", ...more]);
+
+describe("a revocation while a service fails", () => {
+  const aws = (status: number, type: string): Fault => ({
+    status,
+    body: JSON.stringify({ __type: type, Message: "injected" }),
+    headers: { "x-amzn-errortype": type },
+  });
+  const platformKinds: [string, Fault][] = [
+    ["HTTP 503", { status: 503, body: "unavailable" }],
+    ["error 340", platformFault(340)],
+    ["error 100", platformFault(100)],
+    ["a lost answer", { drop: "after" }],
+  ];
+  const secretsKinds: [string, Fault][] = [
+    ["HTTP 500", aws(500, "InternalServiceError")],
+    ["ThrottlingException", aws(400, "ThrottlingException")],
+    ["a lost answer", { drop: "after" }],
+  ];
+  const cases = [
+    ...["GetKeys", "DeleteKey", "CreateKey"].flatMap((operation) =>
+      platformKinds.map(([kind, fault]) => ({ side: "platform" as const, operation, kind, fault })),
+    ),
+    ...["DescribeSecret", "PutSecretValue", "GetSecretValue"].flatMap((operation) =>
+      secretsKinds.map(([kind, fault]) => ({ side: "secrets" as const, operation, kind, fault })),
+    ),
+  ].flatMap((one) => (["once", "always"] as const).map((times) => ({ ...one, times })));
+
+  it.each(cases)(
+    "ends with 0 only if the key is dead: $operation answers with $kind, $times",
+    async ({ side, operation, fault, times }) => {
+      await start();
+      const k2 = await leak();
+      let failures = 0;
+      const inject: FaultInjector = (called) => {
+        if (called !== operation || (times === "once" && failures > 0)) return undefined;
+        failures += 1;
+        return fault;
+      };
+      world.faults[side] = inject;
+      const { status, out, err } = await revoke(k2);
+      expect(failures).toBeGreaterThan(0);
+      const dead = await isDead(world, k2);
+      if (status === 0) expect(dead).toBe(true);
+      else expect(err).toContain(k2);
+      expect(out.includes("is dead")).toBe(status === 0);
+      // Without any key that can be read nobody can sign; a lost answer hides what was done.
+      const cannotDelete =
+        times === "always" &&
+        (operation === "GetSecretValue" ||
+          (operation === "DeleteKey" && !(typeof fault === "object" && "drop" in fault)));
+      expect({ err, exists: exists(k2) }).toMatchObject({ exists: cannotDelete });
+
+      world.faults.platform = world.faults.secrets = undefined;
+      const again = await revoke(k2);
+      if (again.status === 0) expect(await isDead(world, k2)).toBe(true);
+      await expectOnlyCurrentIsLeft();
+    },
+  );
+});
+
+describe("a revocation", () => {
+  it("deletes a key that grants.yml lists under unmanagedKeys, where it is named", async () => {
+    const keyId = randomUUID();
+    await start({}, { unmanagedKeys: [keyId] });
+    world.platform.addKey({ accountId: ACCOUNT, keyId, pem, name: "others use it" });
+    watch.revoked.add(keyId);
+    const { status, err } = await revoke(keyId);
+    // No secret holds its private key, so no token of it can be tried: deleted, and not proved.
+    expect(status).toBe(1);
+    expect(err).toContain("no longer lists it");
+    expect(exists(keyId)).toBe(false);
+  });
+
+  it("is not proved while the list is stale longer than the wait, and is proved where it is shorter", async () => {
+    for (const [listMs, expected] of [
+      [30_000, 0],
+      [5 * MINUTE, 1],
+    ] as const) {
+      await start({ deletionLag: { listMs } });
+      const k2 = await leak();
+      const { status, err } = await revoke(k2);
+      expect({ status, err }).toMatchObject({ status: expected });
+      expect((await isDead(world, k2)) || status !== 0).toBe(true);
+    }
+  });
+
+  it("is not proved while a token is accepted longer than the wait, and is proved where it is shorter", async () => {
+    for (const [acceptanceMs, expected] of [
+      [30_000, 0],
+      [5 * MINUTE, 1],
+    ] as const) {
+      await start({ deletionLag: { acceptanceMs } });
+      const k2 = await leak();
+      const { status, err } = await revoke(k2);
+      expect({ status, err }).toMatchObject({ status: expected });
+      if (expected === 1) expect(err).toContain("still accepts a token of it");
+      expect((await isDead(world, k2)) || status !== 0).toBe(true);
+    }
+  });
+
+  it("in a full account deletes the leaked key all the same, and says how to make room", async () => {
+    await start({ keyLimit: 3 });
+    const k2 = await leak();
+    const { status, err } = await revoke(k2);
+    expect(status).toBe(1);
+    expect(err).toContain("--make-room KEY_ID");
+    expect(err).toContain("admin import FILE");
+    expect(exists(k2)).toBe(false);
+  });
+
+  it("in a full account replaces the key where an operator names one that nobody needs", async () => {
+    await start({ keyLimit: 4 });
+    const stranger = world.platform.addKey({ accountId: ACCOUNT, pem, name: "a stranger" }).keyId;
+    const k2 = await leak();
+    const { status } = await revoke(k2, "--make-room", stranger);
+    expect(status).toBe(0);
+    expect([exists(stranger), exists(k2)]).toEqual([false, false]);
+    await world.useCurrentKey();
+    await expectOnlyCurrentIsLeft();
+  });
+
+  it("with --delete-first leaves no key, and says what to type", async () => {
+    await start();
+    const k2 = await leak();
+    const { status, err } = await revoke(k2, "--delete-first");
+    expect(status).toBe(1);
+    expect(err).toContain(`admin import FILE --service-account ${NAME}`);
+    expect(exists(k2)).toBe(false);
+  });
+
+  it("of a current key that somebody has deleted already is no success without a key that can ask", async () => {
+    await start();
+    const k0 = key();
+    watch.revoked.add(k0);
+    world.platform.keys.delete(k0);
+    const { status, err } = await revoke(k0);
+    expect(status).toBe(1);
+    expect(err).toContain("refuses a token of it");
+    expect(err).toContain("admin bootstrap");
+  });
+
+  it("replaces a key that became current a second ago, although Secrets Manager's reads are behind", async () => {
+    await start({ secretsManager: { readLagMs: 3_000 } });
+    const k1 = await rotate();
+    watch.revoked.add(k1);
+    const { status, err } = await revoke(k1);
+    expect({ status, err }).toMatchObject({ status: 0 });
+    expect(await isDead(world, k1)).toBe(true);
+    await world.useCurrentKey();
+  });
+});
+
+describe("a rollback", () => {
+  const rollback = () => admin("rollback", ["rollback", NAME, "--direct"]);
+
+  it.each(labels)(
+    `makes the previous key current, and no rotation undoes it, ${LABELS}`,
+    async (secretsManager) => {
+      await start({ secretsManager });
+      const [k0, k1] = [key(), await rotate()];
+      wait(HOUR);
+      expect(await rollback()).toMatchObject({ status: 0, out: `${NAME}: key ${k0} is current again\n` });
+      expect(world.platform.rules.get(1)?.bindKeyId).toBe(k0);
+      wait(MINUTE);
+      expect([k0, k1]).not.toContain(await rotate());
+      await expectOnlyCurrentIsLeft();
+    },
+  );
+
+  it("is refused where the previous key was deleted, and changes nothing", async () => {
+    await start();
+    const k1 = await rotate();
+    wait(GRACE_MS + MINUTE);
+    await reconcile();
+    const { status, err } = await rollback();
+    expect(status).toBe(1);
+    expect(err).toContain("refuses the previous key");
+    expect(key()).toBe(k1);
+  });
+
+  it("leaves AWSPENDING where a replica is behind, and a rotation does not bring the key back", async () => {
+    await start({ secretsManager: { replicaRegions: ["eu-west-1"] } });
+    const [k0, k1] = [key(), await rotate()];
+    world.secret().replicas = [{ Region: "eu-west-1", Status: "InProgress" }];
+    const { status, err } = await rollback();
+    expect({ status, err }).toMatchObject({
+      status: 0,
+      err: expect.stringContaining("replica is behind") as string,
+    });
+    expect(key()).toBe(k0);
+    world.secret().replicas = [{ Region: "eu-west-1", Status: "InSync" }];
+    await rotate();
+    expect(key()).not.toBe(k1);
+    await rotate();
+    expect([k0, k1]).not.toContain(key());
+    await expectOnlyCurrentIsLeft();
+  });
+});
