@@ -96,7 +96,7 @@ function methodResources(): Resources {
   );
 }
 
-/** The account stands in SourceArn; API Gateway is not documented to send it apart, as SourceAccount would ask. */
+/** SourceArn contains the account; API Gateway is not documented to send it apart, as SourceAccount would ask. */
 function permissionResources(stage: string): Resources {
   return Object.fromEntries(
     methods.map(({ method, path }) => [

@@ -7,7 +7,7 @@ import { ref, type Resources } from "./cloudformation.ts";
  * A template here is no Velocity: API Gateway only puts `$context` variables in.
  * `$context.error.messageString` is the message already quoted as JSON, so it stands without quotation marks.
  * `$context.error.validationErrorString` would say more about a bad body, but holds bare quotation marks; the body's
- * answer is our own sentence instead. A fault of ours says nothing: the detail is in the log.
+ * answer is our own sentence instead. An internal error gives no detail: that is in the log.
  * https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html
  */
 interface GatewayResponse {

@@ -66,7 +66,7 @@ export interface Options extends z.infer<typeof parameters> {
   readonly prefix: string;
   readonly stage: string;
   readonly region: string;
-  /** Deployed beside the primary region: the secrets here are replicas, and whoever rotates them runs over there. */
+  /** Deployed beside the primary region: the secrets here are replicas, and the functions that rotate them run in the primary region. */
   readonly secondary: boolean;
 }
 

@@ -57,9 +57,9 @@ export function secretResources(
 }
 
 /**
- * Nobody reads a key but the functions, whatever IAM grants them: an account's administrators included.
+ * Only the functions may read a key, whatever IAM grants to others, administrators included.
  *
- * - It denies GetSecretValue alone (BatchGetSecretValue asks for it as well). So whoever may write, rotate, delete or
+ * - It denies GetSecretValue alone (BatchGetSecretValue asks for it as well). So a principal that may write, rotate, delete or
  *   change this very policy still can: an operator imports without reading, and the deploying role cannot lock itself
  *   out. To read a key in an emergency one has to change the policy first, which CloudTrail shows.
  * - It names roles by aws:PrincipalArn, which for a role session is the role's ARN. NotPrincipal would need every

@@ -50,7 +50,7 @@ function keyPolicy(secrets: readonly GrantedSecret[], options: Options): readonl
   const regions = ["${AWS::Region}", ...(options.secondary ? [options.primaryRegion ?? ""] : [])];
   return [
     {
-      // Whom IAM lets administer keys; without it nobody could change this policy again. No cryptography.
+      // Administration through IAM. Without this statement no one could change this policy again. No cryptography.
       Sid: "AdministerThroughIam",
       Effect: "Allow",
       Principal: accountPrincipal,

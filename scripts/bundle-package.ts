@@ -5,7 +5,7 @@ import { build, type BuildOptions, type Metafile } from "esbuild";
 import packageJson from "../package.json" with { type: "json" };
 
 /**
- * The dependencies stay imports, so that whoever installs the package can patch them: the AWS SDK's
+ * The dependencies stay imports, so that a consumer of the package can patch them: the AWS SDK's
  * credentials, signing and transport. Everything else is bundled, the models of two AWS services too, so
  * that a service which only wants the client installs nothing for the command line.
  */

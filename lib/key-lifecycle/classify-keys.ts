@@ -73,7 +73,7 @@ export function classifyKeys(keys: readonly Key[], context: ClassificationContex
  *
  * A key that is not current has not been current since the secret last changed, because moving a label is a change. So the
  * grace counts from there; later changes make it longer, never shorter, and nothing has to be written down. The key's
- * description is not believed: whoever holds a token can rewrite it.
+ * description proves nothing: a token can rewrite it.
  */
 function stateIn(secret: SecretSnapshot, key: Key, graceMs: number): OwnKeyState | undefined {
   const { state, keys, createdAt } = secret;

@@ -10,7 +10,7 @@ export interface KeyLifetimes {
 const MARGIN_SECONDS = 60;
 
 /**
- * Milliseconds from the moment a key is superseded to the moment when nobody can need it: a container may have fetched
+ * Milliseconds from the moment a key is superseded to the moment when no container and no token can use it: a container may have fetched
  * it just before, use it for its whole time, and sign with its last breath a token that lives as long as tokens can.
  * The longest lifetime there is, not the one in grants.yml: that may have been shortened a minute ago.
  */

@@ -6,7 +6,7 @@ import { isUnknownKey, settle, type Waiting } from "./settle.ts";
 
 /**
  * The tag of a secret that says which roles its key must have: role ids, with `:` between them. On the secret and not on
- * the key, because whoever can give a key more roles can rewrite its description.
+ * the key, because a token that can give a key more roles can rewrite its description.
  */
 export const ROLES_TAG = "voximplant-token-vendor:roles";
 

@@ -15,7 +15,7 @@ export interface SecretStore {
   readonly readCurrent: (secretId: string) => Promise<SecretVersion | undefined>;
   /** `taken`: the version already holds another value. The same value again is `stored`. */
   readonly putVersion: (put: PutVersion) => Promise<"stored" | "taken">;
-  /** Moves a label. Throws, and moves nothing, unless the version `from` bears it now. */
+  /** Moves a label. Throws, and moves nothing, unless the version `from` has the label. */
   readonly moveStage: (secretId: string, stage: Stage, move: StageMove) => Promise<void>;
   readonly tag: (secretId: string, name: string, value: string) => Promise<void>;
 }
@@ -56,14 +56,14 @@ export interface SecretState {
    * now has not been current since.
    */
   readonly lastChangedAt: number;
-  /** Labels by version id, of the versions that bear one. */
+  /** Labels by version id, of the versions that have one. */
   readonly stages: ReadonlyMap<string, ReadonlySet<string>>;
   /** Regions other than this one that have a copy. */
   readonly replicas: readonly { readonly region: string; readonly inSync: boolean }[];
   readonly tags: ReadonlyMap<string, string>;
 }
 
-/** The version that bears a label. */
+/** The version that has a label. */
 export function versionWith(stage: Stage, { stages }: SecretState): string | undefined {
   for (const [versionId, labels] of stages) if (labels.has(stage)) return versionId;
   return undefined;

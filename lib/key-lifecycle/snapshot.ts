@@ -27,7 +27,7 @@ export interface UnreadableVersion {
 export type ReadSecret = (serviceAccount: Pick<ServiceAccount, "name" | "secret">) => Promise<SecretSnapshot>;
 
 /**
- * Reads secrets. A version that cannot be read spoils that version alone.
+ * Reads secrets. One unreadable version does not keep the others from being read.
  *
  * Values never change once put, so which key a version holds is remembered: a schedule that looks every 15 minutes reads
  * each version once. What is remembered is the key's id, never the key.
@@ -79,11 +79,11 @@ export function isComplete({ unreadable }: SecretSnapshot): boolean {
 }
 
 /**
- * Whether a version that bears AWSPENDING was current before, or was overtaken by an import: it must never become current
+ * Whether a version with the label AWSPENDING was current before, or was overtaken by an import: it must never become current
  * (again). Secrets Manager leaves AWSPENDING on a version that it makes current; where AWSCURRENT then moves by other
  * means than a rotation, `RotateSecret` takes that old version for an unfinished rotation and goes on with it.
  *
- * - A version that bears AWSPREVIOUS was current until the last change.
+ * - A version with the label AWSPREVIOUS was current until the last change.
  * - A version made before the current one was current before it, or belongs to a rotation that an import overtook.
  *
  * An unknown time (NaN) proves nothing.

@@ -81,7 +81,7 @@ function print(
         ]
       : [
           `${colors.red("refused")}          ${decision.reason}: ${decision.detail}`,
-          `to mend it       ${nextStep(explanation, caller, request)}`,
+          `to fix it        ${nextStep(explanation, caller, request)}`,
         ]),
   ];
 }

@@ -145,7 +145,7 @@ async function confirmAccount(
   prompt: Prompt | undefined,
 ): Promise<void> {
   if (expected !== undefined && expected !== account_id) {
-    const hint = `if ${account_id} is right, say --account-id ${account_id}; otherwise this is somebody else's key: delete the file`;
+    const hint = `if ${account_id} is right, say --account-id ${account_id}; otherwise the key is not yours: delete the file`;
     throw new CliError(`the key is of account ${account_id}, not ${expected}`, EXIT.failure, hint);
   }
   if (expected !== undefined) return;

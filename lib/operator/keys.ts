@@ -101,7 +101,7 @@ function time({ since, retireAt }: ListedKey, now: number): string {
   return since === undefined ? "-" : age(now - Date.parse(since));
 }
 
-/** Whose it is; where nobody here manages it, what it is called. */
+/** The service account that uses the key; for a key that no secret holds, its name. */
 function owner({ name, serviceAccount, accountId }: ListedKey): string {
   const called = name === null || name === "" ? `(account ${accountId ?? "?"})` : printable(name);
   return serviceAccount ?? called;
@@ -118,7 +118,7 @@ function age(milliseconds: number): string {
   return minutes < 2 * 1440 ? `${Math.floor(minutes / 60)} h` : `${Math.floor(minutes / 1440)} d`;
 }
 
-/** Whoever makes a key chooses its name: no control characters on an operator's terminal. */
+/** Anyone who can make a key chooses its name. Control characters would reach the terminal. */
 function printable(text: string): string {
   return text.replace(/[^\x20-\x7e]/g, "?").slice(0, 60);
 }

@@ -11,7 +11,7 @@ import { messageOf } from "./finding.ts";
 /**
  * Has the warm containers of the vending function forget the keys they hold: a changed environment variable makes Lambda
  * start new ones for all that follows. The variable is read by nothing. What else is set is kept, and Lambda refuses the
- * change where somebody else's came between (RevisionId).
+ * change if another change came in between (RevisionId).
  *
  * Permissions: lambda:GetFunctionConfiguration, UpdateFunctionConfiguration on the vending function, in each region.
  * https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html

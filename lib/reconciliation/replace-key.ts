@@ -54,7 +54,7 @@ export async function replaceKey(
   inTime();
   const created = await old.api.createKey(labelKey(state, versionId, now())).catch((error: unknown) => {
     if (!isRefusal(error, "tooManyKeys")) throw error;
-    const advice = "Name a key that nobody needs with --make-room KEY_ID: `voxtoken admin keys` lists them.";
+    const advice = "Name an unused key with --make-room KEY_ID: `voxtoken admin keys` lists them.";
     throw new KeyLifecycleError(`${error.message} ${advice}`, { cause: error });
   });
   let next: AccountKey;

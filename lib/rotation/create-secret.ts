@@ -98,7 +98,7 @@ async function makeRoom(rotation: Rotation, api: ManagementApi, cause: Error): P
       : "";
     throw new KeyLifecycleError(
       `The Voximplant account holds ${keys.length} keys, which is its limit, and none of them is known to be unused.${soon} ` +
-        "See `voxtoken admin keys`, delete a key that nobody uses in the control panel, and rotate again.",
+        "See `voxtoken admin keys`, delete an unused key in the control panel, and rotate again.",
       { cause },
     );
   }

@@ -46,7 +46,7 @@ export async function rotateKey(ports: RotationPorts, policy: Policy, event: Rot
   }
 }
 
-/** The checks of AWS's own templates; that the secret is one of ours; and that the version was never current before. */
+/** The checks of AWS's own templates; that grants.yml names the secret; and that the version was never current before. */
 async function prepare(ports: RotationPorts, policy: Policy, event: RotationEvent): Promise<Rotation> {
   const { store } = ports;
   const { SecretId: secretId, ClientRequestToken: versionId } = event;

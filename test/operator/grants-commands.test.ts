@@ -161,7 +161,7 @@ describe("voxtoken admin explain", () => {
                        - lists no child accounts
 
       refused          access_denied: no grant names arn:aws:iam::111122223333:role/intern
-      to mend it       add a grant { principals: ["arn:aws:iam::111122223333:role/intern"], serviceAccounts: [outbound-calls], childAccountIds: [9] }
+      to fix it        add a grant { principals: ["arn:aws:iam::111122223333:role/intern"], serviceAccounts: [outbound-calls], childAccountIds: [9] }
       ",
         "status": 3,
       }
@@ -181,7 +181,7 @@ describe("voxtoken admin explain", () => {
         grants.yml:5  arn:aws:iam::111122223333:role/billing-worker, at most 300 s
 
       refused          ttl_too_long: 301 s asked, grants.yml:5 gives at most 300 s
-      to mend it       ask for at most 300 s, or raise maxTtlSeconds of the grant or the service account
+      to fix it        ask for at most 300 s, or raise maxTtlSeconds of the grant or the service account
       ",
         "status": 3,
       }
@@ -209,7 +209,7 @@ describe("voxtoken admin explain", () => {
                        - is for call-history
 
       refused          access_denied: there is no service account "call-histroy"
-      to mend it       spell the service account as in the file, or add it to serviceAccounts there
+      to fix it        spell the service account as in the file, or add it to serviceAccounts there
       ",
         "status": 3,
       }
@@ -235,7 +235,7 @@ describe("voxtoken admin explain", () => {
                        - is for call-history
 
       refused          access_denied: arn:aws:iam::111122223333:user/ops/alice matches, but grants.yml:9 is pinned to AIDAEXAMPLEID, the caller is without a unique id
-      to mend it       change grants.yml:9, or add a grant { principals: ["arn:aws:iam::111122223333:user/ops/alice"], serviceAccounts: [outbound-calls] }
+      to fix it        change grants.yml:9, or add a grant { principals: ["arn:aws:iam::111122223333:user/ops/alice"], serviceAccounts: [outbound-calls] }
       "
     `);
     expect(await explain(...alice, ...calls, "--unique-id", "AIDAEXAMPLEID")).toMatchObject({ status: 0 });

@@ -15,7 +15,7 @@ export interface Probe {
   key?: ThrowAwayKey;
   /** Another one, to be deleted by a token of the first. */
   other?: ThrowAwayKey;
-  /** Whether the platform takes tokens of `key`. Else each refusal would be taken for an answer. */
+  /** Whether the platform takes tokens of `key`. Otherwise each refusal would count as an answer. */
   isKeyAccepted?: boolean;
 }
 
