@@ -1,5 +1,6 @@
-// Forked by run.ts, with its output thrown away: measures in-process, one round of each kind after the other, so that
-// whatever else the machine does hits all of them alike. Reports milliseconds for one call of each, round by round.
+// Forked by run.ts, with its output thrown away: measures in-process, one round of each kind after
+// the other, so that whatever else the machine does hits all of them alike. Reports milliseconds
+// for one call of each, round by round.
 import { createPrivateKey, sign } from "node:crypto";
 import { performance } from "node:perf_hooks";
 

@@ -1,11 +1,13 @@
-// Compares the keys that Voximplant lists with what the secrets hold. Run by a schedule (15 minutes), and by hand through
-// `voxtoken admin keys | revoke | rollback` (lambda:InvokeFunction). It needs, on the secrets of grants.yml alone:
-// secretsmanager:DescribeSecret, GetSecretValue, ListSecretVersionIds; to revoke and roll back, PutSecretValue and
-// UpdateSecretVersionStage; TagResource (the tag voximplant-token-vendor:roles and no other); kms:Decrypt and
+// Compares the keys that Voximplant lists with what the secrets hold. Run by a schedule (15
+// minutes), and by hand through `voxtoken admin keys | revoke | rollback` (lambda:InvokeFunction).
+// It needs, on the secrets of grants.yml alone: secretsmanager:DescribeSecret, GetSecretValue,
+// ListSecretVersionIds; to revoke and roll back, PutSecretValue and UpdateSecretVersionStage;
+// TagResource (the tag voximplant-token-vendor:roles and no other); kms:Decrypt and
 // kms:GenerateDataKey on their key, by way of Secrets Manager; lambda:GetFunctionConfiguration and
-// UpdateFunctionConfiguration on the vending function, so that its containers forget a revoked key. Environment:
-// SIGNING_KEY_* as the vending function has them. Time-out: 600 s, for a revocation. Metrics: UnknownKeys, OrphanKeys,
-// KeysRetired, RolesChanged, CurrentKeyMissing, KeyLifeOverdue, WrongAccountKey, ReconciliationFailed.
+// UpdateFunctionConfiguration on the vending function, so that its containers forget a revoked key.
+// Environment: SIGNING_KEY_* as the vending function has them. Time-out: 600 s, for a revocation.
+// Metrics: UnknownKeys, OrphanKeys, KeysRetired, RolesChanged, CurrentKeyMissing, KeyLifeOverdue,
+// WrongAccountKey, ReconciliationFailed.
 import { randomUUID } from "node:crypto";
 
 import policy from "../grants.yml";
@@ -17,10 +19,11 @@ import { boundedClient, openSecretsManager } from "../lib/key-lifecycle/secrets-
 import { secretReader } from "../lib/key-lifecycle/snapshot.ts";
 import { forgetKeys } from "../lib/reconciliation/forget-keys.ts";
 import { createReconciliationHandler } from "../lib/reconciliation/handler.ts";
-import { platformConnection } from "../lib/voximplant/platform-connection.ts";
+import { platformConnection } from "../lib/voximplant/call.ts";
 
 const configuration = readConfiguration(process.env);
-// Short, because a revocation asks with several keys, and a platform that hangs must not take its whole time.
+// Short, because a revocation asks with several keys, and a platform that hangs must not take its
+// whole time.
 const connection = { ...platformConnection(configuration.voximplantApiUrl), deadlineMs: 20_000 };
 const writeLine = writeLinesTo(process.stdout);
 const store = openSecretsManager(boundedClient());

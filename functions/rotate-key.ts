@@ -1,8 +1,9 @@
-// Secrets Manager's rotation function. It needs, on the secrets of grants.yml alone: secretsmanager:DescribeSecret,
-// GetSecretValue, ListSecretVersionIds, PutSecretValue, UpdateSecretVersionStage; kms:Decrypt and kms:GenerateDataKey on
-// their key, by way of Secrets Manager. Secrets Manager (secretsmanager.amazonaws.com, with aws:SourceAccount) may invoke
-// it. Environment: SIGNING_KEY_* as the vending function has them, since they say how long a key is in use.
-// Time-out: 180 s. Metric: RotationFailed (by service_account, where it is known).
+// Secrets Manager's rotation function. It needs, on the secrets of grants.yml alone:
+// secretsmanager:DescribeSecret, GetSecretValue, ListSecretVersionIds, PutSecretValue,
+// UpdateSecretVersionStage; kms:Decrypt and kms:GenerateDataKey on their key, by way of Secrets
+// Manager. Secrets Manager (secretsmanager.amazonaws.com, with aws:SourceAccount) may invoke it.
+// Environment: SIGNING_KEY_* as the vending function has them, since they say how long a key is in
+// use. Time-out: 180 s. Metric: RotationFailed (by service_account, where it is known).
 import policy from "../grants.yml";
 import { jsonLog, writeLinesTo } from "../lib/audit/log.ts";
 import { readConfiguration } from "../lib/configuration.ts";
@@ -11,7 +12,7 @@ import { graceMs } from "../lib/key-lifecycle/grace.ts";
 import { boundedClient, openSecretsManager } from "../lib/key-lifecycle/secrets-manager.ts";
 import { secretReader } from "../lib/key-lifecycle/snapshot.ts";
 import { createRotationHandler } from "../lib/rotation/handler.ts";
-import { platformConnection } from "../lib/voximplant/platform-connection.ts";
+import { platformConnection } from "../lib/voximplant/call.ts";
 
 const configuration = readConfiguration(process.env);
 const connection = platformConnection(configuration.voximplantApiUrl);

@@ -2,7 +2,7 @@ import * as z from "zod/mini";
 import { type Environment, withoutEmpty } from "./environment.ts";
 import { apiUrlProblem, MANAGEMENT_API_URL, parseApiUrl } from "./voximplant/api-url.ts";
 
-/** All that is wrong with the environment, one line for each variable. */
+/** All problems of the environment, one line for each variable. */
 export class ConfigurationError extends Error {
   override readonly name = "ConfigurationError";
 }
@@ -33,7 +33,7 @@ const variables = z.object({
 export interface Configuration {
   /** Seconds for which a fetched key is used without asking again. */
   readonly signingKeyTtlSeconds: number;
-  /** Seconds beyond that for which it is still used while Secrets Manager fails. */
+  /** Seconds after that for which it is still used if Secrets Manager is unreachable. */
   readonly signingKeyMaxStaleSeconds: number;
   /** Management API, without a slash at its end. */
   readonly voximplantApiUrl: string;

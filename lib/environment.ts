@@ -4,15 +4,15 @@ import { isAbsolute } from "node:path";
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * A variable's value. An empty variable counts as absent: CI systems, Compose and .env files set empty
- * ones where nothing is meant.
+ * A variable's value. An empty variable counts as absent: CI systems, Compose and .env files set
+ * empty variables for values that are not configured.
  */
 export function readVariable(environment: Environment, name: string): string | undefined {
   return Object.hasOwn(environment, name) ? present(environment[name]) : undefined;
 }
 
 /**
- * A variable that holds a path. A relative one counts as absent: it would name another place in each
+ * A variable that holds a path. A relative path counts as absent, because it would depend on the
  * working folder. https://specifications.freedesktop.org/basedir-spec/latest/ asks for that.
  */
 export function readPath(environment: Environment, name: string): string | undefined {
@@ -30,7 +30,10 @@ export function withoutEmpty(environment: Environment): Environment {
   return Object.fromEntries(Object.entries(environment).filter(([, value]) => present(value) !== undefined));
 }
 
-/** Deletes empty variables: the AWS SDK reads `process.env` by itself, and signs for an empty AWS_REGION. */
+/**
+ * Deletes empty variables: the AWS SDK reads `process.env` by itself, and signs for an empty
+ * AWS_REGION.
+ */
 export function deleteEmpty(environment: Record<string, string | undefined>): void {
   // eslint-disable-next-line @typescript-eslint/no-dynamic-delete -- process.env has no other way
   for (const [name, value] of Object.entries(environment)) if (value === "") delete environment[name];

@@ -22,8 +22,8 @@ export interface EntitlementsListed {
 }
 
 /**
- * Every failure of a request, in the order of the pipeline. Each step returns either its value or one
- * of these, and only these have a `reason`: see {@link isFailure}.
+ * Every failure of a request, in the order of the pipeline. Each step returns either its value or
+ * one of these, and only these have a `reason`: see {@link isFailure}.
  *
  * `detail` says exactly what is wrong and goes into the audit record. The caller sees it only for
  * `invalid_request`, where it is about the caller's own input.

@@ -45,7 +45,8 @@ export function createVendHandler(dependencies: VendDependencies): VendHandler {
     try {
       writeAudit(JSON.stringify(auditRecord(facts, outcome, now())));
     } catch (error) {
-      // If the log cannot be written either, the invocation fails and counts in Lambda's own errors.
+      // If the log cannot be written either, the invocation fails and counts in Lambda's own
+      // errors.
       outcome = crashed(error);
     }
     return toResponse(outcome, facts.requestId);
@@ -62,8 +63,8 @@ export function createVendHandler(dependencies: VendDependencies): VendHandler {
 }
 
 /**
- * The steps from the left to the right: caller, grant, signing key, token. Order matters: never parse
- * the body before the caller is identified, never fetch a key before the grant is decided.
+ * The steps from the left to the right: caller, grant, signing key, token. Order matters: never
+ * parse the body before the caller is identified, never fetch a key before the grant is decided.
  */
 async function vend(dependencies: VendDependencies, event: unknown, facts: Facts): Promise<Outcome> {
   const request = (facts.request = readRequest(event));

@@ -7,8 +7,8 @@ import { promisify } from "node:util";
 export const LOCAL_ACCOUNT = { accountId: 1234567, email: "local@example.com", apiKey: "local-only-api-key" };
 
 /**
- * The credentials file of a service account, byte for byte as `CreateKey` would have given it. It is
- * made once for each service account and Voximplant account, and found again at the next start.
+ * The credentials file of a service account, byte for byte as `CreateKey` would have given it. It
+ * is made once for each service account and Voximplant account, and found again at the next start.
  *
  * @param directory is made, for its owner alone, where it does not exist.
  * @param accountId the Voximplant account that the key belongs to.

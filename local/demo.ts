@@ -1,6 +1,6 @@
 /**
- * `npm run demo`: the main job and the life of a key, once, for somebody who has never seen it. Ends with status 0 only if
- * everything was as it should be, and leaves nothing running.
+ * `npm run demo`: the main job and the life of a key, once, for somebody who has never seen it.
+ * Ends with status 0 only if everything was as it should be, and leaves nothing running.
  */
 import pc from "picocolors";
 import type { AuditRecord } from "../lib/audit/record.ts";
@@ -154,7 +154,10 @@ function auditRecords({ lines }: Stack): AuditRecord[] {
   return documents.filter(isRecord).filter(({ type }) => type === "audit") as unknown as AuditRecord[];
 }
 
-/** The names of metrics begin with a capital letter, the name of their description with an underscore. */
+/**
+ * The names of metrics begin with a capital letter, the name of their description with an
+ * underscore.
+ */
 function withoutMetrics(record: AuditRecord): object {
   return Object.fromEntries(Object.entries(record).filter(([name]) => /^[a-z]/.test(name)));
 }

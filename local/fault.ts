@@ -15,7 +15,10 @@ export type Fault =
       readonly headers?: Readonly<Record<string, string>>;
     };
 
-/** Asked before each call; `n` counts the calls of this operation from 1. Nothing returned: no fault. */
+/**
+ * Asked before each call; `n` counts the calls of this operation from 1. Nothing returned: no
+ * fault.
+ */
 export type FaultInjector = (operation: string, n: number) => Fault | undefined;
 
 /** Counts the calls of each operation, and asks the injector about each. */

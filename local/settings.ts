@@ -2,8 +2,9 @@ import { type Environment, readVariable } from "../lib/environment.ts";
 import type { StackOptions } from "./stack.ts";
 
 /**
- * What of this process's environment reaches the local stack: a Secrets Manager that is already there, with the
- * credentials for it, and how long keys are held. Everything else stays outside, real credentials above all.
+ * What of this process's environment reaches the local stack: a Secrets Manager that is already
+ * there, with the credentials for it, and how long keys are held. Everything else stays outside,
+ * real credentials above all.
  */
 export function settingsFrom(environment: Environment): Pick<StackOptions, "externalSecretsManager" | "env"> {
   const pick = (...names: string[]) =>

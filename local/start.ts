@@ -33,7 +33,8 @@ Where AWS_ENDPOINT_URL_SECRETS_MANAGER is set, that server is used, and no stand
 
 // An empty variable counts as absent, for the AWS SDK as well.
 deleteEmpty(process.env);
-// On Node 20 the AWS SDK would print a paragraph about 2027, where an external Secrets Manager is used.
+// On Node 20 the AWS SDK would print a paragraph about 2027, where an external Secrets Manager is
+// used.
 process.env["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] ??= "true";
 
 class UsageError extends Error {

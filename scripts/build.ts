@@ -1,5 +1,6 @@
 /**
- * Bundles each function of functions/ to DIR/<name>/index.mjs, self-contained, with the grants file embedded.
+ * Bundles each function of functions/ to DIR/<name>/index.mjs, self-contained, with the grants file
+ * embedded.
  *
  *   npm run build [-- --grants FILE] [--out DIR]
  */

@@ -5,9 +5,9 @@ import { build, type BuildOptions, type Metafile } from "esbuild";
 import packageJson from "../package.json" with { type: "json" };
 
 /**
- * The dependencies stay imports, so that a consumer of the package can patch them: the AWS SDK's
- * credentials, signing and transport. Everything else is bundled, the models of two AWS services too, so
- * that a service which only wants the client installs nothing for the command line.
+ * The dependencies stay imports, so that whoever installs the package can patch them: the AWS SDK's
+ * credentials, signing and transport. Everything else is bundled, the models of two AWS services
+ * too, so that a service which only wants the client installs nothing for the command line.
  */
 const patchable = Object.keys(packageJson.dependencies);
 
@@ -28,9 +28,9 @@ const requireForEsm =
   'import { createRequire as createRequireHere } from "node:module"; const require = createRequireHere(import.meta.url);';
 
 /**
- * Builds the client, for `import` and for `require`, and the command line, which is split so that the
- * admin commands and the AWS SDK are read only by those who need them. Beside them: the licences of all
- * that is bundled.
+ * Builds the client, for `import` and for `require`, and the command line, which is split so that
+ * the admin commands and the AWS SDK are read only by those who need them. Beside them: the
+ * licences of all that is bundled.
  */
 export async function bundlePackage(): Promise<void> {
   rmSync("dist/cli", { recursive: true, force: true });
@@ -69,8 +69,8 @@ function licences(folders: readonly string[]): string {
 }
 
 /**
- * Writes the client's declarations, twice: TypeScript takes what a `require` resolves to for CommonJS only where it is named
- * `.d.cts`, down to the last file that it imports.
+ * Writes the client's declarations, twice: TypeScript takes what a `require` resolves to for
+ * CommonJS only where it is named `.d.cts`, down to the last file that it imports.
  */
 export function emitTypes(): void {
   const directory = "dist/client/types";

@@ -14,8 +14,8 @@ export interface Bundle {
 }
 
 /**
- * Bundles each function of functions/ to `<out>/<name>/index.mjs`, with its source map beside it and the policy inside.
- * The same input gives the same bytes.
+ * Bundles each function of functions/ to `<out>/<name>/index.mjs`, with its source map beside it
+ * and the policy inside. The same input gives the same bytes.
  */
 export async function bundleFunctions(policy: Policy, out: string): Promise<Bundle[]> {
   const names = (await readdir(join(root, "functions")))
@@ -25,7 +25,8 @@ export async function bundleFunctions(policy: Policy, out: string): Promise<Bund
     absWorkingDir: root,
     entryPoints: names.map((name) => ({ in: join("functions", `${name}.ts`), out: join(name, "index") })),
     outdir: out,
-    // The zip holds no package.json, so only the extension says that this is ESM: which top-level await needs.
+    // The zip holds no package.json, so only the extension says that this is ESM: which top-level
+    // await needs.
     outExtension: { ".js": ".mjs" },
     bundle: true,
     platform: "node",
@@ -33,17 +34,32 @@ export async function bundleFunctions(policy: Policy, out: string): Promise<Bund
     format: "esm",
     // The SDK's CommonJS builds call require("node:https"), which an ES module does not have.
     mainFields: ["module", "main"],
-    alias: { "@aws-sdk/credential-provider-node": "./lib/keys/environment-credentials.ts" },
     minify: true,
     sourcemap: "linked",
     legalComments: "none",
     metafile: true,
-    plugins: [embedPolicy(policy)],
+    plugins: [embedPolicy(policy), credentialsFromEnvironment],
   });
   return Object.entries(metafile.outputs)
     .filter(([file]) => file.endsWith(".mjs"))
     .map(([file, { bytes }]) => ({ file: join(root, file), bytes }));
 }
+
+/**
+ * Lambda gives credentials in environment variables and nowhere else. The SDK's default provider
+ * also looks into files, SSO and instance metadata, which is a third of a bundle.
+ */
+const credentialsFromEnvironment: Plugin = {
+  name: "credentials-from-environment",
+  setup(build) {
+    const filter = /^@aws-sdk\/credential-provider-node$/;
+    build.onResolve({ filter }, ({ path }) => ({ path, namespace: "credentials" }));
+    build.onLoad({ filter, namespace: "credentials" }, () => ({
+      contents: 'export { fromEnv as defaultProvider } from "@aws-sdk/credential-provider-env";',
+      resolveDir: root,
+    }));
+  },
+};
 
 /** Answers `import policy from "../grants.yml"`. */
 function embedPolicy(policy: Policy): Plugin {

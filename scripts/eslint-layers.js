@@ -1,11 +1,13 @@
 import { dirname, relative, resolve, sep } from "node:path";
 
 /**
- * The rules behind the table of layers in eslint.config.js. They look at each way to import: `import`,
- * `export … from`, `import()`, the type `import("…")`, `require` and `import x = require`, types included.
+ * The rules behind the table of layers in eslint.config.js. They look at each way to import:
+ * `import`, `export … from`, `import()`, the type `import("…")`, `require` and `import x =
+ * require`, types included.
  *
- * A layer is a folder (`lib/grants`, `local`) or one file directly in lib/ (`lib/vend.ts`). An entry of
- * the table is a folder, or a file where it has an extension; below lib/ it stands without `lib/`.
+ * A layer is a folder (`lib/grants`, `local`) or one file directly in lib/ (`lib/vend.ts`). An
+ * entry of the table is a folder, or a file where it has an extension; below lib/ it stands without
+ * `lib/`.
  */
 const imports = {
   meta: {
@@ -121,7 +123,9 @@ function pathFrom(root, file) {
   return relative(root, file).split(sep).join("/");
 }
 
-/** `lib/grants` of lib/grants/parse.ts, `lib/vend.ts` of itself, `local` of local/gateway/server.ts. */
+/**
+ * `lib/grants` of lib/grants/parse.ts, `lib/vend.ts` of itself, `local` of local/gateway/server.ts.
+ */
 function layerOf(path) {
   const [top = "", below] = path.split("/");
   return top === "lib" ? `lib/${below}` : top;

@@ -4,7 +4,10 @@ import { relative } from "node:path";
 import { formatProblem, parseGrants } from "../lib/grants/parse.ts";
 import type { Policy } from "../lib/grants/policy.ts";
 
-/** A grants file that cannot be used. The message is one line for each problem, with its place in the file. */
+/**
+ * A grants file that cannot be used. The message is one line for each problem, with its place in
+ * the file.
+ */
 export class InvalidGrantsError extends Error {
   override readonly name = "InvalidGrantsError";
 }
@@ -13,7 +16,8 @@ export class InvalidGrantsError extends Error {
  * Reads and validates a grants file.
  *
  * @param warn told, line by line, what is legal but suspicious
- * @throws {InvalidGrantsError} so that an invalid policy can be neither built, nor packaged, nor deployed.
+ * @throws {InvalidGrantsError} so that an invalid policy can be neither built, nor packaged, nor
+ *   deployed.
  */
 export async function loadPolicy(
   file: string,

@@ -9,11 +9,12 @@ import { loadPolicy } from "./load-policy.ts";
 const files = ["index.mjs", "index.mjs.map"];
 
 /**
- * Builds the functions with a grants file and zips each bundle for Lambda. The build is made in a folder of its own, so
- * that dist/ keeps what `npm run build` put there.
+ * Builds the functions with a grants file and zips each bundle for Lambda. The build is made in a
+ * folder of its own, so that dist/ keeps what `npm run build` put there.
  *
  * @param artifacts paths of the zips; `…/vend-token.zip` gets the bundle of functions/vend-token.ts
- * @throws where the build fails, an invalid grants file included, or leaves no bundle for an artifact
+ * @throws where the build fails, an invalid grants file included, or leaves no bundle for an
+ *   artifact
  */
 export async function packageBundles(grantsFile: string, artifacts: readonly string[]): Promise<void> {
   const policy = await loadPolicy(grantsFile);
@@ -30,8 +31,8 @@ export async function packageBundles(grantsFile: string, artifacts: readonly str
 }
 
 /**
- * The same bundle gives the same bytes, whenever and wherever it is zipped: a fixed time, a fixed order, fixed modes.
- * A new hash then means a new function.
+ * The same bundle gives the same bytes, whenever and wherever it is zipped: a fixed time, a fixed
+ * order, fixed modes. A new hash then means a new function.
  */
 export function zipBundle(folder: string): Uint8Array {
   const missing = files.filter((name) => !existsSync(join(folder, name)));

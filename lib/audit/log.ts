@@ -1,14 +1,22 @@
+import type { EpochMs } from "../epoch.ts";
+
 export type LogLevel = "info" | "warn" | "error";
 
-/** Writes one operational log line. Never passed a token, a key, or a value that may hold one. */
+/**
+ * Writes one operational log line. Callers never pass a token, a key, or text that may hold one.
+ */
 export type Log = (level: LogLevel, message: string, fields?: Readonly<Record<string, unknown>>) => void;
 
-/** Writes one line of text, given without its line feed. Has written it when it returns; throws where it cannot. */
+/**
+ * Writes one line of text, given without its line feed. Throws if the line could not be written.
+ */
 export type WriteLine = (line: string) => void;
 
 /**
- * Lines to stdout: not by way of Lambda's console, which would add to the line and could filter it by level. Pipes and files are
- * written synchronously, but a failure is an event that comes later, when an answer may have left: so the state is looked at.
+ * Writes lines to a stream, in a function to stdout. Not with Lambda's console, which adds to a
+ * line and can filter it by level. Node writes synchronously to pipes and files, but reports a
+ * failure as a later event, when the answer may have left. So this checks the stream's state after
+ * each line.
  *
  * @see https://nodejs.org/api/process.html#a-note-on-process-io
  */
@@ -20,12 +28,10 @@ export function writeLinesTo(stream: Pick<NodeJS.WriteStream, "write" | "errored
 }
 
 /**
- * Log lines as JSON, with the field names of Powertools for AWS Lambda, so that the usual queries find them.
- *
- * Its Logger itself is not used: it would add about 16 ms to each cold start and a quarter of a signature to each call,
- * for what are four lines here.
+ * Writes log lines as JSON, with the field names of Powertools for AWS Lambda, so that the usual
+ * queries find them. Its Logger is not used: it adds about 16 ms to each cold start.
  */
-export function jsonLog(write: WriteLine, now: () => number): Log {
+export function jsonLog(write: WriteLine, now: () => EpochMs): Log {
   return (level, message, fields) => {
     write(JSON.stringify({ level, message, timestamp: new Date(now()).toISOString(), ...fields }));
   };

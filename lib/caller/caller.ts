@@ -1,8 +1,8 @@
 import { PARTITION } from "../partitions.ts";
 
 /**
- * What API Gateway says about the signer of a request, whichever event format it came in.
- * It has verified the signature; these fields are the only thing here that is believed.
+ * What API Gateway says about the signer of a request, whichever event format it came in. It has
+ * verified the signature. Nothing else in the event identifies the caller.
  *
  * REST API: `requestContext.identity`; HTTP API and function URL: `requestContext.authorizer.iam`.
  * https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
@@ -15,18 +15,18 @@ export interface IamIdentity {
   readonly principalOrgId?: string | null | undefined;
 }
 
-/** An IAM role or user that has proved, by SigV4, that it is calling. */
+/** The IAM role or user that signed the request. */
 export interface Caller {
-  /** The canonical ARN, that grants match and the token names as `sub`: never with a session in it. */
+  /** The canonical ARN, without a session. Grants match it, and it is the `sub` of the token. */
   readonly principal: string;
   readonly kind: "role" | "user";
   readonly partition: string;
   readonly accountId: string;
   /** The role's name, or the user's path and name (`team/alice`). */
   readonly name: string;
-  /** Chosen by the caller: recorded, never trusted. */
+  /** The caller chooses it: it is recorded and grants nothing. */
   readonly sessionName?: string;
-  /** `AROA…` or `AIDA…`: IAM never gives it to anyone else again, even under the same name. */
+  /** `AROA…` or `AIDA…`. IAM never uses an id twice, even for the same name. */
   readonly uniqueId?: string;
   readonly organizationId?: string;
 }
@@ -38,8 +38,8 @@ export interface NotACaller {
 }
 
 /**
- * Only these two forms of ARN are callers. The character classes are IAM's own, so that neither a `/` nor a `:` can
- * hide in a session name: a session may not be read as anything but the session of the role in front of it.
+ * Only these two forms of ARN are callers. The character classes are IAM's own. They allow neither
+ * `/` nor `:` in a session name, so a session cannot imitate another role.
  *
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html (ARNs, names, paths, unique ids)
  * https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html (RoleSessionName)
@@ -48,7 +48,7 @@ const NAME = String.raw`[\w+=,.@-]{1,64}`;
 const ROLE_SESSION = new RegExp(`^arn:(${PARTITION}):sts::([0-9]{12}):assumed-role/(${NAME})/(${NAME})$`);
 const USER = new RegExp(`^arn:(${PARTITION}):iam::([0-9]{12}):user/((?:[!-~]{0,510}/)?${NAME})$`);
 
-/** Finds out which IAM role or user signed a request, from what API Gateway verified. */
+/** Reads which IAM role or user signed a request, from what API Gateway verified. */
 export function identifyCaller(identity: IamIdentity): Caller | NotACaller {
   const { userArn } = identity;
   if (userArn === undefined || userArn === null || userArn === "") {
@@ -79,7 +79,8 @@ function identified(
   idPrefix: "AROA" | "AIDA",
   { userId, principalOrgId }: IamIdentity,
 ): Caller {
-  // A role session's userId is `AROA…:session`. An id of another kind names something else: no pin may rest on it.
+  // A role session's userId is `AROA…:session`. An id with another prefix is not that of the
+  // principal.
   const uniqueId = userId?.split(":", 1)[0];
   return {
     principal: `arn:${who.partition}:iam::${who.accountId}:${who.kind}/${who.name}`,

@@ -1,18 +1,22 @@
-/** True where `*` or `?` stand: IAM's ArnLike knows no way to escape them. */
+/** Whether a text has a `*` or a `?`. IAM's ArnLike has no way to escape them. */
 export function hasWildcard(text: string): boolean {
   return text.includes("*") || text.includes("?");
 }
 
-/** A principal's ARN taken apart; each part is matched by itself, so that no wildcard reaches over a colon. */
+/**
+ * The parts of a principal's ARN. Each is matched by itself, so no wildcard matches across a colon.
+ */
 export interface PrincipalArn {
   readonly partition: string;
   readonly accountId: string;
   readonly kind: "role" | "user";
-  /** Everything behind `role/` or `user/`: a path, if there is one, and the name. */
+  /** Everything after `role/` or `user/`: the path, if there is one, and the name. */
   readonly name: string;
 }
 
-/** `arn:<partition>:iam::<account>:<role|user>/<name>`, where account and name may have wildcards. */
+/**
+ * `arn:<partition>:iam::<account>:<role|user>/<name>`, where account and name may have wildcards.
+ */
 export function splitPrincipalArn(arn: string): PrincipalArn | undefined {
   const match = /^arn:([^:]+):iam::([^:]+):(role|user)\/(.+)$/.exec(arn);
   if (!match) return undefined;
@@ -21,7 +25,7 @@ export function splitPrincipalArn(arn: string): PrincipalArn | undefined {
 }
 
 /**
- * Whether a caller's principal is one that the pattern means, by the rules of IAM's ArnLike.
+ * Whether a pattern matches a caller's principal, by the rules of IAM's ArnLike.
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html#Conditions_ARN
  */
 export function matchesPrincipal(pattern: PrincipalArn, caller: PrincipalArn): boolean {
@@ -34,10 +38,13 @@ export function matchesPrincipal(pattern: PrincipalArn, caller: PrincipalArn): b
 }
 
 /**
- * `*` is any run of characters, the empty one included; `?` is exactly one; all else stands for itself. The whole text
- * has to match. No regular expression: there is nothing to escape and nothing to half-anchor. Only the last `*` is ever
- * widened, which is enough because an earlier one could only have taken less: the work is at most the text times the
- * longest piece between two `*`.
+ * Whether a pattern matches a whole text. `*` matches any number of characters, also none; `?`
+ * matches exactly one; every other character matches itself. This is not a regular expression, so
+ * nothing needs escaping or anchoring.
+ *
+ * After a mismatch only the last `*` takes one more character. That is enough: an earlier `*` that
+ * took more would only skip text that the later one can take. So the work is at most the text's
+ * length times that of the longest piece between two `*`.
  */
 export function matchesGlob(pattern: string, text: string): boolean {
   let p = 0;

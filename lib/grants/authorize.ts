@@ -1,15 +1,56 @@
 import type { Caller } from "../caller/caller.ts";
-import { hasWildcard } from "./arn-like.ts";
+import { hasWildcard, matchesPrincipal, splitPrincipalArn, type PrincipalArn } from "./arn-like.ts";
 import { type Candidate, isFor, maxTtlOf, unmetConditions, wantedTtl } from "./conditions.ts";
-import { candidatesFor, type GrantIndex } from "./grant-index.ts";
-import type { Allowance, Denial, Entitlement, TokenRequest } from "./policy.ts";
+import type { Allowance, Denial, Entitlement, Policy, ServiceAccount, TokenRequest } from "./policy.ts";
 
-export { indexGrants, type GrantIndex } from "./grant-index.ts";
+/** A policy prepared for decisions: made once, when the function starts. */
+export interface GrantIndex {
+  readonly serviceAccounts: ReadonlyMap<string, ServiceAccount>;
+  /** By the principal's ARN. Maps, never objects: `constructor` is a legal service account. */
+  readonly exact: ReadonlyMap<string, readonly Candidate[]>;
+  /** Every one is compared with every caller. */
+  readonly wildcards: readonly (Candidate & { readonly parts: PrincipalArn })[];
+}
+
+export function indexGrants(policy: Policy): GrantIndex {
+  const candidates = policy.grants.flatMap((grant) =>
+    grant.principals.map((pattern): Candidate => ({ grant, pattern })),
+  );
+  return {
+    serviceAccounts: new Map(policy.serviceAccounts.map((account) => [account.name, account])),
+    exact: groupByArn(candidates.filter(({ pattern }) => !hasWildcard(pattern.arn))),
+    wildcards: candidates
+      .filter(({ pattern }) => hasWildcard(pattern.arn))
+      .map(({ grant, pattern }) => {
+        const parts = splitPrincipalArn(pattern.arn);
+        if (!parts) throw new Error(`${pattern.source}: ${pattern.arn} is not the ARN of a role or user`);
+        return { grant, pattern, parts };
+      }),
+  };
+}
+
+/** Every principal of every grant that matches the caller's ARN, whatever the other conditions. */
+export function candidatesFor(index: GrantIndex, caller: Caller): Candidate[] {
+  return [
+    ...(index.exact.get(caller.principal) ?? []),
+    ...index.wildcards.filter(({ parts }) => matchesPrincipal(parts, caller)),
+  ];
+}
+
+function groupByArn(candidates: readonly Candidate[]): Map<string, Candidate[]> {
+  const groups = new Map<string, Candidate[]>();
+  for (const candidate of candidates) {
+    const group = groups.get(candidate.pattern.arn);
+    if (group) group.push(candidate);
+    else groups.set(candidate.pattern.arn, [candidate]);
+  }
+  return groups;
+}
 
 /**
- * Decides whether a caller may have a token of a service account, and for how long. Deny by
- * default. Of several grants the most generous that fits the request decides, whatever their order
- * in the file.
+ * Decides whether a caller may have a token of a service account, and for how long. Denies by
+ * default. If several grants fit the request, the most generous decides; their order in the file
+ * does not matter.
  */
 export function authorize(index: GrantIndex, caller: Caller, request: TokenRequest): Allowance | Denial {
   const serviceAccount = index.serviceAccounts.get(request.serviceAccount);
@@ -43,7 +84,7 @@ export function authorize(index: GrantIndex, caller: Caller, request: TokenReque
   };
 }
 
-/** All that a caller may have, by name: what `GET /v1/service-accounts` answers. */
+/** Everything that a caller may have, sorted by name. `GET /v1/service-accounts` returns it. */
 export function listEntitlements(index: GrantIndex, caller: Caller): Entitlement[] {
   const entitlements = new Map<string, Entitlement>();
   for (const candidate of candidatesFor(index, caller)) {
@@ -64,13 +105,13 @@ export function listEntitlements(index: GrantIndex, caller: Caller): Entitlement
 }
 
 /**
- * Between equally generous grants, for the audit record: the exact principal, then the one further
- * up in the file.
+ * Orders equally generous grants, so that the audit record always names the same one: an exact
+ * principal comes first, then the earlier line of the file.
  */
 function rank(a: Candidate, b: Candidate): number {
   return (
     Number(hasWildcard(a.pattern.arn)) - Number(hasWildcard(b.pattern.arn)) ||
-    // Of `grants.yml:9` and `grants.yml:14` the shorter is the smaller line.
+    // `grants.yml:9` is shorter than `grants.yml:14`, and its line number is smaller.
     a.pattern.source.length - b.pattern.source.length ||
     compare(a.pattern.source, b.pattern.source) ||
     compare(a.pattern.arn, b.pattern.arn)

@@ -9,7 +9,7 @@ export interface Candidate {
   readonly pattern: PrincipalPattern;
 }
 
-/** Who asks, and for what. */
+/** A caller and its request. */
 export interface Question {
   readonly caller: Caller;
   readonly request: TokenRequest;
@@ -17,8 +17,8 @@ export interface Question {
 
 interface Covering {
   /**
-   * Whether every question that meets this condition of `narrow` meets that of `wide` too. Say
-   * false where it is not certain: a grant that is wrongly called redundant gets removed.
+   * Whether every question that meets this condition of `narrow` also meets that of `wide`. False
+   * if it is not certain: a grant that is wrongly called redundant gets removed.
    */
   readonly covers: (wide: Candidate, narrow: Candidate) => boolean;
 }
@@ -48,9 +48,9 @@ export type ConditionsOf<G extends Grant, P extends PrincipalPattern> = Readonly
 >;
 
 /**
- * The conditions of a grant, each one once. The decision, its explanation, the entitlements and the
- * search for redundant grants all go through this table: a field that one of them forgot would give
- * a token that the grant does not give, or make lint recommend the removal of a grant that is
+ * All conditions of a grant. The decision, its explanation, the entitlements and the search for
+ * redundant grants all use this table. If one of them missed a field, the service would give a
+ * token that the grant does not allow, or lint would recommend the removal of a grant that is
  * needed. A new field of {@link Grant} or {@link PrincipalPattern} does not compile without an
  * entry.
  *
@@ -68,14 +68,13 @@ export const conditions = {
     unmet: unmetArn,
     covers: ({ pattern: wide }, { pattern: narrow }) => {
       if (wide.arn === narrow.arn) return true;
-      // The narrow pattern is read as if it were an ARN. A `?` would take its `*` for one
-      // character.
+      // The narrow pattern is read as if it were an ARN, in which a `?` would match a `*`.
       if (wide.arn.includes("?")) return false;
       const [a, b] = [splitPrincipalArn(wide.arn), splitPrincipalArn(narrow.arn)];
       return a && b ? matchesPrincipal(a, b) : false;
     },
   },
-  // The pinned role or user itself, not another one made later under the same name.
+  // Only the pinned role or user itself, not another one created later under the same name.
   uniqueId: {
     needsRequest: false,
     unmet: ({ pattern: { uniqueId } }, { caller }) =>
@@ -113,7 +112,7 @@ export const conditions = {
   },
   maxTtlSeconds: {
     needsRequest: true,
-    // A limit, applied to the grants that fit: the caller is told the maximum (`ttl_too_long`).
+    // A limit on the grants that fit. Over it, the caller gets `ttl_too_long` with the maximum.
     unmet: () => undefined,
     covers: ({ grant: wide }, { grant: narrow }) => wide.maxTtlSeconds >= narrow.maxTtlSeconds,
   },
@@ -121,19 +120,19 @@ export const conditions = {
 
 const all: readonly Condition[] = Object.values(conditions);
 
-/** Why a grant does not fit a question, condition by condition; empty where it fits. */
+/** The conditions of a grant that a question does not meet, as text; empty if the grant fits. */
 export function unmetConditions(candidate: Candidate, question: Question): string[] {
   return all.flatMap((condition) => condition.unmet(candidate, question) ?? []);
 }
 
-/** Whether a grant is for a caller, whatever it asks for. */
+/** Whether a grant is for a caller, whatever the request. */
 export function isFor(candidate: Candidate, caller: Caller): boolean {
   return all.every(
     (condition) => condition.needsRequest || condition.unmet(candidate, { caller }) === undefined,
   );
 }
 
-/** Whether one grant gives all that another one gives, to everyone to whom that one gives it. */
+/** Whether one grant gives everything that another one gives, to every caller of that one. */
 export function coversGrant(wide: Grant, narrow: Grant): boolean {
   return narrow.principals.every((narrowPattern) =>
     wide.principals.some((widePattern) =>
@@ -149,12 +148,15 @@ export function maxTtlOf({ grant }: Candidate, serviceAccount: ServiceAccount): 
   return Math.min(grant.maxTtlSeconds, serviceAccount.maxTtlSeconds, MAX_TTL_SECONDS);
 }
 
-/** Seconds: what is asked for, or 300, or the maximum where that is lower. */
+/** Seconds: the lifetime in the request. Without one: 300, or the maximum if that is lower. */
 export function wantedTtl(request: TokenRequest, maxTtlSeconds: number): number {
   return request.ttlSeconds ?? Math.min(DEFAULT_TTL_SECONDS, maxTtlSeconds);
 }
 
-/** Before a decision, candidatesFor has seen to this; an explanation also shows other grants. */
+/**
+ * Never unmet in a decision, because candidatesFor compares ARNs. An explanation shows other grants
+ * too.
+ */
 function unmetArn({ pattern }: Candidate, { caller }: Pick<Question, "caller">): string | undefined {
   const wanted = splitPrincipalArn(pattern.arn);
   if (!wanted) return `is for ${pattern.arn}, which is neither a role nor a user`;

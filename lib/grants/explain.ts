@@ -5,31 +5,30 @@ import { type Candidate, maxTtlOf, type Question, unmetConditions } from "./cond
 import { didYouMean } from "./nearest.ts";
 import type { Allowance, Denial, Policy, ServiceAccount, TokenRequest } from "./policy.ts";
 
-/** Why a decision is as it is: for the policy's owner. */
+/** The reasons for a decision, for the policy's owner. */
 export interface Explanation {
   readonly decision: Allowance | Denial;
   readonly serviceAccount: ServiceAccount | undefined;
   /**
-   * Where there is no such service account: the name that may have been meant, as a question, or
-   * nothing.
+   * If there is no such service account: a similar name, as a question. Empty if there is none.
    */
   readonly suggestion: string;
-  /** Every grant that names the caller for what is asked, then the nearest that does not. */
+  /** Every grant that fits, then the nearest ones that do not. */
   readonly grants: readonly ExplainedGrant[];
 }
 
-/** One grant, seen through that of its principals which comes nearest to the caller. */
+/** One grant, with the principal of it that is nearest to the caller. */
 export interface ExplainedGrant {
   readonly source: string;
   readonly principal: { readonly source: string; readonly arn: string };
   readonly maxTtlSeconds: number;
-  /** Why it does not fit, condition by condition; empty where it fits. */
+  /** The conditions that are not met, as text; empty if the grant fits. */
   readonly unmet: readonly string[];
 }
 
 const NEAREST_GRANTS = 3;
 
-/** Explains the decision of {@link authorize}, which it asks: there is no second opinion. */
+/** Explains the decision that {@link authorize} makes. */
 export function explain(policy: Policy, caller: Caller, request: TokenRequest): Explanation {
   const index = indexGrants(policy);
   const serviceAccount = index.serviceAccounts.get(request.serviceAccount);
@@ -60,7 +59,7 @@ export function explain(policy: Policy, caller: Caller, request: TokenRequest): 
 interface Assessment {
   readonly candidate: Candidate;
   readonly unmet: readonly string[];
-  /** How many letters the pattern differs from the caller's ARN. */
+  /** Levenshtein distance between the pattern and the caller's ARN. */
   readonly edits: number;
 }
 

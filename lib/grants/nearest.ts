@@ -1,6 +1,8 @@
 import { distance } from "fastest-levenshtein";
 
-/** ` (did you mean "outbound-calls"?)`, or nothing where no name is near: at most one letter in three may differ. */
+/**
+ * ` (did you mean "outbound-calls"?)`; empty if no name is similar: one letter in three may differ.
+ */
 export function didYouMean(name: string, names: Iterable<string>): string {
   const near = [...names]
     .map((candidate) => ({ candidate, edits: editsBetween(name.toLowerCase(), candidate.toLowerCase()) }))
@@ -9,7 +11,7 @@ export function didYouMean(name: string, names: Iterable<string>): string {
   return near ? ` (did you mean "${near.candidate}"?)` : "";
 }
 
-/** A name that was not written to its end is as near as can be. */
+/** The beginning of a name counts as one edit away from it. */
 function editsBetween(name: string, candidate: string): number {
   return name.length >= 3 && candidate.startsWith(name) ? 1 : distance(name, candidate);
 }

@@ -1,20 +1,29 @@
 import type { Grant, Policy, PrincipalPattern, ServiceAccount } from "./policy.ts";
-import type { Finding, Path, Problem } from "./problem.ts";
 import { checkReferences, salvageOutline, type References } from "./references.ts";
 import { schemaFindings } from "./schema-findings.ts";
 import { grantsFile, type GrantsFile } from "./schema.ts";
 import { findSuspicions } from "./suspicions.ts";
-import { readYaml, type YamlSource } from "./yaml-source.ts";
+import { type Finding, type Position, readYaml, type YamlSource } from "./yaml-source.ts";
+import type { Path } from "./yaml-value.ts";
 
-export { formatProblem, type Problem } from "./problem.ts";
+/** Something wrong or suspicious at one place of a grants file. Lines and columns count from 1. */
+export interface Problem extends Position {
+  readonly file: string;
+  readonly message: string;
+}
+
+/** `grants.yml:14:9: …`: the form that editors and terminals turn into a link. */
+export function formatProblem({ file, line, column, message }: Problem): string {
+  return `${file}:${line}:${column}: ${message}`;
+}
 
 export type ParsedGrants =
-  /** `warnings`: what is legal but suspicious. */
+  /** `warnings`: what is allowed but probably a mistake. */
   { readonly policy: Policy; readonly warnings: Problem[] } | { readonly problems: Problem[] };
 
 /**
- * Reads a grants.yml: either a policy in which everything is explicit, or all of the file's
- * problems at once, each with its place. `fileName` is what problems are reported under.
+ * Reads a grants.yml. Returns a policy with all defaults filled in, or all problems of the file,
+ * each with its place. Problems name the file as `fileName`.
  */
 export function parseGrants(text: string, fileName: string): ParsedGrants {
   const source = readYaml(text);
@@ -27,7 +36,7 @@ export function parseGrants(text: string, fileName: string): ParsedGrants {
     shape.success ? shape.data : salvageOutline(source.value),
     source.locate,
   );
-  // Where the text could already be misread, the schema has nothing to add.
+  // If YAML could misread a value, what the schema says of it adds nothing.
   const misread = new Set(source.misreadings.map(({ path }) => JSON.stringify(path)));
   const issues = (shape.error?.issues ?? []).filter(({ path }) => !misread.has(JSON.stringify(path)));
 

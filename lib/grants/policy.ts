@@ -1,5 +1,5 @@
 /**
- * A validated grants.yml, as it is embedded in the functions' bundles. Plain JSON.
+ * A validated grants.yml as plain JSON. The build embeds it in the functions.
  */
 export interface Policy {
   readonly serviceAccounts: readonly ServiceAccount[];
@@ -15,17 +15,17 @@ export interface ServiceAccount {
   /** `minimal` leaves `sub` and `jti` out of the token. */
   readonly claims: "standard" | "minimal";
   /**
-   * The Voximplant account that its key must belong to; without it, a key of any account is used.
+   * The Voximplant account that its key must belong to. Without it, a key of any account is used.
    */
   readonly accountId?: number;
-  /** Ids of keys that others use on purpose: reconciliation leaves them alone. */
+  /** Ids of keys that other systems use. Reconciliation leaves them alone. */
   readonly unmanagedKeys: readonly string[];
-  /** What reconciliation does to a key that nobody knows. */
+  /** What reconciliation does with an unknown key. */
   readonly unknownKeys: "report" | "delete";
 }
 
 export interface Grant {
-  /** Where it stands, for audit records and explanations: `grants.yml:14`. */
+  /** Its place in the file, for audit records and explanations: `grants.yml:14`. */
   readonly source: string;
   readonly principals: readonly PrincipalPattern[];
   /** Names in {@link Policy.serviceAccounts}. */
@@ -39,11 +39,11 @@ export interface PrincipalPattern {
   readonly source: string;
   /** A canonical ARN, with `*` and `?` as in IAM's ArnLike. */
   readonly arn: string;
-  /** Pinned to this very role or user: `AROA…` or `AIDA…`. */
+  /** Only this role or user, by its unique id: `AROA…` or `AIDA…`. */
   readonly uniqueId?: string;
 }
 
-/** What a caller asks for. */
+/** A request for a token. */
 export interface TokenRequest {
   readonly serviceAccount: string;
   readonly ttlSeconds?: number;
@@ -51,7 +51,7 @@ export interface TokenRequest {
   readonly accountId?: number;
 }
 
-/** Granted: what may be minted, and by which line of the file. */
+/** What may be minted, and which grant allows it. */
 export interface Allowance {
   readonly serviceAccount: ServiceAccount;
   readonly ttlSeconds: number;
@@ -63,14 +63,14 @@ export interface Allowance {
 }
 
 /**
- * Refused. `detail` names grants and patterns: for the audit record and the policy's owner, never
- * for the caller.
+ * Why there is no token. `detail` names grants and patterns, so it is for the audit record and the
+ * policy's owner, never for the caller.
  */
 export type Denial =
   | { readonly reason: "access_denied"; readonly detail: string }
   | { readonly reason: "ttl_too_long"; readonly maxTtlSeconds: number; readonly detail: string };
 
-/** One line of `GET /v1/service-accounts`: what a caller may have. */
+/** One service account that a caller may have tokens of. */
 export interface Entitlement {
   readonly name: string;
   readonly maxTtlSeconds: number;
@@ -78,10 +78,10 @@ export interface Entitlement {
 }
 
 /**
- * Says that a key belongs to another Voximplant account than the policy names, and must not be
- * used. Without this check, anyone who can write the secret could store a key of their own account,
- * and callers would send their data to that account. Undefined where the account is the right one,
- * or the policy names none.
+ * Returns the problem if a key belongs to another Voximplant account than the policy names. Such a
+ * key must not be used. Without this check, anyone who can write the secret could store a key of
+ * their own account, and callers would send their data to that account. Undefined if the account is
+ * right, or if the policy names none.
  */
 export function wrongAccount(
   { name, secret, accountId }: ServiceAccount,
@@ -95,8 +95,8 @@ export function wrongAccount(
 }
 
 /**
- * Lifetimes, in seconds, of contract and platform: `exp` is at most `iat` + 3600 (Voximplant error
- * 454).
+ * Limits of a token's lifetime in seconds: see docs/clients.md. Voximplant refuses an `exp` more
+ * than 3600 after `iat` (error 454).
  */
 export const MIN_TTL_SECONDS = 30;
 export const DEFAULT_TTL_SECONDS = 300;

@@ -2,16 +2,19 @@ import { hasWildcard, splitPrincipalArn, type PrincipalArn } from "./arn-like.ts
 import { hostSuffixes, PARTITION } from "../partitions.ts";
 import { didYouMean } from "./nearest.ts";
 
-/** A principal as a grants file writes it, made canonical: as {@link Caller.principal} is written. */
+/** A principal of a grants file in the canonical form of {@link Caller.principal}. */
 export interface Principal extends PrincipalArn {
   readonly arn: string;
-  /** Behind `role/`, up to the name. API Gateway does not report it, so nothing can depend on it. */
+  /**
+   * The path between `role/` and the name. API Gateway does not report it, so nothing depends on
+   * it.
+   */
   readonly ignoredPath?: string;
 }
 
 export type PrincipalCheck =
   | { readonly ok: true; readonly principal: Principal }
-  /** A sentence that says what to write instead. */
+  /** `message` says what to write instead. */
   | { readonly ok: false; readonly message: string };
 
 const IS_PARTITION = new RegExp(`^${PARTITION}$`);
@@ -27,7 +30,7 @@ export function checkPrincipal(text: string): PrincipalCheck {
 
   if (hasWildcard(partition)) {
     return bad(
-      "the partition has to be written out (aws, aws-cn, aws-us-gov, …): an account id means nothing without it",
+      "the partition must be written out (aws, aws-cn, aws-us-gov, …): account ids are unique only within one",
     );
   }
   if (!IS_PARTITION.test(partition)) {
@@ -44,7 +47,7 @@ export function checkPrincipal(text: string): PrincipalCheck {
   if (!/^[\w+=,.@*?-]+$/.test(ownName)) {
     return bad(
       ownName === ""
-        ? `"${name}" ends with a slash: a name has to stand behind it`
+        ? `"${name}" ends with a slash: add the name`
         : `"${ownName}" is not a name that IAM allows: A-Z, a-z, 0-9 and +=,.@_- (and the wildcards * and ?)`,
     );
   }
@@ -62,7 +65,7 @@ export function checkPrincipal(text: string): PrincipalCheck {
   return { ok: true, principal: { ...parts, arn, name: ownName, ignoredPath: path } };
 }
 
-/** What is odd about a partition that has the right form and is not known to exist. */
+/** A warning if a partition has the right form but is not one that AWS has. */
 export function partitionWarning({ partition }: Principal): string | undefined {
   if (PARTITIONS.includes(partition)) return undefined;
   return `"${partition}" is not a known partition of AWS${didYouMean(partition, PARTITIONS)}`;
@@ -77,11 +80,11 @@ function notAPrincipal(text: string): string {
       `arn:${partition}:iam::${account}:role/${role}`
     );
   }
-  if (/^[*?]+$/.test(text)) return `a bare "${text}" would mean everybody: ${FORMS}`;
+  if (/^[*?]+$/.test(text)) return `a bare "${text}" would match every principal: ${FORMS}`;
   if (/^[0-9]{1,12}$/.test(text) || /^arn:[^:]*:iam::[^:]*:root$/.test(text)) {
     const account = /[0-9]{12}/.exec(text)?.[0] ?? "<account>";
     return (
-      `an account is refused, because it would mean everybody in it: name its roles and users, ` +
+      `an account is refused, because it would match every principal in it: name its roles and users, ` +
       `such as arn:aws:iam::${account}:role/<name>`
     );
   }
@@ -89,7 +92,7 @@ function notAPrincipal(text: string): string {
   const [, , , region = "", , resource = ""] = text.split(":");
   if (/^arn:[^:]*:iam:[^:]+:/.test(text)) return `IAM is global: remove the region "${region}"`;
   if (/^arn:[^:]*:iam::[^:]*:/.test(text) && /[*?]/.test(resource.split("/")[0] ?? "")) {
-    return `role/ or user/ has to be written out in front of a wildcard: ${FORMS}`;
+    return `role/ or user/ must be written out in front of a wildcard: ${FORMS}`;
   }
   return `"${text}" is not an IAM role or user: ${FORMS}`;
 }

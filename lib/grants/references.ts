@@ -2,12 +2,12 @@ import { z } from "zod";
 import { hasWildcard } from "./arn-like.ts";
 import { didYouMean } from "./nearest.ts";
 import { checkPrincipal, partitionWarning, type Principal } from "./principal.ts";
-import type { Finding, Path } from "./problem.ts";
-import type { Position } from "./yaml-source.ts";
+import type { Finding, Position } from "./yaml-source.ts";
+import type { Path } from "./yaml-value.ts";
 
-/** What is needed of a file to check what its parts say about each other. */
+/** The parts of a file that refer to each other. */
 interface Outline {
-  /** Undefined where they cannot be known: then no name can be said to be missing. */
+  /** Undefined if they cannot be read: then names cannot be checked. */
   readonly serviceAccounts?: Readonly<Record<string, unknown>> | undefined;
   readonly grants: readonly {
     readonly principals: readonly (
@@ -45,7 +45,10 @@ const salvaged = z
   })
   .catch({ serviceAccounts: undefined, grants: [] });
 
-/** As much of a broken file as can be understood, with null for the rest: so that all problems are found at once. */
+/**
+ * The readable parts of a broken file, with null for the rest, so that all problems are found at
+ * once.
+ */
 export function salvageOutline(value: unknown): Outline {
   return salvaged.parse(value);
 }
@@ -57,7 +60,7 @@ export interface References {
   readonly principals: ReadonlyMap<string, Principal>;
 }
 
-/** Checks what no single field shows: that names exist, that ARNs are principals, that no two of them collide. */
+/** Checks across fields: names exist, ARNs are principals, and no two principals collide. */
 export function checkReferences(
   { serviceAccounts, grants }: Outline,
   locate: (at: { path: Path }) => Position,
@@ -79,7 +82,7 @@ export function checkReferences(
     if (unknownPartition !== undefined) warnings.push({ path, message: unknownPartition });
     if (principal.ignoredPath !== undefined) {
       const message = `the path ${principal.ignoredPath} is ignored, because API Gateway does not report it`;
-      warnings.push({ path, message: `${message}: this means ${principal.arn}` });
+      warnings.push({ path, message: `${message}: the grant is for ${principal.arn}` });
     }
     const first = firstWritten.get(principal.arn);
     if (!first) firstWritten.set(principal.arn, { text, path });

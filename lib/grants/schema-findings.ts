@@ -1,11 +1,12 @@
 import type { z } from "zod";
 import { didYouMean } from "./nearest.ts";
-import type { Finding, Path } from "./problem.ts";
+import type { Finding } from "./yaml-source.ts";
+import type { Path } from "./yaml-value.ts";
 import { fieldsAt } from "./schema.ts";
 
 type Issue = z.core.$ZodIssue;
 
-/** Turns what zod found into sentences about the file that `value` was read from. */
+/** Turns zod's issues into sentences about the file that `value` was read from. */
 export function schemaFindings(issues: readonly Issue[], value: unknown): Finding[] {
   return issues.flatMap((issue) => findingsOf(issue, issue.path as Path, value));
 }
@@ -33,7 +34,7 @@ function findingsOf(issue: Issue, path: Path, root: unknown): Finding[] {
     value !== null &&
     !Array.isArray(value)
   ) {
-    // Of the alternatives only the mapping is meant.
+    // The value is a mapping, so only the errors of that alternative matter.
     const inner = issue.errors
       .flat()
       .filter((nested) => nested.path.length > 0 || nested.code === "unrecognized_keys");
@@ -57,7 +58,7 @@ function labelOf(path: Path): string {
   return typeof last === "number" ? `${String(path.at(-2))}[${last}]` : last;
 }
 
-/** Who should have the field at this path. */
+/** The mapping that lacks the field at this path. */
 function ownerOf(path: Path): string {
   const owner = path.at(-2);
   if (owner === undefined) return "the file";

@@ -1,11 +1,11 @@
 import { z } from "zod";
 import { MAX_TTL_SECONDS, MIN_TTL_SECONDS } from "./policy.ts";
-import type { Path } from "./problem.ts";
+import type { Path } from "./yaml-value.ts";
 
 /**
- * The shape of grants.yml, and the source of grants.schema.json. What one field by itself cannot
- * show (which names exist, which principals collide) is checked in references.ts. Every `error`
- * completes the sentence "this …".
+ * The shape of grants.yml, and the source of grants.schema.json. references.ts checks what needs
+ * more than one field: which names exist, which principals collide. Every `error` completes the
+ * sentence "this …".
  */
 
 const ttlError = `must be a whole number of seconds from ${MIN_TTL_SECONDS} to ${MAX_TTL_SECONDS}`;
@@ -139,7 +139,17 @@ export const grantsFile = z
 
 export type GrantsFile = z.output<typeof grantsFile>;
 
-/** The fields that may stand at a path of the file. */
+/**
+ * grants.schema.json, with which editors complete and check a grants file. It has the shape alone:
+ * `voxtoken admin lint` checks that names exist and principals do not collide.
+ */
+export function grantsJsonSchema(): object {
+  // Draft 7 is what the YAML extensions of editors understand best.
+  const { $schema, ...schema } = z.toJSONSchema(grantsFile, { target: "draft-7", io: "input" });
+  return { $schema, title: "grants.yml of voximplant-token-vendor", ...schema };
+}
+
+/** The fields that are allowed at a path of the file. */
 export function fieldsAt(path: Path): string[] {
   const [section] = path;
   if (path.length === 0) return Object.keys(grantsFile.shape);

@@ -1,10 +1,11 @@
 import { hasWildcard, splitPrincipalArn } from "./arn-like.ts";
-import { indexGrants } from "./grant-index.ts";
+import { candidatesFor, type GrantIndex, indexGrants } from "./authorize.ts";
+import { coversGrant } from "./conditions.ts";
 import type { Grant, Policy, PrincipalPattern } from "./policy.ts";
-import type { Finding, Path } from "./problem.ts";
-import { findRedundantGrants } from "./redundancy.ts";
+import type { Finding } from "./yaml-source.ts";
+import type { Path } from "./yaml-value.ts";
 
-/** What a policy may say, but what its author may not have meant. */
+/** What a policy allows but its author probably did not intend. */
 export function findSuspicions(policy: Policy): Finding[] {
   const redundant = findRedundantGrants(policy.grants, indexGrants(policy));
   return [
@@ -31,14 +32,14 @@ function serviceAccountSuspicions({ serviceAccounts, grants }: Policy): Finding[
     const twin = nameBySecret.get(secret);
     if (twin === undefined) nameBySecret.set(secret, name);
     return [
-      ...(granted.has(name) ? [] : [{ path, onKey: true, message: `nobody is granted ${name}` }]),
+      ...(granted.has(name) ? [] : [{ path, onKey: true, message: `no grant names ${name}` }]),
       ...(accountId === undefined ? [{ path, onKey: true, message: withoutAccount(name) }] : []),
       ...(twin === undefined
         ? []
         : [
             {
               path: [...path, "secret"],
-              message: `the same secret as ${twin}: a token of one can do what the other can`,
+              message: `the same secret as ${twin}: a token of one allows everything that a token of the other does`,
             },
           ]),
     ];
@@ -61,26 +62,26 @@ function principalSuspicions({ arn, uniqueId }: PrincipalPattern, path: Path): F
   const messages: string[] = [];
   if (hasWildcard(accountId)) {
     messages.push(
-      `the wildcard spans accounts: whoever can make a ${kind} of this name in one of them gets the grant`,
+      `the wildcard spans accounts: anyone who can create a ${kind} of this name in one of them gets the grant`,
     );
   }
   if (/^[*?]+$/.test(name))
-    messages.push(`matches every ${kind} of the account, those still to be made included`);
+    messages.push(`matches every ${kind} of the account, including those created later`);
   if (SSO_ROLE.test(name)) {
     const pattern = name.replace(/_[0-9a-f]+$/, "") + "_*";
     messages.push(
-      `IAM Identity Center ends this role's name in random characters, others whenever it makes the role anew: ` +
+      `IAM Identity Center ends this role's name in random characters, and new ones when it creates the role again: ` +
         `write ${pattern}`,
     );
   }
   if (SERVICE_LINKED_ROLE.test(name)) {
     messages.push(
-      "looks like a service-linked role: only a service of AWS can call as it, and some end in random characters",
+      "looks like a service-linked role: only an AWS service can use it, and some end in random characters",
     );
   }
   if (kind === "user" && uniqueId === undefined && !hasWildcard(name)) {
     messages.push(
-      "is not pinned: a user made later under this name gets the grant; add its uniqueId (AIDA…)",
+      "is not pinned: a user created later under this name gets the grant; add its uniqueId (AIDA…)",
     );
   }
   return messages.map((message) => ({ path, message }));
@@ -100,8 +101,36 @@ function repetitions(grant: Grant, path: Path): Finding[] {
 function repeated(items: readonly string[], path: Path): Finding[] {
   const seen = new Set<string>();
   return items.flatMap((item, i) => {
-    if (seen.has(item)) return [{ path: [...path, i], message: `${item} stands twice in this list` }];
+    if (seen.has(item)) return [{ path: [...path, i], message: `${item} appears twice in this list` }];
     seen.add(item);
     return [];
   });
+}
+
+/**
+ * For each grant that could be removed without a loss for any caller: another grant that gives
+ * everything that it gives.
+ */
+export function findRedundantGrants(grants: readonly Grant[], index: GrantIndex): Map<Grant, Grant> {
+  const order = new Map(grants.map((grant, i) => [grant, i]));
+  const redundant = new Map<Grant, Grant>();
+  for (const grant of grants) {
+    const [principal] = grant.principals;
+    const cover =
+      principal &&
+      grantsNaming(principal, index).find(
+        (other) =>
+          coversGrant(other, grant) &&
+          // Of two that give the same, the later one is redundant. A grant never covers itself.
+          (!coversGrant(grant, other) || (order.get(other) ?? 0) < (order.get(grant) ?? 0)),
+      );
+    if (cover) redundant.set(grant, cover);
+  }
+  return redundant;
+}
+
+/** Grants whose patterns match another pattern, read as if it were an ARN. */
+function grantsNaming({ arn }: PrincipalPattern, index: GrantIndex): Grant[] {
+  const parts = splitPrincipalArn(arn);
+  return parts ? candidatesFor(index, { principal: arn, ...parts }).map(({ grant }) => grant) : [];
 }

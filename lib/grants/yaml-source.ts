@@ -1,27 +1,33 @@
 import { isAlias, isMap, isNode, isSeq, LineCounter, parseDocument, type Alias, type Node } from "yaml";
-import type { Finding, Path } from "./problem.ts";
-import { keyText, misread, startReading, valueOf } from "./yaml-value.ts";
+import { keyText, misread, type Path, startReading, valueOf } from "./yaml-value.ts";
+
+/** A problem without its line: it is at the value of `path`, or at its key. */
+export interface Finding {
+  readonly path: Path;
+  readonly onKey?: boolean;
+  readonly message: string;
+}
 
 export interface Position {
   readonly line: number;
   readonly column: number;
 }
 
-/** A YAML text as plain data, and where in the text each value stands. */
+/** A YAML text as plain data, with the place of each value in the text. */
 export interface YamlSource {
-  /** With holes (undefined) where a value could be misread. */
+  /** Undefined in place of each value that could be misread. */
   readonly value: unknown;
-  /** The text is not YAML: nothing else can be said about it. */
+  /** If the text is not YAML: the only findings. */
   readonly syntaxErrors: readonly (Position & { readonly message: string })[];
-  /** It is YAML, but may mean something else than it seems to: the reasons for the holes. */
+  /** Values that another YAML reader could read differently. */
   readonly misreadings: readonly (Position & Pick<Finding, "path" | "message">)[];
   readonly locate: (at: Pick<Finding, "path" | "onKey">) => Position;
 }
 
-/** Reads YAML 1.2 without its traps: whatever one reader could take for something else is a finding. */
+/** Reads YAML 1.2. A value that two readers could read differently is a finding. */
 export function readYaml(text: string): YamlSource {
   const lines = new LineCounter();
-  // Duplicate keys are found below, in linear time and in our own words.
+  // Duplicate keys are found below: in linear time, and with a message of our own.
   const { contents, errors, directives } = parseDocument(text, {
     lineCounter: lines,
     prettyErrors: false,
@@ -42,17 +48,17 @@ export function readYaml(text: string): YamlSource {
   if (syntaxErrors.length > 0) return { value: undefined, syntaxErrors, misreadings: [], locate };
 
   if (directives.yaml.explicit === true && directives.yaml.version !== "1.2") {
-    misread(reading, [], 0, "remove the %YAML directive: only YAML 1.2 is read here");
+    misread(reading, [], 0, "remove the %YAML directive: only YAML 1.2 is supported");
   }
   const value = contents ? valueOf(contents, [], reading) : null;
   const misreadings = reading.misreadings.map(({ offset, ...rest }) => ({ ...positionOf(offset), ...rest }));
   return { value, syntaxErrors, misreadings, locate };
 }
 
-/** Where the parser speaks to programmers, by its error code. */
+/** Replaces the parser's messages that are written for programmers, by error code. */
 const SYNTAX_MESSAGES: Readonly<Partial<Record<string, string>>> = {
-  BAD_ALIAS: "a value that begins with * has to stand in quotes",
-  BAD_SCALAR_START: "a value that begins with this character has to stand in quotes",
+  BAD_ALIAS: "put a value that begins with * in quotes",
+  BAD_SCALAR_START: "put a value that begins with this character in quotes",
   BLOCK_AS_IMPLICIT_KEY:
     "cannot be read: is the indentation uneven, or does a value with a colon and a space in it lack quotes?",
   MULTILINE_IMPLICIT_KEY: "cannot be read: is a space missing behind a colon, or the indentation uneven?",

@@ -1,16 +1,21 @@
 import { isAlias, isMap, isNode, isScalar, isSeq, type Alias, type Node, type Pair, type Scalar } from "yaml";
-import type { Path } from "./problem.ts";
 
-/** Aliases save writing a list twice. A file in which they stand for more values than this is an attack or a mistake. */
+/** The way from the root of a file to a value: keys and indices. */
+export type Path = readonly (string | number)[];
+
+/**
+ * Aliases are for lists that repeat. A file whose aliases expand to more values than this is an
+ * attack or a mistake.
+ */
 const MAX_ALIASED_VALUES = 100_000;
 
-/** Anchored values are read once and shared, so that a file is read in linear time whatever its aliases do. */
+/** State while reading. Anchored values are read once and shared, so reading takes linear time. */
 export interface Reading {
   readonly misreadings: { readonly path: Path; readonly offset: number; readonly message: string }[];
   readonly anchors: Map<string, { readonly node: Node; value?: unknown; values?: number }>;
-  /** What each alias stands for. */
+  /** The node that each alias refers to. */
   readonly targets: Map<Alias, Node>;
-  /** Values so far, those that aliases stand for included. */
+  /** Values so far, including those behind aliases. */
   values: number;
   aliased: number;
 }
@@ -19,13 +24,15 @@ export function startReading(): Reading {
   return { misreadings: [], anchors: new Map(), targets: new Map(), values: 0, aliased: 0 };
 }
 
-/** Leaves a hole where the value would be. */
+/** Records a misreading, and gives undefined in place of the value. */
 export function misread(reading: Reading, path: Path, at: Node | number, message: string): unknown {
   reading.misreadings.push({ path, offset: typeof at === "number" ? at : (at.range?.[0] ?? 0), message });
   return undefined;
 }
 
-/** The plain data of a node. Objects come from entries, so that no key can reach a prototype. */
+/**
+ * The plain data of a node. Objects are made from entries, so that no key can change a prototype.
+ */
 export function valueOf(node: Node, path: Path, reading: Reading): unknown {
   if (isAlias(node)) return aliasedValue(node, path, reading);
   const before = reading.values++;
@@ -39,7 +46,7 @@ export function valueOf(node: Node, path: Path, reading: Reading): unknown {
 function ownValue(node: Exclude<Node, Alias>, path: Path, reading: Reading): unknown {
   if ("tag" in node && node.tag) {
     const tag = node.tag.replace("tag:yaml.org,2002:", "!!");
-    return misread(reading, path, node, `remove the tag ${tag}: tags are not read here`);
+    return misread(reading, path, node, `remove the tag ${tag}: tags are not supported`);
   }
   if (isScalar(node)) return scalarValue(node, path, reading);
   if (isSeq<Node>(node)) return node.items.map((item, i) => valueOf(item, [...path, i], reading));
@@ -50,14 +57,14 @@ function ownValue(node: Exclude<Node, Alias>, path: Path, reading: Reading): unk
 function aliasedValue(alias: Alias, path: Path, reading: Reading): unknown {
   const wrong = (message: string) => misread(reading, path, alias, message);
   const target = reading.anchors.get(alias.source);
-  if (!target) return wrong(`no anchor &${alias.source}: a value that begins with * has to stand in quotes`);
+  if (!target) return wrong(`no anchor &${alias.source}: put a value that begins with * in quotes`);
   if (target.values === undefined) return wrong(`the anchor &${alias.source} contains itself`);
   const wasWithin = reading.aliased <= MAX_ALIASED_VALUES;
   reading.values += target.values;
   reading.aliased += target.values;
   if (reading.aliased > MAX_ALIASED_VALUES) {
     return wasWithin
-      ? wrong(`the aliases of this file stand for more than ${MAX_ALIASED_VALUES} values: write them out`)
+      ? wrong(`the aliases of this file expand to more than ${MAX_ALIASED_VALUES} values: write them out`)
       : undefined;
   }
   reading.targets.set(alias, target.node);
@@ -69,12 +76,12 @@ function scalarValue(node: Scalar, path: Path, reading: Reading): unknown {
   return trap === undefined ? node.value : misread(reading, path, node, trap);
 }
 
-/** What YAML 1.1, still the more common, takes for a boolean. */
+/** Booleans in YAML 1.1, which many readers still use. */
 const BOOLEAN_ELSEWHERE = /^(?:y|n|yes|no|on|off)$/i;
 
 function trapOf({ value, source, type }: Scalar): string | undefined {
   if (type === "PLAIN" && typeof value === "string" && BOOLEAN_ELSEWHERE.test(value)) {
-    return `${value} is a boolean to some readers of YAML: put it in quotes if it is text`;
+    return `${value} is a boolean for some YAML readers: put it in quotes if it is text`;
   }
   if (typeof value !== "number") return undefined;
   const written = source ?? String(value);
@@ -97,13 +104,13 @@ function mapValue(pairs: readonly Pair<unknown, Node | null>[], path: Path, read
 function keyTrap(key: unknown, known: ReadonlyMap<string, unknown>): string | undefined {
   const name = isScalar(key) ? key.value : undefined;
   if (typeof name !== "string") return `the key ${keyText(key)} is not text: put it in quotes`;
-  if (name === "<<") return "merge keys (<<) are not read here: write the fields out";
-  if (name === "__proto__") return "__proto__ is not a name that anything may have here";
-  if (known.has(name)) return `"${name}" stands twice in this mapping, and only one can count: remove one`;
+  if (name === "<<") return "merge keys (<<) are not supported: write the fields out";
+  if (name === "__proto__") return "__proto__ is not allowed as a name";
+  if (known.has(name)) return `"${name}" appears twice in this mapping: remove one`;
   return isScalar(key) ? trapOf(key) : undefined;
 }
 
-/** How a key is called in a path; one that is not text is called by its text in the file. */
+/** The name of a key in a path. A key that is not text has its source text as its name. */
 export function keyText(key: unknown): string {
   if (isScalar(key)) return typeof key.value === "string" ? key.value : (key.source ?? String(key.value));
   return String(key);

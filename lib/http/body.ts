@@ -13,7 +13,9 @@ const tokenRequestBody = z.strictObject({
   account_id: z.optional(z.int(account).check(z.positive(account))),
 });
 
-/** Reads the body of a token request. None at all asks for the defaults. Unknown fields are refused, not ignored. */
+/**
+ * Reads the body of a token request. An empty body asks for the defaults. Refuses unknown fields.
+ */
 export function readTokenRequest(serviceAccount: string, body: string): TokenRequest | VendFailure {
   if (Buffer.byteLength(body) > MAX_BODY_BYTES)
     return invalid(`body: must be at most ${MAX_BODY_BYTES} bytes`);

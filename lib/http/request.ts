@@ -2,12 +2,12 @@ import * as z from "zod/mini";
 
 import type { IamIdentity } from "../caller/caller.ts";
 
-/** One HTTP request as API Gateway passed it on, whichever of its event formats it used. */
+/** One HTTP request as API Gateway passed it on, in either of its event formats. */
 export interface GatewayRequest {
   readonly method: string;
-  /** Percent-encoding, if any, is left as it is; stage prefixes are gone. */
+  /** Still percent-encoded, without a prefix for the stage. */
   readonly path: string;
-  /** As sent: base64 is undone. */
+  /** As the caller sent it: decoded from base64 if API Gateway encoded it. */
   readonly body: string;
   readonly identity: IamIdentity;
   readonly requestId?: string | undefined;
@@ -16,7 +16,7 @@ export interface GatewayRequest {
   readonly userAgent?: string | undefined;
 }
 
-/** The event is not one of API Gateway's: the function is wired up wrongly, or somebody invoked it by hand. */
+/** The event is not from API Gateway: wrong integration, or an invocation by hand. */
 export class MalformedEventError extends Error {
   override readonly name = "MalformedEventError";
 }
@@ -24,7 +24,9 @@ export class MalformedEventError extends Error {
 const text = z.nullish(z.string());
 const body = { body: text, isBase64Encoded: z.nullish(z.boolean()) };
 
-/** https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html */
+/**
+ * https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
+ */
 const format1 = z.object({
   ...body,
   httpMethod: z.string(),
@@ -45,7 +47,9 @@ const format1 = z.object({
   }),
 });
 
-/** https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html */
+/**
+ * https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
+ */
 const format2 = z.object({
   ...body,
   rawPath: z.string(),
@@ -65,7 +69,7 @@ const format2 = z.object({
 /**
  * Reads the event of a REST API (payload format 1.0) or of an HTTP API or function URL (2.0).
  *
- * @throws {MalformedEventError} neither of the two.
+ * @throws {MalformedEventError} the event is neither of them.
  */
 export function readRequest(event: unknown): GatewayRequest {
   return isFormat2(event) ? fromFormat2(parse(format2, event)) : fromFormat1(parse(format1, event));
@@ -115,7 +119,7 @@ function fromFormat2(event: z.infer<typeof format2>): GatewayRequest {
   };
 }
 
-/** An HTTP API's `rawPath` begins with the stage's name, unless that is `$default` or a custom domain hides it. */
+/** An HTTP API's `rawPath` begins with the stage, except for `$default` and custom domains. */
 function withoutStage(path: string, stage: string | null | undefined): string {
   return stage && path.startsWith(`/${stage}/`) ? path.slice(stage.length + 1) : path;
 }

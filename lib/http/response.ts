@@ -7,7 +7,7 @@ import {
   type TokenResponse,
 } from "./wire.ts";
 
-/** What Lambda hands back to API Gateway; the same in both payload formats. */
+/** What Lambda returns to API Gateway, the same in both payload formats. */
 export interface HttpResponse {
   readonly statusCode: number;
   readonly headers: Readonly<Record<string, string>>;
@@ -15,8 +15,9 @@ export interface HttpResponse {
 }
 
 /**
- * The HTTP answer to an outcome. This file alone knows status codes, and what a caller may be told: a refusal is the same
- * for an unknown service account, a missing grant and an unlisted child account, so that nothing can be learnt by asking.
+ * The HTTP response for an outcome. Only this file knows status codes and what a caller may learn.
+ * A refusal is the same for an unknown service account, a missing grant and an unlisted child
+ * account, so that a caller cannot find out which of them exist.
  */
 export function toResponse(outcome: Outcome, requestId: string): HttpResponse {
   const fail = (
@@ -80,7 +81,11 @@ export function toResponse(outcome: Outcome, requestId: string): HttpResponse {
         },
       );
     case "internal_error":
-      return fail(500, outcome.reason, "Something went wrong here. The log of this request_id tells what.");
+      return fail(
+        500,
+        outcome.reason,
+        "Internal error. Give this request_id to the service's operator, who finds the reason in the log.",
+      );
   }
 }
 

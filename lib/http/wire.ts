@@ -49,7 +49,9 @@ export type ErrorCode =
   | "ttl_too_long"
   | "unauthenticated"
   | "access_denied"
-  /** API Gateway itself refused: signature, clock, IAM policy, resource policy, or an unknown route. */
+  /**
+   * API Gateway itself refused: signature, clock, IAM policy, resource policy, or an unknown route.
+   */
   | "not_authorized"
   | "not_found"
   | "method_not_allowed"

@@ -13,7 +13,7 @@ import {
   UpdateSecretVersionStageCommand,
 } from "@aws-sdk/client-secrets-manager";
 
-import { withholdAnswer } from "../keys/withhold-answer.ts";
+import { withholdAnswer } from "../keys/fetch-secret.ts";
 import {
   type ListedVersion,
   SecretNotFoundError,

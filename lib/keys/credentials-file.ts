@@ -1,8 +1,8 @@
 import * as z from "zod/mini";
 
 /**
- * The credentials file that Voximplant's control panel downloads and `CreateKey` returns, which is, byte for byte, the
- * value of the secret. Fields that are not used here may come and go.
+ * The credentials file, as Voximplant's control panel downloads it and `CreateKey` returns it. It
+ * is the value of the secret, byte for byte. Other fields are ignored.
  */
 const credentialsFile = z.object({
   account_id: z.int().check(z.positive()),
@@ -19,7 +19,9 @@ export interface Credentials {
   readonly accountEmail?: string;
 }
 
-/** What is wrong with a credentials file. Names the field, never shows a value: that could be the key. */
+/**
+ * What is wrong with a credentials file. Names the field, never the value, which could be the key.
+ */
 export class CredentialsFileError extends Error {
   override readonly name = "CredentialsFileError";
 }
@@ -27,7 +29,8 @@ export class CredentialsFileError extends Error {
 /**
  * Reads a credentials file.
  *
- * @throws {CredentialsFileError} not JSON, or a field is missing or of another type; every such field is named.
+ * @throws {CredentialsFileError} not JSON, or a field is missing or of another type; every such
+ *   field is named.
  */
 export function parseCredentials(text: string): Credentials {
   const parsed = credentialsFile.safeParse(parseJson(text));
@@ -50,7 +53,7 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // V8's message quotes the text around the fault, which may be the key: so it is not passed on.
+    // Drop V8's message: it quotes the text around the fault, which may be the key.
     throw new CredentialsFileError(
       "file: not JSON; the value must be the credentials file as Voximplant gave it",
     );
@@ -58,7 +61,8 @@ function parseJson(text: string): unknown {
 }
 
 /**
- * The value of a secret for a key that `CreateKey` returned: its fields unchanged, checked as the functions will read them.
+ * The value of a secret for a key that `CreateKey` returned: its fields unchanged, and checked the
+ * way the functions read them.
  *
  * @throws {CredentialsFileError} a field is missing or of another type.
  */

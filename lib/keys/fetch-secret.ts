@@ -3,29 +3,31 @@ import {
   SecretsManagerClient,
   type SecretsManagerClientConfig,
 } from "@aws-sdk/client-secrets-manager";
-
-import { withholdAnswer } from "./withhold-answer.ts";
+import type { EpochMs } from "../epoch.ts";
 
 export interface FetchedSecret {
   readonly value: string;
   readonly versionId: string;
-  /** When this version was put into Secrets Manager, milliseconds since the epoch. */
-  readonly createdAt?: number;
+  /** When this version was put into Secrets Manager. */
+  readonly createdAt?: EpochMs;
 }
 
 /**
  * Fetches the `AWSCURRENT` version of a secret.
  *
- * @throws {SecretUnavailableError} whatever the reason, and within {@link FETCH_DEADLINE_MS}.
+ * @throws {SecretUnavailableError} for any reason, within {@link FETCH_DEADLINE_MS}.
  */
 export type FetchSecret = (secret: string) => Promise<FetchedSecret>;
 
-/** No request waits longer than this for Secrets Manager; the 3 s of the contract, less what the rest of it takes. */
+/**
+ * No request waits longer for Secrets Manager: an answer takes at most 3 s (docs/runbook.md,
+ * Latency).
+ */
 export const FETCH_DEADLINE_MS = 2_800;
 
 /**
- * These answers do not mean that Secrets Manager fails: they mean that the key has been taken away, on purpose as far as
- * anybody here can tell. A key held from before must not outlive that.
+ * With these errors Secrets Manager works, but the secret is deleted or access to it is revoked.
+ * The function then drops the key at once instead of using it while it is stale.
  */
 const WITHDRAWALS = new Set([
   "AccessDeniedException",
@@ -36,7 +38,7 @@ const WITHDRAWALS = new Set([
 
 export class SecretUnavailableError extends Error {
   override readonly name = "SecretUnavailableError";
-  /** The secret is deleted, empty, or forbidden, rather than out of reach. */
+  /** The secret is deleted, empty or forbidden. If false, Secrets Manager could not be reached. */
   readonly withdrawn: boolean;
 
   constructor(secret: string, cause: unknown) {
@@ -46,13 +48,13 @@ export class SecretUnavailableError extends Error {
   }
 }
 
-/** `ThrottlingException: Rate exceeded`; a plain Error's name says nothing. */
+/** `ThrottlingException: Rate exceeded`. The name of a plain Error adds nothing. */
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.name === "Error" ? error.message : `${error.name}: ${error.message}`;
 }
 
-/** A {@link FetchSecret} on the AWS SDK: two tries, each bounded, and a deadline over both. */
+/** Fetches with the AWS SDK: two attempts, each with a time limit, and one deadline for both. */
 export function fetchFromSecretsManager(configuration: SecretsManagerClientConfig = {}): FetchSecret {
   const client = new SecretsManagerClient({
     maxAttempts: 2,
@@ -77,7 +79,19 @@ export function fetchFromSecretsManager(configuration: SecretsManagerClientConfi
   };
 }
 
-/** The SDK's pause between two tries does not heed an abort, and a server's Retry-After can make it long. */
+/**
+ * Makes an error of the AWS SDK safe to log. If an answer is not JSON, V8's message quotes the text
+ * around the fault and the SDK attaches the whole answer to the error: for a secret, that text is
+ * the key. Every other error stays as it is.
+ */
+export function withholdAnswer(error: unknown): unknown {
+  return error instanceof Error && error.name === "SyntaxError" ? new Error("the answer is not JSON") : error;
+}
+
+/**
+ * The SDK's pause between two attempts ignores an abort, and a server's Retry-After can make it
+ * long.
+ */
 function aborted(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
     signal.addEventListener("abort", () => {

@@ -2,11 +2,11 @@ import { createPrivateKey, type KeyObject, webcrypto } from "node:crypto";
 
 import { type Credentials, CredentialsFileError } from "./credentials-file.ts";
 
-/** A key that can sign and do nothing else: it cannot be read back out of the process's memory by code. */
+/** A key that WebCrypto signs with and does not export. */
 export interface SigningKey {
   /** The Voximplant account the key belongs to. */
   readonly accountId: number;
-  /** Voximplant's name of the key: the token's `kid`. */
+  /** Voximplant's id of the key: the token's `kid`. */
   readonly keyId: string;
   readonly key: webcrypto.CryptoKey;
 }
@@ -15,8 +15,9 @@ const MIN_MODULUS_BITS = 2048; // RFC 7518 §3.3
 const RS256 = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" };
 
 /**
- * Turns a credentials file into a non-extractable key, and signs once with it: a key that cannot sign is found here
- * rather than at the first request, and OpenSSL's set-up, which doubles the cost of a first signature, is behind us.
+ * Imports the key of a credentials file, and signs once with it. So a key that cannot sign fails
+ * here instead of at the first request, and the first request does not pay for OpenSSL's set-up,
+ * which doubles the cost of a first signature.
  *
  * @throws {CredentialsFileError} `private_key` is not an RSA private key of at least 2048 bits.
  */
@@ -48,7 +49,7 @@ function readPrivateKey(pem: string): KeyObject {
   try {
     return createPrivateKey({ key: pem, format: "pem" });
   } catch (error) {
-    // OpenSSL's code says why (encrypted, truncated, no PEM at all); its message adds nothing that helps.
+    // OpenSSL's code says why (encrypted, truncated, not PEM). Its message adds nothing.
     const code = error instanceof Error && "code" in error ? ` (${String(error.code)})` : "";
     throw new CredentialsFileError(`private_key: not an unencrypted private key in PEM${code}`);
   }

@@ -1,20 +1,20 @@
+import type { EpochMs } from "../epoch.ts";
 import { CredentialsFileError, parseCredentials } from "./credentials-file.ts";
 import { type FetchedSecret, type FetchSecret, SecretUnavailableError } from "./fetch-secret.ts";
 import { importSigningKey, type SigningKey } from "./signing-key.ts";
 
-/** A key in hand, and what the audit record says of it. */
+/** A fetched key, and what the audit record says of it. */
 export interface HeldKey {
   readonly signingKey: SigningKey;
   readonly secretVersionId: string;
-  /** When the key was put into Secrets Manager, milliseconds since the epoch: since then it could be in use. */
-  readonly createdAt?: number;
-  /** When Secrets Manager gave it, milliseconds since the epoch. */
-  readonly fetchedAt: number;
+  /** When the key was put into Secrets Manager. It could be in use since then. */
+  readonly createdAt?: EpochMs;
+  readonly fetchedAt: EpochMs;
 }
 
 /**
- * `stale`: Secrets Manager was asked again in vain, and an older answer is used.
- * `unavailable`: there is no key to use; asking again before `retryAfterSeconds` is pointless.
+ * `stale`: Secrets Manager is unreachable, and a key fetched earlier is used.
+ * `unavailable`: there is no key to use.
  */
 export type KeyOutcome =
   | { readonly state: "fresh"; readonly held: HeldKey }
@@ -24,7 +24,7 @@ export type KeyOutcome =
 export interface KeyUnavailable {
   readonly state: "unavailable";
   readonly reason: "signing_key_unavailable";
-  /** Asking again earlier is pointless. */
+  /** A retry before that cannot succeed. */
   readonly retryAfterSeconds: number;
   readonly detail: string;
 }
@@ -32,7 +32,7 @@ export interface KeyUnavailable {
 /**
  * The current signing key of a secret.
  *
- * @throws {MalformedSecretError} the secret holds something else than a credentials file with an RSA key.
+ * @throws {MalformedSecretError} the secret is not a credentials file with an RSA key.
  */
 export type GetSigningKey = (secret: string) => Promise<KeyOutcome>;
 
@@ -40,15 +40,18 @@ export interface SigningKeysOptions {
   readonly fetchSecret: FetchSecret;
   /** Seconds for which a fetched key is used without asking again. */
   readonly ttlSeconds: number;
-  /** Seconds beyond that for which it is still used while Secrets Manager fails. */
+  /** Seconds after that for which it is still used if Secrets Manager is unreachable. */
   readonly maxStaleSeconds: number;
-  /** Milliseconds since the epoch. A wall clock: a monotonic one may stand still while Lambda freezes the process. */
-  readonly now: () => number;
+  /** The wall clock. A monotonic clock may stop while Lambda freezes the process. */
+  readonly now: () => EpochMs;
   /** In [0, 1), for jitter. */
   readonly random: () => number;
 }
 
-/** The secret answered, and what it holds is no signing key. Names the secret, its version and the field, never the value. */
+/**
+ * The secret's value is not a signing key. Names the secret, its version and the field, never the
+ * value.
+ */
 export class MalformedSecretError extends Error {
   override readonly name = "MalformedSecretError";
 }
@@ -56,18 +59,17 @@ export class MalformedSecretError extends Error {
 /** What is known of one secret. */
 interface Slot {
   held?: HeldKey;
-  /** The one fetch that is under way, however many requests wait for it. */
+  /** The fetch that is running. All requests that need the key wait for the same one. */
   inFlight?: Promise<unknown>;
-  /** Why the last fetch failed; absent when it did not. */
+  /** Why the last fetch failed. Absent if it succeeded. */
   failure?: Failure;
 }
 
 interface Failure {
   readonly error: SecretUnavailableError | MalformedSecretError;
   readonly consecutive: number;
-  /** Milliseconds since the epoch. */
-  readonly failedAt: number;
-  /** Milliseconds after that in which the fetch is not tried again. */
+  readonly failedAt: EpochMs;
+  /** Milliseconds after that without another fetch. */
   readonly pause: number;
 }
 
@@ -75,7 +77,7 @@ const FIRST_BACKOFF_MS = 250;
 const MAX_BACKOFF_MS = 30_000;
 
 /**
- * Holds the signing keys of all secrets, each by itself:
+ * Keeps the signing keys of all secrets, each independently:
  *
  * | age of the key            | Secrets Manager      | answer                        |
  * | ------------------------- | -------------------- | ----------------------------- |
@@ -83,17 +85,19 @@ const MAX_BACKOFF_MS = 30_000;
  * | older                     | answers              | the new key, fresh            |
  * | under ttl + `maxStale…`   | fails                | the key, stale                |
  * | older, or none            | fails                | unavailable                   |
- * | any                       | says it is withdrawn | unavailable, the key is dropped |
- * | any                       | gives something else | MalformedSecretError, the key is dropped |
+ * | any                       | secret deleted or forbidden | unavailable, the key is dropped |
+ * | any                       | value is not a key   | MalformedSecretError, the key is dropped |
  *
- * A failure is not tried again by every request, but after a pause that doubles from 250 ms to 30 s, with jitter.
- * The caller is no part of what is cached: who may have a token is decided before, for each request.
+ * After a failure the next fetch waits for a pause that doubles from 250 ms to 30 s, with jitter;
+ * requests in between do not fetch. Keys are cached without regard to the caller, because the grant
+ * is decided before, for each request.
  */
 export function holdSigningKeys(options: SigningKeysOptions): GetSigningKey {
   const { fetchSecret, ttlSeconds, maxStaleSeconds, now, random } = options;
   const slots = new Map<string, Slot>();
 
-  // Where the clock was set back, an age is negative and says nothing: the key counts as too old, the pause as over.
+  // If the clock was set back, an age is negative: the key then counts as too old and the pause as
+  // over.
   const isWithin = (milliseconds: number, since: number) => {
     const age = now() - since;
     return age >= 0 && age < milliseconds;
@@ -123,11 +127,11 @@ export function holdSigningKeys(options: SigningKeysOptions): GetSigningKey {
       slot.inFlight ??= refresh(secret, slot).finally(() => delete slot.inFlight);
       await slot.inFlight;
     }
-    return judge(slot);
+    return outcomeOf(slot);
   };
 
-  /** What a slot is good for, once Secrets Manager has been asked or is not to be asked again yet. */
-  function judge({ held, failure }: Slot): KeyOutcome {
+  /** The outcome from what is known, without another fetch. */
+  function outcomeOf({ held, failure }: Slot): KeyOutcome {
     if (failure?.error instanceof MalformedSecretError) throw failure.error;
     if (held && !failure) return { state: "fresh", held };
     const detail = failure?.error.message ?? "never fetched";
@@ -142,7 +146,7 @@ export function holdSigningKeys(options: SigningKeysOptions): GetSigningKey {
 async function readKey(
   secret: string,
   { value, versionId, ...created }: FetchedSecret,
-  now: number,
+  now: EpochMs,
 ): Promise<HeldKey> {
   try {
     const signingKey = await importSigningKey(parseCredentials(value));

@@ -1,12 +1,16 @@
 import type { GetSigningKey } from "./signing-keys.ts";
 
-/** As many secrets as are fetched ahead of their first use; beyond that a cold start would pay for keys it never needs. */
+/**
+ * At most this many secrets are fetched at start. More would slow a cold start for keys it may not
+ * need.
+ */
 const MOST = 8;
 
 /**
- * Fetches keys while Lambda initialises the process, when CPU is plentiful and nobody waits yet. To be awaited at top
- * level: what is left running would be frozen with the process, and continue minutes later on an expired signature.
- * A failure is reported and nothing else: the first request that needs the key tries again.
+ * Fetches keys while Lambda initialises the process, before the first request. Await it at top
+ * level: Lambda freezes what is still running, and a request that continues minutes later has an
+ * expired signature. A failure is only reported: the first request that needs the key fetches
+ * again.
  */
 export async function warmUp(
   getSigningKey: GetSigningKey,

@@ -1,6 +1,13 @@
-/** The claims of a vended token, in the order they are written. NumericDates are whole seconds (RFC 7519 §2). */
+import type { EpochMs } from "../epoch.ts";
+
+/**
+ * The claims of a vended token, in the order of the JSON. Times are whole seconds (RFC 7519 §2).
+ */
 export interface TokenClaims {
-  /** The Voximplant account id: a number, as in Voximplant's documentation, although RFC 7519 §4.1.1 wants a string. */
+  /**
+   * The Voximplant account id: a number as Voximplant documents it, although RFC 7519 §4.1.1 asks
+   * for a string.
+   */
   readonly iss: number;
   readonly iat: number;
   readonly exp: number;
@@ -10,22 +17,21 @@ export interface TokenClaims {
   readonly jti?: string;
 }
 
-/** Verifiers whose clock is behind ours would refuse a token "issued in the future" (Voximplant error 455). */
+/** A verifier whose clock is behind refuses a token from the future (Voximplant error 455). */
 const BACKDATE_SECONDS = 5;
-/** `exp - iat` of a longer-lived token is refused (Voximplant error 454). */
+/** Voximplant refuses a larger `exp - iat` (error 454). */
 const MAX_VALIDITY_SECONDS = 3600;
 
 /**
- * The claims for a grant: `iat` is back-dated by 5 s, and `exp` gives way where the two would be more than 3600 s apart.
- * So 300 s asked gives `exp` = now + 300, and 3600 s asked gives now + 3595.
+ * The claims of a token. `iat` is back-dated by 5 s; `exp` is lowered if the two were more than
+ * 3600 s apart. So a lifetime of 300 s gives `exp` = now + 300, and 3600 s gives now + 3595.
  *
- * @param ttlSeconds lifetime wanted, seconds from `now`
- * @param now milliseconds since the epoch
+ * @param ttlSeconds lifetime in seconds from `now`
  */
 export function tokenClaims(
   accountId: number,
   ttlSeconds: number,
-  now: number,
+  now: EpochMs,
   identity?: { readonly sub: string; readonly jti: string },
 ): TokenClaims {
   const nowSeconds = Math.floor(now / 1000);

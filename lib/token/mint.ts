@@ -8,9 +8,11 @@ import type { TokenClaims } from "./claims.ts";
 const encoder = new TextEncoder();
 
 /**
- * Signs claims as a JWT (RFC 7519, JWS compact serialisation, RS256) with the header `{alg, typ, kid}`.
+ * Signs claims as a JWT (RFC 7519, JWS compact serialisation, RS256) with the header `{alg, typ,
+ * kid}`.
  *
- * CompactSign rather than SignJWT, because Voximplant's `iss` is a number and SignJWT's types forbid that.
+ * Uses CompactSign, because Voximplant's `iss` is a number and the types of SignJWT do not allow
+ * that.
  */
 export async function mintToken(claims: TokenClaims, { key, keyId }: SigningKey): Promise<string> {
   return new CompactSign(encoder.encode(JSON.stringify(claims)))
@@ -18,7 +20,10 @@ export async function mintToken(claims: TokenClaims, { key, keyId }: SigningKey)
     .sign(key);
 }
 
-/** What an audit record says of a token, so that a token found somewhere can be traced: SHA-256 in hexadecimal. */
+/**
+ * SHA-256 of a token in hexadecimal. It is in the audit record, so that a leaked token can be
+ * traced.
+ */
 export function fingerprint(token: string): string {
   return createHash("sha256").update(token).digest("hex");
 }

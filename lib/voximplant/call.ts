@@ -1,22 +1,22 @@
 import * as z from "zod/mini";
 
+import type { EpochMs } from "../epoch.ts";
 import { parseApiUrl } from "./api-url.ts";
 import { errorCodes, VoximplantError, VoximplantUnavailableError } from "./errors.ts";
 import { readBounded } from "./read-bounded.ts";
 
-/** Who is calling: a token, or (deprecated, and with every right there is) the account's API key. */
+/** A token, or the account's API key, which is deprecated and has every right. */
 export type Authorization =
   { readonly token: string } | { readonly accountId: number; readonly apiKey: string };
 
 export type Parameters = Readonly<Record<string, string | number | boolean | undefined>>;
 
-/** The world, as far as a call needs it. A test passes its own. */
+/** What a call needs from its surroundings. Tests pass their own. */
 export interface Connection {
-  /** `https://api.voximplant.com/platform_api`, or what stands in for it. */
+  /** `https://api.voximplant.com/platform_api`, or a stand-in. */
   readonly url: string;
   readonly fetch: typeof fetch;
-  /** Milliseconds since 1970. */
-  readonly now: () => number;
+  readonly now: () => EpochMs;
   readonly sleep: (milliseconds: number) => Promise<void>;
   /** From 0 up to, not including, 1. */
   readonly random: () => number;
@@ -29,7 +29,20 @@ export interface Connection {
   readonly signal?: AbortSignal;
 }
 
-/** What became of one attempt: an answer, or a failure and whether the platform may have acted on the request. */
+/** A connection over the process's own network and clock. */
+export function platformConnection(url: string): Connection {
+  return {
+    url,
+    fetch: globalThis.fetch,
+    now: Date.now,
+    sleep: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
+    random: Math.random,
+  };
+}
+
+/**
+ * The result of one attempt: an answer, or a failure and whether the method may have taken effect.
+ */
 type Attempt =
   | { readonly answered: true; readonly body: Record<string, unknown> }
   | { readonly answered: false; readonly error: Error; readonly tookEffect: "no" | "unknown" };
@@ -43,23 +56,29 @@ const Answer = z.looseObject({
   errors: z.nullish(z.array(ApiError)),
 });
 
-/** Refused before anything was done, so that even a method that must not run twice can be sent again. */
+/**
+ * Refused before the method ran, so that even a method that must not run twice can be sent again.
+ */
 const notYet = new Set<number>([errorCodes.rateLimited]);
-/** Refused because it was done a moment ago: only for a method that may run twice. */
+/** Refused because the same method ran a moment ago: sent again only if it may run twice. */
 const doneRecently = new Set<number>([errorCodes.sameOperationRecently]);
 
 const MAX_ATTEMPTS = 5;
 
 /**
- * Calls one method of the HTTP Management API and resolves to its whole answer (`result` and what stands beside it).
+ * Calls one method of the HTTP Management API and resolves to its whole answer (`result` and what
+ * stands beside it).
  *
- * The body is read whatever the HTTP status, since the platform's status of an error is not documented.
- * Waits and tries again, with full jitter, after error 340 and HTTP 429 (nothing was done); after error 515, a lost
- * connection, a time-out and a 5xx only where `repeatable`, because there the method may have taken effect.
+ * Reads the body for every HTTP status, because the platform does not document the status of
+ * errors. Retries with full jitter after error 340 and HTTP 429, where the method did not run.
+ * After error 515, a lost connection, a time-out or a 5xx the method may have taken effect, so it
+ * retries only if `repeatable`.
  *
- * @param repeatable whether running the method twice does the same as once. `CreateKey` is not.
- * @throws VoximplantError the platform refuses; VoximplantUnavailableError there is no answer to be understood;
- *   ApiUrlError the connection is neither https nor to this machine: nothing was sent.
+ * @param repeatable whether running the method twice has the same effect as once. `CreateKey` is
+ *   not repeatable.
+ * @throws VoximplantError the platform refuses
+ * @throws VoximplantUnavailableError no answer, or one that is not understood
+ * @throws ApiUrlError the URL is neither https nor this machine; nothing is sent
  * @see https://voximplant.com/docs/references/httpapi
  */
 export async function callMethod(
@@ -69,7 +88,7 @@ export async function callMethod(
   parameters: Parameters,
   { repeatable }: { readonly repeatable: boolean },
 ): Promise<Record<string, unknown>> {
-  // Whoever made the connection has checked it already, and named its setting. This holds everybody else.
+  // Usually checked before, with the name of the setting. Here it also covers other callers.
   parseApiUrl(connection.url, "the URL of the Management API");
   const { now, sleep, random, deadlineMs = 30_000 } = connection;
   const deadline = now() + deadlineMs;
@@ -109,7 +128,7 @@ async function attemptOnce(
       method: "POST",
       headers: "token" in authorization ? { authorization: `Bearer ${authorization.token}` } : {},
       body: form(authorization, parameters),
-      // A token goes where it was meant to go, and nowhere that an answer names.
+      // Never follow a redirect: it would send the token to another host.
       redirect: "error",
       signal,
     });
@@ -125,7 +144,10 @@ async function attemptOnce(
   return understand(method, status, text);
 }
 
-/** Reads a body by the documented shapes. The text itself never goes into an error: it may hold a private key. */
+/**
+ * Parses a body by the documented shapes. Its text never goes into an error: it may hold a private
+ * key.
+ */
 function understand(method: string, status: number, text: string): Attempt {
   let body: unknown;
   try {
@@ -163,7 +185,7 @@ function form(authorization: Authorization, parameters: Parameters): URLSearchPa
   return fields;
 }
 
-/** `fetch failed` says nothing; its cause says `ECONNREFUSED`. */
+/** The message of fetch is only `fetch failed`. Its cause says `ECONNREFUSED`. */
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return "the request failed";
   const cause = error.cause;

@@ -1,6 +1,7 @@
 /**
- * What the Management API answers when it does not do what was asked. Codes as the official clients list them
- * (`apiclient-nodejs`, `apiclient-python`); whatever is not among them is still a {@link VoximplantError}, with its number.
+ * Error codes of the Management API, from the official clients (`apiclient-nodejs`,
+ * `apiclient-python`). Any other code is a {@link VoximplantError} too, with its number and no
+ * name.
  */
 export const errorCodes = {
   authorizationFailed: 100,
@@ -23,14 +24,14 @@ const remedies: Record<ErrorCodeName, string> = {
     "The key is unknown to the account, or lacks the role that this method needs, or this machine's clock is wrong.",
   forbidden: "Give the service account a role that allows this method; `GetRoles` lists them.",
   rateLimited: "Call less often; try again in a few seconds.",
-  invalidKeyId: "The key does not exist (any more): see `voxtoken admin keys`.",
+  invalidKeyId: "The key does not exist, or no longer: see `voxtoken admin keys`.",
   invalidRoleSet: "The key may not give these roles: set them in the control panel, under Service accounts.",
   tooManyKeys:
-    "The account holds as many keys as it may: delete those that nobody uses; see `voxtoken admin keys`.",
-  invalidToken: "The token is not one that the platform can read: see `iss` and `kid`.",
+    "The account has the maximum number of keys. Delete unused ones; `voxtoken admin keys` lists them.",
+  invalidToken: "The platform cannot read the token. Check its `iss` and `kid`.",
   tokenTtlTooLong: "`exp` may be at most 3600 seconds after `iat`.",
-  tokenFromTheFuture: "The clock of the machine that minted the token is ahead: set it.",
-  tokenExpired: "Get a new token; if it was new, the clock of the machine that minted it is behind.",
+  tokenFromTheFuture: "The clock of the machine that minted the token is ahead. Set it.",
+  tokenExpired: "Get a new token. If the token was new, the clock of the machine that minted it is behind.",
   sameOperationRecently: "The same operation was done a moment ago; try again in a few seconds.",
 };
 
@@ -38,12 +39,12 @@ const nameOf = new Map<number, ErrorCodeName>(
   Object.entries(errorCodes).map(([name, code]) => [code, name as ErrorCodeName]),
 );
 
-/** The platform understood and refused: `{"error": {"code", "msg"}}`. The message names no token and no key material. */
+/** The platform refused: `{"error": {"code", "msg"}}`. The message holds no token and no key. */
 export class VoximplantError extends Error {
   override readonly name = "VoximplantError";
   readonly method: string;
   readonly code: number;
-  /** What the code is called, where it is a known one. */
+  /** The name of the code, if it is known. */
   readonly codeName: ErrorCodeName | undefined;
 
   constructor(method: string, code: number, msg: string) {
@@ -56,7 +57,7 @@ export class VoximplantError extends Error {
   }
 }
 
-/** No answer, or none that can be read: whether the method took effect is unknown. */
+/** No answer, or an unreadable one. Whether the method took effect is unknown. */
 export class VoximplantUnavailableError extends Error {
   override readonly name = "VoximplantUnavailableError";
   readonly method: string;
@@ -67,7 +68,7 @@ export class VoximplantUnavailableError extends Error {
   }
 }
 
-/** Whether `error` is the platform's refusal under one of these names. */
+/** Whether `error` is a refusal of the platform with one of these names. */
 export function isRefusal(error: unknown, ...names: readonly ErrorCodeName[]): error is VoximplantError {
   return error instanceof VoximplantError && error.codeName !== undefined && names.includes(error.codeName);
 }

@@ -16,7 +16,7 @@ const Account = z.looseObject({
 const Role = z.looseObject({
   role_id: z.number(),
   role_name: z.string(),
-  /** Held through another role, so not to be set by itself. */
+  /** Part of another role, so it cannot be set by itself. */
   inherited: z.optional(z.boolean()),
 });
 
@@ -40,27 +40,31 @@ const Rule = z.looseObject({
 export type Account = z.infer<typeof Account>;
 export type Role = z.infer<typeof Role>;
 export type Key = z.infer<typeof Key>;
-/** The credentials file, as an object: the only time the platform shows the private key. */
+/** The credentials file as an object. The platform shows the private key only here. */
 export type CreatedKey = z.infer<typeof CreatedKey>;
 export type Rule = z.infer<typeof Rule>;
 
-/** The Management API as one key (or, at bootstrap, the account's API key) may call it. Fields keep the platform's names. */
+/** The methods of the Management API that this project calls. Fields have the platform's names. */
 export interface ManagementApi {
   getAccountInfo(): Promise<Account>;
   /**
-   * Makes a key without roles, or with those given. Not sent again after a failure that leaves open whether the key
-   * was made: look for its name with {@link ManagementApi.getKeys} first.
+   * Creates a key, with the roles that are given. Not retried after a failure that may have created
+   * the key: look for its name with {@link ManagementApi.getKeys} first.
    */
   createKey(key: { name: string; description: string; roleIds?: readonly number[] }): Promise<CreatedKey>;
-  /** All keys of the account, with their roles, whatever the number of pages. */
+  /** All keys of the account, from all pages, with their roles. */
   getKeys(): Promise<Key[]>;
   updateKey(keyId: string, change: { name: string; description: string }): Promise<void>;
-  /** `absent`: it was gone already, as after a repeated call. @throws VoximplantError the caller's own key is refused. */
+  /**
+   * `absent`: the key did not exist, as after a repeated call.
+   *
+   * @throws VoximplantError the platform refuses the caller's own key
+   */
   deleteKey(keyId: string): Promise<"deleted" | "absent">;
   getKeyRoles(keyId: string): Promise<Role[]>;
   setKeyRoles(keyId: string, roleIds: readonly number[]): Promise<void>;
   removeKeyRoles(keyId: string, roleIds: readonly number[]): Promise<void>;
-  /** All roles there are, to look up ids by name: names differ between the platform's pages. */
+  /** All roles, to look up their ids by name. */
   getRoles(): Promise<Role[]>;
   /** The routing rules, of all applications, that are bound to the key. */
   getRulesBoundTo(keyId: string): Promise<Rule[]>;
@@ -68,7 +72,7 @@ export interface ManagementApi {
 }
 
 /**
- * @param authorize called before each call, so that a token is fresh however long the work takes.
+ * @param authorize called before each call, so that the token is always fresh
  * @see https://voximplant.com/docs/references/httpapi/rolesystem
  */
 export function openManagementApi(
@@ -85,7 +89,8 @@ export function openManagementApi(
     return read(method, result, body);
   };
 
-  // Until a page is empty or the total is reached: the platform may cap a page below the size asked for.
+  // Read until a page is empty or the total is reached: the platform may return smaller pages than
+  // requested.
   const pages = async <T>(method: string, item: z.ZodMiniType<T>, parameters: Parameters): Promise<T[]> => {
     const all: T[] = [];
     for (let page = 0; page < MAX_PAGES; page += 1) {
@@ -123,7 +128,7 @@ export function openManagementApi(
         return "deleted";
       } catch (error) {
         if (!isRefusal(error, "invalidKeyId")) throw error;
-        // The code is the same where the platform refuses the key that signed this call: then nothing is known.
+        // The platform may mean the key that signed this call. Then the next call fails too.
         await call("GetAccountInfo", Account);
         return "absent";
       }
@@ -156,7 +161,7 @@ const MAX_PAGES = 200;
 function read<T>(method: string, result: z.ZodMiniType<T>, body: Record<string, unknown>): T {
   const parsed = result.safeParse(body["result"]);
   if (parsed.success) return parsed.data;
-  // The paths alone: a value may be a private key.
+  // Only the paths: a value may be a private key.
   const where = parsed.error.issues.map(({ path }) => ["result", ...path].join(".")).join(", ");
-  throw new VoximplantUnavailableError(method, `the answer has another shape than documented, at ${where}`);
+  throw new VoximplantUnavailableError(method, `the answer differs from the documentation at ${where}`);
 }

@@ -28,8 +28,8 @@ export interface Api {
 /**
  * The event of a REST API's Lambda proxy integration (payload format 1.0).
  *
- * As with a custom domain name, the path has no stage in it. The body is text, because the API declares no binary media
- * types.
+ * As with a custom domain name, the path has no stage in it. The body is text, because the API
+ * declares no binary media types.
  * https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html#api-gateway-simple-proxy-for-lambda-input-format
  */
 export function restEvent({
@@ -105,7 +105,8 @@ export type HttpApiEvent = APIGatewayProxyEventV2WithRequestContext<
 const TEXT = /^(text\/|application\/(json|javascript|xml)\b)/i;
 
 /**
- * The event of an HTTP API with an IAM authorizer, or of a Lambda function URL (payload format 2.0).
+ * The event of an HTTP API with an IAM authorizer, or of a Lambda function URL (payload format
+ * 2.0).
  * https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
  */
 export function httpApiEvent({ request, match, identity, requestId, time, api }: Invocation): HttpApiEvent {

@@ -28,7 +28,10 @@ const identities = z
     error: "must not name an accessKeyId twice",
   });
 
-/** The file of identities cannot be used; the message says which field is wrong, and never its value. */
+/**
+ * The file of identities cannot be used; the message says which field is wrong, and never its
+ * value.
+ */
 export class IdentitiesError extends Error {
   override readonly name = "IdentitiesError";
 }

@@ -3,8 +3,9 @@ import type { ErrorCode } from "../../lib/http/wire.ts";
 const faultText = "The service failed; the request id finds the reason in its log.";
 
 /**
- * What the deployed gateway responses make of API Gateway's own answers. Written out again on purpose: the
- * stand-in is the second opinion. test/local/gateway/refusal.test.ts compares it with infra/gateway-responses.ts.
+ * What the deployed gateway responses make of API Gateway's own answers. Written out again on
+ * purpose: the stand-in is the second opinion. test/local/gateway/refusal.test.ts compares it with
+ * infra/gateway-responses.ts.
  */
 const responses = {
   INVALID_SIGNATURE: { error: "not_authorized", status: 403 },

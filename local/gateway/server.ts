@@ -50,9 +50,9 @@ const API = { apiId: "a1b2c3d4e5", accountId: "111122223333", stage: "local" };
 const MAX_BODY_BYTES = 10 * 1024 * 1024;
 
 /**
- * A stand-in for API Gateway in front of the function, with `AWS_IAM` on every method: it verifies SigV4, tells the
- * function who signed, and gives AWS's own answers where AWS would refuse. IAM policies are not evaluated: a right
- * signature is enough to reach the function.
+ * A stand-in for API Gateway in front of the function, with `AWS_IAM` on every method: it verifies
+ * SigV4, tells the function who signed, and gives AWS's own answers where AWS would refuse. IAM
+ * policies are not evaluated: a right signature is enough to reach the function.
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const calls: GatewayCall[] = [];

@@ -1,11 +1,12 @@
 /**
- * Runs in a worker thread and plays Lambda's runtime: loads the bundle, then calls its handler, one event after another.
- * JavaScript, because a worker cannot load TypeScript on Node 20.
+ * Runs in a worker thread and plays Lambda's runtime: loads the bundle, then calls its handler, one
+ * event after another. JavaScript, because a worker cannot load TypeScript on Node 20.
  */
 import { Buffer } from "node:buffer";
 import { parentPort, workerData } from "node:worker_threads";
 
-// Over the same port as the answers, so that a line arrives before the answer of the call that wrote it.
+// Over the same port as the answers, so that a line arrives before the answer of the call that
+// wrote it.
 for (const stream of [process.stdout, process.stderr]) {
   stream.write = (chunk, encodingOrCallback, callback) => {
     parentPort.postMessage({ output: typeof chunk === "string" ? chunk : Buffer.from(chunk).toString() });

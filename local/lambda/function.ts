@@ -38,8 +38,9 @@ type Message =
   | { readonly id: string; readonly result?: string; readonly error?: string };
 
 /**
- * Starts a bundle as Lambda would: its init first, then calls in the same warm process, with an environment and an
- * output of its own. Calls may overlap, for each of which Lambda would start another process.
+ * Starts a bundle as Lambda would: its init first, then calls in the same warm process, with an
+ * environment and an output of its own. Calls may overlap, for each of which Lambda would start
+ * another process.
  *
  * @throws FunctionError its init failed.
  */

@@ -16,7 +16,8 @@ export interface ExternalSecretsManager {
  * Puts secrets where there are none of their names; what is there stays as it is.
  *
  * @param secrets name to value.
- * @param warn told of each secret that could be neither read nor made: the functions will say so themselves when asked.
+ * @param warn told of each secret that could be neither read nor made: the functions will say so
+ *   themselves when asked.
  * @returns what the server now has; of those that failed, nothing.
  */
 export async function provideSecrets(

@@ -1,6 +1,9 @@
 import type { Fault } from "../fault.ts";
 
-/** The codes that official clients know. Their texts are ours; nobody has written down the platform's. */
+/**
+ * The codes that official clients know. Their texts are ours; nobody has written down the
+ * platform's.
+ */
 const messages = {
   100: "Authorization failed",
   104: "Forbidden command",
@@ -32,7 +35,10 @@ export function refusal(code: PlatformCode, detail?: string): PlatformError {
   return new PlatformError(code, detail === undefined ? messages[code] : `${messages[code]}: ${detail}`);
 }
 
-/** A parameter that is missing or wrong. The platform's code for it is not known; 0 is none of its codes. */
+/**
+ * A parameter that is missing or wrong. The platform's code for it is not known; 0 is none of its
+ * codes.
+ */
 export function badParameter(detail: string): PlatformError {
   return new PlatformError(0, detail);
 }

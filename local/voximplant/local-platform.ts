@@ -5,8 +5,9 @@ import { LOCAL_ACCOUNT } from "../credentials.ts";
 import type { ManagementApiOptions } from "./server.ts";
 
 /**
- * What the Management API stand-in has to know so that tokens made with these secrets are accepted: the accounts, with
- * the child accounts of the grants file; the keys; and for each key a routing rule that is bound to it.
+ * What the Management API stand-in has to know so that tokens made with these secrets are accepted:
+ * the accounts, with the child accounts of the grants file; the keys; and for each key a routing
+ * rule that is bound to it.
  *
  * @param secrets name to value.
  * @param warn told of each value that is no credentials file.

@@ -21,7 +21,8 @@ export interface Role {
 }
 
 /**
- * The names are the platform's; ids, inheritance and what each may do are made up, and enough to see a role at work.
+ * The names are the platform's; ids, inheritance and what each may do are made up, and enough to
+ * see a role at work.
  */
 export const roles: readonly Role[] = [
   role(1, "Owner", [2]),
@@ -41,7 +42,9 @@ function role(id: number, name: string, includes: readonly number[], methods: re
   return { id, name, includes, methods, guiOnly: false };
 }
 
-/** The roles of these ids and all that come with them; the ones not given themselves are inherited. */
+/**
+ * The roles of these ids and all that come with them; the ones not given themselves are inherited.
+ */
 export function expandRoles(ids: Iterable<number>): { role: Role; inherited: boolean }[] {
   const direct = new Set(ids);
   const all = new Set(direct);

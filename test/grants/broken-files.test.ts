@@ -109,8 +109,8 @@ it("the same key twice", () => {
 grants: []
 `),
   ).toMatchInlineSnapshot(`
-    "grants.yml:5:5: "secret" stands twice in this mapping, and only one can count: remove one
-    grants.yml:6:3: "outbound-calls" stands twice in this mapping, and only one can count: remove one"
+    "grants.yml:5:5: "secret" appears twice in this mapping: remove one
+    grants.yml:6:3: "outbound-calls" appears twice in this mapping: remove one"
   `);
 });
 
@@ -227,12 +227,12 @@ it("values that YAML reads otherwise", () => {
 grants: []
 `),
   ).toMatchInlineSnapshot(`
-    "grants.yml:2:3: on is a boolean to some readers of YAML: put it in quotes if it is text
+    "grants.yml:2:3: on is a boolean for some YAML readers: put it in quotes if it is text
     grants.yml:3:3: the key true is not text: put it in quotes
     grants.yml:4:3: the key 2024 is not text: put it in quotes
     grants.yml:5:3: the key 007 is not text: put it in quotes
-    grants.yml:6:3: merge keys (<<) are not read here: write the fields out
-    grants.yml:7:3: __proto__ is not a name that anything may have here
+    grants.yml:6:3: merge keys (<<) are not supported: write the fields out
+    grants.yml:7:3: __proto__ is not allowed as a name
     grants.yml:8:5: the key ["complex","key"] is not text: put it in quotes"
   `);
 });
@@ -261,13 +261,13 @@ it("numbers that lose digits", () => {
 
 it("a wildcard without quotes", () => {
   expect(problemsOf(withPrincipal("*"))).toMatchInlineSnapshot(
-    `"grants.yml:6:9: a value that begins with * has to stand in quotes"`,
+    `"grants.yml:6:9: put a value that begins with * in quotes"`,
   );
 });
 
 it("an alias without an anchor", () => {
   expect(problemsOf(withPrincipal("*nightly"))).toMatchInlineSnapshot(
-    `"grants.yml:6:9: no anchor &nightly: a value that begins with * has to stand in quotes"`,
+    `"grants.yml:6:9: no anchor &nightly: put a value that begins with * in quotes"`,
   );
 });
 
@@ -288,7 +288,7 @@ grants:
     grants.yml:5:8: grants[2] must be a mapping with \`principals\` and \`serviceAccounts\`, not a list
     grants.yml:6:8: grants[3] must be a mapping with \`principals\` and \`serviceAccounts\`, not a list
     grants.yml:7:8: grants[4] must be a mapping with \`principals\` and \`serviceAccounts\`, not a list
-    grants.yml:7:37: the aliases of this file stand for more than 100000 values: write them out
+    grants.yml:7:37: the aliases of this file expand to more than 100000 values: write them out
     grants.yml:8:8: grants[5] must be a mapping with \`principals\` and \`serviceAccounts\`, not a list"
   `);
 });
@@ -308,9 +308,9 @@ serviceAccounts:
 grants: []
 `),
   ).toMatchInlineSnapshot(`
-    "grants.yml:1:1: remove the %YAML directive: only YAML 1.2 is read here
-    grants.yml:4:35: remove the tag !!str: tags are not read here
-    grants.yml:4:54: remove the tag !custom: tags are not read here"
+    "grants.yml:1:1: remove the %YAML directive: only YAML 1.2 is supported
+    grants.yml:4:35: remove the tag !!str: tags are not supported
+    grants.yml:4:54: remove the tag !custom: tags are not supported"
   `);
 });
 
@@ -328,10 +328,10 @@ it("everybody", () => {
 `),
     ),
   ).toMatchInlineSnapshot(`
-    "grants.yml:6:9: a bare "*" would mean everybody: write arn:aws:iam::<account>:role/<name> or arn:aws:iam::<account>:user/<path/name>
-    grants.yml:7:9: an account is refused, because it would mean everybody in it: name its roles and users, such as arn:aws:iam::111122223333:role/<name>
-    grants.yml:8:9: an account is refused, because it would mean everybody in it: name its roles and users, such as arn:aws:iam::111122223333:role/<name>
-    grants.yml:9:9: role/ or user/ has to be written out in front of a wildcard: write arn:aws:iam::<account>:role/<name> or arn:aws:iam::<account>:user/<path/name>
+    "grants.yml:6:9: a bare "*" would match every principal: write arn:aws:iam::<account>:role/<name> or arn:aws:iam::<account>:user/<path/name>
+    grants.yml:7:9: an account is refused, because it would match every principal in it: name its roles and users, such as arn:aws:iam::111122223333:role/<name>
+    grants.yml:8:9: an account is refused, because it would match every principal in it: name its roles and users, such as arn:aws:iam::111122223333:role/<name>
+    grants.yml:9:9: role/ or user/ must be written out in front of a wildcard: write arn:aws:iam::<account>:role/<name> or arn:aws:iam::<account>:user/<path/name>
     grants.yml:10:9: a wildcard in the account needs principalOrgId beside principals, or any account of AWS could match
     grants.yml:11:9: a wildcard in the account needs principalOrgId beside principals, or any account of AWS could match"
   `);
@@ -385,7 +385,7 @@ it("principals that are something else", () => {
     grants.yml:12:9: "1111-2222-3333" is not an AWS account id, which has 12 digits
     grants.yml:13:9: the account id "11122223333" has 11 digits instead of 12 (leading zeros count)
     grants.yml:14:9: "billing worker" is not a name that IAM allows: A-Z, a-z, 0-9 and +=,.@_- (and the wildcards * and ?)
-    grants.yml:15:9: "ops/" ends with a slash: a name has to stand behind it
+    grants.yml:15:9: "ops/" ends with a slash: add the name
     grants.yml:16:9: "\${aws:username}" is not a name that IAM allows: A-Z, a-z, 0-9 and +=,.@_- (and the wildcards * and ?)
     grants.yml:17:9: " arn:aws:iam::111122223333:role/billing-worker" has spaces around it: remove them
     grants.yml:18:9: "lambda.amazonaws.com" is not an IAM role or user: write arn:aws:iam::<account>:role/<name> or arn:aws:iam::<account>:user/<path/name>

@@ -3,7 +3,7 @@ import { Ajv } from "ajv";
 import { format } from "prettier";
 import { expect, it } from "vitest";
 import { parse } from "yaml";
-import { grantsJsonSchema } from "../../lib/grants/json-schema.ts";
+import { grantsJsonSchema } from "../../lib/grants/schema.ts";
 
 const validate = new Ajv({ strict: true }).compile(grantsJsonSchema());
 

@@ -160,7 +160,7 @@ grants:
   it.each(["aws*", "*", "aws-??"])("may not leave the partition open: %s", (partition) => {
     const grant = `principals: ["arn:${partition}:iam::111122223333:role/x"], serviceAccounts: [outbound-calls]`;
     expect(parseGrants(file(`  - { ${grant}, principalOrgId: o-a1b2c3d4e5 }\n`), "g")).toMatchObject({
-      problems: [{ message: expect.stringMatching(/^the partition has to be written out/) as string }],
+      problems: [{ message: expect.stringMatching(/^the partition must be written out/) as string }],
     });
   });
 

@@ -26,32 +26,24 @@ it.each([
     'principals: ["arn:aws-chn:iam::111122223333:role/x"], serviceAccounts: [a]',
     ['g:5:20: "aws-chn" is not a known partition of AWS (did you mean "aws-cn"?)'],
   ],
-  [
-    "every role",
-    to("role/*"),
-    ["g:5:20: matches every role of the account, those still to be made included"],
-  ],
-  [
-    "every user",
-    to("user/*"),
-    ["g:5:20: matches every user of the account, those still to be made included"],
-  ],
+  ["every role", to("role/*"), ["g:5:20: matches every role of the account, including those created later"]],
+  ["every user", to("user/*"), ["g:5:20: matches every user of the account, including those created later"]],
   [
     "every role by question marks",
     to("role/?*"),
-    ["g:5:20: matches every role of the account, those still to be made included"],
+    ["g:5:20: matches every role of the account, including those created later"],
   ],
   [
     "a wildcard that spans accounts",
     `principals: ["arn:aws:iam::*:role/x"], serviceAccounts: [a]${ORG}`,
     [
-      "g:5:20: the wildcard spans accounts: whoever can make a role of this name in one of them gets the grant",
+      "g:5:20: the wildcard spans accounts: anyone who can create a role of this name in one of them gets the grant",
     ],
   ],
   [
     "an unpinned user",
     to("user/ops/alice"),
-    ["g:5:20: is not pinned: a user made later under this name gets the grant; add its uniqueId (AIDA…)"],
+    ["g:5:20: is not pinned: a user created later under this name gets the grant; add its uniqueId (AIDA…)"],
   ],
   [
     "a pinned user",
@@ -63,14 +55,14 @@ it.each([
     "an SSO role without a wildcard",
     to("role/AWSReservedSSO_Admin_0123456789abcdef"),
     [
-      "g:5:20: IAM Identity Center ends this role's name in random characters, others whenever it makes the role anew: write AWSReservedSSO_Admin_*",
+      "g:5:20: IAM Identity Center ends this role's name in random characters, and new ones when it creates the role again: write AWSReservedSSO_Admin_*",
     ],
   ],
   [
     "an SSO role without any suffix",
     to("role/AWSReservedSSO_Admin"),
     [
-      "g:5:20: IAM Identity Center ends this role's name in random characters, others whenever it makes the role anew: write AWSReservedSSO_Admin_*",
+      "g:5:20: IAM Identity Center ends this role's name in random characters, and new ones when it creates the role again: write AWSReservedSSO_Admin_*",
     ],
   ],
   ["an SSO role with a wildcard", to("role/AWSReservedSSO_Admin_*"), []],
@@ -79,7 +71,7 @@ it.each([
     "a service-linked role",
     to("role/AWSServiceRoleForAutoScaling_x"),
     [
-      "g:5:20: looks like a service-linked role: only a service of AWS can call as it, and some end in random characters",
+      "g:5:20: looks like a service-linked role: only an AWS service can use it, and some end in random characters",
     ],
   ],
   ["a service-linked role with a wildcard", to("role/AWSServiceRoleForAutoScaling*"), []],
@@ -87,16 +79,16 @@ it.each([
     "a path",
     to("role/service-role/x"),
     [
-      "g:5:20: the path service-role/ is ignored, because API Gateway does not report it: this means arn:aws:iam::111122223333:role/x",
+      "g:5:20: the path service-role/ is ignored, because API Gateway does not report it: the grant is for arn:aws:iam::111122223333:role/x",
     ],
   ],
   [
     "repetitions",
     `principals: ["arn:aws:iam::111122223333:role/x", "arn:aws:iam::111122223333:role/x"], serviceAccounts: [a, a], childAccountIds: [1, 2, 1]`,
     [
-      "g:5:56: arn:aws:iam::111122223333:role/x stands twice in this list",
-      "g:5:114: a stands twice in this list",
-      "g:5:142: 1 stands twice in this list",
+      "g:5:56: arn:aws:iam::111122223333:role/x appears twice in this list",
+      "g:5:114: a appears twice in this list",
+      "g:5:142: 1 appears twice in this list",
     ],
   ],
 ])("%s", (_, grant, warnings) => {
@@ -114,8 +106,8 @@ grants:
     "g",
   );
   expect("warnings" in result && result.warnings.map(formatProblem)).toEqual([
-    "g:3:3: nobody is granted b",
-    "g:3:16: the same secret as a: a token of one can do what the other can",
+    "g:3:3: no grant names b",
+    "g:3:16: the same secret as a: a token of one allows everything that a token of the other does",
   ]);
 });
 

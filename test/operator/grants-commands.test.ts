@@ -45,7 +45,7 @@ describe("voxtoken admin lint", () => {
     expect(await admin("lint", at("grants.yml"))).toMatchInlineSnapshot(`
       {
         "err": "",
-        "out": "grants.yml:13:18: warning: the wildcard spans accounts: whoever can make a role of this name in one of them gets the grant
+        "out": "grants.yml:13:18: warning: the wildcard spans accounts: anyone who can create a role of this name in one of them gets the grant
       grants.yml: 2 service accounts, 3 grants, 1 warning
       ",
         "status": 0,

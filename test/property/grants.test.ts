@@ -6,10 +6,10 @@ import type { Caller } from "../../lib/caller/caller.ts";
 import { matchesGlob, matchesPrincipal, splitPrincipalArn } from "../../lib/grants/arn-like.ts";
 import { authorize, indexGrants, listEntitlements } from "../../lib/grants/authorize.ts";
 import { explain } from "../../lib/grants/explain.ts";
-import { grantsJsonSchema } from "../../lib/grants/json-schema.ts";
+import { grantsJsonSchema } from "../../lib/grants/schema.ts";
 import { parseGrants } from "../../lib/grants/parse.ts";
 import type { Grant, Policy, TokenRequest } from "../../lib/grants/policy.ts";
-import { findRedundantGrants } from "../../lib/grants/redundancy.ts";
+import { findRedundantGrants } from "../../lib/grants/suspicions.ts";
 import type { Question } from "../../lib/grants/conditions.ts";
 import { isFailure } from "../../lib/outcome.ts";
 import {
