@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { homedir, userInfo } from "node:os";
+import { homedir, uptime, userInfo } from "node:os";
 import { isAbsolute } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Input, Io, Output } from "../lib/cli/io.ts";
@@ -43,6 +43,7 @@ const io: Io = {
   env,
   fetch: globalThis.fetch,
   now: Date.now,
+  monotonic: () => uptime() * 1000,
   sleep: (ms) => sleep(ms),
   homeDirectory: isAbsolute(homedir()) ? homedir() : userInfo().homedir,
   userId: process.getuid?.(),

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import * as z from "zod/mini";
 
 const cacheEntry = z.object({
-  version: z.literal(1),
+  version: z.literal(2),
   response: z.object({
     access_token: z.string(),
     token_type: z.literal("Bearer"),
@@ -14,7 +14,16 @@ const cacheEntry = z.object({
     service_account: z.string(),
     account_id: z.int(),
   }),
-  lifetime: z.object({ renewFrom: z.number(), renewBy: z.number(), endsAt: z.number() }),
+  lifetime: z
+    .object({ askedAt: z.number(), renewFrom: z.number(), renewBy: z.number(), endsAt: z.number() })
+    .check(
+      z.refine(
+        ({ askedAt, renewFrom, renewBy, endsAt }) =>
+          askedAt <= renewFrom && renewFrom <= renewBy && renewBy <= endsAt && endsAt - askedAt <= 3600_000,
+      ),
+    ),
+  /** How long the machine had been up when the token was asked for, in milliseconds. */
+  uptime: z.number(),
 });
 
 export type CacheEntry = z.infer<typeof cacheEntry>;

@@ -14,6 +14,8 @@ export interface Io {
   readonly fetch: typeof fetch;
   /** Milliseconds since the epoch, as `Date.now`. */
   readonly now: () => number;
+  /** Milliseconds since the machine was started: a clock that is never set, the same in each process. */
+  readonly monotonic: () => number;
   /** Resolves after so many milliseconds. */
   readonly sleep: (ms: number) => Promise<void>;
   readonly homeDirectory: string;

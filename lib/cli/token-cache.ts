@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { lock } from "proper-lockfile";
 import type { TokenResponse } from "../http/wire.ts";
 import { readPath } from "../environment.ts";
-import type { Lifetime } from "../client/lifetime.ts";
+import { ageSince, type Lifetime } from "../client/lifetime.ts";
 import {
   CacheError,
   type CacheEntry,
@@ -18,6 +18,8 @@ import type { Io } from "./io.ts";
 export interface Minted {
   readonly response: TokenResponse;
   readonly lifetime: Lifetime;
+  /** How long the machine had been up when the token was asked for, in milliseconds. */
+  readonly uptime: number;
 }
 
 export interface CacheKey {
@@ -58,7 +60,9 @@ export async function throughCache(
   const path = join(directory, cacheFileName(key));
   const read = async (): Promise<CacheEntry | undefined> => {
     const entry = await readUsable(io, path);
-    return entry !== undefined && io.now() < entry.lifetime.endsAt && entry.response.access_token !== rejected
+    return entry !== undefined &&
+      timeOf(entry, io) < entry.lifetime.endsAt &&
+      entry.response.access_token !== rejected
       ? entry
       : undefined;
   };
@@ -70,7 +74,7 @@ export async function throughCache(
   }
   for (let waited = 0; ; waited++) {
     const entry = await read();
-    if (entry !== undefined && io.now() < entry.lifetime.renewFrom) return asOfNow(entry, io);
+    if (entry !== undefined && timeOf(entry, io) < entry.lifetime.renewFrom) return asOfNow(entry, io);
     const release = await tryLock(path);
     if (release !== undefined) {
       try {
@@ -79,7 +83,7 @@ export async function throughCache(
         await release();
       }
     }
-    if (entry !== undefined && io.now() < entry.lifetime.renewBy) return asOfNow(entry, io);
+    if (entry !== undefined && timeOf(entry, io) < entry.lifetime.renewBy) return asOfNow(entry, io);
     // Longer and longer: fifty processes that look all the time keep the one that mints from working.
     await io.sleep(randomInt(50, Math.min(1000, 100 * 2 ** waited)));
   }
@@ -93,17 +97,17 @@ async function mintInto(
   mint: () => Promise<Minted>,
 ): Promise<TokenResponse> {
   // Minted by somebody else while this process took the lock.
-  if (current !== undefined && io.now() < current.lifetime.renewFrom) return asOfNow(current, io);
+  if (current !== undefined && timeOf(current, io) < current.lifetime.renewFrom) return asOfNow(current, io);
   let minted: Minted;
   try {
     minted = await mint();
   } catch (error) {
     // A failed renewal spoils no token that is still valid.
-    if (current !== undefined && io.now() < current.lifetime.endsAt) return asOfNow(current, io);
+    if (current !== undefined && timeOf(current, io) < current.lifetime.endsAt) return asOfNow(current, io);
     throw error;
   }
   try {
-    await writeEntry(path, { version: 1, ...minted });
+    await writeEntry(path, { version: 2, ...minted });
     await removeOldEntries(directory, io.now());
   } catch (error) {
     warn(io, error);
@@ -138,8 +142,15 @@ function ignoreLost(error: unknown): void {
   if (!hasCode(error, "ERELEASED") && !hasCode(error, "ENOTACQUIRED")) throw error;
 }
 
-function asOfNow({ response, lifetime }: CacheEntry, io: Io): TokenResponse {
-  return { ...response, expires_in: Math.floor((lifetime.endsAt - io.now()) / 1000) };
+/** The time by which an entry is judged; Infinity where the clock was set back since. */
+function timeOf({ lifetime, uptime }: CacheEntry, io: Io): number {
+  // After a restart the uptime is smaller than the entry's: then the clock alone counts.
+  return lifetime.askedAt + ageSince({ now: lifetime.askedAt, monotonic: uptime }, io);
+}
+
+function asOfNow(entry: CacheEntry, io: Io): TokenResponse {
+  const expires_in = Math.floor((entry.lifetime.endsAt - timeOf(entry, io)) / 1000);
+  return { ...entry.response, expires_in };
 }
 
 function warn(io: Io, error: unknown): void {

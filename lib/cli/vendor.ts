@@ -68,7 +68,7 @@ export function vendorOptions(
     timeoutMs: flags.timeout === undefined ? undefined : flags.timeout * 1000,
     // The default has the same proportion: a slow answer may come, and two more be tried for.
     attemptTimeoutMs: flags.timeout === undefined ? undefined : Math.ceil((flags.timeout * 1000) / 3),
-    runtime: { fetch: io.fetch, now: io.now, sleep: io.sleep },
+    runtime: { fetch: io.fetch, now: io.now, monotonic: io.monotonic, sleep: io.sleep },
     onEvent:
       flags.verbose === true
         ? (event) => {
@@ -90,9 +90,9 @@ export function tokenFinder(io: Io, serviceAccount: string, flags: TokenFlags): 
   };
   const send = connect(vendor);
   const mint = async () => {
-    const askedAt = io.now();
+    const [askedAt, uptime] = [io.now(), io.monotonic()];
     const response = await requestToken(send, request);
-    return { response, lifetime: lifetimeOf(response.expires_in, askedAt, Math.random()) };
+    return { response, lifetime: lifetimeOf(response.expires_in, askedAt, Math.random()), uptime };
   };
   return async (rejected) => {
     if (!flags.cache) return (await mint()).response;

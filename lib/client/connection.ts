@@ -2,6 +2,7 @@ import { serverTime } from "./answer.ts";
 import { type Endpoint, resourceUrl } from "./endpoint.ts";
 import { TokenError } from "./errors.ts";
 import { type Answer, exchange } from "./exchange.ts";
+import { startWatch } from "./lifetime.ts";
 import type { Vendor } from "./options.ts";
 import { resolveRegion } from "./region.ts";
 import { retry } from "./retry.ts";
@@ -31,26 +32,27 @@ export function connect(vendor: Vendor): Send {
 
   async function send(endpoint: Endpoint, request: VendorRequest, deadline: number, forceRefresh: boolean) {
     const timeLeft = (atMost = Infinity) =>
-      runtime.timeout(Math.max(1, Math.min(atMost, deadline - runtime.now())));
+      runtime.timeout(Math.max(1, Math.floor(Math.min(atMost, deadline - runtime.monotonic()))));
     const credentials = await findCredentials(vendor, forceRefresh, timeLeft());
     const region = await resolveRegion(endpoint, vendor.region, vendor.profile);
     const url = resourceUrl(endpoint, request.path);
     const { method, body } = request;
     const sentAt = runtime.now();
+    const age = startWatch(runtime);
     const headers = await signRequest(
       { method, url, body, headers: body === "" ? {} : { "content-type": "application/json" } },
       { credentials, region, signingName: endpoint.signingName, date: new Date(sentAt + skewMs) },
     );
     const init = { method, headers, ...(body === "" ? {} : { body }) };
     const answer = await exchange(runtime.fetch, url, init, timeLeft(vendor.attemptTimeoutMs));
-    measureSkew(answer, sentAt);
+    measureSkew(answer, age());
     return answer;
   }
 
-  function measureSkew({ headers }: Answer, sentAt: number): void {
+  function measureSkew({ headers }: Answer, tookMs: number): void {
     const receivedAt = runtime.now();
     const date = serverTime(headers);
-    if (date === undefined || receivedAt - sentAt > PROMPT_ANSWER_MS) return;
+    if (date === undefined || tookMs > PROMPT_ANSWER_MS) return;
     const measured = date - receivedAt;
     const corrected = Math.abs(measured) < NOTICEABLE_SKEW_MS ? 0 : measured;
     if (Math.abs(corrected - skewMs) < NOTICEABLE_SKEW_MS) return;
@@ -78,7 +80,7 @@ export function connect(vendor: Vendor): Send {
     retry(
       inOrder,
       async (endpoint, remainingMs) => {
-        const deadline = runtime.now() + remainingMs;
+        const deadline = runtime.monotonic() + remainingMs;
         const result = await sendMended(async (forceRefresh) =>
           read(await send(endpoint, request, deadline, forceRefresh)),
         );

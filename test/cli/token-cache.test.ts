@@ -84,6 +84,35 @@ describe("the token cache", () => {
     expect(await run(token, { now: () => Date.now() + 301_000 })).toMatchObject({ status: 2 });
   });
 
+  it.each([
+    ["a day", 86_400_000],
+    ["a minute", 60_000],
+  ])("asks again when the clock was set back by %s to before the token was asked for", async (_by, ms) => {
+    const { run } = await setUpCached();
+    expect(await run(token, { now: () => Date.now() - ms })).toMatchObject({ status: 0, out: "token-2\n" });
+  });
+
+  it("knows a token's age on a machine whose clock was set back meanwhile", async () => {
+    const { run } = await setUpCached();
+    const uptime = 5_000_000;
+    await run([...token, "--ttl", "60"], { monotonic: () => uptime });
+    const later = { now: () => Date.now() + 1_000, monotonic: () => uptime + 301_000 };
+    expect(await run([...token, "--ttl", "60"], later)).toMatchObject({ out: "token-3\n" });
+  });
+
+  it.each(["askedAt", "endsAt"])(
+    "does not use an entry whose %s is not a time of the token",
+    async (name) => {
+      const { run, file } = await setUpCached();
+      const entry = JSON.parse(await readFile(file, "utf8")) as { lifetime: Record<string, number> };
+      await writeFile(
+        file,
+        JSON.stringify({ ...entry, lifetime: { ...entry.lifetime, [name]: Date.now() + 1e10 } }),
+      );
+      expect(await run(token)).toMatchObject({ out: "token-2\n" });
+    },
+  );
+
   it("removes tokens that nobody can use any more", async () => {
     const { run, directory } = await setUpCached();
     const old = join(directory, `${"0".repeat(64)}.json`);
