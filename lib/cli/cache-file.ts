@@ -80,8 +80,9 @@ export async function writeEntry(path: string, entry: CacheEntry): Promise<void>
     await file.close();
     await rename(temporary, path);
   } catch (error) {
-    await file.close();
-    await rm(temporary, { force: true });
+    // On a full disk closing fails too; the first error says why.
+    await file.close().catch(() => undefined);
+    await rm(temporary, { force: true }).catch(() => undefined);
     throw error;
   }
 }
@@ -89,13 +90,13 @@ export async function writeEntry(path: string, entry: CacheEntry): Promise<void>
 /** No token lives longer than an hour: older files are of no use to anyone who should have them. */
 export async function removeOldEntries(directory: string, nowMs: number): Promise<void> {
   for (const name of await readdir(directory)) {
-    if (!/\.(?:json|tmp)$/.test(name)) continue;
+    if (!/\.(?:json|lock|tmp)$/.test(name)) continue;
     const path = join(directory, name);
     // Another process may have removed it since.
     const found = await stat(path).catch((error: unknown) => {
       if (!hasCode(error, "ENOENT")) throw error;
     });
-    if (found && nowMs - found.mtimeMs > 3600_000) await rm(path, { force: true });
+    if (found && nowMs - found.mtimeMs > 3600_000) await rm(path, { force: true, recursive: true });
   }
 }
 

@@ -15,8 +15,11 @@ export interface VendorRequest {
   readonly body: string;
 }
 
-/** Sends a request until somebody answers it. `read` turns an answer into a value, or throws what it refuses with. */
-export type Send = <T>(request: VendorRequest, read: (answer: Answer) => T) => Promise<T>;
+/**
+ * Sends a request until there is an answer. `read` turns an answer into a value, or throws what it
+ * refuses with. `atMostMs` shortens the time that the vendor's options give.
+ */
+export type Send = <T>(request: VendorRequest, read: (answer: Answer) => T, atMostMs?: number) => Promise<T>;
 
 /** A server's `Date` has whole seconds and a journey behind it: below this, the clocks agree. */
 const NOTICEABLE_SKEW_MS = 60_000;
@@ -76,7 +79,7 @@ export function connect(vendor: Vendor): Send {
     }
   }
 
-  return (request, read) =>
+  return (request, read, atMostMs = Infinity) =>
     retry(
       inOrder,
       async (endpoint, remainingMs) => {
@@ -89,7 +92,7 @@ export function connect(vendor: Vendor): Send {
         inOrder = [...endpoints.slice(index), ...endpoints.slice(0, index)];
         return result;
       },
-      vendor.limits,
+      { ...vendor.limits, totalMs: Math.min(vendor.limits.totalMs, atMostMs) },
       runtime,
       ({ target, error, retryInMs }) => {
         emit({ type: "attempt_failed", origin: target.url.origin, error, retryInMs });
@@ -98,7 +101,11 @@ export function connect(vendor: Vendor): Send {
 }
 
 /** The credential chain asks others (the EC2 metadata service, SSO, STS), each with time-outs of its own, or none. */
-async function findCredentials({ credentials }: Vendor, forceRefresh: boolean, signal: AbortSignal) {
+export async function findCredentials(
+  { credentials }: Pick<Vendor, "credentials">,
+  forceRefresh: boolean,
+  signal: AbortSignal,
+) {
   try {
     return await orAborted(credentials({ forceRefresh }), signal);
   } catch (error) {
