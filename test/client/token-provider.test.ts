@@ -31,6 +31,7 @@ describe("asking for a token", () => {
     const token = await getToken();
     expect({
       ...token,
+      accessToken: token.accessToken,
       expiresAt: Math.abs(token.expiresAt.getTime() - Date.now() - 300_000) < 5000,
     }).toEqual({
       accessToken: "token-1",
@@ -261,6 +262,11 @@ describe("what must not be seen", () => {
     expect(inspect({ token }, { depth: 10 })).not.toMatch(secrets);
     expect(inspect(events, { depth: 10 })).not.toMatch(secrets);
     expect(token.accessToken).toBe("token-1");
+    expect(JSON.stringify({ token })).not.toMatch(secrets);
+    expect(JSON.stringify({ ...token }) + inspect({ ...token })).not.toMatch(secrets);
+    expect(JSON.stringify(Object.assign({}, token)) + JSON.stringify(Object.entries(token))).not.toMatch(
+      secrets,
+    );
   });
 
   it("a log function that throws keeps nobody from a token, and the process is warned of it", async () => {
