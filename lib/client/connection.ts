@@ -1,10 +1,11 @@
+import { isLoopback } from "../voximplant/api-url.ts";
 import { serverTime } from "./answer.ts";
+import { awsRegion } from "./credentials.ts";
 import { type Endpoint, resourceUrl } from "./endpoint.ts";
 import { TokenError } from "./errors.ts";
 import { type Answer, exchange } from "./exchange.ts";
 import { startWatch } from "./lifetime.ts";
 import type { Vendor } from "./options.ts";
-import { resolveRegion } from "./region.ts";
 import { retry } from "./retry.ts";
 import { orAborted } from "./runtime.ts";
 import { signRequest } from "./sign.ts";
@@ -37,7 +38,7 @@ export function connect(vendor: Vendor): Send {
     const timeLeft = (atMost = Infinity) =>
       runtime.timeout(Math.max(1, Math.floor(Math.min(atMost, deadline - runtime.monotonic()))));
     const credentials = await findCredentials(vendor, forceRefresh, timeLeft());
-    const region = await resolveRegion(endpoint, vendor.region, vendor.profile);
+    const region = await regionFor(endpoint, vendor);
     const url = resourceUrl(endpoint, request.path);
     const { method, body } = request;
     const sentAt = runtime.now();
@@ -98,6 +99,18 @@ export function connect(vendor: Vendor): Send {
         emit({ type: "attempt_failed", origin: target.url.origin, error, retryInMs });
       },
     );
+}
+
+/** The region to sign for: given, or in the host name, or as {@link awsRegion} finds it. */
+async function regionFor(endpoint: Endpoint, { region, profile }: Vendor): Promise<string> {
+  const found = region ?? endpoint.region ?? (await awsRegion(undefined, profile));
+  if (found !== undefined) return found;
+  // The stand-in on this machine takes a signature for any region, so that it can be tried at once.
+  if (isLoopback(endpoint.url)) return "us-east-1";
+  throw new TokenError(
+    "invalid_options",
+    `${endpoint.url.hostname} does not name its region: set AWS_REGION or the option region`,
+  );
 }
 
 /** The credential chain asks others (the EC2 metadata service, SSO, STS), each with time-outs of its own, or none. */
