@@ -40,6 +40,7 @@ const library = {
     folders: [
       "caller",
       "cli",
+      "client/credentials.ts",
       "configuration.ts",
       "environment.ts",
       "grants",

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { homedir, userInfo } from "node:os";
+import { homedir, uptime, userInfo } from "node:os";
 import { isAbsolute } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Input, Io, Output } from "../lib/cli/io.ts";
@@ -36,6 +36,15 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 
 const INTERRUPTS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
+/** `homedir()` throws where a user without HOME is unknown to the system, as in many containers. */
+function homeDirectory(): string | undefined {
+  try {
+    return isAbsolute(homedir()) ? homedir() : userInfo().homedir;
+  } catch {
+    return undefined;
+  }
+}
+
 const io: Io = {
   stdin: input,
   stdout: output(process.stdout),
@@ -43,8 +52,9 @@ const io: Io = {
   env,
   fetch: globalThis.fetch,
   now: Date.now,
+  monotonic: () => uptime() * 1000,
   sleep: (ms) => sleep(ms),
-  homeDirectory: isAbsolute(homedir()) ? homedir() : userInfo().homedir,
+  homeDirectory: homeDirectory(),
   userId: process.getuid?.(),
   runChild: childRunner(process),
   onInterrupt: (listener) => {
@@ -55,8 +65,10 @@ const io: Io = {
   },
 };
 
-process.exitCode = await runProgram(
+const status = await runProgram(
   process.argv.slice(2),
   io,
   async () => (await import("../lib/operator/commands.ts")).operatorCommands,
 );
+// Ends what a command gave up waiting for, such as a credential process, once its output is written.
+process.stdout.write("", () => process.exit(status));

@@ -6,9 +6,8 @@ import { credentialIdentity } from "../lib/cli/credential-identity.ts";
 import { cacheDirectory } from "../lib/cli/token-cache.ts";
 import { vendorOptions } from "../lib/cli/vendor.ts";
 import { apiUrlOf } from "../lib/client/call-api.ts";
-import { parseEndpoint } from "../lib/client/endpoint.ts";
+import { awsCredentials, awsRegion } from "../lib/client/credentials.ts";
 import { parseVendorOptions } from "../lib/client/options.ts";
-import { resolveRegion } from "../lib/client/region.ts";
 import { readConfiguration } from "../lib/configuration.ts";
 import { deleteEmpty, type Environment, present, readPath, readVariable } from "../lib/environment.ts";
 import { awsConfiguration } from "../lib/operator/operator.ts";
@@ -48,31 +47,37 @@ const readers: [
   [
     ["AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL"],
     "admin",
-    (env) => Object.keys(secretsManager(env)),
+    (env) => secretsManager(env).endpoint,
     {},
-    [],
+    undefined,
   ],
   [
     ["AWS_REGION"],
     "admin",
-    (env) => secretsManager(env).region,
+    (env) => secretsManager(env).region(),
     { AWS_DEFAULT_REGION: "eu-west-1" },
     "eu-west-1",
   ],
-  [["AWS_REGION", "AWS_DEFAULT_REGION"], "admin", (env) => Object.keys(secretsManager(env)), {}, []],
+  [
+    ["AWS_REGION", "AWS_DEFAULT_REGION"],
+    "admin",
+    (env) => awsRegion(undefined, undefined, env),
+    {},
+    undefined,
+  ],
   [
     ["AWS_SESSION_TOKEN"],
     "admin",
-    (env) => secretsManager(env).credentials,
+    (env) => secretsManager(env).credentials(),
     key,
     { accessKeyId: "AKIDENV", secretAccessKey: "secret" },
   ],
   [
     ["AWS_SECRET_ACCESS_KEY"],
     "admin",
-    (env) => secretsManager(env).credentials,
+    (env) => awsCredentials("nope", env)().catch(String),
     { AWS_ACCESS_KEY_ID: "A" },
-    undefined,
+    'Error: the AWS configuration has no profile "nope"',
   ],
   [
     ["SIGNING_KEY_TTL_SECONDS", "SIGNING_KEY_MAX_STALE_SECONDS", "VOXIMPLANT_API_URL"],
@@ -114,10 +119,9 @@ describe("an empty environment variable", () => {
     ] as const)
       vi.stubEnv(name, value);
     onTestFinished(() => void vi.unstubAllEnvs());
-    const endpoint = parseEndpoint("https://tokens.example.com");
-    expect(await resolveRegion(endpoint, undefined, undefined)).toBe("eu-central-1");
+    expect(await awsRegion(undefined, undefined)).toBe("eu-central-1");
     vi.stubEnv("AWS_CONFIG_FILE", "/nonexistent/config");
-    await expect(resolveRegion(endpoint, undefined, undefined)).rejects.toThrow("set AWS_REGION");
+    expect(await awsRegion(undefined, undefined)).toBeUndefined();
   });
 
   it("handed to the client as an option counts as absent too", () => {

@@ -1,11 +1,11 @@
 import { Command } from "commander";
-import { type ApiOptions, callApi } from "../client/call-api.ts";
+import { callApi, type CallOptions } from "../client/call-api.ts";
 import { readVariable } from "../environment.ts";
 import { ApiUrlError, MANAGEMENT_API_URL, parseApiUrl } from "../voximplant/api-url.ts";
 import { CliError, EXIT } from "./cli-error.ts";
 import type { Io } from "./io.ts";
 import { whileWaiting } from "./spinner.ts";
-import { addTokenOptions, type TokenFlags, tokenFinder, tokenProvider } from "./vendor.ts";
+import { addTokenOptions, startDeadline, type TokenFlags, tokenFinder, tokenProvider } from "./vendor.ts";
 
 export function apiCommand(io: Io): Command {
   return addTokenOptions(new Command("api"))
@@ -32,9 +32,10 @@ The whole answer is printed as JSON. A token that the platform refuses is replac
         flags: TokenFlags & { apiUrl?: string },
       ) => {
         const parameters = Object.fromEntries(pairs.map(parseParameter));
-        const getToken = tokenProvider(tokenFinder(io, serviceAccount, flags));
+        const timeLeft = startDeadline(io, { timeout: 45, ...flags });
+        const getToken = tokenProvider(tokenFinder(io, serviceAccount, flags, timeLeft));
         const answer = await whileWaiting(io, `calling ${method}`, () =>
-          callApi(getToken, method, parameters, apiOptions(io, flags.apiUrl)),
+          callApi(getToken, method, parameters, apiOptions(io, flags.apiUrl, timeLeft)),
         );
         io.stdout.write(`${JSON.stringify(answer, undefined, 2)}\n`);
       },
@@ -42,9 +43,13 @@ The whole answer is printed as JSON. A token that the platform refuses is replac
 }
 
 /** Which Management API, and the machine's parts to call it with. */
-export function apiOptions(io: Io, apiUrl: string | undefined): ApiOptions {
-  const { fetch, now, sleep } = io;
-  return { apiUrl: managementApiUrl(io, apiUrl), runtime: { fetch, now, sleep } };
+export function apiOptions(io: Io, apiUrl: string | undefined, timeLeft: () => number): CallOptions {
+  const { fetch, now, monotonic, sleep } = io;
+  return {
+    apiUrl: managementApiUrl(io, apiUrl),
+    runtime: { fetch, now, monotonic, sleep },
+    signal: AbortSignal.timeout(timeLeft()),
+  };
 }
 
 /**

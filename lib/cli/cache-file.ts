@@ -5,7 +5,7 @@ import { join } from "node:path";
 import * as z from "zod/mini";
 
 const cacheEntry = z.object({
-  version: z.literal(1),
+  version: z.literal(2),
   response: z.object({
     access_token: z.string(),
     token_type: z.literal("Bearer"),
@@ -14,7 +14,16 @@ const cacheEntry = z.object({
     service_account: z.string(),
     account_id: z.int(),
   }),
-  lifetime: z.object({ renewFrom: z.number(), renewBy: z.number(), endsAt: z.number() }),
+  lifetime: z
+    .object({ askedAt: z.number(), renewFrom: z.number(), renewBy: z.number(), endsAt: z.number() })
+    .check(
+      z.refine(
+        ({ askedAt, renewFrom, renewBy, endsAt }) =>
+          askedAt <= renewFrom && renewFrom <= renewBy && renewBy <= endsAt && endsAt - askedAt <= 3600_000,
+      ),
+    ),
+  /** How long the machine had been up when the token was asked for, in milliseconds. */
+  uptime: z.number(),
 });
 
 export type CacheEntry = z.infer<typeof cacheEntry>;
@@ -71,8 +80,9 @@ export async function writeEntry(path: string, entry: CacheEntry): Promise<void>
     await file.close();
     await rename(temporary, path);
   } catch (error) {
-    await file.close();
-    await rm(temporary, { force: true });
+    // On a full disk closing fails too; the first error says why.
+    await file.close().catch(() => undefined);
+    await rm(temporary, { force: true }).catch(() => undefined);
     throw error;
   }
 }
@@ -80,13 +90,13 @@ export async function writeEntry(path: string, entry: CacheEntry): Promise<void>
 /** No token lives longer than an hour: older files are of no use to anyone who should have them. */
 export async function removeOldEntries(directory: string, nowMs: number): Promise<void> {
   for (const name of await readdir(directory)) {
-    if (!/\.(?:json|tmp)$/.test(name)) continue;
+    if (!/\.(?:json|lock|tmp)$/.test(name)) continue;
     const path = join(directory, name);
     // Another process may have removed it since.
     const found = await stat(path).catch((error: unknown) => {
       if (!hasCode(error, "ENOENT")) throw error;
     });
-    if (found && nowMs - found.mtimeMs > 3600_000) await rm(path, { force: true });
+    if (found && nowMs - found.mtimeMs > 3600_000) await rm(path, { force: true, recursive: true });
   }
 }
 

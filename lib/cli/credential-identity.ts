@@ -6,17 +6,18 @@ import { type Environment, present, readVariable } from "../environment.ts";
  * of IAM Identity Center. Undefined where only the credentials themselves tell (a process, ECS, EC2).
  *
  * It is part of the cache's key. An access key id of its own would do, but an assumed role gets a new one in each process, and
- * the cache would never be hit. The order is that of the AWS SDK's chain.
+ * the cache would never be hit. The order is that of awsCredentials.
  * https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
  */
 export async function credentialIdentity(
   env: Environment,
   givenProfile: string | undefined,
 ): Promise<readonly string[] | undefined> {
-  const profile = present(givenProfile) ?? readVariable(env, "AWS_PROFILE");
+  const given = present(givenProfile);
+  const profile = given ?? readVariable(env, "AWS_PROFILE");
   const key = readVariable(env, "AWS_ACCESS_KEY_ID");
   const secret = readVariable(env, "AWS_SECRET_ACCESS_KEY");
-  if (!profile && key && secret) return ["key", key];
+  if (given === undefined && key && secret) return ["key", key];
 
   const { configFile, credentialsFile } = await loadSharedConfigFiles({ ignoreCache: true });
   const name = profile ?? "default";

@@ -1,6 +1,6 @@
 import { serverTime } from "../client/answer.ts";
 import { callApi, isTokenRefusal } from "../client/call-api.ts";
-import { connect } from "../client/connection.ts";
+import { connect, findCredentials } from "../client/connection.ts";
 import { type Endpoint, resourceUrl } from "../client/endpoint.ts";
 import { exchange } from "../client/exchange.ts";
 import { parseVendorOptions, type Vendor } from "../client/options.ts";
@@ -11,7 +11,7 @@ import { apiOptions } from "./api.ts";
 import { CliError, EXIT } from "./cli-error.ts";
 import { asCliError } from "./failure.ts";
 import type { Io } from "./io.ts";
-import { type TokenFlags, tokenFinder, tokenProvider, vendorOptions } from "./vendor.ts";
+import { startDeadline, type TokenFlags, tokenFinder, tokenProvider, vendorOptions } from "./vendor.ts";
 
 /** One step of the way from AWS credentials to an accepted call. */
 export type Finding =
@@ -28,6 +28,7 @@ export async function* diagnose(
   flags: DoctorFlags,
   serviceAccount: string | undefined,
 ): AsyncGenerator<Finding> {
+  const timeLeft = startDeadline(io, { timeout: 45, ...flags });
   let vendor: Vendor;
   try {
     vendor = parseVendorOptions(vendorOptions(io, flags));
@@ -39,7 +40,8 @@ export async function* diagnose(
 
   let found = true;
   try {
-    yield fine(`AWS credentials: access key ${(await vendor.credentials()).accessKeyId}`);
+    const { accessKeyId } = await findCredentials(vendor, false, AbortSignal.timeout(timeLeft()));
+    yield fine(`AWS credentials: access key ${accessKeyId}`);
   } catch (error) {
     found = false;
     yield problem("AWS credentials", error);
@@ -56,13 +58,13 @@ export async function* diagnose(
 
   let entitlements: EntitlementsResponse;
   try {
-    entitlements = await requestEntitlements(connect(vendor));
+    entitlements = await requestEntitlements(connect(vendor), timeLeft());
   } catch (error) {
     yield problem("API Gateway", error);
     return;
   }
   yield fine(`API Gateway lets you in, as ${entitlements.principal}`);
-  yield* tryToken(io, flags, entitlements, serviceAccount);
+  yield* tryToken(io, flags, entitlements, serviceAccount, timeLeft);
 }
 
 /** Any answer at all will do: an unsigned request is refused, and says what the time is. */
@@ -102,6 +104,7 @@ async function* tryToken(
   flags: DoctorFlags,
   { principal, service_accounts }: EntitlementsResponse,
   wanted: string | undefined,
+  timeLeft: () => number,
 ): AsyncGenerator<Finding> {
   const names = service_accounts.map(({ name }) => name);
   const [first] = names;
@@ -114,7 +117,7 @@ async function* tryToken(
   }
   yield fine(`grants: ${names.join(", ") || "none"}`);
 
-  const findToken = tokenFinder(io, serviceAccount, { ...flags, cache: false });
+  const findToken = tokenFinder(io, serviceAccount, { ...flags, cache: false }, timeLeft);
   try {
     const { account_id, expires_in } = await findToken();
     yield fine(`token: ${serviceAccount}, account ${account_id}, good for ${expires_in} s`);
@@ -124,7 +127,7 @@ async function* tryToken(
   }
 
   try {
-    await callApi(tokenProvider(findToken), "GetAccountInfo", {}, apiOptions(io, flags.apiUrl));
+    await callApi(tokenProvider(findToken), "GetAccountInfo", {}, apiOptions(io, flags.apiUrl, timeLeft));
     yield fine("Voximplant accepts it (GetAccountInfo)");
   } catch (error) {
     const refused = error instanceof VoximplantError && isTokenRefusal(error.code);

@@ -1,12 +1,13 @@
 import { Command } from "commander";
+import type { Environment } from "../environment.ts";
 import { hasCode } from "./cache-file.ts";
 import { CliError, EXIT } from "./cli-error.ts";
 import type { Io } from "./io.ts";
 import { whileWaiting } from "./spinner.ts";
-import { addTokenOptions, type TokenFlags, tokenFinder } from "./vendor.ts";
+import { addHandOverOptions, findTokenToHandOver, type HandOverFlags } from "./vendor.ts";
 
 export function execCommand(io: Io): Command {
-  return addTokenOptions(new Command("exec"))
+  return addHandOverOptions(new Command("exec"))
     .description("run a command with VOXIMPLANT_ACCESS_TOKEN set")
     .argument("<service-account>", "as voxtoken whoami lists it")
     .argument("<command...>", "the command and its arguments, after --")
@@ -17,21 +18,32 @@ Examples:
   $ voxtoken exec call-history -- ./report.sh --since yesterday
   $ voxtoken exec outbound-calls --ttl 900 -- node start-scenario.mjs
 
-The token is in the command's environment, never among its arguments, where ps would show it. Signals reach the command, and
-its exit status is voxtoken's: 127 when it is not found, 126 when it cannot be run, 128 + n when signal n ended it.`,
+The token is in the command's environment, never among its arguments, where ps
+shows it; VOXIMPLANT_ACCESS_TOKEN_EXPIRES_AT says when it ends. It is good for at
+least half of its lifetime when the command starts; --min-ttl asks for more or
+less. Signals reach the command. The exit status is the command's, 127 if the
+command is not found, 126 if it cannot be run, 128 + n if signal n ended it.`,
     )
-    .action(async (serviceAccount: string, [command = "", ...args]: string[], flags: TokenFlags) => {
-      const { access_token } = await whileWaiting(io, "asking for a token", () =>
-        tokenFinder(io, serviceAccount, flags)(),
+    .action(async (serviceAccount: string, [command = "", ...args]: string[], flags: HandOverFlags) => {
+      const token = await whileWaiting(io, "asking for a token", () =>
+        findTokenToHandOver(io, serviceAccount, flags),
       );
-      const status = await run(io, command, args, access_token);
+      const status = await run(io, command, args, {
+        VOXIMPLANT_ACCESS_TOKEN: token.access_token,
+        VOXIMPLANT_ACCESS_TOKEN_EXPIRES_AT: token.expires_at,
+      });
       if (status !== EXIT.ok) throw new CliError("", status);
     });
 }
 
-async function run(io: Io, command: string, args: readonly string[], token: string): Promise<number> {
+async function run(
+  io: Io,
+  command: string,
+  args: readonly string[],
+  variables: Environment,
+): Promise<number> {
   try {
-    return await io.runChild(command, args, { ...io.env, VOXIMPLANT_ACCESS_TOKEN: token });
+    return await io.runChild(command, args, { ...io.env, ...variables });
   } catch (error) {
     if (hasCode(error, "ENOENT")) throw new CliError(`${command}: command not found`, 127);
     if (hasCode(error, "EACCES")) throw new CliError(`${command}: permission denied`, 126);

@@ -17,9 +17,12 @@ export interface Io {
   readonly awsClient?: { readonly requestHandler: HttpHandler; readonly maxAttempts: number };
   /** Milliseconds since the epoch, as `Date.now`. */
   readonly now: () => number;
+  /** Milliseconds since the machine was started: a clock that is never set, the same in each process. */
+  readonly monotonic: () => number;
   /** Resolves after so many milliseconds. */
   readonly sleep: (ms: number) => Promise<void>;
-  readonly homeDirectory: string;
+  /** Undefined where the user has none. */
+  readonly homeDirectory: string | undefined;
   /** Of the process; undefined on Windows, where files have no such owner. */
   readonly userId: number | undefined;
   readonly runChild: RunChild;
@@ -45,4 +48,8 @@ export interface Output {
 export function colorsFor(io: Io, output: Output): ReturnType<typeof picocolors.createColors> {
   const plain = readVariable(io.env, "NO_COLOR") !== undefined || readVariable(io.env, "TERM") === "dumb";
   return picocolors.createColors(output.isTerminal && !plain);
+}
+
+export function oneLine(text: string): string {
+  return text.replace(/\s*[\r\n]+\s*/g, " ").trim();
 }

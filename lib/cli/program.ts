@@ -6,7 +6,7 @@ import { completionCommand } from "./completion.ts";
 import { doctorCommand } from "./doctor.ts";
 import { execCommand } from "./exec.ts";
 import { asCliError } from "./failure.ts";
-import { colorsFor, type Io } from "./io.ts";
+import { colorsFor, type Io, oneLine } from "./io.ts";
 import { tokenCommand } from "./token.ts";
 import { whoamiCommand } from "./whoami.ts";
 
@@ -99,8 +99,4 @@ function printError({ message, hint }: CliError, io: Io): void {
   const colors = colorsFor(io, io.stderr);
   io.stderr.write(`${colors.red("voxtoken:")} ${oneLine(message)}\n`);
   if (hint !== undefined) io.stderr.write(`${colors.dim("hint:")} ${oneLine(hint)}\n`);
-}
-
-function oneLine(text: string): string {
-  return text.replace(/\s*[\r\n]+\s*/g, " ").trim();
 }

@@ -1,23 +1,17 @@
 import { createHash, randomInt } from "node:crypto";
 import { join } from "node:path";
-import { lock } from "proper-lockfile";
 import type { TokenResponse } from "../http/wire.ts";
 import { readPath } from "../environment.ts";
-import type { Lifetime } from "../client/lifetime.ts";
-import {
-  CacheError,
-  type CacheEntry,
-  hasCode,
-  prepareDirectory,
-  readEntry,
-  removeOldEntries,
-  writeEntry,
-} from "./cache-file.ts";
-import type { Io } from "./io.ts";
+import { ageSince, type Lifetime } from "../client/lifetime.ts";
+import { type CacheEntry, prepareDirectory, readEntry, removeOldEntries, writeEntry } from "./cache-file.ts";
+import { type Io, oneLine } from "./io.ts";
+import { takeLock } from "./lock-file.ts";
 
 export interface Minted {
   readonly response: TokenResponse;
   readonly lifetime: Lifetime;
+  /** How long the machine had been up when the token was asked for, in milliseconds. */
+  readonly uptime: number;
 }
 
 export interface CacheKey {
@@ -36,53 +30,74 @@ export function cacheFileName(key: CacheKey): string {
   return `${createHash("sha256").update(encoded).digest("hex")}.json`;
 }
 
-/** https://specifications.freedesktop.org/basedir-spec/latest/ */
+/**
+ * https://specifications.freedesktop.org/basedir-spec/latest/
+ *
+ * @throws Error where there is neither XDG_CACHE_HOME nor a home directory
+ */
 export function cacheDirectory({ env, homeDirectory }: Pick<Io, "env" | "homeDirectory">): string {
-  return join(readPath(env, "XDG_CACHE_HOME") ?? join(homeDirectory, ".cache"), "voxtoken");
+  const base = readPath(env, "XDG_CACHE_HOME") ?? (homeDirectory && join(homeDirectory, ".cache"));
+  if (base === undefined) throw new Error("this user has no home directory, and XDG_CACHE_HOME is not set");
+  return join(base, "voxtoken");
+}
+
+/** Which token of the cache will do, and how to get another. */
+export interface Wanted {
+  readonly key: CacheKey;
+  readonly mint: () => Promise<Minted>;
+  /** How long a token must still be good, of a whole lifetime; both in milliseconds. */
+  readonly needed: (lifetimeMs: number) => number;
+  /** Milliseconds left for the whole command. */
+  readonly timeLeft: () => number;
+  /** A token that the platform has refused: the cache's copy of it is not used. */
+  readonly rejected?: string | undefined;
 }
 
 /**
- * A token of the cache, or a new one: of processes that start together one mints, and the others wait for its file. A token
- * that nears its end is renewed by one of them, and served to the rest. Where the cache cannot be used, that is said on
- * stderr, and the token minted all the same.
+ * A token of the cache, or a new one. Of processes that start together one asks for a token, and the
+ * others wait for its file, for half of the time that they have left. A token that nears its end is
+ * renewed by one process, and stays in use for the rest.
  *
- * @param rejected a token that the platform has refused: the cache's copy of it is not used
+ * If the cache cannot be used, that is said on stderr, once, and the token is asked for without it.
  */
-export async function throughCache(
-  io: Io,
-  key: CacheKey,
-  mint: () => Promise<Minted>,
-  rejected?: string,
-): Promise<TokenResponse> {
-  const directory = cacheDirectory(io);
-  const path = join(directory, cacheFileName(key));
-  const read = async (): Promise<CacheEntry | undefined> => {
-    const entry = await readUsable(io, path);
-    return entry !== undefined && io.now() < entry.lifetime.endsAt && entry.response.access_token !== rejected
-      ? entry
-      : undefined;
-  };
-  try {
-    await prepareDirectory(directory, io.userId);
-  } catch (error) {
-    warn(io, error);
-    return (await mint()).response;
-  }
+export async function throughCache(io: Io, wanted: Wanted): Promise<TokenResponse> {
+  const { key, mint, timeLeft } = wanted;
+  const waitUntil = timeLeft() / 2;
+  const cache = await orWarn(io, () => openCache(io, key));
+  if (cache === undefined) return (await mint()).response;
+  const { directory, path } = cache;
+  const read = () => orWarn(io, () => readEntry(path, io.userId));
+
   for (let waited = 0; ; waited++) {
     const entry = await read();
-    if (entry !== undefined && io.now() < entry.lifetime.renewFrom) return asOfNow(entry, io);
-    const release = await tryLock(path);
-    if (release !== undefined) {
+    if (good(entry, "renewFrom", io, wanted)) return asOfNow(entry, io);
+    const release = await orWarn(
+      io,
+      async () => (await takeLock(`${path}.lock`, timeLeft(), io.now)) ?? "held",
+    );
+    if (release === undefined) return (await mint()).response;
+    if (release !== "held") {
       try {
-        return await mintInto(io, directory, path, await read(), mint);
+        return await mintInto(io, directory, path, await read(), wanted);
       } finally {
-        await release();
+        await orWarn(io, release);
       }
     }
-    if (entry !== undefined && io.now() < entry.lifetime.renewBy) return asOfNow(entry, io);
-    // Longer and longer: fifty processes that look all the time keep the one that mints from working.
-    await io.sleep(randomInt(50, Math.min(1000, 100 * 2 ** waited)));
+    if (good(entry, "renewBy", io, wanted)) return asOfNow(entry, io);
+    const timeToWait = timeLeft() - waitUntil;
+    if (timeToWait <= 0) {
+      warn(io, new Error("another process holds its lock"));
+      return (await mint()).response;
+    }
+    // Longer and longer pauses: fifty processes that look all the time slow the one that asks down.
+    await io.sleep(Math.min(timeToWait, randomInt(50, Math.min(1000, 100 * 2 ** waited))));
   }
+}
+
+async function openCache(io: Io, key: CacheKey): Promise<{ directory: string; path: string }> {
+  const directory = cacheDirectory(io);
+  await prepareDirectory(directory, io.userId);
+  return { directory, path: join(directory, cacheFileName(key)) };
 }
 
 async function mintInto(
@@ -90,59 +105,63 @@ async function mintInto(
   directory: string,
   path: string,
   current: CacheEntry | undefined,
-  mint: () => Promise<Minted>,
+  wanted: Wanted,
 ): Promise<TokenResponse> {
-  // Minted by somebody else while this process took the lock.
-  if (current !== undefined && io.now() < current.lifetime.renewFrom) return asOfNow(current, io);
+  // Another process may have written a new token before this one took the lock.
+  if (good(current, "renewFrom", io, wanted)) return asOfNow(current, io);
   let minted: Minted;
   try {
-    minted = await mint();
+    minted = await wanted.mint();
   } catch (error) {
-    // A failed renewal spoils no token that is still valid.
-    if (current !== undefined && io.now() < current.lifetime.endsAt) return asOfNow(current, io);
+    if (good(current, "endsAt", io, wanted)) return asOfNow(current, io);
     throw error;
   }
-  try {
-    await writeEntry(path, { version: 1, ...minted });
+  await orWarn(io, async () => {
+    await writeEntry(path, { version: 2, ...minted });
     await removeOldEntries(directory, io.now());
-  } catch (error) {
-    warn(io, error);
-  }
+  });
   return minted.response;
 }
 
-/** A file that is not to be trusted is as good as none: it is replaced when the new token is written. */
-async function readUsable(io: Io, path: string): Promise<CacheEntry | undefined> {
+/** Whether the entry is before that moment of its life, and its token lasts as long as is needed. */
+function good(
+  entry: CacheEntry | undefined,
+  before: "renewFrom" | "renewBy" | "endsAt",
+  io: Io,
+  { needed, rejected }: Wanted,
+): entry is CacheEntry {
+  if (entry === undefined || entry.response.access_token === rejected) return false;
+  const { lifetime } = entry;
+  const time = timeOf(entry, io);
+  return time < lifetime[before] && lifetime.endsAt - time >= needed(lifetime.endsAt - lifetime.askedAt);
+}
+
+/** The time by which an entry is judged; Infinity where the clock was set back since. */
+function timeOf({ lifetime, uptime }: CacheEntry, io: Io): number {
+  // After a restart the uptime is smaller than the entry's: then the clock alone counts.
+  return lifetime.askedAt + ageSince({ now: lifetime.askedAt, monotonic: uptime }, io);
+}
+
+function asOfNow(entry: CacheEntry, io: Io): TokenResponse {
+  const expires_in = Math.floor((entry.lifetime.endsAt - timeOf(entry, io)) / 1000);
+  return { ...entry.response, expires_in };
+}
+
+/** Undefined where the file system refuses: a cache that cannot be used never stops a command. */
+async function orWarn<T>(io: Io, work: () => Promise<T>): Promise<T | undefined> {
   try {
-    return await readEntry(path, io.userId);
+    return await work();
   } catch (error) {
-    if (!(error instanceof CacheError)) throw error;
     warn(io, error);
     return undefined;
   }
 }
 
-/** Undefined when another process holds it. One that died without releasing it is overtaken after 20 seconds. */
-async function tryLock(path: string): Promise<(() => Promise<void>) | undefined> {
-  try {
-    // Whoever lost the lock (this process was suspended) may finish: what happens at worst is that two of them mint.
-    const release = await lock(path, { realpath: false, stale: 20_000, onCompromised: () => undefined });
-    return () => release().catch(ignoreLost);
-  } catch (error) {
-    if (hasCode(error, "ELOCKED")) return undefined;
-    throw error;
-  }
-}
-
-function ignoreLost(error: unknown): void {
-  if (!hasCode(error, "ERELEASED") && !hasCode(error, "ENOTACQUIRED")) throw error;
-}
-
-function asOfNow({ response, lifetime }: CacheEntry, io: Io): TokenResponse {
-  return { ...response, expires_in: Math.floor((lifetime.endsAt - io.now()) / 1000) };
-}
+const warned = new WeakSet<Io>();
 
 function warn(io: Io, error: unknown): void {
+  if (warned.has(io)) return;
+  warned.add(io);
   const reason = error instanceof Error ? error.message : String(error);
-  io.stderr.write(`voxtoken: warning: the token cache is not used: ${reason}\n`);
+  io.stderr.write(`voxtoken: warning: the token cache is not used: ${oneLine(reason)}\n`);
 }

@@ -1,10 +1,10 @@
 import { Command, Option } from "commander";
 import type { Io } from "./io.ts";
 import { whileWaiting } from "./spinner.ts";
-import { addTokenOptions, type TokenFlags, tokenFinder } from "./vendor.ts";
+import { addHandOverOptions, findTokenToHandOver, type HandOverFlags } from "./vendor.ts";
 
 export function tokenCommand(io: Io): Command {
-  return addTokenOptions(new Command("token"))
+  return addHandOverOptions(new Command("token"))
     .description("print a token")
     .argument("<service-account>", "as voxtoken whoami lists it")
     .addOption(
@@ -22,9 +22,9 @@ Examples:
 
 A token is a secret. voxtoken exec hands it to a program without showing it to anyone.`,
     )
-    .action(async (serviceAccount: string, flags: TokenFlags & { output: "text" | "json" }) => {
+    .action(async (serviceAccount: string, flags: HandOverFlags & { output: "text" | "json" }) => {
       const token = await whileWaiting(io, "asking for a token", () =>
-        tokenFinder(io, serviceAccount, flags)(),
+        findTokenToHandOver(io, serviceAccount, flags),
       );
       io.stdout.write(flags.output === "json" ? `${JSON.stringify(token)}\n` : `${token.access_token}\n`);
     });

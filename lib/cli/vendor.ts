@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { connect } from "../client/connection.ts";
+import { connect, findCredentials } from "../client/connection.ts";
 import type { ClientEvent } from "../client/events.ts";
 import { lifetimeOf } from "../client/lifetime.ts";
 import { parseServiceAccount, parseVendorOptions, type VendorOptions } from "../client/options.ts";
@@ -29,6 +29,11 @@ export interface TokenFlags extends VendorFlags {
   readonly cache: boolean;
 }
 
+/** Which token to hand over once. */
+export interface HandOverFlags extends TokenFlags {
+  readonly minTtl?: number;
+}
+
 export function addVendorOptions(command: Command): Command {
   return command
     .option("--url <url>", "the token vendor, with its stage; several with commas (default: VOXTOKEN_URL)")
@@ -52,6 +57,14 @@ export function addTokenOptions(command: Command): Command {
     .option("--no-cache", "ask for a new token, and keep it nowhere");
 }
 
+export function addHandOverOptions(command: Command): Command {
+  return addTokenOptions(command).addOption(
+    new Option("--min-ttl <seconds>", "how long it must be good (default: half its lifetime)").argParser(
+      wholeNumber,
+    ),
+  );
+}
+
 export function vendorOptions(
   io: Io,
   flags: VendorFlags,
@@ -68,7 +81,7 @@ export function vendorOptions(
     timeoutMs: flags.timeout === undefined ? undefined : flags.timeout * 1000,
     // The default has the same proportion: a slow answer may come, and two more be tried for.
     attemptTimeoutMs: flags.timeout === undefined ? undefined : Math.ceil((flags.timeout * 1000) / 3),
-    runtime: { fetch: io.fetch, now: io.now, sleep: io.sleep },
+    runtime: { fetch: io.fetch, now: io.now, monotonic: io.monotonic, sleep: io.sleep },
     onEvent:
       flags.verbose === true
         ? (event) => {
@@ -78,10 +91,27 @@ export function vendorOptions(
   };
 }
 
-/** Gives the token that a command asked for, of the cache unless that is switched off. */
+/**
+ * The command's one deadline, which begins now: credentials, cache, token and method together.
+ *
+ * @returns the milliseconds left, at least 1
+ */
+export function startDeadline(io: Io, { timeout = 15 }: VendorFlags): () => number {
+  const deadline = io.monotonic() + timeout * 1000;
+  return () => Math.max(1, Math.floor(deadline - io.monotonic()));
+}
+
+/** Gives the token that a command asked for, from the cache unless that is switched off. */
 export type FindToken = (rejected?: string) => Promise<TokenResponse>;
 
-export function tokenFinder(io: Io, serviceAccount: string, flags: TokenFlags): FindToken {
+/** For a command that asks again before each use: any token that is still good will do. */
+export function tokenFinder(
+  io: Io,
+  serviceAccount: string,
+  flags: TokenFlags,
+  timeLeft: () => number,
+  needed: (lifetimeMs: number) => number = () => 0,
+): FindToken {
   const vendor = parseVendorOptions(vendorOptions(io, flags));
   const request = {
     serviceAccount: parseServiceAccount(serviceAccount),
@@ -90,19 +120,44 @@ export function tokenFinder(io: Io, serviceAccount: string, flags: TokenFlags): 
   };
   const send = connect(vendor);
   const mint = async () => {
-    const askedAt = io.now();
-    const response = await requestToken(send, request);
-    return { response, lifetime: lifetimeOf(response.expires_in, askedAt, Math.random()) };
+    const [askedAt, uptime] = [io.now(), io.monotonic()];
+    const response = await requestToken(send, request, timeLeft());
+    return { response, lifetime: lifetimeOf(response.expires_in, askedAt, Math.random()), uptime };
   };
   return async (rejected) => {
     if (!flags.cache) return (await mint()).response;
     const urls = vendor.endpoints.map(({ url }) => url.href);
     const identity = (await credentialIdentity(io.env, flags.profile)) ?? [
       "key",
-      (await vendor.credentials()).accessKeyId,
+      (await findCredentials(vendor, false, AbortSignal.timeout(timeLeft()))).accessKeyId,
     ];
-    return throughCache(io, { urls, identity, ...request }, mint, rejected);
+    return throughCache(io, { key: { urls, identity, ...request }, mint, needed, timeLeft, rejected });
   };
+}
+
+/**
+ * For a command that hands its token over once: at least half of the lifetime is left, or what
+ * --min-ttl says.
+ *
+ * @throws CliError wrong usage, where a new token lasts less than --min-ttl
+ */
+export async function findTokenToHandOver(
+  io: Io,
+  serviceAccount: string,
+  flags: HandOverFlags,
+): Promise<TokenResponse> {
+  const { minTtl, ttl } = flags;
+  const tooLong = (seconds: number) =>
+    new CliError(
+      `--min-ttl ${minTtl ?? ""} is more than the token's lifetime of ${seconds} s`,
+      EXIT.usage,
+      "ask for a longer lifetime with --ttl",
+    );
+  if (minTtl !== undefined && ttl !== undefined && minTtl > ttl) throw tooLong(ttl);
+  const needed = (lifetimeMs: number) => (minTtl === undefined ? lifetimeMs / 2 : minTtl * 1000);
+  const token = await tokenFinder(io, serviceAccount, flags, startDeadline(io, flags), needed)();
+  if (minTtl !== undefined && minTtl > token.expires_in) throw tooLong(token.expires_in);
+  return token;
 }
 
 /** The same, for the client library. */

@@ -5,7 +5,7 @@ import { requestEntitlements } from "../client/requests.ts";
 import type { EntitlementsResponse } from "../http/wire.ts";
 import { colorsFor, type Io } from "./io.ts";
 import { whileWaiting } from "./spinner.ts";
-import { addVendorOptions, type VendorFlags, vendorOptions } from "./vendor.ts";
+import { addVendorOptions, startDeadline, type VendorFlags, vendorOptions } from "./vendor.ts";
 
 export function whoamiCommand(io: Io): Command {
   return addVendorOptions(new Command("whoami"))
@@ -23,8 +23,9 @@ Examples:
   $ voxtoken whoami --profile billing --output json | jq -r '.service_accounts[].name'`,
     )
     .action(async (flags: VendorFlags & { output: "text" | "json" }) => {
+      const timeLeft = startDeadline(io, flags);
       const found = await whileWaiting(io, "asking who you are", () =>
-        requestEntitlements(connect(parseVendorOptions(vendorOptions(io, flags)))),
+        requestEntitlements(connect(parseVendorOptions(vendorOptions(io, flags))), timeLeft()),
       );
       io.stdout.write(flags.output === "json" ? `${JSON.stringify(found)}\n` : asText(io, found));
     });

@@ -1,9 +1,11 @@
+import { isLoopback } from "../voximplant/api-url.ts";
 import { serverTime } from "./answer.ts";
+import { awsRegion } from "./credentials.ts";
 import { type Endpoint, resourceUrl } from "./endpoint.ts";
 import { TokenError } from "./errors.ts";
 import { type Answer, exchange } from "./exchange.ts";
+import { startWatch } from "./lifetime.ts";
 import type { Vendor } from "./options.ts";
-import { resolveRegion } from "./region.ts";
 import { retry } from "./retry.ts";
 import { orAborted } from "./runtime.ts";
 import { signRequest } from "./sign.ts";
@@ -14,8 +16,11 @@ export interface VendorRequest {
   readonly body: string;
 }
 
-/** Sends a request until somebody answers it. `read` turns an answer into a value, or throws what it refuses with. */
-export type Send = <T>(request: VendorRequest, read: (answer: Answer) => T) => Promise<T>;
+/**
+ * Sends a request until there is an answer. `read` turns an answer into a value, or throws what it
+ * refuses with. `atMostMs` shortens the time that the vendor's options give.
+ */
+export type Send = <T>(request: VendorRequest, read: (answer: Answer) => T, atMostMs?: number) => Promise<T>;
 
 /** A server's `Date` has whole seconds and a journey behind it: below this, the clocks agree. */
 const NOTICEABLE_SKEW_MS = 60_000;
@@ -31,26 +36,27 @@ export function connect(vendor: Vendor): Send {
 
   async function send(endpoint: Endpoint, request: VendorRequest, deadline: number, forceRefresh: boolean) {
     const timeLeft = (atMost = Infinity) =>
-      runtime.timeout(Math.max(1, Math.min(atMost, deadline - runtime.now())));
+      runtime.timeout(Math.max(1, Math.floor(Math.min(atMost, deadline - runtime.monotonic()))));
     const credentials = await findCredentials(vendor, forceRefresh, timeLeft());
-    const region = await resolveRegion(endpoint, vendor.region, vendor.profile);
+    const region = await regionFor(endpoint, vendor);
     const url = resourceUrl(endpoint, request.path);
     const { method, body } = request;
     const sentAt = runtime.now();
+    const age = startWatch(runtime);
     const headers = await signRequest(
       { method, url, body, headers: body === "" ? {} : { "content-type": "application/json" } },
       { credentials, region, signingName: endpoint.signingName, date: new Date(sentAt + skewMs) },
     );
     const init = { method, headers, ...(body === "" ? {} : { body }) };
     const answer = await exchange(runtime.fetch, url, init, timeLeft(vendor.attemptTimeoutMs));
-    measureSkew(answer, sentAt);
+    measureSkew(answer, age());
     return answer;
   }
 
-  function measureSkew({ headers }: Answer, sentAt: number): void {
+  function measureSkew({ headers }: Answer, tookMs: number): void {
     const receivedAt = runtime.now();
     const date = serverTime(headers);
-    if (date === undefined || receivedAt - sentAt > PROMPT_ANSWER_MS) return;
+    if (date === undefined || tookMs > PROMPT_ANSWER_MS) return;
     const measured = date - receivedAt;
     const corrected = Math.abs(measured) < NOTICEABLE_SKEW_MS ? 0 : measured;
     if (Math.abs(corrected - skewMs) < NOTICEABLE_SKEW_MS) return;
@@ -74,11 +80,11 @@ export function connect(vendor: Vendor): Send {
     }
   }
 
-  return (request, read) =>
+  return (request, read, atMostMs = Infinity) =>
     retry(
       inOrder,
       async (endpoint, remainingMs) => {
-        const deadline = runtime.now() + remainingMs;
+        const deadline = runtime.monotonic() + remainingMs;
         const result = await sendMended(async (forceRefresh) =>
           read(await send(endpoint, request, deadline, forceRefresh)),
         );
@@ -87,7 +93,7 @@ export function connect(vendor: Vendor): Send {
         inOrder = [...endpoints.slice(index), ...endpoints.slice(0, index)];
         return result;
       },
-      vendor.limits,
+      { ...vendor.limits, totalMs: Math.min(vendor.limits.totalMs, atMostMs) },
       runtime,
       ({ target, error, retryInMs }) => {
         emit({ type: "attempt_failed", origin: target.url.origin, error, retryInMs });
@@ -95,8 +101,24 @@ export function connect(vendor: Vendor): Send {
     );
 }
 
+/** The region to sign for: given, or in the host name, or as {@link awsRegion} finds it. */
+async function regionFor(endpoint: Endpoint, { region, profile }: Vendor): Promise<string> {
+  const found = region ?? endpoint.region ?? (await awsRegion(undefined, profile));
+  if (found !== undefined) return found;
+  // The stand-in on this machine takes a signature for any region, so that it can be tried at once.
+  if (isLoopback(endpoint.url)) return "us-east-1";
+  throw new TokenError(
+    "invalid_options",
+    `${endpoint.url.hostname} does not name its region: set AWS_REGION or the option region`,
+  );
+}
+
 /** The credential chain asks others (the EC2 metadata service, SSO, STS), each with time-outs of its own, or none. */
-async function findCredentials({ credentials }: Vendor, forceRefresh: boolean, signal: AbortSignal) {
+export async function findCredentials(
+  { credentials }: Pick<Vendor, "credentials">,
+  forceRefresh: boolean,
+  signal: AbortSignal,
+) {
   try {
     return await orAborted(credentials({ forceRefresh }), signal);
   } catch (error) {

@@ -1,3 +1,4 @@
+import { type Environment, readVariable } from "../environment.ts";
 import { TokenError } from "./errors.ts";
 import type { AwsCredentials } from "./sign.ts";
 
@@ -9,13 +10,13 @@ export type CredentialProvider = (options?: {
   callerClientConfig?: never;
 }) => Promise<AwsCredentials>;
 
-/** @param given default: as the AWS SDK finds them */
+/** @param given default: as the AWS CLI finds them */
 export function credentialProvider(
   given: AwsCredentials | CredentialProvider | undefined,
   profile: string | undefined,
 ): CredentialProvider {
   const find =
-    typeof given === "function" ? given : given ? () => Promise.resolve(given) : defaultChain(profile);
+    typeof given === "function" ? given : given ? () => Promise.resolve(given) : awsCredentials(profile);
   return async (options) => {
     try {
       return await find(options);
@@ -27,15 +28,96 @@ export function credentialProvider(
 }
 
 /**
- * Environment, SSO, profile, web identity, ECS, EKS, EC2. Loaded when first needed: whoever brings credentials does not pay
- * for it. Files are read again at each renewal, because other programs rotate the credentials in them.
+ * Credentials in the AWS CLI's order: the profile that was given; a key in the environment; the profile
+ * of AWS_PROFILE, or "default"; web identity, ECS, EKS, EC2. The AWS SDK alone puts AWS_PROFILE before
+ * a key in the environment. A profile that does not exist is an error: the SDK would sign as the
+ * machine's role.
+ *
+ * The SDK is loaded when first needed, so that callers with credentials of their own do not pay for it.
+ * Files are read again at each renewal, because other programs rotate the credentials in them.
+ *
+ * @param environment where a key is looked for; default: `process.env`
  */
-function defaultChain(profile: string | undefined): CredentialProvider {
-  let chain: Promise<CredentialProvider> | undefined;
+export function awsCredentials(profile: string | undefined, environment?: Environment): CredentialProvider {
+  let chain: CredentialProvider | undefined;
   return async (options) => {
-    chain ??= import("@aws-sdk/credential-providers").then(({ fromNodeProviderChain }) =>
-      fromNodeProviderChain({ ignoreCache: true, ...(profile === undefined ? {} : { profile }) }),
-    );
-    return (await chain)(options);
+    const { fromEnv, fromNodeProviderChain } = await import("@aws-sdk/credential-providers");
+    if (profile === undefined) {
+      const key = await (environment ? keyOf(environment) : fromEnv()().catch(() => undefined));
+      if (key !== undefined) return key;
+    }
+    await requireProfile(profile);
+    chain ??= fromNodeProviderChain({
+      ignoreCache: true,
+      ...(profile === undefined ? {} : { profile }),
+      // It warns on the console that a profile wins over a key in the environment, as it is meant to.
+      logger: { debug: ignore, info: ignore, warn: ignore, error: ignore },
+    });
+    try {
+      return await chain(options);
+    } catch (error) {
+      throw await withProcess(error, profile);
+    }
   };
 }
+
+function keyOf(environment: Environment): AwsCredentials | undefined {
+  const accessKeyId = readVariable(environment, "AWS_ACCESS_KEY_ID");
+  const secretAccessKey = readVariable(environment, "AWS_SECRET_ACCESS_KEY");
+  const sessionToken = readVariable(environment, "AWS_SESSION_TOKEN");
+  if (accessKeyId === undefined || secretAccessKey === undefined) return undefined;
+  return { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) };
+}
+
+async function settingsOf(profile: string | undefined) {
+  const { getProfileName, loadSharedConfigFiles } = await import("@smithy/core/config");
+  const name = getProfileName(profile === undefined ? {} : { profile });
+  const { configFile, credentialsFile } = await loadSharedConfigFiles({ ignoreCache: true });
+  const known = name in configFile || name in credentialsFile;
+  return { name, settings: known ? { ...configFile[name], ...credentialsFile[name] } : undefined };
+}
+
+async function requireProfile(profile: string | undefined): Promise<void> {
+  const { name, settings } = await settingsOf(profile);
+  // "default" is nobody's wish where no profile is named.
+  if (settings !== undefined || (profile === undefined && name === "default")) return;
+  throw new Error(`the AWS configuration has no profile ${JSON.stringify(name)}`);
+}
+
+/** Names the program that the profile runs for its credentials: the SDK's error has only its output. */
+async function withProcess(error: unknown, profile: string | undefined): Promise<unknown> {
+  const { name, settings } = await settingsOf(profile);
+  const command = settings?.["credential_process"];
+  if (command === undefined) return error;
+  // The first word alone: arguments may hold secrets, and so may the program's output.
+  const program = command.trim().split(/\s/)[0] ?? "";
+  return new Error(`credential_process of profile ${JSON.stringify(name)} failed: ${program}`, {
+    cause: error,
+  });
+}
+
+/**
+ * The region that was given; the one of the profile that was given; AWS_REGION, AWS_DEFAULT_REGION;
+ * the one of the profile of AWS_PROFILE, or "default".
+ *
+ * @param environment default: `process.env`
+ */
+export async function awsRegion(
+  given: string | undefined,
+  profile: string | undefined,
+  environment?: Environment,
+): Promise<string | undefined> {
+  if (given !== undefined) return given;
+  const { settings } = await settingsOf(profile);
+  const ofProfile = settings?.["region"];
+  if (profile !== undefined && ofProfile) return ofProfile;
+  const ofEnvironment = (env: Environment) =>
+    readVariable(env, "AWS_REGION") ?? readVariable(env, "AWS_DEFAULT_REGION");
+  if (environment !== undefined) return ofEnvironment(environment) ?? ofProfile;
+  const { loadConfig } = await import("@smithy/core/config");
+  const selectors = { environmentVariableSelector: ofEnvironment, configFileSelector: () => undefined };
+  const found = await loadConfig<string>({ ...selectors, default: "" })();
+  return found || ofProfile;
+}
+
+const ignore = () => undefined;

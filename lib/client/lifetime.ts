@@ -1,18 +1,23 @@
+import type { Runtime } from "./runtime.ts";
+
 /** When to do what with a token, in milliseconds of this machine's clock. */
 export interface Lifetime {
-  /** From here on it is renewed in the background, and served meanwhile. */
+  /** When the token was asked for. If the clock says less, it was set back: the token is of no use. */
+  readonly askedAt: number;
+  /** From here on the token is renewed in the background, and stays in use meanwhile. */
   readonly renewFrom: number;
-  /** From here on callers wait for the new one: this one could end before their request arrives. */
+  /** From here on callers wait for the new token: this one could end before their request arrives. */
   readonly renewBy: number;
   readonly endsAt: number;
 }
 
 /**
- * Renewal begins when 65 to 80 % of the lifetime have passed: at random, so that a fleet started together does not
- * come together; in proportion, so that a short token leaves time for retries too. The last tenth, at most 10 s, is a
- * reserve.
+ * Renewal begins when 65 to 80 % of the lifetime have passed. The moment is random, so that
+ * processes that start together do not renew together, and proportional, so that a short token leaves
+ * time for retries too. The last tenth, at most 10 s, is a reserve.
  *
- * Counted from when the request was sent, by this machine's clock: then it does not matter how wrong that clock is.
+ * Counted by this machine's clock from when the request was sent, so that it does not matter how wrong
+ * that clock is.
  *
  * @param expiresIn seconds, from the answer
  * @param random at least 0, below 1
@@ -21,8 +26,28 @@ export function lifetimeOf(expiresIn: number, askedAt: number, random: number): 
   const milliseconds = expiresIn * 1000;
   const endsAt = askedAt + milliseconds;
   return {
+    askedAt,
     renewFrom: askedAt + Math.floor(milliseconds * (0.65 + 0.15 * random)),
     renewBy: endsAt - Math.min(10_000, milliseconds / 10),
     endsAt,
   };
+}
+
+type Clocks = Pick<Runtime, "now" | "monotonic">;
+
+/**
+ * Milliseconds since two readings. The larger of both differences counts: the wall clock may be set
+ * back, and the monotonic one may stand still while the machine is suspended.
+ *
+ * @returns Infinity where the wall clock now says less than it did then
+ */
+export function ageSince(then: { now: number; monotonic: number }, clocks: Clocks): number {
+  const age = clocks.now() - then.now;
+  return age < 0 ? Infinity : Math.max(age, clocks.monotonic() - then.monotonic);
+}
+
+/** Starts a watch; what it returns says how many milliseconds ago that was, as {@link ageSince}. */
+export function startWatch(clocks: Clocks): () => number {
+  const then = { now: clocks.now(), monotonic: clocks.monotonic() };
+  return () => ageSince(then, clocks);
 }

@@ -11,6 +11,7 @@ export interface TokenRequest {
 export function requestToken(
   send: Send,
   { serviceAccount, ttlSeconds, accountId }: TokenRequest,
+  atMostMs?: number,
 ): Promise<TokenResponse> {
   // JSON leaves out what is undefined; without any wish there is no body at all.
   const wishes = JSON.stringify({ ttl_seconds: ttlSeconds, account_id: accountId });
@@ -21,9 +22,10 @@ export function requestToken(
       body: wishes === "{}" ? "" : wishes,
     },
     readToken,
+    atMostMs,
   );
 }
 
-export function requestEntitlements(send: Send): Promise<EntitlementsResponse> {
-  return send({ ...routes.listEntitlements, body: "" }, readEntitlements);
+export function requestEntitlements(send: Send, atMostMs?: number): Promise<EntitlementsResponse> {
+  return send({ ...routes.listEntitlements, body: "" }, readEntitlements, atMostMs);
 }

@@ -28,7 +28,7 @@ export async function retry<Target, T>(
   targets: readonly Target[],
   attempt: (target: Target, remainingMs: number) => Promise<T>,
   { rounds, totalMs, ...delays }: RetryLimits,
-  { now, sleep, random }: Pick<Runtime, "now" | "sleep" | "random">,
+  { monotonic: now, sleep, random }: Pick<Runtime, "monotonic" | "sleep" | "random">,
   onFailure: (failure: FailedAttempt<Target>) => void,
 ): Promise<T> {
   const deadline = now() + totalMs;

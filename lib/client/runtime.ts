@@ -5,6 +5,8 @@ export interface Runtime {
   readonly fetch: typeof fetch;
   /** Milliseconds since the epoch, as `Date.now`. */
   readonly now: () => number;
+  /** Milliseconds by a clock that is never set, as `performance.now`. */
+  readonly monotonic: () => number;
   /** Resolves after so many milliseconds. */
   readonly sleep: (ms: number) => Promise<void>;
   /** At least 0, below 1, as `Math.random`. */
@@ -17,6 +19,7 @@ export const systemRuntime: Runtime = {
   // Looked up at each call, so that a program may replace the global one (a proxy, a tracer) at any time.
   fetch: (...args) => globalThis.fetch(...args),
   now: () => Date.now(),
+  monotonic: () => performance.now(),
   sleep: (ms) => delay(ms),
   random: () => Math.random(),
   timeout: (ms) => AbortSignal.timeout(ms),

@@ -3,7 +3,7 @@ import { TokenError } from "./errors.ts";
 import { parseServiceAccount, parseVendorOptions, type VendorOptions } from "./options.ts";
 import { requestToken } from "./requests.ts";
 import { orAborted } from "./runtime.ts";
-import { lifetimeOf, type Lifetime } from "./lifetime.ts";
+import { lifetimeOf, type Lifetime, startWatch } from "./lifetime.ts";
 import { vendedToken, type VendedToken } from "./vended-token.ts";
 
 export interface TokenProviderOptions extends VendorOptions {
@@ -27,10 +27,13 @@ export type TokenProvider = (options?: GetTokenOptions) => Promise<VendedToken>;
 interface Held {
   readonly token: VendedToken;
   readonly lifetime: Lifetime;
+  /** Milliseconds since the token was asked for. */
+  readonly age: () => number;
 }
 
 interface Flight {
-  readonly startedAt: number;
+  /** Milliseconds since the request began. */
+  readonly age: () => number;
   readonly outcome: Promise<VendedToken>;
 }
 
@@ -49,22 +52,28 @@ export function createTokenProvider(options: TokenProviderOptions): TokenProvide
   const send = connect(vendor);
   let held: Held | undefined;
   let flight: Flight | undefined;
-  /** After a failed renewal: not before this time again, while there is a valid token. */
-  let restUntil = 0;
+  /** After a failed renewal: no other one before this time, while there is a valid token. */
+  let restUntil = -Infinity;
+
+  /** The time by which the token is judged; Infinity where the clock was set back. */
+  const timeOf = ({ lifetime, age }: Held) => lifetime.askedAt + age();
 
   async function renew(): Promise<VendedToken> {
     const askedAt = runtime.now();
+    const age = startWatch(runtime);
     try {
       const response = await requestToken(send, { ...options, serviceAccount });
       const token = vendedToken(response);
       const lifetime = lifetimeOf(response.expires_in, askedAt, runtime.random());
       // A request that was frozen may come back after a later one: what it brings is not the newer token.
-      if (held === undefined || lifetime.endsAt >= held.lifetime.endsAt) held = { token, lifetime };
+      const remaining = (one: Held) => one.lifetime.endsAt - timeOf(one);
+      const renewed = { token, lifetime, age };
+      if (held === undefined || remaining(renewed) >= remaining(held)) held = renewed;
       emit({ type: "token_vended", serviceAccount, expiresAt: token.expiresAt });
       return token;
     } catch (error) {
-      if (error instanceof TokenError && held !== undefined && runtime.now() < held.lifetime.endsAt) {
-        restUntil = runtime.now() + (error.retryAfterSeconds ?? 1 + 4 * runtime.random()) * 1000;
+      if (error instanceof TokenError && held !== undefined && timeOf(held) < held.lifetime.endsAt) {
+        restUntil = runtime.monotonic() + (error.retryAfterSeconds ?? 1 + 4 * runtime.random()) * 1000;
         emit({ type: "refresh_failed", serviceAccount, error, validUntil: held.token.expiresAt });
       }
       throw error;
@@ -73,8 +82,8 @@ export function createTokenProvider(options: TokenProviderOptions): TokenProvide
 
   function joinFlight(): Promise<VendedToken> {
     // One that should have ended long ago was frozen with its Lambda or its laptop: it will fail, so it is not joined.
-    if (flight === undefined || runtime.now() - flight.startedAt > limits.totalMs) {
-      const started: Flight = { startedAt: runtime.now(), outcome: renew() };
+    if (flight === undefined || flight.age() > limits.totalMs) {
+      const started: Flight = { age: startWatch(runtime), outcome: renew() };
       flight = started;
       const land = () => {
         if (flight === started) flight = undefined;
@@ -88,11 +97,12 @@ export function createTokenProvider(options: TokenProviderOptions): TokenProvide
   return async ({ signal, rejected } = {}) => {
     signal?.throwIfAborted();
     if (held?.token.accessToken === rejected) held = undefined;
-    const now = runtime.now();
-    if (held === undefined) return orAborted(joinFlight(), signal);
-    const { token, lifetime } = held;
+    const current = held;
+    if (current === undefined) return orAborted(joinFlight(), signal);
+    const { token, lifetime } = current;
+    const now = timeOf(current);
     if (now < lifetime.renewFrom) return token;
-    if (now < lifetime.endsAt && now < restUntil) return token;
+    if (now < lifetime.endsAt && runtime.monotonic() < restUntil) return token;
     if (now < lifetime.renewBy) {
       void joinFlight();
       return token;
@@ -100,7 +110,7 @@ export function createTokenProvider(options: TokenProviderOptions): TokenProvide
     try {
       return await orAborted(joinFlight(), signal);
     } catch (error) {
-      if (signal?.aborted === true || runtime.now() >= lifetime.endsAt) throw error;
+      if (signal?.aborted === true || timeOf(current) >= lifetime.endsAt) throw error;
       return token;
     }
   };

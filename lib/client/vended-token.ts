@@ -2,7 +2,7 @@ import { inspect } from "node:util";
 import type { TokenResponse } from "../http/wire.ts";
 
 export interface VendedToken {
-  /** The value after `Authorization: Bearer`. */
+  /** The value after `Authorization: Bearer`. Not enumerable: `{...token}` and JSON leave it out. */
   readonly accessToken: string;
   /** The token's `exp`, by the server's clock. */
   readonly expiresAt: Date;
@@ -11,11 +11,16 @@ export interface VendedToken {
   readonly accountId: number;
 }
 
-/** A token that does not show itself in `console.log`, nor in an assertion's diff. `accessToken` is as it always was. */
+/**
+ * A token that `console.log`, JSON and copies do not show: loggers such as pino and winston serialise
+ * what they are given.
+ */
 export function vendedToken(response: TokenResponse): VendedToken {
   const { service_account: serviceAccount, account_id: accountId } = response;
   const expiresAt = new Date(response.expires_at);
   const shown = { accessToken: "[hidden]", expiresAt, serviceAccount, accountId };
-  const token: VendedToken = { accessToken: response.access_token, expiresAt, serviceAccount, accountId };
-  return Object.defineProperty(token, inspect.custom, { value: () => shown });
+  return Object.defineProperties({ expiresAt, serviceAccount, accountId } as VendedToken, {
+    accessToken: { value: response.access_token },
+    [inspect.custom]: { value: () => shown },
+  });
 }

@@ -1,5 +1,4 @@
 import type { SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
-import { fromIni } from "@aws-sdk/credential-providers";
 import type { Command } from "commander";
 
 import { present, readVariable } from "../environment.ts";
@@ -11,6 +10,7 @@ import type { SecretStore } from "../key-lifecycle/secret-store.ts";
 import type { Connection } from "../voximplant/call.ts";
 import { readConfiguration } from "../configuration.ts";
 import type { KeyLifetimes } from "../key-lifecycle/grace.ts";
+import { awsCredentials, awsRegion } from "../client/credentials.ts";
 import { managementApiUrl } from "../cli/api.ts";
 import { CliError, EXIT } from "../cli/cli-error.ts";
 import type { Io } from "../cli/io.ts";
@@ -65,29 +65,25 @@ export async function openOperator(io: Io, flags: OperatorFlags): Promise<Operat
   };
 }
 
-/** As the SDK finds everything by itself, but by way of {@link Io} where a variable decides. */
+/** As the AWS CLI finds everything, but by way of {@link Io} where a variable decides. */
 export function awsConfiguration(
   { env, awsClient }: Io,
   { region, profile }: Pick<OperatorFlags, "region" | "profile">,
   service: "LAMBDA" | "SECRETS_MANAGER",
 ) {
-  const read = (name: string) => readVariable(env, name);
-  const endpoint = read(`AWS_ENDPOINT_URL_${service}`) ?? read("AWS_ENDPOINT_URL");
-  const chosenRegion = present(region) ?? read("AWS_REGION") ?? read("AWS_DEFAULT_REGION");
-  const accessKeyId = read("AWS_ACCESS_KEY_ID");
-  const secretAccessKey = read("AWS_SECRET_ACCESS_KEY");
-  const sessionToken = read("AWS_SESSION_TOKEN");
-  const chosenProfile = present(profile);
-  const credentials =
-    chosenProfile !== undefined
-      ? fromIni({ profile: chosenProfile })
-      : accessKeyId && secretAccessKey
-        ? { accessKeyId, secretAccessKey, ...(sessionToken && { sessionToken }) }
-        : undefined;
+  const find = awsCredentials(present(profile), env);
+  const endpoint = readVariable(env, `AWS_ENDPOINT_URL_${service}`) ?? readVariable(env, "AWS_ENDPOINT_URL");
   return {
     ...(endpoint && { endpoint }),
-    ...(chosenRegion && { region: chosenRegion }),
-    ...(credentials && { credentials }),
+    region: async () => {
+      const found = await awsRegion(present(region), present(profile), env);
+      if (found !== undefined) return found;
+      throw new CliError("no AWS region", EXIT.usage, "give --region, or set AWS_REGION");
+    },
+    credentials: async () => {
+      const { sessionToken, ...key } = await find();
+      return { ...key, ...(sessionToken === undefined ? {} : { sessionToken }) };
+    },
     ...awsClient,
   };
 }

@@ -118,6 +118,8 @@ describe("voxtoken exec", () => {
       {
         runChild: (command, args, env) => {
           ran.push([command, ...args], env["VOXIMPLANT_ACCESS_TOKEN"]);
+          const expiresAt = Date.parse(env["VOXIMPLANT_ACCESS_TOKEN_EXPIRES_AT"] ?? "");
+          expect(Math.abs(expiresAt - Date.now() - 300_000)).toBeLessThan(5_000);
           return Promise.resolve(0);
         },
       },

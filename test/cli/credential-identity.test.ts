@@ -39,9 +39,15 @@ describe("who the credentials will be of", () => {
   it.each<[string, Record<string, string>, string | undefined, string[] | undefined]>([
     ["a key in the environment", keyInEnvironment, undefined, ["key", "AKIDENV"]],
     [
-      "a key in the environment, but a profile too",
+      "a key in the environment over AWS_PROFILE",
       { ...keyInEnvironment, AWS_PROFILE: "billing" },
       undefined,
+      ["key", "AKIDENV"],
+    ],
+    [
+      "a profile given in words, over a key in the environment",
+      keyInEnvironment,
+      "billing",
       ["role", "arn:aws:iam::111122223333:role/billing-worker"],
     ],
     ["half a key in the environment", { AWS_ACCESS_KEY_ID: "AKIDENV" }, undefined, undefined],

@@ -20,7 +20,7 @@ export const awsEnvironment = {
 };
 
 export async function temporaryFolder(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), "voxtoken-"));
+  const folder = await mkdtemp(join(tmpdir(), "home-"));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   return folder;
 }
@@ -31,9 +31,12 @@ export async function setUpCli(behaviours: readonly Behaviour[]) {
   onTestFinished(vendor.close);
   const homeDirectory = await temporaryFolder();
   const run = async (args: readonly string[], overrides: Partial<Io> = {}) => {
-    const env = { ...awsEnvironment, VOXTOKEN_URL: vendor.url, ...overrides.env };
-    for (const name of Object.keys(awsEnvironment))
-      vi.stubEnv(name, env[name as keyof typeof awsEnvironment]);
+    const env: Record<string, string | undefined> = {
+      ...awsEnvironment,
+      VOXTOKEN_URL: vendor.url,
+      ...overrides.env,
+    };
+    for (const name of Object.keys(awsEnvironment)) vi.stubEnv(name, env[name]);
     const io = fakeIo({ homeDirectory, fetch: globalThis.fetch, now: Date.now, ...overrides, env });
     const status = await runVoxtoken(args, io).finally(() => vi.unstubAllEnvs());
     return { status, out: io.out(), err: io.err() };

@@ -1,10 +1,44 @@
-import { chmod, mkdir, readdir, readFile, rename, stat, symlink, utimes, writeFile } from "node:fs/promises";
+import { spawnSync } from "node:child_process";
+import fs, {
+  chmod,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  utimes,
+  writeFile,
+} from "node:fs/promises";
+import { syncBuiltinESMExports } from "node:module";
+import { hostname } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { takeLock } from "../../lib/cli/lock-file.ts";
 import { cacheDirectory, cacheFileName, type CacheKey } from "../../lib/cli/token-cache.ts";
-import { refuses, vends } from "../fakes/vendor-server.ts";
-import { setUpCli } from "./set-up.ts";
+import { answers, hangs, refuses, startVendor, vends } from "../fakes/vendor-server.ts";
+import { setUpCli, temporaryFolder } from "./set-up.ts";
+
+/** A file system call fails with this code, where it is about the cache. No test can fill a disk. */
+function failWith(name: "open" | "mkdir" | "readdir" | "writeFile", code: string): void {
+  const error = Object.assign(new Error(`${code}: no ${name}`), { code });
+  const method = name === "writeFile" ? "open" : name;
+  const original = fs[method] as (...args: unknown[]) => Promise<object>;
+  const failing = async (path: unknown, ...args: unknown[]) => {
+    if (!String(path).includes("/voxtoken")) return original(path, ...args);
+    if (name !== "writeFile") throw error;
+    return Object.assign(await original(path, ...args), { writeFile: () => Promise.reject(error) });
+  };
+  Object.assign(fs, { [method]: failing });
+  syncBuiltinESMExports();
+  onTestFinished(() => {
+    Object.assign(fs, { [method]: original });
+    syncBuiltinESMExports();
+  });
+}
 
 const token = ["token", "outbound-calls"];
 
@@ -75,14 +109,76 @@ describe("the token cache", () => {
     expect(await run(token, { now: () => Date.now() + 250_000 })).toMatchObject({ out: "token-2\n" });
   });
 
-  it("serves a token that is still valid when its renewal fails", async () => {
+  it("says that a renewal failed only to a command that needs the new token", async () => {
     const { run } = await setUpCached(vends(), refuses(400, "invalid_request", "no"));
-    expect(await run(token, { now: () => Date.now() + 250_000 })).toMatchObject({
-      status: 0,
-      out: "token-1\n",
-    });
-    expect(await run(token, { now: () => Date.now() + 301_000 })).toMatchObject({ status: 2 });
+    const api = await startVendor([answers(200, '{"result":1}')]);
+    onTestFinished(api.close);
+    const later = { now: () => Date.now() + 250_000, env: { VOXIMPLANT_API_URL: api.url } };
+    expect(await run(["api", "outbound-calls", "GetUsers"], later)).toMatchObject({ status: 0 });
+    expect(api.requests[0]?.headers.authorization).toBe("Bearer token-1");
+    expect(await run(token, later)).toMatchObject({ status: 2, out: "" });
   });
+
+  it.each([
+    ["the half", [], 149_000, "token-1"],
+    ["less than the half", [], 151_000, "token-2"],
+    ["what --min-ttl says", ["--min-ttl", "200"], 99_000, "token-1"],
+    ["less than --min-ttl says", ["--min-ttl", "200"], 101_000, "token-2"],
+    ["more than --min-ttl says", ["--min-ttl", "10"], 180_000, "token-1"],
+  ])("hands a token over that has %s of its life left, or a new one", async (_left, args, age, expected) => {
+    const { run } = await setUpCached();
+    const now = () => Date.now() + age;
+    expect(await run([...token, ...args], { now })).toMatchObject({ status: 0, out: `${expected}\n` });
+    const handed: unknown[] = [];
+    await run(["exec", "outbound-calls", ...args, "--", "report"], {
+      now,
+      runChild: (_command, _args, env) => {
+        handed.push(env["VOXIMPLANT_ACCESS_TOKEN"]);
+        return Promise.resolve(0);
+      },
+    });
+    expect(handed).toEqual([expected]);
+  });
+
+  it.each([
+    [["--ttl", "60", "--min-ttl", "61"], 0],
+    [["--min-ttl", "301"], 1],
+  ])("calls a --min-ttl beyond the lifetime wrong usage: %j", async (args, requests) => {
+    const { run, vendor } = await setUpCli([vends()]);
+    const { status, err } = await run([...token, ...args]);
+    expect(status).toBe(2);
+    expect(err).toMatch(/^voxtoken: --min-ttl \d+ is more than the token's lifetime of \d+ s\nhint: .*--ttl/);
+    expect(vendor.requests).toHaveLength(requests);
+  });
+
+  it.each([
+    ["a day", 86_400_000],
+    ["a minute", 60_000],
+  ])("asks again when the clock was set back by %s to before the token was asked for", async (_by, ms) => {
+    const { run } = await setUpCached();
+    expect(await run(token, { now: () => Date.now() - ms })).toMatchObject({ status: 0, out: "token-2\n" });
+  });
+
+  it("knows a token's age on a machine whose clock was set back meanwhile", async () => {
+    const { run } = await setUpCached();
+    const uptime = 5_000_000;
+    await run([...token, "--ttl", "60"], { monotonic: () => uptime });
+    const later = { now: () => Date.now() + 1_000, monotonic: () => uptime + 301_000 };
+    expect(await run([...token, "--ttl", "60"], later)).toMatchObject({ out: "token-3\n" });
+  });
+
+  it.each(["askedAt", "endsAt"])(
+    "does not use an entry whose %s is not a time of the token",
+    async (name) => {
+      const { run, file } = await setUpCached();
+      const entry = JSON.parse(await readFile(file, "utf8")) as { lifetime: Record<string, number> };
+      await writeFile(
+        file,
+        JSON.stringify({ ...entry, lifetime: { ...entry.lifetime, [name]: Date.now() + 1e10 } }),
+      );
+      expect(await run(token)).toMatchObject({ out: "token-2\n" });
+    },
+  );
 
   it("removes tokens that nobody can use any more", async () => {
     const { run, directory } = await setUpCached();
@@ -150,6 +246,130 @@ describe("a cache file that is not to be trusted", () => {
     const { status, out, err } = await run(token);
     expect({ status, out }).toEqual({ status: 0, out: "token-2\n" });
     expect(err).toMatch(/^voxtoken: warning: the token cache is not used: .*\n$/);
+  });
+});
+
+describe("the lock of a cache entry", () => {
+  const lockOf = (set: { file: string }) => `${set.file}.lock`;
+  const held = (pid: number) => JSON.stringify({ id: "other", pid, host: hostname(), holdsMs: 120_000 });
+  /** A process that has ended, and its id. */
+  const ended = () => spawnSync("true").pid;
+
+  it("is taken over at once from a process that was killed", async () => {
+    const set = await setUpCached();
+    await rm(set.file);
+    await writeFile(lockOf(set), held(ended()));
+    const started = performance.now();
+    expect(await set.run(token, { sleep })).toEqual({ status: 0, out: "token-2\n", err: "" });
+    expect(performance.now() - started).toBeLessThan(1_500);
+    expect(await set.run(token)).toMatchObject({ out: "token-2\n" });
+    expect(await readdir(set.directory)).toHaveLength(1);
+  });
+
+  it.each<[string, (lock: string) => Promise<unknown>, boolean]>([
+    ["a live process", (lock) => writeFile(lock, held(process.pid)), true],
+    ["nobody knows whom, since just now", (lock) => writeFile(lock, ""), true],
+    [
+      "a process of another machine, from the future",
+      async (lock) => {
+        await writeFile(lock, held(1).replace(hostname(), "elsewhere"));
+        await utimes(lock, new Date(Date.now() + 86_400_000), new Date(Date.now() + 86_400_000));
+      },
+      false,
+    ],
+    [
+      "an older version, a folder from the future",
+      async (lock) => {
+        await mkdir(lock);
+        await utimes(lock, new Date(Date.now() + 86_400_000), new Date(Date.now() + 86_400_000));
+      },
+      false,
+    ],
+    [
+      "a process that is long over its time",
+      async (lock) => {
+        await writeFile(lock, held(process.pid));
+        await utimes(lock, new Date(Date.now() - 130_000), new Date(Date.now() - 130_000));
+      },
+      false,
+    ],
+  ])("of %s keeps no command beyond its --timeout", async (_of, make, waits) => {
+    const set = await setUpCached();
+    await rm(set.file);
+    await make(lockOf(set));
+    const started = performance.now();
+    const { status, out, err } = await set.run([...token, "--timeout", "2"], { sleep });
+    expect(performance.now() - started).toBeLessThan(2_000);
+    expect({ status, out }).toEqual({ status: 0, out: "token-2\n" });
+    const warning = "voxtoken: warning: the token cache is not used: another process holds its lock\n";
+    expect(err).toBe(waits ? warning : "");
+  });
+
+  it("is released, and not when it is another's by then", async () => {
+    const path = join(await temporaryFolder(), "lock");
+    const release = await takeLock(path, 1000, Date.now);
+    expect(await takeLock(path, 1000, Date.now)).toBeUndefined();
+    await writeFile(path, held(process.pid));
+    await release?.();
+    expect(await readFile(path, "utf8")).toBe(held(process.pid));
+  });
+
+  it("is taken by one of fifty that find it left behind", async () => {
+    const path = join(await temporaryFolder(), "lock");
+    await writeFile(path, held(ended()));
+    const taken = await Promise.all(Array.from({ length: 50 }, () => takeLock(path, 1000, Date.now)));
+    expect(taken.filter((release) => release !== undefined)).toHaveLength(1);
+  });
+});
+
+describe("the command's deadline", () => {
+  it("covers a credential process that never ends", async () => {
+    const { run, homeDirectory } = await setUpCli([vends()]);
+    const config = join(homeDirectory, "config");
+    await writeFile(config, "[profile slow]\ncredential_process = sleep 20\n");
+    const env = { AWS_CONFIG_FILE: config, AWS_ACCESS_KEY_ID: undefined, AWS_SECRET_ACCESS_KEY: undefined };
+    const started = performance.now();
+    for (const args of [token, ["whoami"], ["doctor"], ["api", "outbound-calls", "GetUsers"]]) {
+      const result = await run([...args, "--profile", "slow", "--timeout", "1"], { env });
+      expect(result.status).toBe(1);
+      expect(result.out + result.err).toContain("credentials were not found in time");
+    }
+    expect(performance.now() - started).toBeLessThan(8_000);
+  });
+
+  it("covers the method that api calls", async () => {
+    const { run } = await setUpCli([vends()]);
+    const api = await startVendor([hangs]);
+    onTestFinished(api.close);
+    const started = performance.now();
+    const args = ["api", "outbound-calls", "StartScenarios", "--timeout", "1", "--api-url", api.url];
+    expect(await run(args)).toMatchObject({ status: 1 });
+    expect(performance.now() - started).toBeLessThan(3_000);
+  });
+});
+
+describe("a cache that cannot be used", () => {
+  const warning = /^voxtoken: warning: the token cache is not used: .*\n$/;
+
+  it.each([
+    ["the disk is full", "writeFile", "ENOSPC"],
+    ["the lock may not be written", "open", "EACCES"],
+    ["the file system is read-only", "mkdir", "EROFS"],
+    ["the folder cannot be listed", "readdir", "EIO"],
+  ] as const)("warns once, and the token is there, when %s", async (_what, name, code) => {
+    const { run } = await setUpCli([vends()]);
+    failWith(name, code);
+    const { status, out, err } = await run(token);
+    expect({ status, out }).toEqual({ status: 0, out: "token-1\n" });
+    expect(err).toMatch(warning);
+    expect(err).toContain(code);
+  });
+
+  it("warns once where the user has no home directory", async () => {
+    const { run } = await setUpCli([vends()]);
+    const { status, out, err } = await run(token, { homeDirectory: undefined });
+    expect({ status, out }).toEqual({ status: 0, out: "token-1\n" });
+    expect(err).toMatch(warning);
   });
 });
 

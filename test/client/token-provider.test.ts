@@ -31,6 +31,7 @@ describe("asking for a token", () => {
     const token = await getToken();
     expect({
       ...token,
+      accessToken: token.accessToken,
       expiresAt: Math.abs(token.expiresAt.getTime() - Date.now() - 300_000) < 5000,
     }).toEqual({
       accessToken: "token-1",
@@ -164,6 +165,48 @@ describe("keeping a token", () => {
     expect(vendor.requests).toHaveLength(2);
   });
 
+  it.each([
+    ["a day", 86_400_000],
+    ["a minute", 60_000],
+  ])("asks again when the clock was set back by %s to before the token was asked for", async (_by, ms) => {
+    const { clock, getToken } = await setUp([vends()]);
+    await getToken();
+    clock.advance(30_000);
+    clock.set(-ms);
+    expect(await getToken()).toMatchObject({ accessToken: "token-2" });
+  });
+
+  it("gives no ended token where the clock was set back while it was kept", async () => {
+    const { clock, getToken } = await setUp([vends(), vends()]);
+    await getToken();
+    clock.advance(299_000);
+    clock.set(-200_000);
+    clock.advance(2_000);
+    expect(await getToken()).toMatchObject({ accessToken: "token-2" });
+  });
+
+  it("gives no ended token after a failed renewal and a clock set back", async () => {
+    const { clock, getToken } = await setUp([vends(), broken, broken, vends()]);
+    await getToken();
+    clock.advance(291_000);
+    expect(await getToken()).toMatchObject({ accessToken: "token-1" });
+    clock.advance(10_000);
+    clock.set(-250_000);
+    expect(await failureOf(getToken())).toMatchObject({ code: "invalid_request" });
+    expect(await getToken()).toMatchObject({ accessToken: "token-4" });
+  });
+
+  it("ends a call in time when the clock was set back meanwhile", async () => {
+    const { clock, getToken } = await setUp([
+      (response, request, n) => {
+        clock.set(-3_600_000);
+        refuses(429, "throttled", "later", { "retry-after": "1800" })(response, request, n);
+      },
+    ]);
+    expect(await failureOf(getToken())).toMatchObject({ code: "throttled", retryAfterSeconds: 1800 });
+    expect(clock.slept).toEqual([]);
+  });
+
   it("renewal comes before the reserve, and the reserve before the end, whatever the lifetime", () => {
     const anyRandom = fc.double({ min: 0, max: 0.999_999, noNaN: true });
     fc.assert(
@@ -219,6 +262,11 @@ describe("what must not be seen", () => {
     expect(inspect({ token }, { depth: 10 })).not.toMatch(secrets);
     expect(inspect(events, { depth: 10 })).not.toMatch(secrets);
     expect(token.accessToken).toBe("token-1");
+    expect(JSON.stringify({ token })).not.toMatch(secrets);
+    expect(JSON.stringify({ ...token }) + inspect({ ...token })).not.toMatch(secrets);
+    expect(JSON.stringify(Object.assign({}, token)) + JSON.stringify(Object.entries(token))).not.toMatch(
+      secrets,
+    );
   });
 
   it("a log function that throws keeps nobody from a token, and the process is warned of it", async () => {

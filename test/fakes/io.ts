@@ -16,6 +16,7 @@ export function fakeIo(given: Partial<Io> & { input?: string } = {}): Io & { out
     env: {},
     fetch: () => Promise.reject(new Error("This test has no network.")),
     now: () => Date.UTC(2026, 10, 24, 12),
+    monotonic: () => performance.now(),
     sleep: () => Promise.resolve(),
     homeDirectory: "/nonexistent",
     userId: process.getuid?.(),

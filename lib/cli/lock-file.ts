@@ -1,0 +1,115 @@
+import { randomUUID } from "node:crypto";
+import { lstat, open, readFile, rename, rm, link } from "node:fs/promises";
+import { hostname } from "node:os";
+import * as z from "zod/mini";
+import { hasCode } from "./cache-file.ts";
+
+const holder = z.object({ id: z.string(), pid: z.int(), host: z.string(), holdsMs: z.number() });
+
+/** For a lock that does not say how long it may be held. */
+const HELD_AT_MOST_MS = 20_000;
+
+/** Clocks of two machines that share a folder may differ. A file from further ahead says nothing. */
+const AHEAD_AT_MOST_MS = 60_000;
+
+/**
+ * Takes the lock of a cache entry. A lock is taken over at once where its process on this machine has
+ * ended, and otherwise where it is older than its process wanted to hold it, or from the future.
+ *
+ * At worst two processes hold a lock at once, and both ask for a token.
+ *
+ * @param path of the lock's file
+ * @param holdsMs how long this process may need it
+ * @returns what releases it; undefined while another process holds it
+ * @throws a system error where no file can be made there
+ */
+export async function takeLock(
+  path: string,
+  holdsMs: number,
+  now: () => number,
+): Promise<(() => Promise<void>) | undefined> {
+  const mine = { id: randomUUID(), pid: process.pid, host: hostname(), holdsMs };
+  if (!(await create(path, JSON.stringify(mine)))) {
+    const found = await examine(path, now);
+    if (found === "held") return undefined;
+    if (found !== "gone") await removeEnded(path, found);
+    if (!(await create(path, JSON.stringify(mine)))) return undefined;
+  }
+  return async () => {
+    // A process that was suspended for long may have lost its lock: then the file is another's.
+    if ((await readHolder(path))?.id === mine.id) await rm(path, { force: true });
+  };
+}
+
+interface FileIdentity {
+  readonly ino: number;
+  readonly mtimeMs: number;
+}
+
+async function create(path: string, content: string): Promise<boolean> {
+  let file;
+  try {
+    file = await open(path, "wx", 0o600);
+  } catch (error) {
+    if (hasCode(error, "EEXIST")) return false;
+    throw error;
+  }
+  try {
+    await file.writeFile(content);
+    return true;
+  } catch (error) {
+    await rm(path, { force: true });
+    throw error;
+  } finally {
+    await file.close();
+  }
+}
+
+/** Whether a process holds the lock; otherwise the file that may be removed. */
+async function examine(path: string, now: () => number): Promise<"held" | "gone" | FileIdentity> {
+  let found;
+  try {
+    found = await lstat(path);
+  } catch (error) {
+    if (hasCode(error, "ENOENT")) return "gone";
+    throw error;
+  }
+  const by = await readHolder(path);
+  const age = now() - found.mtimeMs;
+  const ended =
+    age > (by?.holdsMs ?? HELD_AT_MOST_MS) || age < -AHEAD_AT_MOST_MS || (by !== undefined && !isAlive(by));
+  return ended ? { ino: found.ino, mtimeMs: found.mtimeMs } : "held";
+}
+
+/** Undefined where the file is gone, not written yet, or not of this form. */
+async function readHolder(path: string): Promise<z.infer<typeof holder> | undefined> {
+  try {
+    return holder.safeParse(JSON.parse(await readFile(path, "utf8"))).data;
+  } catch {
+    return undefined;
+  }
+}
+
+function isAlive({ pid, host }: z.infer<typeof holder>): boolean {
+  if (host !== hostname()) return true;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return !hasCode(error, "ESRCH");
+  }
+}
+
+/** Removes the file that was examined and no other: another process may have taken the lock since. */
+async function removeEnded(path: string, examined: FileIdentity): Promise<void> {
+  const aside = `${path}.${randomUUID()}.tmp`;
+  try {
+    await rename(path, aside);
+  } catch (error) {
+    if (hasCode(error, "ENOENT")) return;
+    throw error;
+  }
+  const { ino, mtimeMs } = await lstat(aside);
+  if (ino !== examined.ino || mtimeMs !== examined.mtimeMs) await link(aside, path).catch(() => undefined);
+  await rm(aside, { force: true, recursive: true });
+}

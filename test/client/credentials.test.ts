@@ -1,0 +1,92 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { awsCredentials, awsRegion } from "../../lib/client/credentials.ts";
+import type { Io } from "../../lib/cli/io.ts";
+import { awsConfiguration } from "../../lib/operator/operator.ts";
+import { temporaryFolder } from "../cli/set-up.ts";
+
+const CONFIG = `
+[default]
+aws_access_key_id = AKIDDEFAULT
+aws_secret_access_key = secret
+region = eu-west-1
+
+[profile one]
+aws_access_key_id = AKIDONE
+aws_secret_access_key = secret
+region = eu-central-1
+
+[profile two]
+aws_access_key_id = AKIDTWO
+aws_secret_access_key = secret
+region = us-east-2
+
+[profile failing]
+credential_process = false --token hunter2
+`;
+const key = { AWS_ACCESS_KEY_ID: "AKIDENV", AWS_SECRET_ACCESS_KEY: "secret" };
+const NAMES = ["AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", ...Object.keys(key)];
+
+async function configure(env: Record<string, string>) {
+  const file = join(await temporaryFolder(), "config");
+  await writeFile(file, CONFIG);
+  for (const name of NAMES) vi.stubEnv(name, env[name]);
+  vi.stubEnv("AWS_CONFIG_FILE", file);
+  vi.stubEnv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent");
+  vi.stubEnv("AWS_EC2_METADATA_DISABLED", "true");
+  onTestFinished(() => void vi.unstubAllEnvs());
+}
+
+/** The library and the admin commands: what each of them signs as, and where. */
+async function found(env: Record<string, string>, profile: string | undefined) {
+  await configure(env);
+  const io = { env } as Pick<Io, "env"> as Io;
+  const admin = awsConfiguration(io, profile === undefined ? {} : { profile }, "LAMBDA");
+  const library = [(await awsCredentials(profile)()).accessKeyId, await awsRegion(undefined, profile)];
+  return { library, admin: [(await admin.credentials()).accessKeyId, await admin.region()] };
+}
+
+describe("whose credentials, and which region, for every command", () => {
+  it.each<[string, Record<string, string>, string | undefined, string, string]>([
+    ["the default profile", {}, undefined, "AKIDDEFAULT", "eu-west-1"],
+    ["AWS_PROFILE", { AWS_PROFILE: "one" }, undefined, "AKIDONE", "eu-central-1"],
+    ["a key over AWS_PROFILE", { ...key, AWS_PROFILE: "one" }, undefined, "AKIDENV", "eu-central-1"],
+    ["--profile over a key", key, "two", "AKIDTWO", "us-east-2"],
+    ["--profile over AWS_PROFILE", { AWS_PROFILE: "one" }, "two", "AKIDTWO", "us-east-2"],
+    ["--profile's region over AWS_REGION", { AWS_REGION: "sa-east-1" }, "two", "AKIDTWO", "us-east-2"],
+    [
+      "AWS_REGION over AWS_PROFILE's",
+      { AWS_REGION: "sa-east-1", AWS_PROFILE: "one" },
+      undefined,
+      "AKIDONE",
+      "sa-east-1",
+    ],
+    ["AWS_DEFAULT_REGION", { AWS_DEFAULT_REGION: "sa-east-1" }, undefined, "AKIDDEFAULT", "sa-east-1"],
+  ])("%s", async (_rule, env, profile, accessKeyId, region) => {
+    const expected = [accessKeyId, region];
+    expect(await found(env, profile)).toEqual({ library: expected, admin: expected });
+  });
+
+  it.each([
+    ["option", {}, "nope"],
+    ["variable", { AWS_PROFILE: "nope" }, undefined],
+  ])("refuses a profile that does not exist: %s", async (_how, env, profile) => {
+    await configure(env);
+    await expect(awsCredentials(profile)()).rejects.toThrow('the AWS configuration has no profile "nope"');
+  });
+
+  it("names the credential process that failed, without its arguments", async () => {
+    await configure({});
+    await expect(awsCredentials("failing")()).rejects.toThrow(
+      /^credential_process of profile "failing" failed: false$/,
+    );
+  });
+
+  it("prints no warning of the SDK's where a profile wins over a key", async () => {
+    const warn = vi.spyOn(console, "warn").mockReturnValue();
+    await found(key, "two");
+    expect(warn).not.toHaveBeenCalled();
+    warn.mockRestore();
+  });
+});
