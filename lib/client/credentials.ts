@@ -116,7 +116,7 @@ export async function awsRegion(
   if (environment !== undefined) return ofEnvironment(environment) ?? ofProfile;
   const { loadConfig } = await import("@smithy/core/config");
   const selectors = { environmentVariableSelector: ofEnvironment, configFileSelector: () => undefined };
-  const found = await loadConfig<string>({ ...selectors, default: "" })();
+  const found = await loadConfig({ ...selectors, default: "" })();
   return found || ofProfile;
 }
 
