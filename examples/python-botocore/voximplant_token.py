@@ -2,13 +2,16 @@
 
     from voximplant_token import TokenProvider
 
-    get_token = TokenProvider(url="https://….execute-api.eu-west-1.amazonaws.com/prod", service_account="call-history")
+    url = "https://….execute-api.eu-west-1.amazonaws.com/prod"
+    get_token = TokenProvider(url, service_account="call-history")
     requests.post(".../GetAccountInfo", headers={"Authorization": f"Bearer {get_token()}"})
 
 Needs botocore alone (pip install botocore). Credentials and region: as botocore finds them.
 """
 
+import http.client
 import json
+import math
 import os
 import random
 import re
@@ -20,17 +23,23 @@ import urllib.request
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
+from botocore.exceptions import BotoCoreError, NoCredentialsError
 from botocore.session import Session
 
 
 class TokenError(Exception):
     """There is no token. `code` is the service's own (access_denied, ttl_too_long, …), or "network",
-    "invalid_response" (not the service's answer, or a redirect) or "invalid_options".
+    "invalid_response" (not the service's answer, or a redirect), "no_credentials" or "invalid_options".
     """
 
     def __init__(self, code, message):
         super().__init__(f"{code}: {message}")
         self.code = code
+
+    @property
+    def retryable(self):
+        """Whether the same call may succeed later, with nothing changed."""
+        return self.code in ("network", "throttled", "internal_error", "signing_key_unavailable")
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -60,10 +69,45 @@ def checked_url(url, name):
     return url.rstrip("/")
 
 
+class _Held:
+    """A token, and how old it is."""
+
+    def __init__(self, answer, asked):
+        self.token = answer["access_token"]
+        lifetime = answer["expires_in"]
+        self._asked = asked
+        self.ends = lifetime
+        # At random, so that clients that started together do not renew together.
+        self.renew_from = lifetime * random.uniform(0.65, 0.8)
+        # The last tenth, at most 10 s, is a reserve: the token could end on its way.
+        self.renew_by = lifetime - min(10, lifetime / 10)
+
+    def age(self):
+        """Seconds since the token was asked for; infinite if the clock was set back to before that.
+
+        The larger of two clocks counts: the wall clock may be set back, and the monotonic one may stand
+        still while the machine is suspended.
+        """
+        wall, monotonic = (now - then for now, then in zip(_clocks(), self._asked))
+        return math.inf if wall < 0 else max(wall, monotonic)
+
+
+def _clocks():
+    return time.time(), time.monotonic()
+
+
 class TokenProvider:
-    """Gives a token that is good now, to any number of threads. Call it before each use."""
+    """Gives a token that is good now, to any number of threads. Call it before each use.
+
+    One thread at a time asks for a token. While there is a valid one, no other thread waits; if a
+    renewal fails, the current token stays in use until it ends.
+
+    timeout: seconds for one request; attempts: how often the vendor is asked, 15 s in all.
+    """
 
     def __init__(self, url, service_account, ttl_seconds=None, timeout=5, attempts=4):
+        if not re.fullmatch("[a-z0-9-]{1,64}", service_account):
+            raise TokenError("invalid_options", 'service_account must be 1 to 64 of a-z, 0-9 and "-"')
         self._url = f"{checked_url(url, 'url')}/v1/service-accounts/{service_account}/token"
         self._body = json.dumps({"ttl_seconds": ttl_seconds}) if ttl_seconds else ""
         self._timeout = timeout
@@ -72,37 +116,77 @@ class TokenProvider:
         host = urllib.parse.urlsplit(url).hostname or ""
         named = re.search(r"\.execute-api\.([a-z0-9-]+)\.", host)
         self._region = named.group(1) if named else self._session.get_config_variable("region") or "us-east-1"
-        self._lock = threading.Lock()
-        self._token = None
-        self._renew_from = 0.0
+        self._asking = threading.Lock()
+        self._held = None
+        self._failure = None
+        self._failed_at = self._rest_until = -math.inf
 
     def __call__(self):
-        # One thread asks; the others wait for its answer.
-        with self._lock:
-            if self._token is None or time.time() >= self._renew_from:
-                self._renew()
-            return self._token
+        held = self._held
+        age = math.inf if held is None else held.age()
+        if held is not None and age < held.renew_from:
+            return held.token
+        if held is not None and age < held.ends:
+            if time.monotonic() < self._rest_until or not self._asking.acquire(blocking=False):
+                return held.token
+            if age < held.renew_by:
+                threading.Thread(target=self._renew_quietly, daemon=True).start()
+                return held.token
+            self._renew_quietly()
+            held = self._held
+            if held.age() < held.ends:
+                return held.token
+        began = time.monotonic()
+        with self._asking:
+            held = self._held
+            if held is not None and held.age() < held.ends:
+                return held.token
+            # Another thread's failure answers this thread as well, if it waited for it.
+            if self._failed_at >= began:
+                raise self._failure
+            return self._renew().token
+
+    def _renew_quietly(self):
+        """Renews, and releases the lock that the caller has taken. A failure is kept for later."""
+        try:
+            self._renew()
+        except Exception:
+            self._rest_until = time.monotonic() + random.uniform(1, 5)
+        finally:
+            self._asking.release()
 
     def _renew(self):
-        asked_at = time.time()
+        try:
+            self._held = self._ask_until_answered()
+        except Exception as error:
+            self._failure, self._failed_at = error, time.monotonic()
+            raise
+        return self._held
+
+    def _ask_until_answered(self):
+        asked = _clocks()
         for attempt in range(self._attempts):
             try:
-                answer = self._ask()
-                break
+                return _Held(self._ask(), asked)
             except TokenError as error:
-                passing = error.code in ("network", "throttled", "internal_error", "signing_key_unavailable")
-                if not passing or attempt == self._attempts - 1:
-                    raise
                 # Full jitter: clients that failed together do not come back together.
-                time.sleep(random.uniform(0, min(5, 0.2 * 2**attempt)))
-        # By this machine's own clock, so that it does not matter how wrong that is; early, and not all at once.
-        self._renew_from = asked_at + answer["expires_in"] * random.uniform(0.65, 0.8)
-        self._token = answer["access_token"]
+                pause = random.uniform(0, min(5, 0.2 * 2**attempt))
+                late = time.monotonic() + pause > asked[1] + 15
+                if not error.retryable or late or attempt == self._attempts - 1:
+                    raise
+                time.sleep(pause)
+                asked = (_clocks()[0], asked[1])
 
     def _ask(self):
         request = AWSRequest(method="POST", url=self._url, data=self._body)
-        # Asked for each time: the SDK renews credentials that end.
-        SigV4Auth(self._session.get_credentials(), "execute-api", self._region).add_auth(request)
+        try:
+            # Asked for each time: botocore renews credentials that end.
+            credentials = self._session.get_credentials()
+            if credentials is None:
+                raise NoCredentialsError()
+            SigV4Auth(credentials, "execute-api", self._region).add_auth(request)
+        except BotoCoreError as error:
+            raise TokenError("no_credentials", str(error)) from error
         prepared = request.prepare()
         plain = urllib.request.Request(
             prepared.url, data=self._body.encode(), headers=dict(prepared.headers.items()), method="POST"
@@ -111,22 +195,35 @@ class TokenProvider:
             with _open(plain, timeout=self._timeout) as response:
                 body = _json_object(response)
         except urllib.error.HTTPError as error:
-            if error.code < 400:
-                raise TokenError("invalid_response", "a redirect, which is not followed") from None
-            body = _json_object(error)
-            code = "internal_error" if error.code >= 500 else "invalid_response"
-            raise TokenError(body.get("error", code), body.get("error_description", error.reason)) from None
-        except OSError as error:
-            raise TokenError("network", str(error)) from error
-        if not isinstance(body.get("access_token"), str) or not isinstance(body.get("expires_in"), int):
+            raise _refusal(error) from None
+        except (OSError, http.client.HTTPException) as error:
+            raise TokenError("network", str(error) or type(error).__name__) from error
+        token, expires_in = body.get("access_token"), body.get("expires_in")
+        if not isinstance(token, str) or not token or type(expires_in) is not int or expires_in <= 0:
             raise TokenError("invalid_response", "the answer is not the service's")
         return body
 
 
-def _json_object(response):
+def _refusal(error):
+    if error.code < 400:
+        return TokenError("invalid_response", "a redirect, which is not followed")
     try:
-        body = json.load(response)
-    except ValueError:
+        body = _json_object(error)
+    except (OSError, http.client.HTTPException):
+        body = {}
+    code, description = body.get("error"), body.get("error_description")
+    if not isinstance(code, str):
+        code = "internal_error" if error.code >= 500 else "invalid_response"
+    if not isinstance(description, str):
+        description = f"HTTP status {error.code}"
+    return TokenError(code, description)
+
+
+def _json_object(response):
+    """The object that the answer holds; an empty one for HTML, a list, or anything else."""
+    try:
+        body = json.loads(response.read(65_536))
+    except (ValueError, RecursionError):
         return {}
     return body if isinstance(body, dict) else {}
 

@@ -109,13 +109,13 @@ async function* tryToken(
   const names = service_accounts.map(({ name }) => name);
   const [first] = names;
   const serviceAccount = wanted ?? first;
-  if (serviceAccount === undefined) {
+  if (serviceAccount === undefined || first === undefined) {
     const what = "grants: none for this principal";
     const next = `ask the owner of grants.yml for a grant to ${principal}`;
     yield { ok: false, what, next, exitStatus: EXIT.denied };
     return;
   }
-  yield fine(`grants: ${names.join(", ") || "none"}`);
+  yield fine(`grants: ${names.join(", ")}`);
 
   const findToken = tokenFinder(io, serviceAccount, { ...flags, cache: false }, timeLeft);
   try {

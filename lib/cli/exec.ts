@@ -1,6 +1,5 @@
 import { Command } from "commander";
 import type { Environment } from "../environment.ts";
-import { hasCode } from "./cache-file.ts";
 import { CliError, EXIT } from "./cli-error.ts";
 import type { Io } from "./io.ts";
 import { whileWaiting } from "./spinner.ts";
@@ -45,8 +44,10 @@ async function run(
   try {
     return await io.runChild(command, args, { ...io.env, ...variables });
   } catch (error) {
-    if (hasCode(error, "ENOENT")) throw new CliError(`${command}: command not found`, 127);
-    if (hasCode(error, "EACCES")) throw new CliError(`${command}: permission denied`, 126);
-    throw error;
+    // As a shell: 127 where there is no such file, 126 where the system does not run it.
+    const { code = "" } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") throw new CliError(`${command}: command not found`, 127);
+    if (code === "EACCES") throw new CliError(`${command}: permission denied`, 126);
+    throw new CliError(`${command}: cannot be run (${code})`, 126, undefined, { cause: error });
   }
 }

@@ -7,8 +7,6 @@ import { CliError, EXIT } from "./cli-error.ts";
 const HINTS: Readonly<Partial<Record<TokenErrorCode, string>>> = {
   access_denied:
     "the grants do not give it to you: voxtoken whoami lists what they do; the owner of grants.yml can change it",
-  not_authorized:
-    "API Gateway refused before the grants were asked: your IAM policy needs execute-api:Invoke on this API",
   unauthenticated: "only IAM roles and users are served: see aws sts get-caller-identity",
   ttl_too_long: "ask for less with --ttl",
   no_credentials:
@@ -24,6 +22,28 @@ const HINTS: Readonly<Partial<Record<TokenErrorCode, string>>> = {
   signing_key_unavailable: "the service cannot read its key at the moment: try again in a minute",
 };
 
+/** API Gateway's own texts, and what each of them means. */
+const REFUSALS: readonly (readonly [RegExp, string])[] = [
+  [/missing authentication token/i, "the url names no path of the vendor: is its stage right (…/prod)?"],
+  [/signature we calculated/i, "the signature is wrong: check the secret access key and the region"],
+  [
+    /security token included in the request is invalid/i,
+    "AWS does not know the key: check AWS_ACCESS_KEY_ID, and AWS_SESSION_TOKEN for a temporary one",
+  ],
+  [/not authorized to perform/i, "your IAM policy needs execute-api:Invoke on this path of the API"],
+];
+
+function hintFor({ code, message, retryAfterSeconds }: TokenError): string | undefined {
+  if (code === "not_authorized") {
+    const known = REFUSALS.find(([text]) => text.test(message));
+    return known?.[1] ?? "a resource policy of the API, or a proxy on the way, refused: voxtoken doctor";
+  }
+  if (code === "throttled" && retryAfterSeconds !== undefined) {
+    return `the service asks to wait for ${retryAfterSeconds} s; let scripts use the cache`;
+  }
+  return HINTS[code];
+}
+
 const USAGE: ReadonlySet<TokenErrorCode> = new Set(["invalid_options", "invalid_request"]);
 
 /** Platform's refusals of who calls, rather than of what: 100 authorisation failed, 104 forbidden command. */
@@ -36,7 +56,7 @@ export function asCliError(error: unknown): CliError {
   if (error instanceof TokenError) {
     const id = error.requestId === undefined ? "" : ` (request ${error.requestId})`;
     const status = error.denied ? EXIT.denied : USAGE.has(error.code) ? EXIT.usage : EXIT.failure;
-    return new CliError(`${error.code}: ${error.message}${id}`, status, HINTS[error.code], { cause: error });
+    return new CliError(`${error.code}: ${error.message}${id}`, status, hintFor(error), { cause: error });
   }
   if (error instanceof VoximplantError) {
     const status = PLATFORM_DENIALS.has(error.code) ? EXIT.denied : EXIT.failure;
@@ -50,10 +70,11 @@ export function asCliError(error: unknown): CliError {
   return new CliError(`unexpected: ${message}`, EXIT.failure, undefined, { cause: error });
 }
 
-function asUsageError({ code, message }: CommanderError): CliError {
+function asUsageError(cause: CommanderError): CliError {
+  const { code, message } = cause;
   // Bare `voxtoken` or `voxtoken admin`: commander has printed the help on stderr already.
   if (code === "commander.help") return new CliError("", EXIT.usage);
   const [problem = "", ...suggestion] = message.replace(/^error: /, "").split("\n");
   const hint = suggestion.join(" ").replace(/^\(|\)$/g, "");
-  return new CliError(problem, EXIT.usage, hint || "voxtoken --help says what there is");
+  return new CliError(problem, EXIT.usage, hint || "voxtoken --help says what there is", { cause });
 }

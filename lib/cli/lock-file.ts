@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { lstat, open, readFile, rename, rm, link } from "node:fs/promises";
+import { lstat, open, readFile, rm } from "node:fs/promises";
 import { hostname } from "node:os";
 import * as z from "zod/mini";
 import { hasCode } from "./cache-file.ts";
@@ -32,7 +32,7 @@ export async function takeLock(
   if (!(await create(path, JSON.stringify(mine)))) {
     const found = await examine(path, now);
     if (found === "held") return undefined;
-    if (found !== "gone") await removeEnded(path, found);
+    if (found !== "gone") await removeEnded(path, found, now);
     if (!(await create(path, JSON.stringify(mine)))) return undefined;
   }
   return async () => {
@@ -100,16 +100,24 @@ function isAlive({ pid, host }: z.infer<typeof holder>): boolean {
   }
 }
 
-/** Removes the file that was examined and no other: another process may have taken the lock since. */
-async function removeEnded(path: string, examined: FileIdentity): Promise<void> {
-  const aside = `${path}.${randomUUID()}.tmp`;
-  try {
-    await rename(path, aside);
-  } catch (error) {
-    if (hasCode(error, "ENOENT")) return;
-    throw error;
+/**
+ * Removes the file that was examined and no other. One process at a time may do so: otherwise the
+ * second one would remove the lock that the first has taken by then.
+ */
+async function removeEnded(path: string, examined: FileIdentity, now: () => number): Promise<void> {
+  const guard = `${path}.tmp`;
+  if (!(await create(guard, ""))) {
+    const found = await lstat(guard).catch(() => undefined);
+    // Its process was killed in between.
+    if (found && Math.abs(now() - found.mtimeMs) > 5_000) await rm(guard, { force: true });
+    return;
   }
-  const { ino, mtimeMs } = await lstat(aside);
-  if (ino !== examined.ino || mtimeMs !== examined.mtimeMs) await link(aside, path).catch(() => undefined);
-  await rm(aside, { force: true, recursive: true });
+  try {
+    const found = await lstat(path).catch(() => undefined);
+    if (found?.ino === examined.ino && found.mtimeMs === examined.mtimeMs) {
+      await rm(path, { force: true, recursive: true });
+    }
+  } finally {
+    await rm(guard, { force: true });
+  }
 }

@@ -1,7 +1,7 @@
 import { Command, CommanderError } from "commander";
 import packageJson from "../../package.json" with { type: "json" };
 import { apiCommand } from "./api.ts";
-import { type CliError, EXIT } from "./cli-error.ts";
+import { CliError, EXIT } from "./cli-error.ts";
 import { completionCommand } from "./completion.ts";
 import { doctorCommand } from "./doctor.ts";
 import { execCommand } from "./exec.ts";
@@ -32,14 +32,18 @@ export function createProgram(io: Io, loadOperatorCommands: LoadOperatorCommands
       "after",
       `
 To begin with:
-  $ export VOXTOKEN_URL=https://….execute-api.eu-west-1.amazonaws.com/prod   # its owner knows it; npm start prints a local one
-  $ voxtoken whoami                                # who you are (AWS credentials as for the AWS CLI), what you may have
-  $ voxtoken api call-history GetAccountInfo       # call a method of the Management API
-  $ voxtoken exec call-history -- ./report.sh      # run a program with a token
-  $ voxtoken doctor                                # when any of these says no
+  $ export VOXTOKEN_URL=https://….execute-api.eu-west-1.amazonaws.com/prod
+  $ voxtoken whoami                            # who you are, what you may have
+  $ voxtoken api call-history GetAccountInfo   # call a method
+  $ voxtoken exec call-history -- ./report.sh  # run a program with a token
+  $ voxtoken doctor                            # if any of these fails
 
-Exit status: 0 done, 1 failure, 2 wrong usage, 3 denied. Errors are one line on stderr.`,
+The owner of the service knows the url; npm start prints one of this machine.
+AWS credentials are found as by the AWS CLI.
+
+Exit status: 0 done, 1 failure, 2 wrong usage, 3 denied. Errors go to stderr.`,
     )
+    .configureHelp({ subcommandTerm: (command) => command.name() })
     .exitOverride()
     .enablePositionalOptions()
     .showHelpAfterError(false)
@@ -52,6 +56,8 @@ Exit status: 0 done, 1 failure, 2 wrong usage, 3 denied. Errors are one line on 
       },
       // runProgram prints errors, all of them in the same way.
       outputError: () => undefined,
+      getOutHelpWidth: () => 80,
+      getErrHelpWidth: () => 80,
       getOutHasColors: () => colorsFor(io, io.stdout).isColorSupported,
       getErrHasColors: () => colorsFor(io, io.stderr).isColorSupported,
     });
@@ -88,10 +94,22 @@ export async function runProgram(
     return EXIT.ok;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok;
-    const failure = asCliError(error);
+    const failure = withExecHint(args, asCliError(error));
     printError(failure, io);
     return failure.exitStatus;
   }
+}
+
+/** What follows the command belongs to it only after `--`: otherwise voxtoken takes it for its own. */
+function withExecHint([name, ...rest]: readonly string[], failure: CliError): CliError {
+  if (name !== "exec" || failure.exitStatus !== EXIT.usage || !(failure.cause instanceof CommanderError))
+    return failure;
+  const [first, second] = rest.filter((word) => word !== "--");
+  const hint =
+    rest[0] === "--" || first === undefined || first.startsWith("-")
+      ? "voxtoken exec SERVICE-ACCOUNT -- COMMAND …"
+      : `voxtoken exec ${first} -- ${second ?? "COMMAND"} …`;
+  return new CliError(failure.message, EXIT.usage, hint, { cause: failure.cause });
 }
 
 function printError({ message, hint }: CliError, io: Io): void {

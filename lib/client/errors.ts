@@ -46,7 +46,13 @@ export class TokenError extends Error {
     this.retryAfterSeconds = details.retryAfterSeconds;
   }
 
-  /** Somebody who may decide it said no. Trying again will not help; somebody has to change a policy. */
+  /** Whether the same call may succeed later, with nothing changed: 429, 5xx, and no answer at all. */
+  get retryable(): boolean {
+    const { code, status = 0 } = this;
+    return code === "network" || code === "timeout" || status === 429 || status >= 500;
+  }
+
+  /** A policy refuses the call. Trying again does not help until the policy is changed. */
   get denied(): boolean {
     return DENIALS.has(this.code);
   }

@@ -41,7 +41,12 @@ export interface Vendor {
 
 /** @throws TokenError `invalid_options` */
 export function parseVendorOptions(options: VendorOptions): Vendor {
-  const urls = typeof options.url === "string" ? [options.url] : options.url;
+  const given: unknown = options.url;
+  if (given === undefined || given === null) throw new TokenError("invalid_options", "url is missing");
+  const urls: readonly unknown[] = Array.isArray(given) ? given : [given];
+  if (!urls.every((url) => typeof url === "string")) {
+    throw new TokenError("invalid_options", "url must be a text or a list of texts");
+  }
   if (urls.length === 0) throw new TokenError("invalid_options", "url is an empty list");
   return {
     endpoints: urls.map(parseEndpoint),
@@ -63,10 +68,10 @@ export function parseVendorOptions(options: VendorOptions): Vendor {
 
 /** The name stands in a path that IAM policies match: nothing but what grants.yml allows gets there. */
 export function parseServiceAccount(name: string): string {
-  if (/^[a-z0-9-]{1,64}$/.test(name)) return name;
+  if (typeof name === "string" && /^[a-z0-9-]{1,64}$/.test(name)) return name;
   throw new TokenError(
     "invalid_options",
-    `serviceAccount ${JSON.stringify(name)} must be 1 to 64 of a-z, 0-9 and "-"`,
+    `serviceAccount ${String(JSON.stringify(name))} must be 1 to 64 of a-z, 0-9 and "-"`,
   );
 }
 
@@ -81,7 +86,21 @@ function emitter(onEvent: VendorOptions["onEvent"]): (event: ClientEvent) => voi
   };
 }
 
+/** @throws TokenError `invalid_options`: the token's lifetime, or the account, is not one */
+export function checkWishes({ ttlSeconds, accountId }: { ttlSeconds?: unknown; accountId?: unknown }): void {
+  if (ttlSeconds !== undefined) wholeNumber("ttlSeconds", ttlSeconds, 30, 3600);
+  if (accountId !== undefined) wholeNumber("accountId", accountId, 1, Number.MAX_SAFE_INTEGER);
+}
+
+/** A timer of Node's takes no more: it would end at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 function positive(name: string, value: number): number {
-  if (Number.isSafeInteger(value) && value > 0) return value;
-  throw new TokenError("invalid_options", `${name} must be a whole number above 0`);
+  return wholeNumber(name, value, 1, LONGEST_TIMER_MS);
+}
+
+function wholeNumber(name: string, value: unknown, least: number, most: number): number {
+  if (typeof value === "number" && Number.isSafeInteger(value) && value >= least && value <= most)
+    return value;
+  throw new TokenError("invalid_options", `${name} must be a whole number from ${least} to ${most}`);
 }

@@ -42,7 +42,7 @@ export async function retry<Target, T>(
         retryAfterMs = Math.max(retryAfterMs, (error.retryAfterSeconds ?? 0) * 1000);
         const roundEnds = position === targets.length - 1;
         const pauseMs = roundEnds ? retryAfterMs + jitter(round, delays, random) : 0;
-        const again = isTransient(error) && now() + pauseMs < deadline && !(roundEnds && round >= rounds);
+        const again = error.retryable && now() + pauseMs < deadline && !(roundEnds && round >= rounds);
         onFailure({ target, error, retryInMs: again ? pauseMs : undefined });
         if (!again) throw error;
         if (roundEnds) await sleep(pauseMs);
@@ -57,11 +57,4 @@ function jitter(
   random: () => number,
 ): number {
   return Math.floor(random() * Math.min(limits.maxDelayMs, limits.baseDelayMs * 2 ** (round - 1)));
-}
-
-/** 429, 5xx, and no answer at all. Never another 4xx: the same request gets the same answer. */
-function isTransient({ code, status }: TokenError): boolean {
-  return (
-    code === "network" || code === "timeout" || status === 429 || (status !== undefined && status >= 500)
-  );
 }

@@ -1,6 +1,6 @@
 import { connect } from "./connection.ts";
 import { TokenError } from "./errors.ts";
-import { parseServiceAccount, parseVendorOptions, type VendorOptions } from "./options.ts";
+import { checkWishes, parseServiceAccount, parseVendorOptions, type VendorOptions } from "./options.ts";
 import { requestToken } from "./requests.ts";
 import { orAborted } from "./runtime.ts";
 import { lifetimeOf, type Lifetime, startWatch } from "./lifetime.ts";
@@ -48,6 +48,7 @@ interface Flight {
 export function createTokenProvider(options: TokenProviderOptions): TokenProvider {
   const vendor = parseVendorOptions(options);
   const serviceAccount = parseServiceAccount(options.serviceAccount);
+  checkWishes(options);
   const { runtime, emit, limits } = vendor;
   const send = connect(vendor);
   let held: Held | undefined;

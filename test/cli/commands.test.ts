@@ -109,6 +109,27 @@ describe("voxtoken token", () => {
   });
 });
 
+describe("a refusal by API Gateway", () => {
+  it.each([
+    ["Missing Authentication Token", /stage|path/],
+    ["The request signature we calculated does not match the signature you provided.", /secret/],
+    ["The security token included in the request is invalid.", /AWS_SESSION_TOKEN/],
+    ["User: arn:aws:iam::1:user/a is not authorized to perform: execute-api:Invoke", /execute-api:Invoke/],
+    ["Forbidden", /proxy|resource policy/],
+  ])("has a hint of its own for %j", async (message, hint) => {
+    const { run } = await setUpCli([answers(403, JSON.stringify({ message }))]);
+    const { status, err } = await run(["token", "x"]);
+    expect(status).toBe(3);
+    expect(err.split("\n")[1]).toMatch(hint);
+  });
+
+  it("says how long a server that is asked too often wants to be left alone", async () => {
+    const throttled = refuses(429, "throttled", "slow down", { "retry-after": "120" });
+    const { run } = await setUpCli([throttled]);
+    expect((await run(["token", "x"])).err).toMatch(/hint: .*120 s/);
+  });
+});
+
 describe("voxtoken exec", () => {
   it("gives the command the token in its environment, and not among its arguments", async () => {
     const { run } = await setUpCli([vends()]);
@@ -145,6 +166,31 @@ describe("voxtoken exec", () => {
     const result = await run(["exec", "outbound-calls", "--", "report"], { runChild });
     expect(result.status).toBe(status);
     expect(result.err).toContain(message);
+  });
+
+  it.each([
+    [["x", "report", "-c", "1"], /unknown option '-c'/, /voxtoken exec x -- report/],
+    [["x"], /missing required argument 'command'/, /voxtoken exec x -- COMMAND/],
+    [["--", "echo"], /missing required argument 'command'/, /exec SERVICE-ACCOUNT -- COMMAND/],
+  ])("says how to write exec %j", async (args, message, hint) => {
+    const { vendor, run } = await setUpCli([vends()]);
+    const { status, err } = await run(["exec", ...args]);
+    expect(status).toBe(2);
+    expect(err.split("\n")[0]).toMatch(message);
+    expect(err.split("\n")[1]).toMatch(hint);
+    expect(vendor.requests).toHaveLength(0);
+  });
+
+  it.each([
+    ["ENOEXEC", 126],
+    ["ENOTDIR", 127],
+    ["ETXTBSY", 126],
+  ])("ends with the shell's status when the command fails to start with %s", async (code, status) => {
+    const { run } = await setUpCli([vends()]);
+    const runChild = () => Promise.reject(Object.assign(new Error(`spawn report ${code}`), { code }));
+    const result = await run(["exec", "outbound-calls", "--", "report"], { runChild });
+    expect(result).toMatchObject({ status, out: "" });
+    expect(result.err).toMatch(/^voxtoken: report: /);
   });
 
   it("does not run the command without a token", async () => {
@@ -255,7 +301,7 @@ describe("voxtoken doctor", () => {
   it.each([
     [
       "API Gateway says no",
-      [unsigned, answers(403, '{"message":"User is not authorized"}')],
+      [unsigned, answers(403, '{"message":"x is not authorized to perform: execute-api:Invoke"}')],
       [],
       3,
       "API Gateway: not_authorized",
@@ -282,7 +328,16 @@ describe("voxtoken doctor", () => {
     const result = await run(["doctor", ...args]);
     expect(result.status).toBe(status);
     expect(result.out).toContain(`FAIL  ${what}`);
+    expect(result.out).not.toContain("ok    grants: none");
     expect(result.out.split("\n").find((line) => line.includes("next:"))).toContain(next);
+  });
+
+  it("says once that a stranger has no grants, whatever service account is asked for", async () => {
+    const { run } = await setUpCli([unsigned, json({ ...entitlements, service_accounts: [] })]);
+    const { status, out } = await run(["doctor", "call-history"]);
+    expect(status).toBe(3);
+    expect(out).toContain("FAIL  grants: none");
+    expect(out).not.toContain("ok    grants");
   });
 
   it("no credentials: says so, still looks whether the url can be reached, and stops there", async () => {

@@ -33,7 +33,7 @@ describe("voxtoken completion", () => {
   it("fish gets a line for each word, with what it means", async () => {
     const lines = (await script("fish")).split("\n");
     expect(lines).toContain(
-      "complete -c voxtoken -n '__fish_use_subcommand' -f -a whoami -d 'print who the service takes you for, and what you may have'",
+      "complete -c voxtoken -n '__fish_use_subcommand' -f -a whoami -d 'show your identity as the service sees it, and what you may request'",
     );
     expect(
       lines.some((line) => line.includes("__fish_seen_subcommand_from admin") && line.includes("-a lint")),

@@ -7,6 +7,12 @@ describe("voxtoken", () => {
     const io = fakeIo();
     expect(await runVoxtoken(["--help"], io)).toBe(0);
     expect(io.out()).toContain("Usage: voxtoken");
+    expect(
+      io
+        .out()
+        .split("\n")
+        .filter((line) => line.length > 80),
+    ).toEqual([]);
     expect(io.err()).toBe("");
   });
 

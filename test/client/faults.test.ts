@@ -166,6 +166,8 @@ describe("faults that stay", () => {
     const { clock, vendor, getToken } = await setUp([behaviour]);
     const error = await failureOf(getToken());
     expect(error.code).toBe(code);
+    const passing = ["throttled", "internal_error", "signing_key_unavailable", "network", "timeout"];
+    expect(error.retryable).toBe(passing.includes(code));
     if (message) expect(error.message).toMatch(message);
     expect(clock.slept).toEqual(slept);
     expect(vendor.requests).toHaveLength(code === "credentials_expired" ? 2 : slept.length + 1);

@@ -52,6 +52,22 @@ describe("asking for a token", () => {
       /must not hold a user name/,
     ],
     ["a path for a service account", { serviceAccount: "../x" }, /serviceAccount "..\/x" must be/],
+    ["an undefined url", { url: undefined as never }, /url is missing/],
+    ["a url that is no text", { url: [5] as never }, /url must be/],
+    [
+      "an undefined service account",
+      { serviceAccount: undefined as never },
+      /serviceAccount undefined must be/,
+    ],
+    [
+      "a lifetime in words",
+      { ttlSeconds: "1h" as never },
+      /ttlSeconds must be a whole number from 30 to 3600/,
+    ],
+    ["a lifetime that is too short", { ttlSeconds: 29 }, /ttlSeconds must be/],
+    ["an account that is no number", { accountId: "1" as never }, /accountId must be/],
+    ["a time-out beyond a timer's range", { timeoutMs: 2 ** 31 }, /timeoutMs must be/],
+    ["a time-out beyond a timer's range", { attemptTimeoutMs: 2 ** 31 }, /attemptTimeoutMs must be/],
     ["a time-out of nothing", { timeoutMs: 0 }, /timeoutMs must be/],
   ])("refuses %s before anything is sent", (_what, options, message) => {
     const create = () =>

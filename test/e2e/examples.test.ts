@@ -99,6 +99,14 @@ except TokenError as error:
     expect(stack.gateway.calls.length - before).toBe(2);
   });
 
+  it.skipIf(noBotocore)("Python: the module passes its own tests (needs python3 with botocore)", async () => {
+    const { stderr } = await run("python3", ["-B", "-m", "unittest"], {
+      cwd: join(examples, "python-botocore"),
+      env: { PATH: process.env["PATH"], HOME: home },
+    });
+    expect(stderr).toMatch(/Ran \d+ tests[^]*\nOK\n$/);
+  });
+
   it("a Lambda function on a schedule", async () => {
     const call = `
       const { handler } = await import("./index.mjs");
