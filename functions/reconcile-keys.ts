@@ -1,13 +1,12 @@
-// Compares the keys that Voximplant lists with what the secrets hold. Run by a schedule (15
-// minutes), and by hand through `voxtoken admin keys | revoke | rollback` (lambda:InvokeFunction).
-// It needs, on the secrets of grants.yml alone: secretsmanager:DescribeSecret, GetSecretValue,
-// ListSecretVersionIds; to revoke and roll back, PutSecretValue and UpdateSecretVersionStage;
-// TagResource (the tag voximplant-token-vendor:roles and no other); kms:Decrypt and
-// kms:GenerateDataKey on their key, by way of Secrets Manager; lambda:GetFunctionConfiguration and
-// UpdateFunctionConfiguration on the vending function, so that its containers forget a revoked key.
-// Environment: SIGNING_KEY_* as the vending function has them. Time-out: 600 s, for a revocation.
-// Metrics: UnknownKeys, OrphanKeys, KeysRetired, RolesChanged, CurrentKeyMissing, KeyLifeOverdue,
-// WrongAccountKey, ReconciliationFailed.
+// Compares the keys that Voximplant lists with the keys in the secrets. Runs on a schedule, and by
+// hand through `voxtoken admin keys | revoke | rollback` (lambda:InvokeFunction).
+//
+// Permissions, on the secrets of grants.yml alone: secretsmanager:DescribeSecret, GetSecretValue,
+// ListSecretVersionIds; PutSecretValue and UpdateSecretVersionStage, to revoke and roll back;
+// TagResource (only the tag voximplant-token-vendor:roles); kms:Decrypt and kms:GenerateDataKey on
+// their key, through Secrets Manager. On the vending function: lambda:GetFunctionConfiguration and
+// UpdateFunctionConfiguration, so that its containers forget a revoked key.
+// Environment: SIGNING_KEY_* as in the vending function. Time-out: 600 s, for a revocation.
 import { randomUUID } from "node:crypto";
 
 import policy from "../grants.yml";
@@ -28,7 +27,7 @@ const connection = { ...platformConnection(configuration.voximplantApiUrl), dead
 const writeLine = writeLinesTo(process.stdout);
 const store = openSecretsManager(boundedClient());
 
-// Lambda sets both. Elsewhere there are no containers to be told.
+// Lambda sets both. Elsewhere there are no containers that hold a key.
 const { AWS_LAMBDA_FUNCTION_NAME: ownName = "", AWS_REGION: region = "" } = process.env;
 const vendTokenName = /^(.+)-reconcile-keys$/.exec(ownName)?.[1];
 

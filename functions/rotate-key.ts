@@ -1,9 +1,11 @@
-// Secrets Manager's rotation function. It needs, on the secrets of grants.yml alone:
-// secretsmanager:DescribeSecret, GetSecretValue, ListSecretVersionIds, PutSecretValue,
-// UpdateSecretVersionStage; kms:Decrypt and kms:GenerateDataKey on their key, by way of Secrets
-// Manager. Secrets Manager (secretsmanager.amazonaws.com, with aws:SourceAccount) may invoke it.
-// Environment: SIGNING_KEY_* as the vending function has them, since they say how long a key is in
-// use. Time-out: 180 s. Metric: RotationFailed (by service_account, where it is known).
+// Secrets Manager's rotation function.
+//
+// Permissions, on the secrets of grants.yml alone: secretsmanager:DescribeSecret, GetSecretValue,
+// ListSecretVersionIds, PutSecretValue, UpdateSecretVersionStage; kms:Decrypt and
+// kms:GenerateDataKey on their key, through Secrets Manager. Secrets Manager
+// (secretsmanager.amazonaws.com, with aws:SourceAccount) may invoke it.
+// Environment: SIGNING_KEY_* as in the vending function, because they say how long a key is in use.
+// Time-out: 180 s.
 import policy from "../grants.yml";
 import { jsonLog, writeLinesTo } from "../lib/audit/log.ts";
 import { readConfiguration } from "../lib/configuration.ts";

@@ -30,10 +30,7 @@ export function withoutEmpty(environment: Environment): Environment {
   return Object.fromEntries(Object.entries(environment).filter(([, value]) => present(value) !== undefined));
 }
 
-/**
- * Deletes empty variables: the AWS SDK reads `process.env` by itself, and signs for an empty
- * AWS_REGION.
- */
+/** Deletes empty variables, because the AWS SDK itself would sign for an empty AWS_REGION. */
 export function deleteEmpty(environment: Record<string, string | undefined>): void {
   // eslint-disable-next-line @typescript-eslint/no-dynamic-delete -- process.env has no other way
   for (const [name, value] of Object.entries(environment)) if (value === "") delete environment[name];

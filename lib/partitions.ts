@@ -3,18 +3,13 @@
  * https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html
  */
 
-/**
- * A partition in an ARN, for a regular expression. Any name of this form counts: AWS adds
- * partitions.
- */
+/** A partition, for a regular expression. Any name of this form counts: AWS adds partitions. */
 export const PARTITION = "aws(?:-[a-z]+)*";
 
 /** A region, for a regular expression: `eu-west-1`, `us-gov-west-1`, `eusc-de-east-1`. */
 export const REGION = "[a-z]{2,}(?:-[a-z]+)+-[0-9]+";
 
-/**
- * The partitions that exist, with the ends of their host names, with IPv4 and with IPv6 as well.
- */
+/** The partitions that exist, with the suffixes of their host names (IPv4, dual-stack). */
 export const hostSuffixes: Readonly<Record<string, readonly string[]>> = {
   aws: ["amazonaws.com", "api.aws"],
   "aws-cn": ["amazonaws.com.cn", "api.amazonwebservices.com.cn"],

@@ -1,19 +1,19 @@
 /**
- * `npm run demo`: the main job and the life of a key, once, for somebody who has never seen it.
- * Ends with status 0 only if everything was as it should be, and leaves nothing running.
+ * `npm run demo`: shows the main job and the life of a key once, for a new user. Ends with status 0
+ * only if every step succeeded, and leaves nothing running.
  */
 import pc from "picocolors";
 import type { AuditRecord } from "../lib/audit/record.ts";
 import { callApi, createTokenProvider, TokenError, type TokenProvider } from "../lib/client/index.ts";
 import { type Stack, startStack } from "./stack.ts";
 
-/** Something was not as it should be. */
+/** A step of the demo had an unexpected result. */
 class DemoError extends Error {
   override readonly name = "DemoError";
 }
 
 function expect(holds: boolean, what: string): asserts holds {
-  if (!holds) throw new DemoError(`That is not as it should be: ${what}`);
+  if (!holds) throw new DemoError(`The demo failed: ${what}`);
 }
 
 const SERVICE_ACCOUNT = "outbound-calls";
@@ -30,7 +30,7 @@ try {
   showAudit(stack);
   await showRotation(stack, before);
   await showStranger(stack, before);
-  title("All of it was as it should be. Next: npm start, and docs/.");
+  title("All steps succeeded. Next: npm start, and docs/.");
 } catch (error) {
   if (!(error instanceof DemoError || error instanceof TokenError)) throw error;
   console.error(pc.red(error.message));
@@ -48,7 +48,7 @@ async function showVending(stack: Stack, getToken: TokenProvider): Promise<void>
   const { header, claims } = decode(accessToken);
   show("The token's header", header);
   show("Its claims", claims);
-  show("Its signature", "is there, and not shown: whoever has it has the token");
+  show("Its signature", "not shown here, because anyone who has it has the token");
   expect(
     claims["sub"] === "arn:aws:iam::111122223333:role/billing-worker",
     "the token's sub is not the caller.",
@@ -70,7 +70,7 @@ async function showRefusal(stack: Stack): Promise<void> {
 }
 
 function showAudit(stack: Stack): void {
-  title("4. Both are in the audit log, one line each (without the metrics that the lines carry as well)");
+  title("4. The audit log has one line for each (shown without its metrics)");
   const records = auditRecords(stack);
   for (const record of records) show(record.outcome, withoutMetrics(record));
   const outcomes = records.map(({ outcome, reason }) => `${outcome} ${reason}`).join(", ");
@@ -78,7 +78,7 @@ function showAudit(stack: Stack): void {
 }
 
 async function showRotation(stack: Stack, before: TokenProvider): Promise<void> {
-  title("5. The key is replaced, and nobody notices");
+  title("5. The key is rotated without an interruption");
   const secret = stack.policy.serviceAccounts.find(({ name }) => name === SERVICE_ACCOUNT)?.secret ?? "";
   await rotate(stack, secret);
   const after = tokensFor(stack, "role/billing-worker");
@@ -93,7 +93,7 @@ async function showRotation(stack: Stack, before: TokenProvider): Promise<void> 
 }
 
 async function showStranger(stack: Stack, getToken: TokenProvider): Promise<void> {
-  title("6. Somebody uses a token to make a key that lasts; reconciliation finds it");
+  title("6. Someone uses a token to create a permanent key; reconciliation finds it");
   const parameters = { key_name: "backup", description: "not made by rotation" };
   const { result } = await callApi(getToken, "CreateKey", parameters, { apiUrl: stack.managementApi.apiUrl });
   expect(isRecord(result), "CreateKey answered without a key.");
@@ -144,7 +144,7 @@ function decode(token: string): { header: Record<string, unknown>; claims: Recor
     .split(".")
     .slice(0, 2)
     .map((part): unknown => JSON.parse(Buffer.from(part, "base64url").toString("utf8")));
-  expect(isRecord(header) && isRecord(claims), "the token is no JWT.");
+  expect(isRecord(header) && isRecord(claims), "the token is not a JWT.");
   return { header, claims };
 }
 

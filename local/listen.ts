@@ -12,13 +12,13 @@ export interface Listening {
   readonly close: () => Promise<void>;
 }
 
-/** The port could not be had; the message says whose it was to be and what to do. */
+/** The port could not be opened. The message says for which server, and what to do. */
 export class ListenError extends Error {
   override readonly name = "ListenError";
 }
 
 /**
- * Serves on the loopback interface only: what runs here hands out keys and tokens to whoever asks.
+ * Serves on the loopback interface only, because the stand-ins give keys and tokens to every caller.
  *
  * @param options.port 0 for any free one.
  * @param options.what names the server in the message of {@link ListenError}, with its flag: `the
@@ -74,7 +74,7 @@ async function respond(
   try {
     write(response, answer);
   } catch (error) {
-    console.error("A stand-in answered what HTTP cannot carry:", error);
+    console.error("A stand-in gave an answer that is not valid HTTP:", error);
     write(response, { status: 500, body: "" });
   }
 }

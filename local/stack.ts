@@ -31,14 +31,14 @@ export interface StackOptions {
   /** A Secrets Manager to use instead of the stand-in. */
   readonly externalSecretsManager?: ExternalSecretsManager;
   readonly payloadFormat?: "1.0" | "2.0";
-  /** Settings of the functions (contract §5). */
+  /** Settings of the functions (lib/configuration.ts). */
   readonly env?: Readonly<Record<string, string>>;
   /**
    * Told every line that a function writes (audit records, metrics, logs), and what is odd about
    * the set-up.
    */
   readonly onLine?: (line: string) => void;
-  /** How unkind the stand-ins are; each as their own options say. */
+  /** Faults and delays of the stand-ins: see their options. */
   readonly standIns?: {
     readonly secrets?: Omit<SecretsManagerOptions, "secrets" | "rotate" | "rotationFunctionArn" | "fault">;
     readonly voximplant?: Omit<ManagementApiOptions, "accounts" | "keys" | "rules" | "fault">;

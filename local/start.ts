@@ -144,7 +144,7 @@ function readPort(flag: string, text: string): number {
   throw new UsageError(`${flag} must be a port from 0 to 65535, not ${JSON.stringify(text)}.`);
 }
 
-/** Errors whose message says how to mend it; all others keep their stack. */
+/** Errors whose message says how to fix the problem. All others keep their stack. */
 function isForThePerson(error: unknown): error is Error {
   return [InvalidGrantsError, IdentitiesError, ListenError, FunctionError].some(
     (kind) => error instanceof kind,

@@ -5,8 +5,7 @@ import type { Identity } from "./gateway/identity.ts";
 import type { Stack } from "./stack.ts";
 
 /**
- * What a person can try against a running stack: commands to copy, which work with its policy and
- * its identities.
+ * Commands to try against a running stack, for its policy and its identities.
  *
  * @param profiles whether the identities are those of local/aws-credentials.
  */

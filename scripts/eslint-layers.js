@@ -67,7 +67,7 @@ const imports = {
   },
 };
 
-/** What a global is still good for in a pure folder; undefined: for nothing. */
+/** The uses of a global that are allowed in a pure folder. Undefined: none. */
 const harmless = {
   Date: (use) =>
     (use.type === "NewExpression" && use.arguments.length > 0) ||
@@ -135,7 +135,7 @@ function isBelow(path, name) {
   return path === name || path.startsWith(`${name}/`);
 }
 
-/** This package by its own name would lead around every other rule. */
+/** An import of this package by its own name would avoid every other rule. */
 function isOwnName(specifier) {
   return isBelow(specifier, "voxtoken") || specifier.startsWith("#");
 }

@@ -18,7 +18,7 @@ function readArguments() {
     options: {
       url: { type: "string", default: readVariable(process.env, "VOXTOKEN_URL") ?? "" },
       "service-account": { type: "string", default: "" },
-      /** A name that the caller has no grant for; nobody's name proves the same. */
+      /** A service account that the caller has no grant for. It need not exist. */
       ungranted: { type: "string", default: "nobodys-service-account" },
       region: { type: "string" },
       count: { type: "string", default: "5" },
@@ -26,8 +26,9 @@ function readArguments() {
   });
   const count = Number(values.count);
   if (!URL.canParse(values.url)) throw new Error(`--url: "${values.url}" is not a URL`);
-  if (values["service-account"] === "") throw new Error("--service-account: whose token?");
-  if (!Number.isInteger(count) || count < 1) throw new Error("--count: a whole number from 1 on");
+  if (values["service-account"] === "")
+    throw new Error("--service-account: the name of a service account is required");
+  if (!Number.isInteger(count) || count < 1) throw new Error("--count must be a whole number of at least 1");
   return { ...values, count };
 }
 
@@ -106,5 +107,5 @@ for (const { promise, see } of checks) {
     console.log(`BROKEN  ${promise}: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
-if (broken > 0) console.log("`npx voxtoken doctor` says more about what is in the way.");
+if (broken > 0) console.log("Run `npx voxtoken doctor` to find the cause.");
 process.exitCode = broken === 0 ? 0 : 1;

@@ -11,7 +11,7 @@ describe("the functions' configuration", () => {
     });
   });
 
-  it("takes what the environment says, and an empty variable for an absent one", () => {
+  it("reads the environment and counts an empty variable as absent", () => {
     expect(
       readConfiguration({
         SIGNING_KEY_TTL_SECONDS: "60",

@@ -89,7 +89,7 @@ const claimsOf = (response: HttpResponse) =>
   });
 
 describe.each(eventFormats)("through a %s", (_, makeEvent) => {
-  it("a granted caller gets a token that verifies, in the shape of the contract", async () => {
+  it("gives a granted caller a token that verifies, in the shape of docs/openapi.yaml", async () => {
     const response = await call(makeEvent());
     expect(response).toMatchObject({
       statusCode: 200,
@@ -116,21 +116,24 @@ describe.each(eventFormats)("through a %s", (_, makeEvent) => {
     [30, 30],
     [3595, 3595],
     [3600, 3595],
-  ])("a lifetime of %i s gives expires_in %i, which agrees with exp", async (ttl_seconds, expected) => {
-    const response = await call(makeEvent({ body: JSON.stringify({ ttl_seconds }) }));
-    expect(tokenOf(response).expires_in).toBe(expected);
-    const { exp } = claimsOf(response) as { exp: number };
-    expect(exp).toBe(noon / 1000 + expected);
-    expect(Date.parse(tokenOf(response).expires_at)).toBe(exp * 1000);
-  });
+  ])(
+    "answers a lifetime of %i s with expires_in %i, which agrees with exp",
+    async (ttl_seconds, expected) => {
+      const response = await call(makeEvent({ body: JSON.stringify({ ttl_seconds }) }));
+      expect(tokenOf(response).expires_in).toBe(expected);
+      const { exp } = claimsOf(response) as { exp: number };
+      expect(exp).toBe(noon / 1000 + expected);
+      expect(Date.parse(tokenOf(response).expires_at)).toBe(exp * 1000);
+    },
+  );
 
-  it("a child account that the grant lists becomes the issuer", async () => {
+  it("makes a child account that the grant lists the issuer", async () => {
     const response = await call(makeEvent({ body: '{"account_id":7654321}' }));
     expect(tokenOf(response).account_id).toBe(7654321);
     expect(claimsOf(response)).toMatchObject({ iss: 7654321 });
   });
 
-  it("a service account with minimal claims gets neither sub nor jti", async () => {
+  it("leaves sub and jti out for a service account with minimal claims", async () => {
     const response = await call(makeEvent({ path: "/v1/service-accounts/call-history/token" }));
     expect(Object.keys(claimsOf(response))).toEqual(["iss", "iat", "exp"]);
   });
@@ -144,14 +147,14 @@ describe.each(eventFormats)("through a %s", (_, makeEvent) => {
   it.each<[string, FakeRequest]>([
     ["a user with a path", alice],
     ["an AWS-China role", { userArn: "arn:aws-cn:sts::111122223333:assumed-role/billing-worker/s" }],
-  ])("%s is served under its canonical ARN", async (_name, request) => {
+  ])("serves %s under its canonical ARN", async (_name, request) => {
     const response = await call(makeEvent(request));
     expect(response.statusCode).toBe(200);
     expect(tokenOf(response).expires_in).toBe(120);
   });
 
   const invalid = (field: string) => expect.stringContaining(field) as string;
-  const whoever = expect.any(String) as string;
+  const anyText = expect.any(String) as string;
   const imitation = { userArn: "arn:aws:sts::111122223333:assumed-role/intern/role@billing-worker" };
 
   it.each<[number, string, string, FakeRequest, string]>([
@@ -180,49 +183,49 @@ describe.each(eventFormats)("through a %s", (_, makeEvent) => {
       { ...alice, body: '{"ttl_seconds":121}' },
       invalid("120 seconds"),
     ],
-    [401, "unauthenticated", "a missing userArn", { userArn: undefined }, whoever],
-    [401, "unauthenticated", "a null userArn", { userArn: null }, whoever],
-    [401, "unauthenticated", "a federated user", asFederated, whoever],
+    [401, "unauthenticated", "a missing userArn", { userArn: undefined }, anyText],
+    [401, "unauthenticated", "a null userArn", { userArn: null }, anyText],
+    [401, "unauthenticated", "a federated user", asFederated, anyText],
     [
       401,
       "unauthenticated",
       "root",
       { userArn: "arn:aws:iam::111122223333:root", userId: "111122223333" },
-      whoever,
+      anyText,
     ],
     [
       403,
       "access_denied",
       "a role without a grant",
       { userArn: billingWorker.replace("billing-worker", "intern") },
-      whoever,
+      anyText,
     ],
-    [403, "access_denied", "a session name that imitates a role", imitation, whoever],
+    [403, "access_denied", "a session name that imitates a role", imitation, anyText],
     [
       403,
       "access_denied",
       "an unknown service account",
       { path: "/v1/service-accounts/nobody/token" },
-      whoever,
+      anyText,
     ],
     [
       403,
       "access_denied",
-      "a service account named as an object has it",
+      "a service account with the name of an object's property",
       { path: "/v1/service-accounts/constructor/token" },
-      whoever,
+      anyText,
     ],
     [
       403,
       "access_denied",
       "a percent-encoded name",
       { path: "/v1/service-accounts/outbound%2Dcalls/token" },
-      whoever,
+      anyText,
     ],
-    [403, "access_denied", "a child account not listed", { body: '{"account_id":1}' }, whoever],
-    [404, "not_found", "another path", { path: "/v1/keys" }, whoever],
+    [403, "access_denied", "a child account not listed", { body: '{"account_id":1}' }, anyText],
+    [404, "not_found", "another path", { path: "/v1/keys" }, anyText],
     [405, "method_not_allowed", "another method", { method: "GET" }, invalid("POST")],
-  ])("%i %s answers %s, and no key is touched", async (status, error, _name, request, description) => {
+  ])("answers %i %s to %s and fetches no key", async (status, error, _name, request, description) => {
     const response = await call(makeEvent(request));
     expect(response.statusCode).toBe(status);
     expect(errorOf(response)).toEqual({ error, error_description: description, request_id: "request-1" });
@@ -231,14 +234,14 @@ describe.each(eventFormats)("through a %s", (_, makeEvent) => {
     expect(recordOf()).toMatchObject({ type: "audit", outcome: "refused", reason: error, Refusals: 1 });
   });
 
-  it("a token that was vended a moment ago gets nobody else one: nothing of the decision is cached", async () => {
+  it("decides anew for each request, also right after a token was vended", async () => {
     const vend = makeVend();
     expect((await vend(makeEvent())).statusCode).toBe(200);
     expect((await vend(makeEvent(imitation))).statusCode).toBe(403);
     expect((await vend(makeEvent())).statusCode).toBe(200);
   });
 
-  it("all refusals of 403 are one and the same answer", async () => {
+  it("gives the same answer for every 403", async () => {
     const bodies = await Promise.all(
       [imitation, { path: "/v1/service-accounts/nobody/token" }, { body: '{"account_id":1}' }].map(
         async (request) => (await call(makeEvent(request))).body,
@@ -247,7 +250,7 @@ describe.each(eventFormats)("through a %s", (_, makeEvent) => {
     expect(new Set(bodies).size).toBe(1);
   });
 
-  it("503 signing_key_unavailable says when to come back", async () => {
+  it("answers 503 with Retry-After if there is no key", async () => {
     key = () =>
       Promise.resolve({
         state: "unavailable",
@@ -263,7 +266,7 @@ describe.each(eventFormats)("through a %s", (_, makeEvent) => {
     expect(logged.join()).toContain("secret x: timed out");
   });
 
-  it("500 internal_error keeps the detail for the log", async () => {
+  it("answers 500 without the detail, which goes into the log", async () => {
     key = () => Promise.reject(new MalformedSecretError("secret x, version 1: private_key: is missing"));
     const response = await call(makeEvent());
     expect(response.statusCode).toBe(500);
@@ -277,7 +280,7 @@ describe.each(eventFormats)("through a %s", (_, makeEvent) => {
     });
   });
 
-  it("the list holds the caller's own entitlements", async () => {
+  it("lists only the caller's own entitlements", async () => {
     const response = await call(makeEvent({ method: "GET", path: "/v1/service-accounts" }));
     expect(response.statusCode).toBe(200);
     expect(JSON.parse(response.body)).toEqual({
@@ -290,7 +293,7 @@ describe.each(eventFormats)("through a %s", (_, makeEvent) => {
     expect(recordOf()).toMatchObject({ outcome: "listed", reason: "entitlements_listed" });
   });
 
-  it("the list of a caller without a grant is empty", async () => {
+  it("gives a caller without a grant an empty list", async () => {
     const response = await call(makeEvent({ ...imitation, method: "GET", path: "/v1/service-accounts" }));
     expect(JSON.parse(response.body)).toEqual({
       principal: "arn:aws:iam::111122223333:role/intern",
@@ -359,7 +362,7 @@ describe("a key of another Voximplant account than accountId in grants.yml", () 
 });
 
 describe("the audit record", () => {
-  it("of a vended token says who, what, by which grant and key, and names the token without holding it", async () => {
+  it("of a vended token has the caller, the request, the grant and the key, and the token's hash only", async () => {
     const response = await call(restEvent({ body: '{"ttl_seconds":60}' }));
     const { _aws, token_sha256, ...record } = recordOf();
     expect(record).toEqual({
@@ -403,13 +406,13 @@ describe("the audit record", () => {
     expect(token_sha256).toBe(Buffer.from(digest).toString("hex"));
   });
 
-  it("of a refusal tells the policy's owner what the caller is not told", async () => {
+  it("of a refusal has the reason that the caller does not get", async () => {
     await call(restEvent({ userArn: billingWorker.replace("billing-worker", "intern") }));
     expect(recordOf()).toMatchObject({ detail: "no grant names arn:aws:iam::111122223333:role/intern" });
     expect(JSON.stringify(recordOf()._aws)).toContain('"Dimensions":[[],["reason"]]');
   });
 
-  it("says nothing of a key's age where Secrets Manager did not", async () => {
+  it("has no age of the key if Secrets Manager gives no date", async () => {
     key = () =>
       Promise.resolve({ state: "fresh", held: { signingKey, secretVersionId: "v", fetchedAt: noon } });
     await call(restEvent());
@@ -417,13 +420,13 @@ describe("the audit record", () => {
     expect(recordOf()).not.toHaveProperty("KeyAgeSeconds");
   });
 
-  it("never makes a metric dimension of a name that the caller made up", async () => {
+  it("has no metric dimension for a service account that the caller made up", async () => {
     await call(restEvent({ path: "/v1/service-accounts/made-up/token" }));
     expect(recordOf()).toMatchObject({ service_account: "made-up" });
     expect(JSON.stringify(recordOf()._aws)).not.toContain("service_account");
   });
 
-  it("is one line and bounded, whatever the caller writes", async () => {
+  it("is one line of bounded length for any path", async () => {
     await call(restEvent({ path: `/v1/service-accounts/${"a\n".repeat(5000)}/token` }));
     expect(audit).toHaveLength(1);
     expect(audit[0]).not.toContain("\n");
@@ -449,14 +452,14 @@ describe("the audit record", () => {
     },
   );
 
-  it("has an id to find it by even where neither API Gateway nor Lambda gave one", async () => {
+  it("gets an id if neither API Gateway nor Lambda gives one", async () => {
     const response = await makeVend({})(undefined);
     const { request_id } = errorOf(response);
     expect(request_id).toBe("7d444840-9dc0-11d1-b245-5ffdce74fad2");
     expect(recordOf()).toMatchObject({ request_id });
   });
 
-  it("is written for a crash, with what was known by then", async () => {
+  it("is written for a crash, with what is known by then", async () => {
     key = () => {
       throw new TypeError("x is not a function");
     };
@@ -469,7 +472,7 @@ describe("the audit record", () => {
     });
   });
 
-  it("comes before the token: where it cannot be written, no token leaves", async () => {
+  it("is written before the answer: no token leaves if that fails", async () => {
     writeAudit = () => {
       throw new Error("EPIPE");
     };

@@ -2,14 +2,10 @@ import type { EpochMs } from "../epoch.ts";
 
 export type LogLevel = "info" | "warn" | "error";
 
-/**
- * Writes one operational log line. Callers never pass a token, a key, or text that may hold one.
- */
+/** Writes one operational log line. Never pass a token, a key, or text that may hold one. */
 export type Log = (level: LogLevel, message: string, fields?: Readonly<Record<string, unknown>>) => void;
 
-/**
- * Writes one line of text, given without its line feed. Throws if the line could not be written.
- */
+/** Writes one line of text, given without its line feed. Throws if it cannot. */
 export type WriteLine = (line: string) => void;
 
 /**

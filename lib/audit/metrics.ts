@@ -35,10 +35,10 @@ export const metricUnits = {
 
 export type MetricWriter = keyof typeof metricUnits;
 
-type NamesOf<Writer> = Writer extends MetricWriter ? keyof (typeof metricUnits)[Writer] : never;
-
 /** The name of a metric, of all writers or of one. */
-export type MetricName<Writer extends MetricWriter = MetricWriter> = NamesOf<Writer>;
+export type MetricName<Writer extends MetricWriter = MetricWriter> = Writer extends MetricWriter
+  ? keyof (typeof metricUnits)[Writer]
+  : never;
 
 /** A value for each metric of a writer; undefined where there is nothing to count this time. */
 export type MetricValues<Writer extends MetricWriter> = Readonly<

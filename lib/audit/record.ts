@@ -29,9 +29,7 @@ export interface Facts {
 /** The length at which text that the caller chose is cut, so that it cannot flood the log. */
 const MAX_TEXT = 256;
 
-/**
- * The audit record of one request, as it stands in the log. A fact that is not known has no field.
- */
+/** The audit record of one request, as it stands in the log. Unknown facts have no field. */
 export type AuditRecord = ReturnType<typeof auditRecord>;
 
 /**

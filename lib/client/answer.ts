@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import type { EntitlementsResponse, ErrorCode, TokenResponse } from "../http/wire.ts";
+import { type EntitlementsResponse, ERROR_CODES, type ErrorCode, type TokenResponse } from "../http/wire.ts";
 import { quotable, TokenError, type TokenErrorCode, type TokenErrorDetails } from "./errors.ts";
 import type { Answer } from "./exchange.ts";
 
@@ -107,21 +107,8 @@ const STATUS_CODES: Readonly<Record<number, ErrorCode>> = {
   429: "throttled",
 };
 
-const ERROR_CODES: Readonly<Record<ErrorCode, true>> = {
-  invalid_request: true,
-  ttl_too_long: true,
-  unauthenticated: true,
-  access_denied: true,
-  not_authorized: true,
-  not_found: true,
-  method_not_allowed: true,
-  throttled: true,
-  internal_error: true,
-  signing_key_unavailable: true,
-};
-
 function isErrorCode(code: string | undefined): code is ErrorCode {
-  return code !== undefined && Object.hasOwn(ERROR_CODES, code);
+  return ERROR_CODES.some((known) => known === code);
 }
 
 /** undefined when it is not JSON. The SyntaxError is dropped on purpose: it quotes the text, which may hold a token. */

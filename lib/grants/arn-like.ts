@@ -3,9 +3,7 @@ export function hasWildcard(text: string): boolean {
   return text.includes("*") || text.includes("?");
 }
 
-/**
- * The parts of a principal's ARN. Each is matched by itself, so no wildcard matches across a colon.
- */
+/** The parts of a principal's ARN, matched one by one, so no wildcard matches a colon. */
 export interface PrincipalArn {
   readonly partition: string;
   readonly accountId: string;
@@ -14,9 +12,7 @@ export interface PrincipalArn {
   readonly name: string;
 }
 
-/**
- * `arn:<partition>:iam::<account>:<role|user>/<name>`, where account and name may have wildcards.
- */
+/** `arn:<partition>:iam::<account>:<role|user>/<name>`, with or without wildcards. */
 export function splitPrincipalArn(arn: string): PrincipalArn | undefined {
   const match = /^arn:([^:]+):iam::([^:]+):(role|user)\/(.+)$/.exec(arn);
   if (!match) return undefined;

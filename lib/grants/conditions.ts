@@ -40,9 +40,7 @@ export type Condition = Covering &
       }
   );
 
-/**
- * An entry for each field of a grant and of its principals that can keep something from a caller.
- */
+/** An entry for each field of a grant and of its principals that can restrict it. */
 export type ConditionsOf<G extends Grant, P extends PrincipalPattern> = Readonly<
   Record<Exclude<keyof G | keyof P, "source" | "principals">, Condition>
 >;
@@ -53,14 +51,6 @@ export type ConditionsOf<G extends Grant, P extends PrincipalPattern> = Readonly
  * token that the grant does not allow, or lint would recommend the removal of a grant that is
  * needed. A new field of {@link Grant} or {@link PrincipalPattern} does not compile without an
  * entry.
- *
- * To add `until`: give {@link Question} the time (`now`), and let `needsRequest: false` pick it
- * beside the caller, since the entitlements need it as well; `covers` compares the two ends. To add
- * `methods`: give {@link TokenRequest} the `method`; the entry needs the request, `unmet` also
- * refuses a token under a grant with methods and a method under a grant without, and `covers` asks
- * that neither grant has methods, or that those of `wide` match all of `narrow`. The entitlements
- * skip what needs a request, so listEntitlements has to show the methods by itself, as it shows the
- * child accounts.
  */
 export const conditions = {
   arn: {
@@ -153,10 +143,7 @@ export function wantedTtl(request: TokenRequest, maxTtlSeconds: number): number 
   return request.ttlSeconds ?? Math.min(DEFAULT_TTL_SECONDS, maxTtlSeconds);
 }
 
-/**
- * Never unmet in a decision, because candidatesFor compares ARNs. An explanation shows other grants
- * too.
- */
+/** In a decision candidatesFor has compared ARNs already. An explanation shows more grants. */
 function unmetArn({ pattern }: Candidate, { caller }: Pick<Question, "caller">): string | undefined {
   const wanted = splitPrincipalArn(pattern.arn);
   if (!wanted) return `is for ${pattern.arn}, which is neither a role nor a user`;

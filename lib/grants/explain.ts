@@ -9,9 +9,7 @@ import type { Allowance, Denial, Policy, ServiceAccount, TokenRequest } from "./
 export interface Explanation {
   readonly decision: Allowance | Denial;
   readonly serviceAccount: ServiceAccount | undefined;
-  /**
-   * If there is no such service account: a similar name, as a question. Empty if there is none.
-   */
+  /** If there is no such service account: a similar name, as a question. Empty if there is none. */
   readonly suggestion: string;
   /** Every grant that fits, then the nearest ones that do not. */
   readonly grants: readonly ExplainedGrant[];

@@ -1,8 +1,6 @@
 import { distance } from "fastest-levenshtein";
 
-/**
- * ` (did you mean "outbound-calls"?)`; empty if no name is similar: one letter in three may differ.
- */
+/** ` (did you mean "outbound-calls"?)`. Empty if more than one letter in three differs. */
 export function didYouMean(name: string, names: Iterable<string>): string {
   const near = [...names]
     .map((candidate) => ({ candidate, edits: editsBetween(name.toLowerCase(), candidate.toLowerCase()) }))

@@ -1,6 +1,4 @@
-/**
- * A validated grants.yml as plain JSON. The build embeds it in the functions.
- */
+/** A validated grants.yml as plain JSON. The build embeds it in the functions. */
 export interface Policy {
   readonly serviceAccounts: readonly ServiceAccount[];
   readonly grants: readonly Grant[];
@@ -14,9 +12,7 @@ export interface ServiceAccount {
   readonly maxTtlSeconds: number;
   /** `minimal` leaves `sub` and `jti` out of the token. */
   readonly claims: "standard" | "minimal";
-  /**
-   * The Voximplant account that its key must belong to. Without it, a key of any account is used.
-   */
+  /** The Voximplant account that its key must belong to. Default: any account. */
   readonly accountId?: number;
   /** Ids of keys that other systems use. Reconciliation leaves them alone. */
   readonly unmanagedKeys: readonly string[];

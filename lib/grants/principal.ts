@@ -5,10 +5,7 @@ import { didYouMean } from "./nearest.ts";
 /** A principal of a grants file in the canonical form of {@link Caller.principal}. */
 export interface Principal extends PrincipalArn {
   readonly arn: string;
-  /**
-   * The path between `role/` and the name. API Gateway does not report it, so nothing depends on
-   * it.
-   */
+  /** The path between `role/` and the name. API Gateway does not report it. */
   readonly ignoredPath?: string;
 }
 

@@ -45,10 +45,7 @@ const salvaged = z
   })
   .catch({ serviceAccounts: undefined, grants: [] });
 
-/**
- * The readable parts of a broken file, with null for the rest, so that all problems are found at
- * once.
- */
+/** The readable parts of a broken file, with null for the rest, to find all problems at once. */
 export function salvageOutline(value: unknown): Outline {
   return salvaged.parse(value);
 }

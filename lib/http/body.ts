@@ -1,5 +1,4 @@
 import * as z from "zod/mini";
-
 import { MAX_TTL_SECONDS, MIN_TTL_SECONDS, type TokenRequest } from "../grants/policy.ts";
 import type { VendFailure } from "../outcome.ts";
 
@@ -13,9 +12,7 @@ const tokenRequestBody = z.strictObject({
   account_id: z.optional(z.int(account).check(z.positive(account))),
 });
 
-/**
- * Reads the body of a token request. An empty body asks for the defaults. Refuses unknown fields.
- */
+/** Reads the body of a token request. Empty means the defaults. Refuses unknown fields. */
 export function readTokenRequest(serviceAccount: string, body: string): TokenRequest | VendFailure {
   if (Buffer.byteLength(body) > MAX_BODY_BYTES)
     return invalid(`body: must be at most ${MAX_BODY_BYTES} bytes`);

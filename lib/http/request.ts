@@ -1,5 +1,4 @@
 import * as z from "zod/mini";
-
 import type { IamIdentity } from "../caller/caller.ts";
 
 /** One HTTP request as API Gateway passed it on, in either of its event formats. */

@@ -1,4 +1,4 @@
-import type { Outcome, TokenVended } from "../outcome.ts";
+import type { EntitlementsListed, Outcome, TokenVended } from "../outcome.ts";
 import {
   type EntitlementsResponse,
   type ErrorCode,
@@ -20,78 +20,49 @@ export interface HttpResponse {
  * account, so that a caller cannot find out which of them exist.
  */
 export function toResponse(outcome: Outcome, requestId: string): HttpResponse {
-  const fail = (
-    statusCode: number,
-    error: ErrorCode,
-    description: string,
-    headers?: Record<string, string>,
-  ) => {
-    const body = { error, error_description: description, request_id: requestId } satisfies ErrorResponse;
-    return respond(statusCode, body, headers);
-  };
+  const fail = (status: number, error: ErrorCode, error_description: string, headers = {}) =>
+    respond(status, { error, error_description, request_id: requestId } satisfies ErrorResponse, headers);
 
   switch (outcome.reason) {
     case "token_vended":
       return respond(200, tokenResponse(outcome));
     case "entitlements_listed":
-      return respond(200, {
-        principal: outcome.principal,
-        service_accounts: outcome.entitlements.map(({ name, maxTtlSeconds, childAccountIds }) => ({
-          name,
-          max_ttl_seconds: maxTtlSeconds,
-          child_account_ids: childAccountIds,
-        })),
-      } satisfies EntitlementsResponse);
+      return respond(200, entitlementsResponse(outcome));
     case "not_found":
-      return fail(
-        404,
-        outcome.reason,
-        `No such path. There are ${written(routes.vendToken)} and ${written(routes.listEntitlements)}.`,
-      );
+      return fail(404, outcome.reason, NO_SUCH_PATH);
     case "method_not_allowed":
       return fail(405, outcome.reason, `This path takes ${outcome.allow} only.`, { Allow: outcome.allow });
     case "unauthenticated":
-      return fail(
-        401,
-        outcome.reason,
-        "The request carries no identity of an IAM role or user. Sign it with AWS Signature Version 4.",
-      );
+      return fail(401, outcome.reason, NO_IDENTITY);
     case "invalid_request":
       return fail(400, outcome.reason, outcome.detail);
     case "access_denied":
-      return fail(
-        403,
-        outcome.reason,
-        "Access denied. `voxtoken whoami` shows what you may request. " +
-          "Give this request_id to the owner of grants.yml for the reason.",
-      );
-    case "ttl_too_long":
-      return fail(
-        400,
-        outcome.reason,
-        `ttl_seconds: the caller may have at most ${outcome.maxTtlSeconds} seconds.`,
-      );
-    case "signing_key_unavailable":
-      return fail(
-        503,
-        outcome.reason,
-        "The signing key cannot be fetched at the moment. Try again after the time in Retry-After.",
-        {
-          "Retry-After": String(outcome.retryAfterSeconds),
-        },
-      );
+      return fail(403, outcome.reason, ACCESS_DENIED);
+    case "ttl_too_long": {
+      const description = `ttl_seconds: the caller may have at most ${outcome.maxTtlSeconds} seconds.`;
+      return fail(400, outcome.reason, description);
+    }
+    case "signing_key_unavailable": {
+      const headers = { "Retry-After": String(outcome.retryAfterSeconds) };
+      return fail(503, outcome.reason, NO_KEY, headers);
+    }
     case "internal_error":
-      return fail(
-        500,
-        outcome.reason,
-        "Internal error. Give this request_id to the service's operator, who finds the reason in the log.",
-      );
+      return fail(500, outcome.reason, INTERNAL_ERROR);
   }
 }
 
-function written({ method, path }: (typeof routes)[keyof typeof routes]): string {
-  return `${method} ${path}`;
-}
+const { vendToken, listEntitlements } = routes;
+const NO_SUCH_PATH =
+  `No such path. There are ${vendToken.method} ${vendToken.path} ` +
+  `and ${listEntitlements.method} ${listEntitlements.path}.`;
+const NO_IDENTITY =
+  "The request carries no identity of an IAM role or user. Sign it with AWS Signature Version 4.";
+const ACCESS_DENIED =
+  "Access denied. `voxtoken whoami` shows what you may request. " +
+  "Give this request_id to the owner of grants.yml for the reason.";
+const NO_KEY = "The signing key cannot be fetched at the moment. Try again after the time in Retry-After.";
+const INTERNAL_ERROR =
+  "Internal error. Give this request_id to the service's operator, who finds the reason in the log.";
 
 function tokenResponse({ token, claims, expiresIn, serviceAccount }: TokenVended): TokenResponse {
   return {
@@ -101,6 +72,17 @@ function tokenResponse({ token, claims, expiresIn, serviceAccount }: TokenVended
     expires_at: new Date(claims.exp * 1000).toISOString().replace(".000Z", "Z"),
     service_account: serviceAccount.name,
     account_id: claims.iss,
+  };
+}
+
+function entitlementsResponse({ principal, entitlements }: EntitlementsListed): EntitlementsResponse {
+  return {
+    principal,
+    service_accounts: entitlements.map(({ name, maxTtlSeconds, childAccountIds }) => ({
+      name,
+      max_ttl_seconds: maxTtlSeconds,
+      child_account_ids: childAccountIds,
+    })),
   };
 }
 

@@ -44,17 +44,19 @@ export interface ErrorResponse {
   readonly request_id: string;
 }
 
-export type ErrorCode =
-  | "invalid_request"
-  | "ttl_too_long"
-  | "unauthenticated"
-  | "access_denied"
-  /**
-   * API Gateway itself refused: signature, clock, IAM policy, resource policy, or an unknown route.
-   */
-  | "not_authorized"
-  | "not_found"
-  | "method_not_allowed"
-  | "throttled"
-  | "internal_error"
-  | "signing_key_unavailable";
+/** Every value of `error`. */
+export const ERROR_CODES = [
+  "invalid_request",
+  "ttl_too_long",
+  "unauthenticated",
+  "access_denied",
+  /** Refused by API Gateway: signature, clock, IAM or resource policy, unknown route. */
+  "not_authorized",
+  "not_found",
+  "method_not_allowed",
+  "throttled",
+  "internal_error",
+  "signing_key_unavailable",
+] as const;
+
+export type ErrorCode = (typeof ERROR_CODES)[number];

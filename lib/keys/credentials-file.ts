@@ -19,9 +19,7 @@ export interface Credentials {
   readonly accountEmail?: string;
 }
 
-/**
- * What is wrong with a credentials file. Names the field, never the value, which could be the key.
- */
+/** What is wrong with a credentials file. Names the field, never the value. */
 export class CredentialsFileError extends Error {
   override readonly name = "CredentialsFileError";
 }

@@ -19,10 +19,7 @@ export interface FetchedSecret {
  */
 export type FetchSecret = (secret: string) => Promise<FetchedSecret>;
 
-/**
- * No request waits longer for Secrets Manager: an answer takes at most 3 s (docs/runbook.md,
- * Latency).
- */
+/** No request waits longer for Secrets Manager. See docs/runbook.md, Latency. */
 export const FETCH_DEADLINE_MS = 2_800;
 
 /**
@@ -88,10 +85,7 @@ export function withholdAnswer(error: unknown): unknown {
   return error instanceof Error && error.name === "SyntaxError" ? new Error("the answer is not JSON") : error;
 }
 
-/**
- * The SDK's pause between two attempts ignores an abort, and a server's Retry-After can make it
- * long.
- */
+/** The SDK's pause between two attempts ignores an abort, and Retry-After can make it long. */
 function aborted(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
     signal.addEventListener("abort", () => {

@@ -1,5 +1,4 @@
 import { createPrivateKey, type KeyObject, webcrypto } from "node:crypto";
-
 import { type Credentials, CredentialsFileError } from "./credentials-file.ts";
 
 /** A key that WebCrypto signs with and does not export. */

@@ -48,10 +48,7 @@ export interface SigningKeysOptions {
   readonly random: () => number;
 }
 
-/**
- * The secret's value is not a signing key. Names the secret, its version and the field, never the
- * value.
- */
+/** The secret's value is not a key. Names the secret, its version and the field, no value. */
 export class MalformedSecretError extends Error {
   override readonly name = "MalformedSecretError";
 }

@@ -1,9 +1,6 @@
 import type { GetSigningKey } from "./signing-keys.ts";
 
-/**
- * At most this many secrets are fetched at start. More would slow a cold start for keys it may not
- * need.
- */
+/** At most this many secrets are fetched at start, because each slows a cold start. */
 const MOST = 8;
 
 /**

@@ -1,13 +1,8 @@
 import type { EpochMs } from "../epoch.ts";
 
-/**
- * The claims of a vended token, in the order of the JSON. Times are whole seconds (RFC 7519 §2).
- */
+/** The claims of a token, in the order of the JSON. Times are whole seconds (RFC 7519 §2). */
 export interface TokenClaims {
-  /**
-   * The Voximplant account id: a number as Voximplant documents it, although RFC 7519 §4.1.1 asks
-   * for a string.
-   */
+  /** The Voximplant account id: a number in Voximplant's documents, a string in RFC 7519. */
   readonly iss: number;
   readonly iat: number;
   readonly exp: number;

@@ -1,7 +1,5 @@
 import { createHash } from "node:crypto";
-
 import { CompactSign } from "jose";
-
 import type { SigningKey } from "../keys/signing-key.ts";
 import type { TokenClaims } from "./claims.ts";
 
@@ -20,10 +18,7 @@ export async function mintToken(claims: TokenClaims, { key, keyId }: SigningKey)
     .sign(key);
 }
 
-/**
- * SHA-256 of a token in hexadecimal. It is in the audit record, so that a leaked token can be
- * traced.
- */
+/** SHA-256 of a token in hexadecimal, for the audit record: to trace a leaked token. */
 export function fingerprint(token: string): string {
   return createHash("sha256").update(token).digest("hex");
 }

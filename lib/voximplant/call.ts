@@ -1,5 +1,4 @@
 import * as z from "zod/mini";
-
 import type { EpochMs } from "../epoch.ts";
 import { parseApiUrl } from "./api-url.ts";
 import { errorCodes, VoximplantError, VoximplantUnavailableError } from "./errors.ts";
@@ -40,9 +39,7 @@ export function platformConnection(url: string): Connection {
   };
 }
 
-/**
- * The result of one attempt: an answer, or a failure and whether the method may have taken effect.
- */
+/** The result of one attempt. A failure says whether the method may have taken effect. */
 type Attempt =
   | { readonly answered: true; readonly body: Record<string, unknown> }
   | { readonly answered: false; readonly error: Error; readonly tookEffect: "no" | "unknown" };
@@ -56,9 +53,7 @@ const Answer = z.looseObject({
   errors: z.nullish(z.array(ApiError)),
 });
 
-/**
- * Refused before the method ran, so that even a method that must not run twice can be sent again.
- */
+/** Refused before the method ran: any method can be sent again. */
 const notYet = new Set<number>([errorCodes.rateLimited]);
 /** Refused because the same method ran a moment ago: sent again only if it may run twice. */
 const doneRecently = new Set<number>([errorCodes.sameOperationRecently]);
@@ -144,10 +139,7 @@ async function attemptOnce(
   return understand(method, status, text);
 }
 
-/**
- * Parses a body by the documented shapes. Its text never goes into an error: it may hold a private
- * key.
- */
+/** Parses a body. Its text never goes into an error, because it may hold a private key. */
 function understand(method: string, status: number, text: string): Attempt {
   let body: unknown;
   try {

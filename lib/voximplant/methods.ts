@@ -1,5 +1,4 @@
 import * as z from "zod/mini";
-
 import { callMethod, type Authorization, type Connection, type Parameters } from "./call.ts";
 import { isRefusal, VoximplantUnavailableError } from "./errors.ts";
 

@@ -29,7 +29,7 @@ describe("a role session is its role", () => {
     });
   });
 
-  it("is the same principal whatever session name the caller chose", () => {
+  it("is the same principal for every session name", () => {
     const principals = ["a", "billing-worker", "admin@example.com", "role=billing-worker"].map((session) => {
       const result = identifyCaller({ userArn: `arn:aws:sts::${ACCOUNT}:assumed-role/intern/${session}` });
       return !isFailure(result) && result.principal;
@@ -129,7 +129,7 @@ describe("anything else is not a caller", () => {
     "x%2Frole%2Fbilling-worker",
     "x\u0000",
     " ",
-  ])("a session that imitates something else: %j", (session) => {
+  ])("refuses a session that imitates another principal: %j", (session) => {
     const userArn = `arn:aws:sts::${ACCOUNT}:assumed-role/intern/${session}`;
     expect(identifyCaller({ userArn })).toMatchObject({ reason: "unauthenticated" });
   });
@@ -167,7 +167,7 @@ describe("the organisation", () => {
     const result = identifyCaller({ userArn, principalOrgId: "o-a1b2c3d4e5" });
     expect(!isFailure(result) && result.organizationId).toBe("o-a1b2c3d4e5");
   });
-  it.each([undefined, null, ""])("is absent where the event says %j", (principalOrgId) => {
+  it.each([undefined, null, ""])("is absent if the event has %j", (principalOrgId) => {
     const result = identifyCaller({ userArn, principalOrgId });
     expect(!isFailure(result) && "organizationId" in result).toBe(false);
   });

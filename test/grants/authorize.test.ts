@@ -49,14 +49,14 @@ describe("deny by default", () => {
   });
 });
 
-it("a refusal for want of any grant says so inside", () => {
+it("has the reason in a refusal without any grant", () => {
   expect(decide([grant([roleArn("other"), roleArn("b*x"), userArn("*")], ["outbound-calls"])])).toEqual({
     reason: "access_denied",
     detail: `no grant names ${billing.principal}`,
   });
 });
 
-it("refuses a caller whose name is only partly like the pattern", () => {
+it("refuses a caller whose name matches only a part of the pattern", () => {
   for (const name of ["billing-*-x", "*-worker?", "?billing-worker", "*billing-worker-*", "billing-w?rk"]) {
     expect(decide([grant([roleArn(name)], ["outbound-calls"])])).toMatchObject({ reason: "access_denied" });
   }
@@ -70,7 +70,7 @@ it("a grant without pin or organisation is for callers who have them too", () =>
   expect(listEntitlements(indexGrants(policy(...grants)), known)).toHaveLength(1);
 });
 
-it("what one caller was allowed is never remembered for the next", () => {
+it("decides for each caller independently of earlier decisions", () => {
   const index = indexGrants(policy(grant([roleArn("billing-*")], ["outbound-calls"])));
   const intern = callerOf(roleArn("intern"), { session: "billing-worker" });
   const allowed = [billing, intern, billing, intern].map(
@@ -79,7 +79,7 @@ it("what one caller was allowed is never remembered for the next", () => {
   expect(allowed).toEqual([true, false, true, false]);
 });
 
-it("a name that is put together otherwise is another caller", () => {
+it("keeps callers apart whose path and name join to the same text", () => {
   const index = indexGrants(policy(grant([userArn("ab/cd"), roleArn("ab")], ["outbound-calls"])));
   const allowed = ["a/bcd", "abc/d", "abcd", "cd"].map(
     (name) => !isFailure(authorize(index, callerOf(userArn(name)), request)),
@@ -89,7 +89,7 @@ it("a name that is put together otherwise is another caller", () => {
   expect(authorize(index, callerOf(roleArn("a"), { session: "b" }), request)).toMatchObject({});
 });
 
-it("indexes exact principals by their ARN, and lists wildcards apart", () => {
+it("indexes exact principals by ARN and lists wildcards separately", () => {
   const index = indexGrants(policy(grant([roleArn("x"), roleArn("y*")], ["outbound-calls"])));
   expect([...index.exact.keys()]).toEqual([roleArn("x")]);
   expect(index.wildcards.map(({ pattern }) => pattern.arn)).toEqual([roleArn("y*")]);
@@ -106,7 +106,7 @@ describe("an allowance", () => {
     });
   });
 
-  it("is not swayed by the session's name", () => {
+  it("does not depend on the session's name", () => {
     const grants = [grant([roleArn("admin")], ["outbound-calls"])];
     expect(decide(grants, callerOf(roleArn("intern"), { session: "admin" }))).toMatchObject({});
     expect(decide(grants, callerOf(roleArn("admin"), { session: "intern" }))).toMatchObject({});
@@ -152,7 +152,7 @@ describe("the lifetime", () => {
     });
   });
 
-  it("is not told to somebody without a grant, however long they ask", () => {
+  it("is not in the refusal of a caller without a grant", () => {
     const grants = [grant([roleArn("other")], ["outbound-calls"], { maxTtlSeconds: 60 })];
     expect(decide(grants, billing, { ...request, ttlSeconds: 3600 })).toMatchObject({
       reason: "access_denied",
@@ -165,7 +165,7 @@ describe("a child account", () => {
   it("that the grant lists is allowed", () => {
     expect(decide([g], billing, { ...request, accountId: 8 })).toMatchObject({ accountId: 8 });
   });
-  it("is not chosen for a caller who did not ask", () => {
+  it("is not chosen if the request names none", () => {
     expect(decide([g])).not.toHaveProperty("accountId");
   });
   it("that the grant does not list is refused, with the reason inside", () => {
@@ -180,7 +180,7 @@ describe("a child account", () => {
       reason: "access_denied",
     });
   });
-  it("that is refused is refused before any lifetime is spoken of", () => {
+  it("is refused before the lifetime is checked", () => {
     expect(decide([g], billing, { ...request, accountId: 9, ttlSeconds: 9999 })).toMatchObject({
       reason: "access_denied",
     });
@@ -199,7 +199,7 @@ describe("a pinned principal", () => {
     const decision = decide([g], callerOf(roleArn("billing-worker"), fields));
     expect(isFailure(decision)).toBe(!allowed);
   });
-  it("tells inside whom it is pinned to", () => {
+  it("has the pinned id in the detail of a refusal", () => {
     expect(decide([g], callerOf(roleArn("billing-worker"), { uniqueId: "AROASECOND:s" }))).toMatchObject({
       detail: `${billing.principal} matches, but ${g.source} is pinned to AROAFIRST, the caller is AROASECOND`,
     });
@@ -219,7 +219,7 @@ describe("principalOrgId", () => {
   ])("%s", (_, fields, allowed) => {
     expect(isFailure(decide([g], callerOf(elsewhere, fields)))).toBe(!allowed);
   });
-  it("tells inside which organisation was asked for", () => {
+  it("has the required organisation in the detail of a refusal", () => {
     expect(decide([g], callerOf(elsewhere, { org: "o-zzzzzzzzzz" }))).toMatchObject({
       detail: `${elsewhere} matches, but ${g.source} asks for organisation o-a1b2c3d4e5, the caller is of o-zzzzzzzzzz`,
     });
@@ -248,7 +248,7 @@ describe("several grants for one caller", () => {
     expect(decide([child, long, short], billing, wanted)).toMatchObject(expected);
   });
 
-  it("between equals, the exact principal is named, then the one further up", () => {
+  it("names the exact principal between equals, then the earlier line", () => {
     const wild = grant([roleArn("billing-*")], ["outbound-calls"], { source: "grants.yml:3" });
     const at9 = grant([{ arn: roleArn("billing-worker") }], ["outbound-calls"], { source: "grants.yml:9" });
     const at14 = grant([{ arn: roleArn("billing-worker") }], ["outbound-calls"], { source: "grants.yml:14" });
@@ -261,7 +261,7 @@ describe("several grants for one caller", () => {
     }
   });
 
-  it("between principals of one line, the exact one is named, then the first by its letters", () => {
+  it("names the exact principal of one line, then the first alphabetically", () => {
     const at = (...arns: string[]) =>
       grant(
         arns.map((arn) => ({ arn })),
@@ -281,7 +281,7 @@ describe("several grants for one caller", () => {
     }
   });
 
-  it("between wildcards, the line decides before the letters", () => {
+  it("prefers the earlier line between wildcards", () => {
     const lines = ["grants.yml:7", "grants.yml:8", "grants.yml:10"];
     const found = lines.map((source, i) => {
       const g = grant(
@@ -299,7 +299,7 @@ describe("several grants for one caller", () => {
     expect(decide([third, second])).toMatchObject({ grant: "grants.yml:8" });
   });
 
-  it("the detail of a refusal tells the nearest three, and how many more there are", () => {
+  it("names the three nearest grants of a refusal and the number of others", () => {
     const grants = ["a", "b", "c", "d"].map((name) => grant([roleArn("billing-worker")], [name]));
     const near = grant([roleArn("billing-worker")], ["outbound-calls"]);
     const detail = `${billing.principal} matches, but ${near.source} lists no child accounts; ${String(grants[0]?.source)} is for a and lists no child accounts; ${String(grants[1]?.source)} is for b and lists no child accounts; and 2 more`;
@@ -314,7 +314,7 @@ describe("listEntitlements", () => {
     expect(listEntitlements(indexGrants(policy(grant([roleArn("other")], ["a"]))), billing)).toEqual([]);
   });
 
-  it("joins what several grants give, by name, and shows nothing of others", () => {
+  it("joins several grants by name and shows nothing of other callers", () => {
     const index = indexGrants({
       serviceAccounts: ["zeta", "alpha", "secret"].map((name) =>
         serviceAccount(name, { maxTtlSeconds: 600 }),
@@ -337,7 +337,7 @@ describe("listEntitlements", () => {
   });
 });
 
-it("entitlements come in the order of their names, and only for service accounts that exist", () => {
+it("sorts entitlements by name and leaves out unknown service accounts", () => {
   const index = indexGrants({
     serviceAccounts: ["b", "d", "a", "c"].map((name) => serviceAccount(name)),
     grants: [

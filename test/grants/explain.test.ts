@@ -34,7 +34,7 @@ describe("why a grant does not fit", () => {
     expect(unmetBy([arn], ["calls"])).toEqual(unmet);
   });
 
-  it("all conditions are told at once", () => {
+  it("lists all unmet conditions", () => {
     expect(
       unmetBy([{ arn: roleArn("int*"), uniqueId: "AROAOTHER" }], ["history", "billing"], {
         principalOrgId: "o-other00000",
@@ -46,7 +46,7 @@ describe("why a grant does not fit", () => {
     ]);
   });
 
-  it("a grant is seen through its nearest principal", () => {
+  it("shows a grant with its nearest principal", () => {
     const far = explain(
       policy(grant([roleArn("something-else"), roleArn("interm"), userArn("intern")], ["calls"])),
       intern,
@@ -84,7 +84,7 @@ describe("an explanation", () => {
     expect(suggestion).toBe("");
   });
 
-  it("puts what lacks less before what is spelt more alike", () => {
+  it("sorts by unmet conditions before similar spelling", () => {
     const lacksOne = grant([roleArn("completely-different")], ["calls"]);
     const lacksTwo = grant([roleArn("interns")], ["history"]);
     const { grants } = explain(policy(lacksTwo, lacksOne), intern, request);

@@ -18,7 +18,7 @@ grants:
 ${grants}`;
 
 describe("a valid file", () => {
-  it("becomes a policy in which everything is explicit, with the lines it came from", () => {
+  it("becomes a policy with all defaults and the lines of its parts", () => {
     const { policy } = parsed(`serviceAccounts:
   outbound-calls:
     secret: voximplant/outbound-calls
@@ -89,21 +89,21 @@ grants:
     expect(warnings).toEqual([expect.stringContaining("is not pinned")]);
   });
 
-  it("may grant nothing to anybody", () => {
+  it("may have no grants", () => {
     expect(parsed("serviceAccounts: {}\ngrants: []\n")).toEqual({
       policy: { serviceAccounts: [], grants: [] },
       warnings: [],
     });
   });
 
-  it("may end its lines and begin as Windows does", () => {
+  it("may have Windows line ends and a byte order mark", () => {
     const unix = file(
       "  - { principals: ['arn:aws:iam::111122223333:role/x'], serviceAccounts: [outbound-calls] }\n",
     );
     expect(parsed("\uFEFF" + unix.replaceAll("\n", "\r\n"))).toEqual(parsed(unix));
   });
 
-  it("may share a list by an alias; what stands in it is reported where it is written", () => {
+  it("may share a list by an alias; problems are reported at the anchor", () => {
     const { policy, warnings } = parsed(
       file(`  - principals: &team
       - arn:aws:iam::111122223333:role/x
@@ -157,7 +157,7 @@ grants:
     },
   );
 
-  it.each(["aws*", "*", "aws-??"])("may not leave the partition open: %s", (partition) => {
+  it.each(["aws*", "*", "aws-??"])("may not have a wildcard in the partition: %s", (partition) => {
     const grant = `principals: ["arn:${partition}:iam::111122223333:role/x"], serviceAccounts: [outbound-calls]`;
     expect(parseGrants(file(`  - { ${grant}, principalOrgId: o-a1b2c3d4e5 }\n`), "g")).toMatchObject({
       problems: [{ message: expect.stringMatching(/^the partition must be written out/) as string }],
@@ -199,7 +199,7 @@ describe("every account id is 12 digits long", () => {
 });
 
 describe("a file that is broken is refused whole", () => {
-  it("and reports everything at once, in the order of the file", () => {
+  it("and reports all problems in the order of the file", () => {
     const result = parseGrants(
       file(`  - principals: [everyone, "arn:aws:iam::*:role/x"]
     serviceAccounts: [outbound]

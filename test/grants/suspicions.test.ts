@@ -95,7 +95,7 @@ it.each([
   expect(warningsOf(grant)).toEqual(warnings);
 });
 
-it("service accounts that nobody is granted, or that share a secret", () => {
+it("warns about service accounts without a grant and about a shared secret", () => {
   const result = parseGrants(
     `serviceAccounts:
   a: { secret: voximplant/a, accountId: 1 }
@@ -191,14 +191,14 @@ describe("a grant is redundant", () => {
     ]);
   });
 
-  it("by a grant that asks for the same organisation, or for none", () => {
+  it("by a grant that requires the same organisation or none", () => {
     const ours = to("role/x", ORG);
     expect(warningsOf(ours, to("role/x*", ORG))).toEqual([found(5, 6)]);
     expect(warningsOf(ours, to("role/x*"))).toEqual([found(5, 6)]);
     expect(warningsOf(to("role/x*", ORG.replace("o-a", "o-b")), ours)).toEqual([]);
   });
 
-  it("only if all of its service accounts are covered, whatever else the other one names", () => {
+  it("only if all of its service accounts are covered", () => {
     const both = to("role/x").replace("[a]", "[a, b]");
     expect(warningsOf(both, to("role/x*"))).toEqual([]);
     expect(warningsOf(to("role/x"), both)).toEqual([found(5, 6)]);
@@ -207,7 +207,7 @@ describe("a grant is redundant", () => {
     expect(warningsOf(to("role/x?"), wide)).toEqual([found(5, 6)]);
   });
 
-  it("never because of a question mark that might stand for a star", () => {
+  it("never because a question mark matches a star", () => {
     expect(warningsOf(to("role/x-*"), to("role/x-?"))).toEqual([
       "g:6:5: gives nothing that the grant of g:5 does not give",
     ]);

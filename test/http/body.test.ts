@@ -41,11 +41,11 @@ describe("a token request's body", () => {
     ["300", "body: must be a JSON object"],
     ["ttl_seconds=300", 'body: must be JSON, such as {"ttl_seconds": 300}, or empty'],
     [" ", 'body: must be JSON, such as {"ttl_seconds": 300}, or empty'],
-  ])("%j is refused, and the answer says what would be right", (body, detail) => {
+  ])("refuses %j and says what is allowed", (body, detail) => {
     expect(read(body)).toEqual({ reason: "invalid_request", detail });
   });
 
-  it("may have 1024 bytes and not one more, counted in bytes and not in characters", () => {
+  it("allows at most 1024 bytes, not characters", () => {
     const padded = (length: number) => `${" ".repeat(length - 2)}{}`;
     expect(read(padded(1024))).toEqual({ serviceAccount: "outbound-calls" });
     const tooLarge = { reason: "invalid_request", detail: "body: must be at most 1024 bytes" };

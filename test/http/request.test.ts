@@ -22,7 +22,7 @@ describe.each(eventFormats)("an event of a %s", (_, makeEvent) => {
     });
   });
 
-  it("has its body decoded where API Gateway has encoded it", () => {
+  it("has its body decoded if API Gateway encoded it", () => {
     const body = Buffer.from('{"ttl_seconds":60}').toString("base64");
     expect(readRequest(makeEvent({ body, isBase64Encoded: true })).body).toBe('{"ttl_seconds":60}');
   });
@@ -61,7 +61,7 @@ describe("an event without an identity", () => {
       "HTTP API, JWT authorizer",
       { ...httpEvent(), requestContext: { http: { method: "GET" }, authorizer: { jwt: {} } } },
     ],
-  ])("(%s) is read, and says nothing about who calls", (_, event) => {
+  ])("(%s) is read without an identity", (_, event) => {
     expect(readRequest(event).identity.userArn).toBeUndefined();
   });
 });
@@ -75,7 +75,7 @@ describe("anything else that reaches the function", () => {
     [{ Records: [] }, "event.httpMethod"],
     [{ ...restEvent(), path: 7 }, "event.path"],
     [{ ...restEvent(), body: {} }, "event.body"],
-  ])("is refused by name: %j", (event, field) => {
+  ])("is refused with the name of the missing field: %j", (event, field) => {
     expect(() => readRequest(event)).toThrow(
       `not an event of API Gateway: ${field} is missing or of another type`,
     );

@@ -23,7 +23,7 @@ describe("the routes", () => {
     ["OPTIONS", "/v1/service-accounts/outbound-calls/token", "POST"],
     ["POST", "/v1/service-accounts", "GET"],
     ["HEAD", "/v1/service-accounts", "GET"],
-  ])("%s %s is not allowed, %s is", (method, path, allow) => {
+  ])("answers 405 to %s %s, which takes %s", (method, path, allow) => {
     expect(matchRoute(method, path)).toMatchObject({ reason: "method_not_allowed", allow });
   });
 
@@ -40,7 +40,7 @@ describe("the routes", () => {
     "/x/v1/service-accounts/outbound-calls/token",
     "v1/service-accounts/outbound-calls/token",
     "/V1/service-accounts/outbound-calls/token",
-  ])("%j is no path", (path) => {
+  ])("answers 404 to %j", (path) => {
     expect(matchRoute("POST", path)).toMatchObject({ reason: "not_found" });
   });
 });

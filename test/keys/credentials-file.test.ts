@@ -19,7 +19,7 @@ describe("a credentials file", () => {
     });
   });
 
-  it("may have fields that are not known here, and no e-mail address", () => {
+  it("may have other fields and no e-mail address", () => {
     const text = JSON.stringify({ ...file, account_email: undefined, added_later: true });
     expect(parseCredentials(text)).toMatchObject({ accountId: 1234567 });
   });

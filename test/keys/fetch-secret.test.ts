@@ -39,7 +39,7 @@ const failureOf = (promise: Promise<unknown>) =>
   );
 
 describe("a secret", () => {
-  it("is fetched with its current version, and when that was made", async () => {
+  it("is fetched with the id and the date of its current version", async () => {
     const fetchSecret = await fetchFrom();
     expect(await fetchSecret("voximplant/outbound-calls")).toEqual({
       value: "the value",
@@ -48,7 +48,7 @@ describe("a secret", () => {
     });
   });
 
-  it("that does not exist was withdrawn, and the error names it", async () => {
+  it("that does not exist counts as withdrawn, and the error names it", async () => {
     const error = await failureOf((await fetchFrom())("voximplant/nobody"));
     expect(error).toBeInstanceOf(SecretUnavailableError);
     expect(error).toMatchObject({
@@ -67,7 +67,7 @@ describe("a secret", () => {
     expect(error).toMatchObject({ name: "SecretUnavailableError", withdrawn });
   });
 
-  it("is tried twice where the first try fails, and no more often", async () => {
+  it("is fetched at most twice if the first attempt fails", async () => {
     const once = await fetchFrom((_, n) => (n === 1 ? { drop: "before" } : undefined));
     expect(await once("voximplant/outbound-calls")).toMatchObject({ value: "the value" });
     await server?.close();
@@ -77,7 +77,7 @@ describe("a secret", () => {
     expect(server?.calls).toHaveLength(2);
   });
 
-  it("is given up on where the server never answers, or asks for more patience than a caller has", async () => {
+  it("is given up at the deadline if the server does not answer or asks for a longer wait", async () => {
     const hanging = await fetchFrom(() => ({ delayMs: 60_000 }));
     expect(await failureOf(hanging("voximplant/outbound-calls"))).toMatchObject({ withdrawn: false });
     await server?.close();
@@ -86,7 +86,7 @@ describe("a secret", () => {
     expect(await failureOf(patient("voximplant/outbound-calls"))).toMatchObject({ withdrawn: false });
   });
 
-  it("whose answer is damaged in the middle of a key leaves nothing of it in the error", async () => {
+  it("leaves no part of a key in the error if the answer is cut off", async () => {
     const key = makeRsaPem().split("\n").slice(1, -2).join("");
     const body = `{"SecretString": "${key.slice(0, 200)}"${key.slice(200)}"}`;
     const fetchSecret = await fetchFrom(() => ({

@@ -78,19 +78,19 @@ describe("a key that Secrets Manager gives", () => {
     });
   });
 
-  it("is fetched once, however many ask at the same time", async () => {
+  it("is fetched once for concurrent requests", async () => {
     const outcomes = await Promise.all(Array.from({ length: 100 }, () => keyId()));
     expect(new Set(outcomes)).toEqual(new Set(["fresh key-1"]));
     expect(fetches).toHaveLength(1);
   });
 
-  it("is held for its own secret only", async () => {
+  it("is used for its own secret only", async () => {
     await getKey(secret);
     await getKey("voximplant/call-history");
     expect(fetches).toEqual([secret, "voximplant/call-history"]);
   });
 
-  it("is asked for again when the clock was set back, since its age is not known then", async () => {
+  it("is fetched again after the clock was set back", async () => {
     await getKey(secret);
     advance(-3600);
     await getKey(secret);
@@ -101,7 +101,7 @@ describe("a key that Secrets Manager gives", () => {
 describe("while Secrets Manager fails", () => {
   const fail = () => (answer = () => Promise.reject(outage()));
 
-  it("a held key is used, marked stale and with the reason, as long as the stale limit allows", async () => {
+  it("uses the last key as stale, with the reason, up to the stale limit", async () => {
     await getKey(secret);
     fail();
     advance(ttlSeconds + maxStaleSeconds - 0.001);
@@ -112,14 +112,14 @@ describe("while Secrets Manager fails", () => {
     });
   });
 
-  it("a held key is not used beyond the stale limit", async () => {
+  it("does not use the last key beyond the stale limit", async () => {
     await getKey(secret);
     fail();
     advance(ttlSeconds + maxStaleSeconds);
     expect(await keyId()).toBe("unavailable");
   });
 
-  it("without a held key there is none, and the answer says when to come back", async () => {
+  it("is unavailable without a key, and says when to try again", async () => {
     fail();
     expect(await getKey(secret)).toEqual({
       state: "unavailable",
@@ -129,7 +129,7 @@ describe("while Secrets Manager fails", () => {
     });
   });
 
-  it("it is not asked by every request, but after a pause that doubles up to 30 s", async () => {
+  it("fetches again only after a pause that doubles up to 30 s", async () => {
     fail();
     const pauses: number[] = [];
     await getKey(secret);
@@ -145,7 +145,7 @@ describe("while Secrets Manager fails", () => {
     expect(pauses).toEqual([0.25, 0.5, 1, 2, 4, 8, 16, 30, 30, 30]);
   });
 
-  it("the answer during a pause says how long the pause still is", async () => {
+  it("says during a pause how long it still lasts", async () => {
     fail();
     for (let failures = 0; failures < 9; failures++) {
       await getKey(secret);
@@ -156,7 +156,7 @@ describe("while Secrets Manager fails", () => {
     expect(await getKey(secret)).toMatchObject({ state: "unavailable", retryAfterSeconds: 20 });
   });
 
-  it("the first answer after it recovers is used, and the next failure begins with a short pause again", async () => {
+  it("uses the first answer after a recovery and resets the pause", async () => {
     fail();
     await getKey(secret);
     answer = () => Promise.resolve(first);
@@ -171,14 +171,14 @@ describe("while Secrets Manager fails", () => {
     expect(await keyId()).toBe("fresh key-2");
   });
 
-  it("requests that wait for the same failing fetch all get the same answer from it", async () => {
+  it("gives all requests that wait for a failing fetch the same result", async () => {
     fail();
     const outcomes = await Promise.all(Array.from({ length: 10 }, () => keyId()));
     expect(outcomes.every((outcome) => outcome === "unavailable")).toBe(true);
     expect(fetches).toHaveLength(1);
   });
 
-  it("a slow answer is waited for rather than replaced by a stale key", async () => {
+  it("waits for a slow answer instead of using a stale key", async () => {
     await getKey(secret);
     advance(ttlSeconds);
     answer = () => new Promise((resolve) => setImmediate(resolve, second));
@@ -192,7 +192,7 @@ describe("a key that was withdrawn", () => {
     "AccessDeniedException",
     "InvalidRequestException",
     "DecryptionFailure",
-  ])("(%s) is not used any more, although it is held and the stale limit is not reached", async (name) => {
+  ])("(%s) is dropped at once, before the stale limit", async (name) => {
     await getKey(secret);
     answer = () => Promise.reject(withdrawal(name));
     advance(ttlSeconds);
@@ -210,7 +210,7 @@ describe("a key that was withdrawn", () => {
   );
 });
 
-describe("a secret that holds something else", () => {
+describe("a secret that is not a key", () => {
   it.each([
     ["text", "not JSON", /file: not JSON/],
     [
@@ -235,7 +235,7 @@ describe("a secret that holds something else", () => {
     },
   );
 
-  it("is read again after the pause, so that mending it suffices", async () => {
+  it("is read again after the pause", async () => {
     answer = () => Promise.resolve("broken");
     await expect(getKey(secret)).rejects.toThrow();
     answer = () => Promise.resolve(first);

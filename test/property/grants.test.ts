@@ -40,7 +40,7 @@ function naiveGlob(pattern: string, text: string): boolean {
   return text !== "" && (first === "?" || first === text[0]) && naiveGlob(pattern.slice(1), text.slice(1));
 }
 
-/** The longest lifetime that contract and policy give, straight from the words: or undefined. */
+/** The longest lifetime by the rules of docs/grants.md, or undefined. */
 function naiveMaximum(policy: Policy, caller: Caller, request: TokenRequest): number | undefined {
   const account = policy.serviceAccounts.find(({ name }) => name === request.serviceAccount);
   const names = (grant: Grant) =>
@@ -59,7 +59,7 @@ function naiveMaximum(policy: Policy, caller: Caller, request: TokenRequest): nu
 }
 
 describe("a decision", () => {
-  it("is what the words of the contract say", () => {
+  it("is what the rules of docs/grants.md say", () => {
     fc.assert(
       fc.property(policies, callers, requests, (policy, caller, request) => {
         const maximum = naiveMaximum(policy, caller, request);
@@ -111,7 +111,7 @@ describe("a decision", () => {
     );
   });
 
-  it("is never made worse by adding a grant, nor better by removing one", () => {
+  it("never gets worse with one more grant, nor better with one less", () => {
     fc.assert(
       fc.property(policies, grants, callers, requests, (policy, added, caller, request) => {
         const more = { ...policy, grants: [...policy.grants, added] };
@@ -135,7 +135,7 @@ describe("a decision", () => {
     );
   });
 
-  it("gives what the list of entitlements promises, and nothing else", () => {
+  it("gives exactly what the list of entitlements has", () => {
     fc.assert(
       fc.property(policies, callers, requests, (policy, caller, request) => {
         const entitlement = listEntitlements(indexGrants(policy), caller).find(
@@ -157,7 +157,7 @@ describe("a decision", () => {
     );
   });
 
-  it("is the one that its explanation tells of", () => {
+  it("is the one in its explanation", () => {
     fc.assert(
       fc.property(policies, callers, requests, (policy, caller, request) => {
         const explanation = explain(policy, caller, request);
@@ -232,7 +232,7 @@ describe("the matcher", () => {
     );
   });
 
-  it("agrees with a naive one where the text is made to fit", () => {
+  it("agrees with a naive one on a text that fits", () => {
     const fitting = pattern.chain((p) =>
       fc
         .tuple(...Array.from(p, (c) => (c === "*" ? text : c === "?" ? letters : fc.constant(c))))
@@ -324,7 +324,7 @@ describe("the parser", () => {
     );
   });
 
-  it("accepts nothing that an editor with grants.schema.json would mark", () => {
+  it("accepts nothing that grants.schema.json refuses", () => {
     fc.assert(
       fc.property(policies, (policy) => {
         const file = fileOf(policy);

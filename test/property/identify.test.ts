@@ -57,7 +57,7 @@ it("two callers have one principal only if they are one role or user", () => {
   );
 });
 
-it("ordinary text is nobody, and is never thrown about", () => {
+it("ordinary text is not a caller, and does not throw", () => {
   fc.assert(
     fc.property(fc.string({ unit: "binary" }), (userArn) => {
       expect(identifyCaller({ userArn })).toMatchObject({ reason: "unauthenticated" });

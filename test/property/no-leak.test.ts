@@ -62,7 +62,7 @@ const request = fc.record({
   ),
 });
 
-describe("whatever is asked, and whatever the secret holds", () => {
+describe("for any request and any secret", () => {
   it("no answer, log line, audit record or error has 16 characters of the key or of a token's signature", async () => {
     let vended = 0;
     await fc.assert(
@@ -113,7 +113,7 @@ describe("whatever is asked, and whatever the secret holds", () => {
     expect(vended).toBeGreaterThan(20);
   });
 
-  it("the detector itself sees a leak of 16 characters and no shorter one", () => {
+  it("the test finds a leak of 16 characters and none that is shorter", () => {
     expect(leaksOf(keyWindows, `x${base64.slice(40, 56)}y`)).toHaveLength(1);
     expect(leaksOf(keyWindows, `x${base64.slice(40, 55)}\ny`)).toEqual([]);
   });

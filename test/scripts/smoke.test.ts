@@ -127,7 +127,7 @@ describe("npm run smoke", () => {
   it.each([
     [["--service-account", "outbound-calls"], '--url: "" is not a URL'],
     [["--url", "--service-account", "outbound-calls"], "Option '--url' argument is ambiguous"],
-    [["--url", "https://tokens.example.com"], "--service-account: whose token?"],
+    [["--url", "https://tokens.example.com"], "--service-account: the name of a service account is required"],
   ])("says how it is used where something is missing: %j", async (args, problem) => {
     const { status, output } = await smoke(...args);
     expect(status).toBe(2);

@@ -42,7 +42,7 @@ const lost = () => Promise.reject(new TypeError("fetch failed", { cause: new Err
 const done = json({ result: 1 });
 
 describe("a call of the Management API", () => {
-  it("is a form by POST, with the token in the header and what is undefined left out", async () => {
+  it("is a POST of a form with the token in the header, without undefined parameters", async () => {
     const { call, requests } = connect([json({ result: [], total_count: 0 })]);
     await expect(call()).resolves.toEqual({ result: [], total_count: 0 });
     const [request] = requests;
@@ -96,20 +96,20 @@ describe("a call of the Management API", () => {
     ["a lost connection", lost],
     ["a gateway's page", () => new Response("<html>", { status: 502 })],
     ["an answer with neither result nor error", json({})],
-  ])("repeats after %s only what may run twice", async (_, answer) => {
+  ])("repeats after %s only a repeatable method", async (_, answer) => {
     await expect(connect([answer, done]).call(true)).resolves.toEqual({ result: 1 });
     const once = connect([answer, done]);
     await expect(once.call(false)).rejects.toThrow();
     expect(once.requests).toHaveLength(1);
   });
 
-  it("does not repeat what the platform refused for good", async () => {
+  it("does not repeat after any other refusal", async () => {
     const { call, requests } = connect([refused(104), done]);
     await expect(call()).rejects.toMatchObject({ codeName: "forbidden" });
     expect(requests).toHaveLength(1);
   });
 
-  it("gives up after five attempts, and says what the last one was", async () => {
+  it("gives up after five attempts with the last error", async () => {
     const { call, requests } = connect([lost, lost, lost, lost, lost, done]);
     const error = await call().catch((e: unknown) => e);
     expect(error).toBeInstanceOf(VoximplantUnavailableError);
@@ -134,7 +134,7 @@ describe("a call of the Management API", () => {
     await expect(call(false)).rejects.toThrow("no answer in time");
   });
 
-  it("reads no more of an answer than it may, and shows none of it", async () => {
+  it("refuses an answer over the limit without quoting it", async () => {
     const secret = "-----BEGIN PRIVATE KEY-----";
     const { call } = connect([json({ result: secret.repeat(100) })], { maxResponseBytes: 1000 });
     const error = await call(false).catch((e: unknown) => e);

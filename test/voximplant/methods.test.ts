@@ -34,14 +34,14 @@ describe("the methods of the Management API", () => {
     expect(calls).toEqual([{ method: "CreateKey", parameters: { key_name: "n", description: "d" } }]);
   });
 
-  it("say where an answer has another shape, and never show what stood there", async () => {
+  it("name the field of an undocumented answer, never its value", async () => {
     const { api } = open(() => ({ result: { ...created, key_id: 7 } }));
     const error = await api.createKey({ name: "n", description: "d" }).catch((e: unknown) => e);
     expect(String(error)).toContain("result");
     expect(String(error)).not.toContain("PEM");
   });
 
-  it("read a list to its end although the platform's pages are smaller than asked for", async () => {
+  it("read a list to its end if pages are smaller than requested", async () => {
     const keys = Array.from({ length: 7 }, (_, n) => ({ key_id: `k-${n}`, key_name: null, description: "" }));
     const { api, calls } = open((_, { offset }) => ({
       result: keys.slice(Number(offset), Number(offset) + 3),
@@ -50,12 +50,12 @@ describe("the methods of the Management API", () => {
     expect(calls.map(({ parameters }) => parameters["offset"])).toEqual(["0", "3", "6", "7"]);
   });
 
-  it("end with an error where the platform ignores the offset", async () => {
+  it("fail if the platform ignores the offset", async () => {
     const { api } = open(() => ({ result: [{ key_id: "k" }] }));
     await expect(api.getKeys()).rejects.toThrow("does not end");
   });
 
-  it("say that a key was gone already, where the platform accepts the key that asks", async () => {
+  it("report an absent key if the platform accepts the calling key", async () => {
     const { api } = open((method) =>
       method === "DeleteKey"
         ? { error: { code: 433, msg: "Invalid key id." } }
@@ -64,7 +64,7 @@ describe("the methods of the Management API", () => {
     await expect(api.deleteKey("k")).resolves.toBe("absent");
   });
 
-  it("fail where error 433 may be about the key that asks", async () => {
+  it("fail if error 433 may be about the calling key", async () => {
     const { api } = open(() => ({ error: { code: 433, msg: "Invalid key id." } }));
     await expect(api.deleteKey("k")).rejects.toThrow("433");
   });
