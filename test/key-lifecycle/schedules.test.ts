@@ -201,7 +201,7 @@ describe.each(labels)(LABELS, (secretsManager) => {
     const { status, out } = await admin("revoke", args);
     expect({ status, out }).toEqual({
       status: 0,
-      out: `key ${k2} is dead: the platform no longer lists it, and refuses a token of it\n`,
+      out: `key ${k2} is dead: no longer listed, and refused\n`,
     });
     expect(await isDead(world, k2)).toBe(true);
     expect([k0, k1, k2]).not.toContain(key());

@@ -152,7 +152,7 @@ describe("voxtoken admin import", () => {
         "someone else's account",
         () => downloadKey(7654321).text,
         "of account 7654321, not 1234567",
-        "somebody else's key",
+        "the key is not yours",
       ],
     ] as const;
 
