@@ -65,10 +65,7 @@ const activities = {
     ]);
     watch.trace.push(`rollback ended with ${status}: ${err}`);
   },
-  "rollback by hand": (run: Run) => {
-    rollBackByHand(run);
-    return Promise.resolve();
-  },
+  "rollback by hand": (run: Run) => rollBackByHand(run),
   revoke: async ({ world, watch, chance }: Run, process: Process) => {
     const keyId = world.keyWith(chance(0.8) ? "AWSCURRENT" : "AWSPREVIOUS") ?? "";
     if (keyId === "") return;
@@ -98,7 +95,7 @@ export const ACTIVITIES = [
 ] as const;
 
 /** An operator moves AWSCURRENT back in the console, without our command. */
-function rollBackByHand({ world, watch }: Run) {
+async function rollBackByHand({ world, watch }: Run) {
   const secret = world.secret();
   const versions = [...secret.versions.values()];
   const current = versions.find(({ stages }) => stages.has("AWSCURRENT"));
@@ -109,13 +106,14 @@ function rollBackByHand({ world, watch }: Run) {
   if (current === undefined || previous === undefined || watch.isOver(keyId)) return;
   if (!world.platform.keys.has(keyId)) return;
   watch.name(keyId);
-  void world.secrets.call("UpdateSecretVersionStage", {
+  await world.secrets.call("UpdateSecretVersionStage", {
     SecretId: secret.arn,
     VersionStage: "AWSCURRENT",
     RemoveFromVersionId: current.id,
     MoveToVersionId: previous.id,
   });
   watch.trace.push("rolled back by hand");
+  watch.check();
 }
 
 /** One delivery of all four steps; a step that fails is delivered again, as Secrets Manager does. */
@@ -145,7 +143,7 @@ async function playHistory(run: Run) {
     const what = pick(["rotation", "rotation", "import", "rollback by hand"] as const);
     if (what === "rotation") await deliver(run, process, world.startRotation());
     else if (what === "import") await activities.import(run, { ...process, ...world.openProcess("import") });
-    else rollBackByHand(run);
+    else await rollBackByHand(run);
     world.clock.now += pick([1_000, 60_000, 700_000, 3_600_000, GRACE_MS + 1_000]);
     if (random() < 0.3) await reconcileKeys(process.ports, policy).catch(() => undefined);
   }
