@@ -36,8 +36,9 @@ export function secretReader(store: SecretStore): ReadSecret {
   const known = new Map<string, KeyIdentity>();
 
   return async ({ name, secret }) => {
-    const state = await store.describe(secret);
-    const listed = await store.listVersions(state.arn);
+    const described = await store.describe(secret);
+    const listed = await store.listVersions(described.arn);
+    const state = { ...described, lastChangedAt: lastChange(described, listed) };
     const keys = new Map<string, KeyIdentity>();
     const unreadable: UnreadableVersion[] = [];
 
@@ -61,6 +62,14 @@ export function secretReader(store: SecretStore): ReadSecret {
       await read(versionId);
     return { serviceAccount: name, state, createdAt: creationTimes(listed), keys, unreadable };
   };
+}
+
+/**
+ * A version that was made after the secret was described bears no label in that description, although it may be current by
+ * now. Making it was a change too: without this, its key would count as superseded since the change before, and be deleted.
+ */
+function lastChange({ lastChangedAt }: SecretState, listed: readonly ListedVersion[]): number {
+  return Math.max(lastChangedAt, ...listed.map(({ createdAt }) => createdAt).filter(Number.isFinite));
 }
 
 function creationTimes(listed: readonly ListedVersion[]): Map<string, number> {

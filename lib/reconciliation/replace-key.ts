@@ -71,9 +71,20 @@ export async function replaceKey(
     throw error;
   }
   await storeCurrent(store, state, { versionId, value }, waiting);
+  // Before it was stored, a reconciliation could have taken it for a stray.
+  await settle(() => next.api.getAccountInfo(), isUnknownKey, waiting).catch((cause: unknown) => {
+    if (!isUnknownKey(cause)) return;
+    throw new ReplacementDeletedError(
+      `The new key ${created.key_id} was deleted while it was stored, so the current key does not work.`,
+      { cause },
+    );
+  });
   await moveAllRules(ports, serviceAccount, next);
   return next;
 }
+
+/** The new key is current, and was deleted before it was: the old key works still, and may make another. */
+export class ReplacementDeletedError extends KeyLifecycleError {}
 
 /** A key that is in no secret is of no use, and one more to steal. */
 async function takeBack({ api }: AccountKey, keyId: string, reason: unknown): Promise<void> {

@@ -8,7 +8,7 @@ import { dropPending } from "../key-lifecycle/store-current.ts";
 import { parseCredentials } from "../keys/credentials-file.ts";
 import { isRefusal } from "../voximplant/errors.ts";
 import { messageOf } from "./finding.ts";
-import { replaceKey, type ReplacementPorts } from "./replace-key.ts";
+import { ReplacementDeletedError, replaceKey, type ReplacementPorts } from "./replace-key.ts";
 
 export interface RevocationPorts extends ReplacementPorts {
   /** Has the containers of the vending function forget their keys, in every region; absent where there is no Lambda. */
@@ -89,7 +89,12 @@ export async function revokeKey(
   const deadline = ports.now() + request.timeoutSeconds * 1000;
   for (const { serviceAccount, version } of request.deleteFirst ? [] : affected) {
     await step("replace", async () => {
-      const next = await replaceKey(ports, serviceAccount, version, deadline);
+      const replace = () => replaceKey(ports, serviceAccount, version, deadline);
+      // The secret has just changed, so no reconciliation takes the second key for a stray that is past its grace.
+      const next = await replace().catch((error: unknown) => {
+        if (error instanceof ReplacementDeletedError) return replace();
+        throw error;
+      });
       replacements.set(serviceAccount.name, next);
       return { value: next, seen: `the current key is now ${next.keyId}` };
     });

@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { METRIC_NAMESPACE, metricUnits } from "../../lib/audit/metrics.ts";
 import { stackOf } from "./describe.ts";

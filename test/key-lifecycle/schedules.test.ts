@@ -41,6 +41,11 @@ const labels = (["kept", "removed"] as const).flatMap((pendingOnPromotion) =>
     })),
   ),
 );
+/** `npm test` runs what AWS was recorded to do; `npm run test:slow` runs them all. */
+const variants = process.env["ALL_LABELS"] === "1" ? labels : labels.filter(isRecorded);
+function isRecorded({ pendingOnPromotion, pendingOnDemotion, otherPendingOnPut }: (typeof labels)[number]) {
+  return pendingOnPromotion === "kept" && pendingOnDemotion === "kept" && otherPendingOnPut === "kept";
+}
 const LABELS =
   "where AWSPENDING is $pendingOnPromotion at promotion, $pendingOnDemotion at demotion, $otherPendingOnPut at a put";
 
@@ -126,7 +131,7 @@ async function expectOnlyCurrentIsLeft() {
   expect(world.platform.rules.get(1)?.bindKeyId).toBe(key());
 }
 
-describe.each(labels)(LABELS, (secretsManager) => {
+describe.each(variants)(LABELS, (secretsManager) => {
   it("a second delivery of createSecret, stopped at any of its calls, deletes no key that is current", async () => {
     for (let stopAt = 1; stopAt < 12; stopAt += 1) {
       await start({ secretsManager, directStore: true });
@@ -290,6 +295,57 @@ describe("something that is no credentials file", () => {
     expect(await reconcile()).toMatchObject([{ reason: "unreadable_version", action: "reported" }]);
     expect(exists(k0)).toBe(true);
     await rotate();
+    await expectOnlyCurrentIsLeft();
+  });
+});
+
+describe("between two reads of a secret", () => {
+  it("an import becomes current, and its key is not deleted to make room in a full account", async () => {
+    await start({ keyLimit: 3 });
+    await rotate();
+    wait(GRACE_MS + HOUR);
+    const events = world.startRotation();
+    const { keyId } = world.platform.addKey({ accountId: ACCOUNT, pem, roles: ["Developer", "Support"] });
+    let isImported = false;
+    world.remote.around = async (call) => {
+      const answer = await call();
+      const isMakingRoom = world.platform.calls.at(-1)?.method === "GetKeys";
+      if (isImported || !isMakingRoom || world.secrets.calls.at(-1)?.operation !== "DescribeSecret")
+        return answer;
+      isImported = true;
+      const SecretString = credentialsFile(keyId, pem);
+      await world.secrets.call("PutSecretValue", { SecretId: world.secret().arn, SecretString });
+      return answer;
+    };
+    for (const event of events) await rotateKey(world.ports, policy, event).catch(() => undefined);
+    world.remote.around = (call) => call();
+    expect({ isImported, key: key() }).toEqual({ isImported: true, key: keyId });
+    await world.useCurrentKey();
+    await expectOnlyCurrentIsLeft();
+  });
+
+  it("a reconciliation takes the new key of a revocation for a stray, and the revocation makes another", async () => {
+    await start();
+    wait(GRACE_MS + HOUR);
+    const k0 = key();
+    watch.revoked.add(k0);
+    const process = world.openProcess("revoke");
+    let isDeleted = false;
+    process.remote.around = async (call) => {
+      const answer = await call();
+      if (isDeleted || world.platform.calls.at(-1)?.method !== "GetAccountInfo") return answer;
+      // Both keys have been proved, and the new one is stored next.
+      if (world.platform.calls.filter(({ method }) => method === "GetAccountInfo").length < 2) return answer;
+      isDeleted = true;
+      expect(await reconcile()).toMatchObject([{ reason: "stray_key", action: "deleted" }]);
+      return answer;
+    };
+    const args = ["revoke", NAME, "--yes", "--direct", "--grants", grants];
+    const { status, err } = await voxtokenIn(world, process, args);
+    expect({ isDeleted, status, err }).toMatchObject({ isDeleted: true, status: 0 });
+    watch.violations.splice(0);
+    await world.useCurrentKey();
+    expect(await isDead(world, k0)).toBe(true);
     await expectOnlyCurrentIsLeft();
   });
 });
