@@ -65,11 +65,16 @@ export function secretReader(store: SecretStore): ReadSecret {
 }
 
 /**
- * A version that was made after the secret was described bears no label in that description, although it may be current by
- * now. Making it was a change too: without this, its key would count as superseded since the change before, and be deleted.
+ * A version made after the secret was described has no label in that description, although it may be
+ * current by now. Making it was a change too: without this, its key would count as superseded since
+ * the change before, and be deleted.
  */
-function lastChange({ lastChangedAt }: SecretState, listed: readonly ListedVersion[]): number {
-  return Math.max(lastChangedAt, ...listed.map(({ createdAt }) => createdAt).filter(Number.isFinite));
+function lastChange({ stages, lastChangedAt }: SecretState, listed: readonly ListedVersion[]): number {
+  const unlabelled = listed.filter(({ versionId }) => !stages.has(versionId));
+  return Math.max(
+    lastChangedAt,
+    ...unlabelled.map(({ createdAt }) => createdAt).filter((time) => Number.isFinite(time)),
+  );
 }
 
 function creationTimes(listed: readonly ListedVersion[]): Map<string, number> {
