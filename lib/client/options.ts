@@ -71,7 +71,7 @@ export function parseServiceAccount(name: string): string {
   if (typeof name === "string" && /^[a-z0-9-]{1,64}$/.test(name)) return name;
   throw new TokenError(
     "invalid_options",
-    `serviceAccount ${String(JSON.stringify(name))} must be 1 to 64 of a-z, 0-9 and "-"`,
+    `serviceAccount ${JSON.stringify(name)} must be 1 to 64 of a-z, 0-9 and "-"`,
   );
 }
 

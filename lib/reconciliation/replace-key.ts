@@ -4,9 +4,9 @@ import type { AccountKey, OpenKey } from "../key-lifecycle/account-key.ts";
 import { checkAccount, KeyLifecycleError } from "../key-lifecycle/key-lifecycle-error.ts";
 import { labelKey } from "../key-lifecycle/key-label.ts";
 import { moveRules, otherKeys } from "../key-lifecycle/retire-key.ts";
-import { copyRoles, verifySameAccess } from "../key-lifecycle/roles.ts";
-import type { SecretStore, SecretVersion } from "../key-lifecycle/secret-store.ts";
-import { isUnknownKey, settle } from "../key-lifecycle/settle.ts";
+import { copyRoles, ROLES_TAG, rolesTag, verifySameAccess } from "../key-lifecycle/roles.ts";
+import type { SecretState, SecretStore, SecretVersion } from "../key-lifecycle/secret-store.ts";
+import { isUnknownKey, settle, SETTLING_PAUSES_MS, STORE_PAUSES } from "../key-lifecycle/settle.ts";
 import type { ReadSecret } from "../key-lifecycle/snapshot.ts";
 import { storeCurrent } from "../key-lifecycle/store-current.ts";
 import { serializeCredentials } from "../keys/credentials-file.ts";
@@ -51,6 +51,7 @@ export async function replaceKey(
   checkAccount(serviceAccount, old);
   const state = await store.describe(serviceAccount.secret);
   const versionId = ports.newId();
+  await startGrace(ports, state, old);
   inTime();
   const created = await old.api.createKey(labelKey(state, versionId, now())).catch((error: unknown) => {
     if (!isRefusal(error, "tooManyKeys")) throw error;
@@ -85,6 +86,27 @@ export async function replaceKey(
 
 /** The new key is current, and was deleted before it was: the old key works still, and may make another. */
 export class ReplacementDeletedError extends KeyLifecycleError {}
+
+/**
+ * Until it is stored, the new key is a stray: it has one of our names and is in no version. A secret
+ * that has not changed for a grace lets reconciliation delete its strays at once. The tag is a
+ * change, so the stray is kept. Waits until the change can be read, because reads may lag.
+ */
+async function startGrace(
+  { store, sleep, log }: ReplacementPorts,
+  { arn, tags, lastChangedAt }: SecretState,
+  { api, keyId }: AccountKey,
+): Promise<void> {
+  try {
+    await store.tag(arn, ROLES_TAG, tags.get(ROLES_TAG) ?? rolesTag(await api.getKeyRoles(keyId)));
+    for (const pause of SETTLING_PAUSES_MS.slice(0, STORE_PAUSES)) {
+      if ((await store.describe(arn)).lastChangedAt > lastChangedAt) return;
+      await sleep(pause);
+    }
+  } catch (error) {
+    log("warn", `The secret could not be tagged before its key is replaced: ${messageOf(error)}`);
+  }
+}
 
 /** A key that is in no secret is of no use, and one more to steal. */
 async function takeBack({ api }: AccountKey, keyId: string, reason: unknown): Promise<void> {
