@@ -137,9 +137,13 @@ export async function revokeKey(
   const withoutKey = policy.serviceAccounts
     .map(({ name }) => name)
     .filter((name) => !replacements.has(name))
-    .filter((name) =>
-      [...affected, ...after].some((one) => one.serviceAccount.name === name && one.keyId === request.keyId),
-    );
+    .filter((name) => {
+      const wasLeaked = [...affected, ...after].some(
+        (one) => one.serviceAccount.name === name && one.keyId === request.keyId,
+      );
+      // A current key that cannot be read may be the one that was deleted: that is no success.
+      return wasLeaked || (name === named.name && !after.some((one) => one.serviceAccount.name === name));
+    });
   return { keyId: request.keyId, steps, proved, withoutKey, leftToDo: leftToDo(request, proved, withoutKey) };
 }
 
