@@ -1,0 +1,9 @@
+import { it } from "vitest";
+
+import { expectSeeds, SLOW_SEEDS, WITH_COMMANDS } from "./expect-seeds.ts";
+
+it.each(WITH_COMMANDS.map((activities) => [activities.join(", "), activities] as const))(
+  "keeps every invariant in a rotation at once with %s",
+  (_, activities) => expectSeeds(activities, 1_000, SLOW_SEEDS),
+  30 * 60_000,
+);
