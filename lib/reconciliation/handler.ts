@@ -76,9 +76,9 @@ export function createReconciliationHandler(
       case "rollback":
         return rollBack(options, serviceAccountOf(policy, command.serviceAccount));
       case "revoke": {
-        const { name } = serviceAccountOf(policy, command.serviceAccount);
-        const report = await revokeKey(options, policy, command);
-        writeLine(revocationRecord(name, report, now()));
+        const serviceAccount = serviceAccountOf(policy, command.serviceAccount);
+        const report = await revokeKey(options, policy, { ...command, serviceAccount });
+        writeLine(revocationRecord(serviceAccount.name, report, now()));
         return report;
       }
       case undefined: {

@@ -2,13 +2,16 @@ import type { Policy, ServiceAccount } from "../grants/policy.ts";
 import type { AccountKey } from "../key-lifecycle/account-key.ts";
 import { KeyLifecycleError, putAKeyIn } from "../key-lifecycle/key-lifecycle-error.ts";
 import { moveRules } from "../key-lifecycle/retire-key.ts";
-import type { SecretVersion } from "../key-lifecycle/secret-store.ts";
-import { SETTLING_PAUSES_MS, STORE_PAUSES } from "../key-lifecycle/settle.ts";
 import { dropPending } from "../key-lifecycle/store-current.ts";
-import { parseCredentials } from "../keys/credentials-file.ts";
-import { isRefusal } from "../voximplant/errors.ts";
 import { messageOf } from "./finding.ts";
+import { proveDead } from "./prove-dead.ts";
 import { ReplacementDeletedError, replaceKey, type ReplacementPorts } from "./replace-key.ts";
+import {
+  type CurrentKey,
+  openMatchingKeys,
+  readCurrentKeys,
+  readCurrentKeysSettled,
+} from "./revocation-keys.ts";
 
 export interface RevocationPorts extends ReplacementPorts {
   /** Has the containers of the vending function forget their keys, in every region; absent where there is no Lambda. */
@@ -16,7 +19,7 @@ export interface RevocationPorts extends ReplacementPorts {
 }
 
 export interface RevocationRequest {
-  readonly serviceAccount: string;
+  readonly serviceAccount: ServiceAccount;
   /** The leaked key. Named by the caller, so that a repeated request never revokes its own replacement. */
   readonly keyId: string;
   /** Seconds for the replacement. */
@@ -59,29 +62,30 @@ export async function revokeKey(
   request: RevocationRequest,
 ): Promise<RevocationReport> {
   const steps: RevocationStep[] = [];
-  const step = async <T>(name: RevocationStep["step"], work: () => Promise<{ seen: string; value: T }>) => {
-    try {
-      const { seen, value } = await work();
-      steps.push({ step: name, ok: true, seen });
-      return value;
-    } catch (error) {
-      steps.push({ step: name, ok: false, seen: messageOf(error) });
-      return undefined;
-    }
+  /** Resolves to whether it succeeded. @param work resolves to what was seen */
+  const step = async (name: RevocationStep["step"], work: () => Promise<string>): Promise<boolean> => {
+    const outcome = await work().then(
+      (seen) => ({ ok: true, seen }),
+      (error: unknown) => ({ ok: false, seen: messageOf(error) }),
+    );
+    steps.push({ step: name, ...outcome });
+    return outcome.ok;
   };
 
-  const before = await readCurrentsSoon(ports, policy, request.keyId);
-  const leaked = await openLeaked(ports, policy, request, before);
-  const named = serviceAccountOf(policy, request);
-  const affected = before.filter(({ keyId }) => keyId === request.keyId);
+  const { serviceAccount: named, keyId, makeRoom } = request;
+  const before = await readCurrentKeysSettled(ports, policy, keyId);
+  const affected = before.filter(({ key }) => key.keyId === keyId);
+  const leaked = affected[0]?.key ?? (await openMatchingKeys(ports, policy, (key) => key.keyId === keyId))[0];
+  // Where the account of the leaked key is unknown, any key may be of it.
+  const isOfAccount = (accountId: number) => leaked === undefined || accountId === leaked.accountId;
+  const signersAmong = (current: readonly CurrentKey[]) =>
+    current.map(({ key }) => key).filter(({ accountId }) => isOfAccount(accountId));
 
-  const { makeRoom } = request;
   if (makeRoom !== undefined) {
     await step("make room", async () => {
-      if (before.some(({ keyId }) => keyId === makeRoom))
+      if (before.some(({ key }) => key.keyId === makeRoom))
         throw new KeyLifecycleError(`Key ${makeRoom} is a current key, and is not deleted to make room.`);
-      const outcome = await deleteWith(signersFor(before, leaked), makeRoom);
-      return { value: outcome, seen: `key ${makeRoom} is ${outcome}` };
+      return `key ${makeRoom} is ${await deleteWith(signersAmong(before), makeRoom)}`;
     });
   }
 
@@ -96,125 +100,62 @@ export async function revokeKey(
         throw error;
       });
       replacements.set(serviceAccount.name, next);
-      return { value: next, seen: `the current key is now ${next.keyId}` };
+      return `the current key is now ${next.keyId}`;
     });
   }
   for (const { secret } of new Set([named, ...affected.map(({ serviceAccount }) => serviceAccount)])) {
     await step("labels", async () => {
       const outcome = await dropPending(ports.store, secret, ports);
-      if (outcome === "clean") return { value: outcome, seen: "no older version can become current" };
+      if (outcome === "clean") return "no older version can become current";
       throw new KeyLifecycleError(
         `The replicas of ${secret} are behind, so an older version keeps AWSPENDING. rotate-key refuses it.`,
       );
     });
   }
 
-  const now = await readCurrents(ports, policy);
-  // The replacements first: a read of Secrets Manager that lags may still give the leaked key as the current one.
-  const signers = distinct([...replacements.values(), ...signersFor(now, leaked)]).filter(
-    ({ keyId }) => keyId !== request.keyId,
-  );
+  const now = await readCurrentKeys(ports, policy);
   const own =
-    replacements.get(named.name) ?? now.find(({ serviceAccount }) => serviceAccount.name === named.name)?.key;
-  await step("rules", () => moveRulesOff(ports, request.keyId, own));
+    replacements.get(named.name) ??
+    now.find(({ serviceAccount, key }) => serviceAccount.name === named.name && key.keyId !== keyId)?.key;
+  // If there is no new key, the key before may still sign in, to delete the leaked one and to ask for the proof.
+  const fallbacks = replacements.has(named.name)
+    ? []
+    : await openMatchingKeys(
+        ports,
+        policy,
+        ({ accountId }, labels) => labels.has("AWSPREVIOUS") && isOfAccount(accountId),
+      );
+  // The replacements first: a read of Secrets Manager that lags may still give the leaked key as the current one.
+  const signers = distinct([...replacements.values(), ...signersAmong(now), ...fallbacks]).filter(
+    (signer) => signer.keyId !== keyId,
+  );
+  const rulesMoved = await step("rules", () => moveRulesOff(ports, keyId, own));
   await step("delete", async () => {
-    const outcome = await deleteWith([...signers, ...(leaked === undefined ? [] : [leaked])], request.keyId);
-    return {
-      value: outcome,
-      seen: outcome === "deleted" ? "the platform deleted it" : "it was gone already",
-    };
+    const outcome = await deleteWith([...signers, ...(leaked === undefined ? [] : [leaked])], keyId);
+    return outcome === "deleted" ? "the platform deleted it" : "it was gone already";
   });
-  const proved = await prove(ports, signers, leaked, request.keyId, steps);
+  const proof = await proveDead(ports, signers, leaked, keyId);
+  steps.push(...proof);
+  const proved = proof.every(({ ok }) => ok);
 
   const { forgetKeys } = ports;
   if (forgetKeys !== undefined)
     await step("containers", async () => {
       const { replicas } = await ports.store.describe(named.secret);
-      return { value: undefined, seen: await forgetKeys(replicas.map(({ region }) => region)) };
+      return forgetKeys(replicas.map(({ region }) => region));
     });
 
-  const after = await readCurrents(ports, policy);
+  const after = await readCurrentKeys(ports, policy);
   const withoutKey = policy.serviceAccounts
     .map(({ name }) => name)
     .filter((name) => !replacements.has(name))
     .filter((name) => {
-      const wasLeaked = [...affected, ...after].some(
-        (one) => one.serviceAccount.name === name && one.keyId === request.keyId,
-      );
+      const isOf = ({ serviceAccount }: CurrentKey) => serviceAccount.name === name;
+      const wasLeaked = [...affected, ...after].some((one) => isOf(one) && one.key.keyId === keyId);
       // A current key that cannot be read may be the one that was deleted: that is no success.
-      return wasLeaked || (name === named.name && !after.some((one) => one.serviceAccount.name === name));
+      return wasLeaked || (name === named.name && !after.some(isOf));
     });
-  return { keyId: request.keyId, steps, proved, withoutKey, leftToDo: leftToDo(request, proved, withoutKey) };
-}
-
-/** A service account and the version that is current in its secret. */
-interface Current {
-  readonly serviceAccount: ServiceAccount;
-  readonly version: SecretVersion;
-  readonly keyId: string;
-  readonly accountId: number;
-  readonly key: AccountKey;
-}
-
-/** The current keys that can be read; read by label alone, so that DescribeSecret may fail. */
-async function readCurrents({ store, openKey, log }: RevocationPorts, policy: Policy): Promise<Current[]> {
-  const found: Current[] = [];
-  for (const serviceAccount of policy.serviceAccounts) {
-    try {
-      const version = await store.readCurrent(serviceAccount.secret);
-      if (version === undefined) continue;
-      const key = await openKey(version.value);
-      found.push({ serviceAccount, version, key, keyId: key.keyId, accountId: key.accountId });
-    } catch (error) {
-      log("warn", `The current key of ${serviceAccount.name} cannot be read: ${messageOf(error)}`);
-    }
-  }
-  return found;
-}
-
-/**
- * Secrets Manager's reads may lag: a key that became current seconds ago would be deleted without a replacement, as one
- * that is current nowhere. So a key that is not found among the current ones is looked for again.
- */
-async function readCurrentsSoon(ports: RevocationPorts, policy: Policy, keyId: string): Promise<Current[]> {
-  let found = await readCurrents(ports, policy);
-  for (const pause of SETTLING_PAUSES_MS.slice(0, STORE_PAUSES)) {
-    if (found.some((one) => one.keyId === keyId)) break;
-    await ports.sleep(pause);
-    found = await readCurrents(ports, policy);
-  }
-  return found;
-}
-
-/** The leaked key itself, from whichever version holds it: it proves its own end, and may delete itself. */
-async function openLeaked(
-  { store, readSecret, openKey, log }: RevocationPorts,
-  policy: Policy,
-  request: RevocationRequest,
-  current: readonly Current[],
-): Promise<AccountKey | undefined> {
-  const held = current.find(({ keyId }) => keyId === request.keyId);
-  if (held !== undefined) return held.key;
-  const first = serviceAccountOf(policy, request);
-  for (const serviceAccount of [first, ...policy.serviceAccounts.filter((one) => one !== first)]) {
-    try {
-      const { state, keys } = await readSecret(serviceAccount);
-      const [versionId] = [...keys].find(([, { keyId }]) => keyId === request.keyId) ?? [];
-      const version = versionId === undefined ? undefined : await store.readVersion(state.arn, versionId);
-      if (version !== undefined && parseCredentials(version.value).keyId === request.keyId)
-        return await openKey(version.value);
-    } catch (error) {
-      log("warn", `Secret ${serviceAccount.secret} cannot be searched for the key: ${messageOf(error)}`);
-    }
-  }
-  return undefined;
-}
-
-/** Keys that may delete and list keys of the leaked key's account; where its account is unknown, all. */
-function signersFor(current: readonly Current[], leaked: AccountKey | undefined): AccountKey[] {
-  return current
-    .filter(({ accountId }) => leaked === undefined || accountId === leaked.accountId)
-    .map(({ key }) => key);
+  return { keyId, steps, proved, withoutKey, leftToDo: leftToDo(request, proved, withoutKey, rulesMoved) };
 }
 
 function distinct(keys: readonly AccountKey[]): AccountKey[] {
@@ -238,86 +179,26 @@ async function deleteWith(signers: readonly AccountKey[], keyId: string): Promis
   throw new KeyLifecycleError(refusals.join("; ") || "There is no key to sign in with.");
 }
 
-async function moveRulesOff({ log }: RevocationPorts, keyId: string, current: AccountKey | undefined) {
+async function moveRulesOff(
+  { log }: RevocationPorts,
+  keyId: string,
+  current: AccountKey | undefined,
+): Promise<string> {
   if (current === undefined)
     throw new KeyLifecycleError(
       "No other key is current, so rules that are bound to the leaked key stay bound to it.",
     );
   await moveRules(current.api, [keyId], current.keyId, log);
-  return {
-    value: undefined,
-    seen: `rules that were bound to it moved to ${current.keyId}`,
-  };
-}
-
-/**
- * Both proofs in one look, so that the clock and the platform are known to be well: another key is accepted, and this one
- * is not. Looks for up to a minute, since a deletion may need time to be known everywhere.
- */
-async function prove(
-  { sleep }: RevocationPorts,
-  signers: readonly AccountKey[],
-  leaked: AccountKey | undefined,
-  keyId: string,
-  steps: RevocationStep[],
-): Promise<boolean> {
-  let looks: RevocationStep[] = [];
-  for (const pause of [...SETTLING_PAUSES_MS, undefined]) {
-    looks = [await lookAtList(signers, keyId), await lookAtToken(leaked)];
-    if (looks.every(({ ok }) => ok) || pause === undefined) break;
-    if (signers.length === 0 && looks[1]?.ok === true) break;
-    await sleep(pause);
-  }
-  steps.push(...looks);
-  return looks.every(({ ok }) => ok);
-}
-
-async function lookAtList(signers: readonly AccountKey[], keyId: string): Promise<RevocationStep> {
-  const failures: string[] = [];
-  for (const { api } of signers) {
-    try {
-      const isListed = (await api.getKeys()).some(({ key_id }) => key_id === keyId);
-      const seen = isListed ? "the platform still lists it" : "the platform no longer lists it";
-      return { step: "list", ok: !isListed, seen };
-    } catch (error) {
-      failures.push(messageOf(error));
-    }
-  }
-  const seen = failures.join(" ") || "no other key of this Voximplant account is left to ask with";
-  return { step: "list", ok: false, seen };
-}
-
-async function lookAtToken(leaked: AccountKey | undefined): Promise<RevocationStep> {
-  if (leaked === undefined) {
-    const seen = "no version of a secret holds its private key, so no token of it can be tried";
-    return { step: "token", ok: false, seen };
-  }
-  try {
-    await leaked.api.getAccountInfo();
-    return { step: "token", ok: false, seen: "the platform still accepts a token of it" };
-  } catch (error) {
-    if (isRefusal(error, "authorizationFailed", "invalidKeyId", "invalidToken"))
-      return { step: "token", ok: true, seen: `the platform refuses a token of it (error ${error.code})` };
-    return { step: "token", ok: false, seen: messageOf(error) };
-  }
-}
-
-function serviceAccountOf(
-  { serviceAccounts }: Policy,
-  { serviceAccount }: RevocationRequest,
-): ServiceAccount {
-  const found = serviceAccounts.find(({ name }) => name === serviceAccount);
-  if (found === undefined)
-    throw new KeyLifecycleError(`grants.yml has no service account ${serviceAccount}.`);
-  return found;
+  return `rules that were bound to it moved to ${current.keyId}`;
 }
 
 function leftToDo(
   { keyId, serviceAccount }: RevocationRequest,
   proved: boolean,
   withoutKey: readonly string[],
+  rulesMoved: boolean,
 ): string[] {
-  const again = `\`voxtoken admin revoke ${serviceAccount} --key ${keyId}\``;
+  const again = `\`voxtoken admin revoke ${serviceAccount.name} --key ${keyId}\``;
   const proof =
     `It is not proved that key ${keyId} is dead. ` +
     (withoutKey.length > 0
@@ -330,5 +211,8 @@ function leftToDo(
         `${name} has no working key, so no token is vended. ${putAKeyIn(name)} ` +
         `If the key before it is sound: \`voxtoken admin rollback ${name}\`.`,
     ),
+    ...(rulesMoved
+      ? []
+      : [`If routing rules were bound to key ${keyId}, bind them to the new key in the control panel.`]),
   ];
 }

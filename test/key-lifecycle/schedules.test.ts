@@ -160,6 +160,21 @@ describe.each(variants)(LABELS, (secretsManager) => {
     }
   });
 
+  it("a key that is imported again stays, and the key that was current between the two imports goes", async () => {
+    await start({ secretsManager });
+    const k0 = key();
+    const file = world.fileWith(k0) ?? "";
+    const k1 = await importKey();
+    wait(MINUTE);
+    watch.name(k0);
+    await importFile(file);
+    expect(key()).toBe(k0);
+    wait(GRACE_MS + HOUR);
+    expect(await reconcile()).toMatchObject([{ action: "deleted", key: { key_id: k1 } }]);
+    await world.useCurrentKey();
+    await expectOnlyCurrentIsLeft();
+  });
+
   it("an imported key goes that was current between two versions of the same old key", async () => {
     await start({ secretsManager });
     const k0 = key();
@@ -273,6 +288,18 @@ describe("what is late", () => {
       { reason: "rotation_stuck", detail: expect.stringContaining("has not ended for 8 days") as string },
     ]);
     await expectOnlyCurrentIsLeft();
+  });
+
+  it("is a finding where a replica of a secret has been behind for more than a day", async () => {
+    await start({ secretsManager: { replicaRegions: ["eu-west-1"] } });
+    world.secret().replicas = [{ Region: "eu-west-1", Status: "InProgress" }];
+    expect(await reconcile()).toEqual([]);
+    wait(DAY - MINUTE);
+    expect(await reconcile()).toEqual([]);
+    wait(2 * MINUTE);
+    expect(await reconcile()).toMatchObject([
+      { reason: "replica_behind", detail: expect.stringContaining("in eu-west-1 has been behind") as string },
+    ]);
   });
 });
 
@@ -421,7 +448,43 @@ describe("a revocation while a service fails", () => {
   );
 });
 
+describe("a revocation by rotate --now --revoke while a service fails", () => {
+  it.each([
+    ["platform", "GetKeys"],
+    ["platform", "DeleteKey"],
+    ["platform", "CreateKey"],
+    ["secrets", "DescribeSecret"],
+  ] as const)("ends with 0 only if the key is dead: %s answers %s with HTTP 503", async (side, operation) => {
+    await start();
+    const k2 = await leak();
+    world.faults[side] = (called) => (called === operation ? { status: 503, body: "{}" } : undefined);
+    const { status, out } = await admin("revoke", ["rotate", NAME, "--now", "--revoke", "--direct"]);
+    expect({ status, out }).toEqual({ status: 1, out: "" });
+    expect(exists(k2)).toBe(operation === "DeleteKey");
+    world.faults[side] = undefined;
+    // Without a replacement, the key before proves the end of this one: what is left to do is to put a key in.
+    const again = await revoke(k2);
+    expect(again.out + again.err).toContain(`key ${k2} is dead`);
+    expect(again.status).toBe(operation === "CreateKey" || operation === "DescribeSecret" ? 1 : 0);
+    expect(await isDead(world, k2)).toBe(true);
+    await expectOnlyCurrentIsLeft();
+  });
+});
+
 describe("a revocation", () => {
+  it("with --direct touches no key of another service account, and needs no other secret", async () => {
+    await start({ serviceAccounts: [NAME, "call-history"] });
+    const stranger = world.platform.addKey({ accountId: ACCOUNT, pem, name: "vtv-stray" }).keyId;
+    const [k0, other] = [key(), world.keyWith("AWSCURRENT", "call-history")];
+    await world.secrets.call("DeleteSecret", {
+      SecretId: "voximplant/call-history",
+      ForceDeleteWithoutRecovery: true,
+    });
+    watch.revoked.add(k0);
+    expect(await revoke(k0)).toMatchObject({ status: 0 });
+    expect([exists(stranger), exists(other ?? "")]).toEqual([true, true]);
+  });
+
   it("deletes a key that grants.yml lists under unmanagedKeys, where it is named", async () => {
     const keyId = randomUUID();
     await start({}, { unmanagedKeys: [keyId] });
@@ -480,6 +543,28 @@ describe("a revocation", () => {
     expect([exists(stranger), exists(k2)]).toEqual([false, false]);
     await world.useCurrentKey();
     await expectOnlyCurrentIsLeft();
+  });
+
+  it("refuses to make room by deleting a current key, and ends the leaked key all the same", async () => {
+    await start({ keyLimit: 3 });
+    const k2 = await leak();
+    const { status, err } = await revoke(k2, "--make-room", k2);
+    expect(status).toBe(1);
+    expect(err).toMatch(/FAIL +make room +Key .* is a current key/);
+    expect(exists(k2)).toBe(false);
+  });
+
+  it("says what it could not delete to make room, and ends the leaked key all the same", async () => {
+    await start({ keyLimit: 3 });
+    const k2 = await leak();
+    let deletions = 0;
+    world.faults.platform = (called) =>
+      called === "DeleteKey" && (deletions += 1) === 1 ? platformFault(104) : undefined;
+    const { status, err } = await revoke(k2, "--make-room", key("AWSPREVIOUS"));
+    expect(status).toBe(1);
+    expect(err).toMatch(/FAIL +make room/);
+    expect(err).toMatch(/FAIL +replace/);
+    expect(exists(k2)).toBe(false);
   });
 
   it("with --delete-first leaves no key, and says what to type", async () => {

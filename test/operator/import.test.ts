@@ -1,4 +1,5 @@
 import { generateKeyPairSync } from "node:crypto";
+import { unlinkSync } from "node:fs";
 import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import { runVoxtoken } from "../fakes/voxtoken.ts";
 import { ROLES_TAG } from "../../lib/key-lifecycle/roles.ts";
+import type { FaultInjector } from "../../local/fault.ts";
 import { fakeIo } from "../fakes/io.ts";
 import {
   ACCOUNT,
@@ -60,6 +62,9 @@ async function voxtoken(args: readonly string[], input = "") {
   return { status, out: io.out(), err: io.err() };
 }
 
+const failTagging: FaultInjector = (operation) =>
+  operation === "TagResource" ? { status: 500, body: '{"__type":"InternalServiceError"}' } : undefined;
+
 const importArgs = (file: string, ...more: string[]) => [
   "import",
   file,
@@ -99,6 +104,37 @@ describe("voxtoken admin import", () => {
     const file = await save(downloadKey().text);
     expect(await voxtoken(importArgs(file, ...expected, "--shred"))).toMatchObject({ status: 0 });
     await expect(stat(file)).rejects.toThrow("ENOENT");
+  });
+
+  it("says that the key is current, and that the file is left, if --shred fails", async () => {
+    const file = join(folder, "key_private.json");
+    let isDeleted = false;
+    world = await startWorld({
+      http: true,
+      secretsFault: (operation) => {
+        if (operation === "PutSecretValue" && !isDeleted) unlinkSync(file);
+        isDeleted ||= operation === "PutSecretValue";
+        return undefined;
+      },
+    });
+    const { keyId, text } = downloadKey();
+    await save(text);
+    const { status, out, err } = await voxtoken(importArgs(file, ...expected, "--shred"));
+    expect({ status, out }).toEqual({
+      status: 1,
+      out: `outbound-calls: key ${keyId} of account ${ACCOUNT} is current\n`,
+    });
+    expect(err).toMatch(/key .* is current, but: .*key_private\.json was not overwritten and deleted/);
+    expect(err).not.toContain("not imported");
+    expect(world.keyWith("AWSCURRENT")).toBe(keyId);
+  });
+
+  it("says that the key is current, and what was not done, if writing down its roles fails", async () => {
+    world = await startWorld({ http: true, secretsFault: failTagging });
+    const { keyId, text } = downloadKey();
+    const { status, out, err } = await voxtoken(importArgs("-", ...expected), text);
+    expect({ status, out }).toMatchObject({ status: 1, out: expect.stringContaining(keyId) as string });
+    expect(err).toContain("is current, but: The key's roles were not written down");
   });
 
   it("says so where it may not read the key back, which is so in a deployment", async () => {
@@ -217,6 +253,24 @@ describe("voxtoken admin bootstrap", () => {
     expect(status).toBe(expectedStatus);
     expect(err).toContain(message);
     expect(world.platform.keys.size).toBe(0);
+  });
+
+  it("says that the key is current, and what was not done, if writing down its roles fails", async () => {
+    world = await startWorld({
+      http: true,
+      serviceAccounts: [],
+      emptySecrets: ["outbound-calls"],
+      secretsFault: failTagging,
+    });
+    const { status, out, err } = await voxtoken([...args, "--roles", "Support"], API_KEY);
+    const keyId = world.keyWith("AWSCURRENT") ?? "";
+    expect({ status, out }).toEqual({
+      status: 1,
+      out: `outbound-calls: key ${keyId} of account ${ACCOUNT} is current\n`,
+    });
+    expect(err).toContain(`key ${keyId} is current, but: The key's roles were not written down`);
+    expect(err).not.toContain("no key was put");
+    await world.useCurrentKey();
   });
 
   it("does not replace a key unless it is told to", async () => {

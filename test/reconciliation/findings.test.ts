@@ -1,10 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 
-import type { SecretStore } from "../../lib/key-lifecycle/secret-store.ts";
 import { reconcileKeys } from "../../lib/reconciliation/reconcile-keys.ts";
-import { revokeKey } from "../../lib/reconciliation/revoke.ts";
 import { rotateKey } from "../../lib/rotation/rotate-key.ts";
-import { platformFault } from "../../local/voximplant/error.ts";
 import {
   ACCOUNT,
   credentialsFile,
@@ -112,81 +109,4 @@ it("a key of another account than grants.yml names is reported", async () => {
   world = await startWorld();
   const policy = policyFor({ "outbound-calls": { accountId: ACCOUNT + 1 } });
   expect(await reconcileKeys(world.ports, policy)).toMatchObject([{ reason: "wrong_account" }]);
-});
-
-describe("a revocation of a key that two service accounts share", () => {
-  it("replaces it for both, and proves that it is dead", async () => {
-    world = await startWorld({ serviceAccounts: ["outbound-calls", "call-history"] });
-    const [shared] = world.secret().versions.values();
-    const [other] = world.secret("call-history").versions.values();
-    if (shared?.content && other) other.content = shared.content;
-    const keyId = world.keyWith("AWSCURRENT") ?? "";
-    const policy = policyFor({ "outbound-calls": { unmanagedKeys: [keyId] }, "call-history": {} });
-    const report = await revokeKey(world.ports, policy, {
-      serviceAccount: "call-history",
-      keyId,
-      timeoutSeconds: 90,
-      deleteFirst: false,
-    });
-    expect(report).toMatchObject({ proved: true, withoutKey: [], leftToDo: [] });
-    expect(world.platform.keys.has(keyId)).toBe(false);
-    await world.useCurrentKey("outbound-calls");
-    await world.useCurrentKey("call-history");
-  });
-
-  it("is not proved while the platform refuses to list its keys", async () => {
-    world = await startWorld({ fault: (method) => (method === "GetKeys" ? platformFault(340) : undefined) });
-    const report = await revokeKey(world.ports, policyFor(), {
-      serviceAccount: "outbound-calls",
-      keyId: world.keyWith("AWSCURRENT") ?? "",
-      timeoutSeconds: 90,
-      deleteFirst: false,
-    });
-    expect(report.proved).toBe(false);
-    expect(report.leftToDo.join()).toContain("It is not proved");
-  });
-
-  it("reports a service account whose current key cannot be read as being without a key", async () => {
-    world = await startWorld({
-      secretsFault: (operation) =>
-        operation === "GetSecretValue"
-          ? { status: 500, body: '{"__type":"InternalServiceError"}' }
-          : undefined,
-    });
-    const report = await revokeKey(world.ports, policyFor(), {
-      serviceAccount: "outbound-calls",
-      keyId: world.keyWith("AWSCURRENT") ?? "",
-      timeoutSeconds: 90,
-      deleteFirst: false,
-    });
-    expect(report).toMatchObject({ proved: false, withoutKey: ["outbound-calls"] });
-  });
-
-  it("makes another new key if the first was deleted while it was stored", async () => {
-    // Without the tag, the secret has not changed for a grace, and a reconciliation deletes strays at once.
-    world = await startWorld({
-      secretsFault: (operation) =>
-        operation === "TagResource" ? { status: 500, body: '{"__type":"InternalServiceError"}' } : undefined,
-    });
-    world.clock.now += GRACE_MS + 1_000;
-    const leaked = world.keyWith("AWSCURRENT") ?? "";
-    const { putVersion } = world.ports.store;
-    let isDeleted = false;
-    const store: SecretStore = {
-      ...world.ports.store,
-      putVersion: async (put) => {
-        if (!isDeleted) await reconcileKeys(world.ports, policyFor()).then(() => (isDeleted = true));
-        return putVersion(put);
-      },
-    };
-    const report = await revokeKey({ ...world.ports, store }, policyFor(), {
-      serviceAccount: "outbound-calls",
-      keyId: leaked,
-      timeoutSeconds: 300,
-      deleteFirst: false,
-    });
-    expect({ isDeleted, ...report }).toMatchObject({ isDeleted: true, proved: true, withoutKey: [] });
-    expect(world.platform.calls.filter(({ method }) => method === "CreateKey")).toHaveLength(2);
-    await world.useCurrentKey();
-  });
 });

@@ -1,0 +1,100 @@
+import { afterEach, describe, expect, it } from "vitest";
+
+import type { Policy } from "../../lib/grants/policy.ts";
+import type { SecretStore } from "../../lib/key-lifecycle/secret-store.ts";
+import { reconcileKeys } from "../../lib/reconciliation/reconcile-keys.ts";
+import { revokeKey, type RevocationPorts } from "../../lib/reconciliation/revoke.ts";
+import { rotateKey } from "../../lib/rotation/rotate-key.ts";
+import { platformFault } from "../../local/voximplant/error.ts";
+import { GRACE_MS, policyFor, startWorld, type World } from "../key-lifecycle/world.ts";
+
+let world: World;
+afterEach(() => world.close());
+
+function revoke(ports: RevocationPorts, policy: Policy, keyId: string, name = "outbound-calls") {
+  const serviceAccount = policy.serviceAccounts.find((one) => one.name === name);
+  if (serviceAccount === undefined) throw new Error(`no service account ${name}`);
+  return revokeKey(ports, policy, { serviceAccount, keyId, timeoutSeconds: 300, deleteFirst: false });
+}
+
+describe("a revocation", () => {
+  it("replaces a key that two service accounts share for both, and proves that it is dead", async () => {
+    world = await startWorld({ serviceAccounts: ["outbound-calls", "call-history"] });
+    const [shared] = world.secret().versions.values();
+    const [other] = world.secret("call-history").versions.values();
+    if (shared?.content && other) other.content = shared.content;
+    const keyId = world.keyWith("AWSCURRENT") ?? "";
+    const policy = policyFor({ "outbound-calls": { unmanagedKeys: [keyId] }, "call-history": {} });
+    const report = await revoke(world.ports, policy, keyId, "call-history");
+    expect(report).toMatchObject({ proved: true, withoutKey: [], leftToDo: [] });
+    expect(world.platform.keys.has(keyId)).toBe(false);
+    await world.useCurrentKey("outbound-calls");
+    await world.useCurrentKey("call-history");
+  });
+
+  it("is not proved while the platform refuses to list its keys", async () => {
+    world = await startWorld({ fault: (method) => (method === "GetKeys" ? platformFault(340) : undefined) });
+    const report = await revoke(world.ports, policyFor(), world.keyWith("AWSCURRENT") ?? "");
+    expect(report.proved).toBe(false);
+    expect(report.leftToDo.join()).toContain("It is not proved");
+  });
+
+  it("reports a service account whose current key cannot be read as being without a key", async () => {
+    world = await startWorld({
+      secretsFault: (operation) =>
+        operation === "GetSecretValue"
+          ? { status: 500, body: '{"__type":"InternalServiceError"}' }
+          : undefined,
+    });
+    const report = await revoke(world.ports, policyFor(), world.keyWith("AWSCURRENT") ?? "");
+    expect(report).toMatchObject({ proved: false, withoutKey: ["outbound-calls"] });
+  });
+
+  it("makes another new key if the first was deleted while it was stored", async () => {
+    // Without the tag, the secret has not changed for a grace, and a reconciliation deletes strays at once.
+    world = await startWorld({
+      secretsFault: (operation) =>
+        operation === "TagResource" ? { status: 500, body: '{"__type":"InternalServiceError"}' } : undefined,
+    });
+    world.clock.now += GRACE_MS + 1_000;
+    const leaked = world.keyWith("AWSCURRENT") ?? "";
+    const { putVersion } = world.ports.store;
+    let isDeleted = false;
+    const store: SecretStore = {
+      ...world.ports.store,
+      putVersion: async (put) => {
+        if (!isDeleted) await reconcileKeys(world.ports, policyFor()).then(() => (isDeleted = true));
+        return putVersion(put);
+      },
+    };
+    const report = await revoke({ ...world.ports, store }, policyFor(), leaked);
+    expect({ isDeleted, ...report }).toMatchObject({ isDeleted: true, proved: true, withoutKey: [] });
+    expect(world.platform.calls.filter(({ method }) => method === "CreateKey")).toHaveLength(2);
+    await world.useCurrentKey();
+  });
+
+  describe("of a current key that somebody has deleted already", () => {
+    const start = async () => {
+      world = await startWorld();
+      const superseded = world.keyWith("AWSCURRENT") ?? "";
+      for (const event of world.stagePending()) await rotateKey(world.ports, policyFor(), event);
+      const leaked = world.keyWith("AWSCURRENT") ?? "";
+      world.platform.keys.delete(leaked);
+      return { superseded, leaked };
+    };
+
+    it("proves with the key before it that it is dead, and says that a key is missing", async () => {
+      const { leaked } = await start();
+      const report = await revoke(world.ports, policyFor(), leaked);
+      expect(report).toMatchObject({ proved: true, withoutKey: ["outbound-calls"] });
+      expect(report.leftToDo.join(" ")).toContain("voxtoken admin rollback outbound-calls");
+    });
+
+    it("says that routing rules have to be bound by hand, and does not claim to have moved them", async () => {
+      const { leaked } = await start();
+      const { steps, leftToDo } = await revoke(world.ports, policyFor(), leaked);
+      expect(steps.find(({ step }) => step === "rules")).toMatchObject({ ok: false });
+      expect(leftToDo.join(" ")).toContain("bind them to the new key in the control panel");
+    });
+  });
+});
