@@ -3,12 +3,15 @@ import type { ManagementApi } from "../voximplant/methods.ts";
 import { isRefusal } from "../voximplant/errors.ts";
 import type { SecretSnapshot } from "./snapshot.ts";
 
+/** `not-permitted`: the service account has no role for routing rules, so none was looked at. */
+export type RulesOutcome = "moved" | "not-permitted";
+
 /**
- * Binds to the current key every routing rule that is bound to one of the others. May be repeated at any point. A rule
- * stays bound to a key that is deleted, and its scenarios fail: so this comes before every deletion.
+ * Binds to the current key every routing rule that is bound to one of the others. May be repeated at
+ * any point. Comes before every deletion: a rule that is bound to a deleted key fails its scenarios.
  *
- * A service account without a role for rules can neither see nor bind them. That must not stop a rotation, and most
- * service accounts have no rule: so it is logged, with what to look at.
+ * A service account without a role for rules can neither see nor bind them. Most service accounts
+ * have no rule, so this stops nothing; the log says what to look at.
  *
  * @param keyIds keys that the platform lists
  */
@@ -17,10 +20,23 @@ export async function moveRules(
   keyIds: readonly string[],
   currentId: string,
   log: Log,
-): Promise<void> {
-  for (const keyId of keyIds) {
-    if (keyId !== currentId) await moveRulesOf(api, keyId, currentId, log);
+): Promise<RulesOutcome> {
+  for (const from of keyIds) {
+    if (from === currentId) continue;
+    try {
+      await moveRulesOf(api, from, currentId, log);
+    } catch (error) {
+      if (!isRefusal(error, "authorizationFailed", "forbidden")) throw error;
+      log(
+        "warn",
+        `This service account may not see or change routing rules (error ${error.code}). ` +
+          `If a rule is bound to key ${keyIds.join(" or ")}, bind it to key ${currentId} in the control panel.`,
+        { from: keyIds.join(" "), to: currentId, code: error.code },
+      );
+      return "not-permitted";
+    }
   }
+  return "moved";
 }
 
 async function moveRulesOf(api: ManagementApi, from: string, to: string, log: Log): Promise<void> {
@@ -30,18 +46,9 @@ async function moveRulesOf(api: ManagementApi, from: string, to: string, log: Lo
       log("info", `Rule ${rule_name} (${rule_id}) is now bound to key ${to}.`, { rule_id, from, to });
     }
   } catch (error) {
-    if (isRefusal(error, "invalidKeyId")) {
-      // Either `from` is gone, and no rule can be found by it, or the platform refuses the key that asks.
-      await api.getAccountInfo();
-      return;
-    }
-    if (!isRefusal(error, "authorizationFailed", "forbidden")) throw error;
-    log(
-      "warn",
-      `This service account may not see or change routing rules, so none was moved from key ${from} to key ${to}. ` +
-        "If a rule is bound to the old key, bind it to the new one in the control panel before the old one is deleted.",
-      { from, to, code: error.code },
-    );
+    if (!isRefusal(error, "invalidKeyId")) throw error;
+    // Either `from` is gone, and no rule can be found by it, or the platform refuses the key that asks.
+    await api.getAccountInfo();
   }
 }
 

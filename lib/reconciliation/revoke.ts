@@ -188,8 +188,10 @@ async function moveRulesOff(
     throw new KeyLifecycleError(
       "No other key is current, so rules that are bound to the leaked key stay bound to it.",
     );
-  await moveRules(current.api, [keyId], current.keyId, log);
-  return `rules that were bound to it moved to ${current.keyId}`;
+  const outcome = await moveRules(current.api, [keyId], current.keyId, log);
+  return outcome === "moved"
+    ? `rules that were bound to it moved to ${current.keyId}`
+    : "this service account may not see routing rules: check them in the control panel";
 }
 
 function leftToDo(

@@ -73,6 +73,15 @@ describe("a revocation", () => {
     await world.useCurrentKey();
   });
 
+  it("does not claim to have moved routing rules that its service account may not see", async () => {
+    world = await startWorld({
+      fault: (method) => (method === "GetApplications" ? platformFault(100) : undefined),
+    });
+    const { proved, steps } = await revoke(world.ports, policyFor(), world.keyWith("AWSCURRENT") ?? "");
+    expect(proved).toBe(true);
+    expect(steps.find(({ step }) => step === "rules")?.seen).toContain("may not see routing rules");
+  });
+
   describe("of a current key that somebody has deleted already", () => {
     const start = async () => {
       world = await startWorld();
