@@ -31,8 +31,9 @@ const library = {
   },
   // What callers install: of the server, only the wire contract.
   client: { folders: ["environment.ts", "http/wire.ts", "partitions.ts", "voximplant"], packages: ["*"] },
+  serve: { folders: ["client", "voximplant"], packages: ["*"] },
   cli: {
-    folders: ["package.json", "client", "environment.ts", "http/wire.ts", "voximplant"],
+    folders: ["package.json", "client", "environment.ts", "http/wire.ts", "serve", "voximplant"],
     packages: ["*"],
   },
   // `voxtoken admin`: the operator's side, which does know the server.

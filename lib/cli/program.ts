@@ -7,6 +7,7 @@ import { doctorCommand } from "./doctor.ts";
 import { execCommand } from "./exec.ts";
 import { asCliError } from "./failure.ts";
 import { colorsFor, type Io, oneLine } from "./io.ts";
+import { serveCommand } from "./serve.ts";
 import { tokenCommand } from "./token.ts";
 import { whoamiCommand } from "./whoami.ts";
 
@@ -14,6 +15,7 @@ const userCommands: readonly ((io: Io) => Command)[] = [
   tokenCommand,
   execCommand,
   apiCommand,
+  serveCommand,
   whoamiCommand,
   doctorCommand,
   completionCommand,

@@ -23,9 +23,12 @@ export interface VendorFlags {
 }
 
 /** Which token. */
-export interface TokenFlags extends VendorFlags {
+export interface RequestFlags extends VendorFlags {
   readonly ttl?: number;
   readonly accountId?: number;
+}
+
+export interface TokenFlags extends RequestFlags {
   readonly cache: boolean;
 }
 
@@ -48,13 +51,17 @@ export function addVendorOptions(command: Command): Command {
     .option("-v, --verbose", "say on stderr what happens on the way");
 }
 
-export function addTokenOptions(command: Command): Command {
+/** Which token, for a command that does not use the cache. */
+export function addRequestOptions(command: Command): Command {
   return addVendorOptions(command)
     .addOption(new Option("--ttl <seconds>", "lifetime of the token, 30 to 3600").argParser(wholeNumber))
     .addOption(
       new Option("--account-id <id>", "a child account that you were granted").argParser(wholeNumber),
-    )
-    .option("--no-cache", "ask for a new token, and keep it nowhere");
+    );
+}
+
+export function addTokenOptions(command: Command): Command {
+  return addRequestOptions(command).option("--no-cache", "ask for a new token, and keep it nowhere");
 }
 
 export function addHandOverOptions(command: Command): Command {
@@ -181,7 +188,7 @@ function describe(event: ClientEvent): string {
   }
 }
 
-function wholeNumber(text: string): number {
+export function wholeNumber(text: string): number {
   if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError("It must be a whole number.");
   return Number(text);
 }

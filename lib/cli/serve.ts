@@ -1,0 +1,118 @@
+import type { Server } from "node:http";
+import { Command, Option } from "commander";
+import { createTokenProvider } from "../client/token-provider.ts";
+import { managementApiUrl } from "./api.ts";
+import { CliError, EXIT } from "./cli-error.ts";
+import type { Io } from "./io.ts";
+import { addRequestOptions, type RequestFlags, vendorOptions, wholeNumber } from "./vendor.ts";
+
+interface ServeFlags extends RequestFlags {
+  readonly port: number;
+  readonly credentials: string;
+  readonly apiUrl?: string;
+  readonly quiet?: boolean;
+}
+
+/** How long requests that are under way may take after the signal to stop. */
+const STOP_MS = 10_000;
+
+export function serveCommand(io: Io): Command {
+  return addRequestOptions(new Command("serve"))
+    .description("let an official client use tokens, with neither key nor token in it")
+    .argument("<service-account>", "as voxtoken whoami lists it")
+    .requiredOption("--credentials <file>", "where to put the client's credentials file; removed at the end")
+    .addOption(
+      new Option("--port <port>", "listen there on 127.0.0.1; 0: any").argParser(wholeNumber).default(8790),
+    )
+    .option("--api-url <url>", "another Management API (default: VOXIMPLANT_API_URL, or Voximplant's)")
+    .option("-q, --quiet", "do not print a line for each call")
+    .addHelpText(
+      "after",
+      `
+Example:
+  $ voxtoken serve call-history --credentials /run/app/voximplant.json
+  then, in the program's configuration:
+    credentials file  /run/app/voximplant.json
+    API               http://127.0.0.1:8790/platform_api
+
+The file holds a throwaway key that only this process knows. It verifies each
+request with it and puts a vended token in place of the client's own. The file
+appears when everything is ready. GET /health answers 200 while there is a token.
+docs/clients.md shows the lines for each official client.`,
+    )
+    .action((serviceAccount: string, flags: ServeFlags) => serve(io, serviceAccount, flags));
+}
+
+async function serve(io: Io, serviceAccount: string, flags: ServeFlags): Promise<void> {
+  // Loaded here, because no other command needs jose and a server.
+  const [{ makeThrowawayKey, removeCredentials, writeCredentials }, { createTokenProxy }] = await Promise.all(
+    [import("../serve/throwaway-key.ts"), import("../serve/server.ts")],
+  );
+  const { ttl: ttlSeconds, accountId: childAccountId, port, credentials: file } = flags;
+  const options = { ...vendorOptions(io, flags), serviceAccount, ttlSeconds, accountId: childAccountId };
+  const getToken = createTokenProvider(options);
+  // The first token shows that the grant is there, and names the account.
+  const { accountId } = await getToken();
+  const key = await makeThrowawayKey(accountId);
+  const server = createTokenProxy({
+    getToken,
+    key,
+    apiUrl: managementApiUrl(io, flags.apiUrl),
+    fetch: io.fetch,
+    monotonic: io.monotonic,
+    log: (line) => {
+      if (flags.quiet !== true) io.stdout.write(`${new Date(io.now()).toISOString()} ${line}\n`);
+    },
+  });
+  const stopped = new Promise<void>((resolve) => io.onInterrupt?.(resolve));
+  const address = await listen(server, port);
+  try {
+    await writeCredentials(file, key).catch((cause: unknown) => {
+      const message = cause instanceof Error ? cause.message : String(cause);
+      const hint = "give --credentials a file that is not there yet, in a folder that you may write";
+      throw new CliError(message, EXIT.failure, hint, { cause });
+    });
+    try {
+      io.stdout.write(
+        `Serving ${serviceAccount} of account ${accountId} on http://127.0.0.1:${address}/platform_api\n` +
+          `The client's credentials file: ${file}\n`,
+      );
+      await stopped;
+    } finally {
+      await removeCredentials(file, key);
+    }
+  } finally {
+    await close(server);
+  }
+}
+
+/** @returns the port */
+function listen(server: Server, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (cause: NodeJS.ErrnoException) => {
+      const inUse = cause.code === "EADDRINUSE";
+      const message = inUse
+        ? `port ${port} is in use`
+        : `cannot listen on 127.0.0.1:${port}: ${cause.message}`;
+      reject(new CliError(message, EXIT.failure, "give another --port; 0 takes any free one", { cause }));
+    });
+    server.listen(port, "127.0.0.1", () => {
+      const address = server.address();
+      resolve(typeof address === "object" && address !== null ? address.port : port);
+    });
+  });
+}
+
+/** Requests that are under way get some time to end; new ones are not taken. */
+async function close(server: Server): Promise<void> {
+  const timer = setTimeout(() => {
+    server.closeAllConnections();
+  }, STOP_MS);
+  await new Promise<void>((resolve) => {
+    server.close(() => {
+      resolve();
+    });
+    server.closeIdleConnections();
+  });
+  clearTimeout(timer);
+}

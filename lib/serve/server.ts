@@ -1,0 +1,202 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { TokenError } from "../client/errors.ts";
+import type { TokenProvider } from "../client/token-provider.ts";
+import { createVoximplantFetch } from "../client/voximplant-fetch.ts";
+import { isLoopback } from "../voximplant/api-url.ts";
+import { errorCodes } from "../voximplant/errors.ts";
+import type { ThrowawayKey } from "./throwaway-key.ts";
+
+export interface ServeOptions {
+  readonly getToken: TokenProvider;
+  readonly key: Pick<ThrowawayKey, "findFault">;
+  /** The Management API. Every request goes there, whatever it names. */
+  readonly apiUrl: string;
+  readonly fetch: typeof fetch;
+  /** Called once for each request, when it ends. Holds no query, body or token. */
+  readonly log: (line: string) => void;
+  /** Milliseconds of a clock that is never set. */
+  readonly monotonic: () => number;
+}
+
+/** Below this path, as on the platform: official clients take another host, and no other path. */
+const PREFIX = "/platform_api";
+const HEALTH = "/health";
+
+/** RFC 9110 §7.6.1, and what belongs to the client's connection with us. */
+const NOT_FORWARDED = new Set([
+  "authorization",
+  "connection",
+  "cookie",
+  "expect",
+  "host",
+  "keep-alive",
+  "proxy-authorization",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);
+/** `fetch` has undone the encoding, so the length has changed too. */
+const NOT_RETURNED = new Set([
+  "connection",
+  "content-encoding",
+  "content-length",
+  "keep-alive",
+  "set-cookie",
+  "transfer-encoding",
+]);
+
+/** A request or an upstream that is not accepted: HTTP status, an error code of the platform, and why. */
+class Refusal extends Error {
+  readonly status: number;
+  readonly code: number;
+
+  constructor(status: number, code: number, message: string) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+/**
+ * Passes requests of an official client on to the Management API, with a vended token in place of
+ * the client's own. The caller of `listen` must choose a loopback address.
+ *
+ * A request is refused unless the throwaway key has signed its token, so that no other program of
+ * this machine and no website can use the token. Bodies are streamed.
+ */
+export function createTokenProxy(options: ServeOptions): Server {
+  const { log, monotonic } = options;
+  const forward = createVoximplantFetch(options.getToken, {
+    apiUrl: options.apiUrl,
+    runtime: { fetch: options.fetch },
+  });
+
+  const server = createServer((request, response) => {
+    const startedAt = monotonic();
+    response.on("close", () => {
+      const took = Math.round(monotonic() - startedAt);
+      const status = response.writableFinished ? response.statusCode : "aborted";
+      // Something asks for the health every few seconds.
+      if (pathOf(request) === HEALTH && status === 200) return;
+      log(`${request.method ?? ""} ${pathOf(request).slice(0, 200)} ${status} ${took} ms`);
+    });
+    void answer(options, forward, request, response).catch((error: unknown) => {
+      answerRefusal(response, asRefusal(error));
+    });
+  });
+  server.maxConnections = 1_000;
+  return server;
+}
+
+async function answer(
+  options: ServeOptions,
+  forward: typeof fetch,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  refuseStrangers(request);
+  if (request.method === "GET" && pathOf(request) === HEALTH) {
+    await options.getToken();
+    response.setHeader("content-type", "application/json");
+    response.end('{"status":"ok"}\n');
+    return;
+  }
+  const target = targetOf(request, options.apiUrl);
+  const fault = await options.key.findFault(request.headers.authorization);
+  if (fault !== undefined) throw new Refusal(401, errorCodes.authorizationFailed, fault);
+
+  const aborted = new AbortController();
+  response.on("close", () => {
+    aborted.abort();
+  });
+  const hasBody = request.method !== "GET" && request.method !== "HEAD";
+  const upstream = await forward(target, {
+    method: request.method ?? "POST",
+    headers: forwardedHeaders(request),
+    signal: aborted.signal,
+    ...(hasBody && { body: Readable.toWeb(request) as ReadableStream<Uint8Array>, duplex: "half" }),
+  });
+  response.statusCode = upstream.status;
+  for (const [name, value] of upstream.headers)
+    if (!NOT_RETURNED.has(name)) response.appendHeader(name, value);
+  if (upstream.body === null) response.end();
+  else await pipeline(Readable.fromWeb(upstream.body), response);
+}
+
+/**
+ * Refuses what a website or a forwarder sends.
+ *
+ * A page in a browser can reach loopback by a name of its own that resolves to 127.0.0.1 (DNS
+ * rebinding): its `Host` shows that. A forwarding header shows that the request comes from afar.
+ */
+function refuseStrangers({ headers }: IncomingMessage): void {
+  const host = `http://${headers.host ?? ""}`;
+  if (!URL.canParse(host) || !isLoopback(new URL(host)) || new URL(host).host !== headers.host?.toLowerCase())
+    throw new Refusal(
+      403,
+      errorCodes.forbidden,
+      "the Host header must name this machine: 127.0.0.1, localhost or [::1]",
+    );
+  const found = Object.keys(headers).find((name) =>
+    /^(origin|forwarded|via|x-forwarded-.*|x-real-ip)$/.test(name),
+  );
+  if (found !== undefined)
+    throw new Refusal(403, errorCodes.forbidden, `requests with the header ${found} are refused`);
+}
+
+function pathOf({ url = "" }: IncomingMessage): string {
+  return url.split("?", 1)[0] ?? "";
+}
+
+/** The method's URL at the Management API. The request decides nothing but the method and the query. */
+function targetOf(request: IncomingMessage, apiUrl: string): URL {
+  const method = /^\/platform_api(\/[A-Za-z]+)?\/?$/.exec(pathOf(request));
+  if (method === null)
+    throw new Refusal(404, errorCodes.forbidden, `only ${PREFIX} and ${PREFIX}/<Method> are passed on`);
+  const target = new URL(`${apiUrl.replace(/\/+$/, "")}${method[1] ?? ""}`);
+  const query = request.url?.indexOf("?") ?? -1;
+  if (query >= 0) target.search = request.url?.slice(query) ?? "";
+  return target;
+}
+
+function forwardedHeaders({ headers, headersDistinct }: IncomingMessage): Headers {
+  const ofConnection = new Set((headers.connection ?? "").toLowerCase().split(/\s*,\s*/));
+  const forwarded = new Headers();
+  for (const [name, values = []] of Object.entries(headersDistinct)) {
+    if (NOT_FORWARDED.has(name) || ofConnection.has(name)) continue;
+    for (const value of values) forwarded.append(name, value);
+  }
+  return forwarded;
+}
+
+function asRefusal(error: unknown): Refusal {
+  if (error instanceof Refusal) return error;
+  if (error instanceof TokenError) {
+    const status = error.denied ? 403 : error.retryable ? 503 : 502;
+    const code = error.denied ? errorCodes.authorizationFailed : INTERNAL_ERROR;
+    return new Refusal(status, code, `no token: ${error.code}: ${error.message}`);
+  }
+  return new Refusal(502, INTERNAL_ERROR, "the Management API cannot be reached");
+}
+
+/** The platform's code for its own failures is not known: this one is HTTP's. */
+const INTERNAL_ERROR = 500;
+
+/**
+ * Answers in the platform's shape. Some clients read `error`, the Node client reads `errors`. The
+ * status is not 2xx, so that a client which reads neither still notices.
+ */
+function answerRefusal(response: ServerResponse, { status, code, message }: Refusal): void {
+  if (response.headersSent) {
+    // Half an answer is on its way: only a broken connection says that it is not whole.
+    response.destroy();
+    return;
+  }
+  const error = { code, msg: `voxtoken serve: ${message}` };
+  response.writeHead(status, { "content-type": "application/json", connection: "close" });
+  response.end(`${JSON.stringify({ error, errors: [error] })}\n`);
+}

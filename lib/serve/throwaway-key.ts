@@ -1,0 +1,98 @@
+import { randomUUID } from "node:crypto";
+import { readFile, rename, rm, writeFile } from "node:fs/promises";
+import { exportPKCS8, generateKeyPair, jwtVerify } from "jose";
+import { JOSEError } from "jose/errors";
+
+/** What the credentials file of a throwaway key says instead of an address. */
+const THROWAWAY_EMAIL = "throwaway@voxtoken.invalid";
+
+/** A key that no platform knows. It only proves that a request comes from the program beside us. */
+export interface ThrowawayKey {
+  readonly keyId: string;
+  /** JSON, as the control panel gives it: the official clients read this. */
+  readonly credentialsFile: string;
+  /**
+   * Checks the value of an `Authorization` header.
+   *
+   * @returns why it is not accepted; undefined if it is. Holds nothing of the token
+   */
+  readonly findFault: (authorization: string | undefined) => Promise<string | undefined>;
+}
+
+/**
+ * Makes a key for this process alone, so that a token signed before a restart is refused.
+ *
+ * @param accountId the Voximplant account that the client puts into `iss`
+ */
+export async function makeThrowawayKey(accountId: number): Promise<ThrowawayKey> {
+  const keyId = randomUUID();
+  const { publicKey, privateKey } = await generateKeyPair("RS256", { extractable: true });
+  return {
+    keyId,
+    credentialsFile: `${JSON.stringify(
+      {
+        account_email: THROWAWAY_EMAIL,
+        account_id: accountId,
+        key_id: keyId,
+        private_key: await exportPKCS8(privateKey),
+      },
+      undefined,
+      2,
+    )}\n`,
+
+    async findFault(authorization) {
+      const token = /^Bearer ([\w-]+\.[\w-]+\.[\w-]+)$/.exec(authorization ?? "")?.[1];
+      if (token === undefined) return "the request has no token of the throwaway key";
+      try {
+        const { payload, protectedHeader } = await jwtVerify(token, publicKey, {
+          algorithms: ["RS256"],
+          requiredClaims: ["iss", "exp"],
+          // Longer than any official client takes: the .NET client signs for an hour.
+          maxTokenAge: 3_600,
+          clockTolerance: 5,
+        });
+        if (protectedHeader.kid !== keyId) return "the token names another key";
+        // The Java and .NET clients write the account id as a string.
+        if (String(payload.iss) === String(accountId)) return undefined;
+        return `the token is for another account than ${accountId}: start voxtoken serve with --account-id`;
+      } catch (error) {
+        if (!(error instanceof JOSEError)) throw error;
+        return `the token is not accepted (${error.code}): is the credentials file of this run in use?`;
+      }
+    },
+  };
+}
+
+/**
+ * Writes the credentials file whole or not at all, mode 0600. Replaces what an earlier run has left
+ * and nothing else, because another file may be a real key.
+ *
+ * @throws Error the file is there, or cannot be written
+ */
+export async function writeCredentials(file: string, { credentialsFile }: ThrowawayKey): Promise<void> {
+  const existing = await readIfThere(file);
+  if (existing?.includes(`"${THROWAWAY_EMAIL}"`) === false)
+    throw new Error(`${file} exists, and was not written by voxtoken serve`);
+  const temporary = `${file}.${randomUUID()}.tmp`;
+  try {
+    await writeFile(temporary, credentialsFile, { mode: 0o600, flag: "wx" });
+    await rename(temporary, file);
+  } catch (cause) {
+    await rm(temporary, { force: true });
+    throw new Error(`cannot write ${file}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/** Removes the credentials file, unless another run has replaced it. */
+export async function removeCredentials(file: string, { credentialsFile }: ThrowawayKey): Promise<void> {
+  if ((await readIfThere(file)) === credentialsFile) await rm(file, { force: true });
+}
+
+async function readIfThere(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,169 @@
+import { chmod, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type voximplant from "@voximplant/apiclient-nodejs";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import identities from "../../local/identities.json" with { type: "json" };
+import { startStack, type Stack } from "../../local/stack.ts";
+import { fakeIo } from "../fakes/io.ts";
+import { runVoxtoken } from "../fakes/voxtoken.ts";
+
+const require = createRequire(import.meta.url);
+const { default: VoximplantApiClient } = require("@voximplant/apiclient-nodejs") as typeof voximplant;
+
+let stack: Stack;
+beforeAll(async () => {
+  stack = await startStack();
+  const alice = identities.find(({ userArn }) => userArn.endsWith("/alice"));
+  process.env["AWS_ACCESS_KEY_ID"] = alice?.accessKeyId;
+  process.env["AWS_SECRET_ACCESS_KEY"] = alice?.secretAccessKey;
+});
+afterAll(async () => {
+  delete process.env["AWS_ACCESS_KEY_ID"];
+  delete process.env["AWS_SECRET_ACCESS_KEY"];
+  await stack.close();
+});
+const tokenCalls = () => stack.gateway.calls.filter(({ method }) => method === "POST").length;
+
+async function temporaryFile(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "serve-"));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  return join(folder, "voximplant.json");
+}
+
+/** `voxtoken serve call-history`, as the docs say, until the test ends. */
+async function serve(file: string, ...flags: string[]) {
+  let stop: () => void = () => undefined;
+  const io = fakeIo({
+    env: {
+      VOXTOKEN_URL: stack.url,
+      VOXIMPLANT_API_URL: stack.managementApi.apiUrl,
+      AWS_REGION: "us-east-1",
+      AWS_ACCESS_KEY_ID: process.env["AWS_ACCESS_KEY_ID"],
+      AWS_SECRET_ACCESS_KEY: process.env["AWS_SECRET_ACCESS_KEY"],
+    },
+    fetch: globalThis.fetch,
+    now: Date.now,
+    onInterrupt: (listener) => {
+      stop = listener;
+      return () => undefined;
+    },
+  });
+  const status = runVoxtoken(["serve", "call-history", "--credentials", file, "--port", "0", ...flags], io);
+  const run = { hasEnded: false };
+  void status.then(() => (run.hasEnded = true));
+  while (!run.hasEnded && !io.out().includes("credentials file"))
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  const url = /http:\/\/127\.0\.0\.1:\d+/.exec(io.out())?.[0] ?? "";
+  const end = () => {
+    stop();
+    return status;
+  };
+  onTestFinished(async () => {
+    await end();
+  });
+  return { io, url, status, end };
+}
+
+/** The official client can only speak https: these two lines of docs/clients.md point it to voxtoken serve. */
+function pointClientTo(url: string): void {
+  interface Axios {
+    interceptors: {
+      request: { use(change: (config: { url: string }) => object): number; eject(id: number): void };
+    };
+  }
+  const { interceptors } = createRequire(require.resolve("@voximplant/apiclient-nodejs"))("axios") as Axios;
+  const id = interceptors.request.use((config) => ({ ...config, url: `${url}/platform_api` }));
+  onTestFinished(() => {
+    interceptors.request.eject(id);
+  });
+}
+
+describe("the official Node client, unmodified, through voxtoken serve", () => {
+  it("runs GetAccountInfo and a paged call, with neither key nor token", async () => {
+    const file = await temporaryFile();
+    const { url, io } = await serve(file);
+    pointClientTo(url);
+    const client = await new Promise<InstanceType<typeof VoximplantApiClient>>((resolve) => {
+      const made = new VoximplantApiClient({ pathToCredentials: file });
+      made.onReady = () => {
+        resolve(made);
+      };
+    });
+    const { result } = await client.Accounts.getAccountInfo({});
+    expect(result.accountId).toBe(1234567);
+    const pages = await Promise.all([0, 1].map((offset) => client.RoleSystem.getKeys({ offset, count: 1 })));
+    expect(pages.map(({ result: keys }) => keys.length)).toEqual([1, 1]);
+    expect(stack.managementApi.calls.at(-1)).toMatchObject({ by: "token" });
+    expect(io.out().match(/POST \/platform_api 200/g)).toHaveLength(3);
+    expect(io.out() + io.err()).not.toMatch(/eyJ|PRIVATE/);
+  });
+
+  it("needs one token for 200 requests at once", async () => {
+    const file = await temporaryFile();
+    const before = tokenCalls();
+    const { url } = await serve(file, "--quiet");
+    const { key_id, private_key, account_id } = JSON.parse(await readFile(file, "utf8")) as {
+      key_id: string;
+      private_key: string;
+      account_id: number;
+    };
+    const jwt = createRequire(require.resolve("@voximplant/apiclient-nodejs"))("jsonwebtoken") as {
+      sign(payload: object, key: string, options: object): string;
+    };
+    const iat = Math.floor(Date.now() / 1000);
+    const statuses = await Promise.all(
+      Array.from({ length: 200 }, async () => {
+        const token = jwt.sign({ iss: account_id, iat, exp: iat + 64 }, private_key, {
+          algorithm: "RS256",
+          header: { kid: key_id },
+        });
+        const response = await fetch(`${url}/platform_api/GetAccountInfo`, {
+          method: "POST",
+          headers: { authorization: `Bearer ${token}` },
+        });
+        return ((await response.json()) as { result?: { account_id: number } }).result?.account_id;
+      }),
+    );
+    expect(new Set(statuses)).toEqual(new Set([1234567]));
+    expect(tokenCalls() - before).toBe(1);
+  });
+});
+
+describe("the credentials file", () => {
+  it("is for its owner alone, replaces one of an earlier run, and is gone after the end", async () => {
+    const file = await temporaryFile();
+    const first = await serve(file);
+    const content = await readFile(file, "utf8");
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+    await first.end();
+    await expect(stat(file)).rejects.toThrow("ENOENT");
+    await writeFile(file, content);
+    const second = await serve(file);
+    expect(await readFile(file, "utf8")).not.toBe(content);
+    expect(await second.end()).toBe(0);
+  });
+
+  it("is left alone if it may be a real key", async () => {
+    const file = await temporaryFile();
+    await writeFile(file, '{"private_key":"…"}');
+    await chmod(file, 0o600);
+    const { status, io } = await serve(file);
+    expect(await status).toBe(1);
+    expect(io.err()).toContain("exists, and was not written by voxtoken serve");
+    expect(await readFile(file, "utf8")).toBe('{"private_key":"…"}');
+  });
+});
+
+it("says what is wrong before it serves: no grant, and a port that is taken", async () => {
+  const file = await temporaryFile();
+  const { url } = await serve(file);
+  const port = new URL(url).port;
+  const taken = await serve(await temporaryFile(), "--port", port);
+  expect(await taken.status).toBe(1);
+  expect(taken.io.err()).toContain(`port ${port} is in use`);
+  const refused = await serve(await temporaryFile(), "--account-id", "999");
+  expect(await refused.status).toBe(3);
+  expect(refused.io.err()).toContain("access_denied");
+});
