@@ -208,6 +208,18 @@ describe.each(variants)(LABELS, (secretsManager) => {
     await expectOnlyCurrentIsLeft();
   });
 
+  it("rotate --now ends with a new key after somebody has moved AWSCURRENT back by hand", async () => {
+    await start({ secretsManager });
+    const [k0, k1] = [key(), await rotate()];
+    wait(HOUR);
+    await moveBackTo(k0);
+    wait(MINUTE);
+    const { status, err } = await admin("rotate", ["rotate", NAME, "--now"]);
+    expect({ status, err }).toMatchObject({ status: 0 });
+    expect([k0, k1]).not.toContain(key());
+    await expectOnlyCurrentIsLeft();
+  });
+
   it.each([
     ["rotate --now --revoke", ["rotate", NAME, "--now", "--revoke", "--direct"]],
     ["revoke", ["revoke", NAME, "--yes", "--direct"]],

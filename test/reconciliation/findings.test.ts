@@ -80,6 +80,16 @@ describe("a key of the old account, after an import from another account", () =>
 });
 
 describe("the only service account of an account", () => {
+  it("is reported if the platform refuses its only key, so that nothing can be listed", async () => {
+    world = await startWorld();
+    const current = world.keyWith("AWSCURRENT") ?? "";
+    world.platform.keys.delete(current);
+    const [finding, ...others] = await reconcileKeys(world.ports, policyFor());
+    expect(others).toEqual([]);
+    expect(finding).toMatchObject({ reason: "current_key_missing", action: "reported" });
+    expect(finding?.detail).toMatch(new RegExp(`${current}.*voxtoken admin import`));
+  });
+
   it("is reported if the platform refuses its current key, and the superseded key lists the rest", async () => {
     world = await startWorld();
     for (const event of world.stagePending()) await rotateKey(world.ports, policyFor(), event);

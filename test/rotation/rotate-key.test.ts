@@ -211,6 +211,31 @@ describe("what goes wrong with roles", () => {
 });
 
 describe("at the limit of keys (437)", () => {
+  it("takes the key that another delivery of createSecret has stored meanwhile", async () => {
+    world = await startWorld({ keyLimit: 2 });
+    const versionId = stage();
+    const [event] = world.stagePending(versionId);
+    const faster = world.openProcess("faster").ports;
+    let isOvertaken = false;
+    const slower = {
+      ...world.ports,
+      openKey: async (file: string) => {
+        const key = await world.ports.openKey(file);
+        const createKey: typeof key.api.createKey = async (label) => {
+          if (!isOvertaken && event !== undefined) await rotateKey(faster, policy, event);
+          isOvertaken = true;
+          return key.api.createKey(label);
+        };
+        return { ...key, api: { ...key.api, createKey } };
+      },
+    };
+    if (event !== undefined) await rotateKey(slower, policy, event);
+    expect(isOvertaken).toBe(true);
+    await carryOut(["setSecret", "testSecret", "finishSecret"], versionId);
+    await world.useCurrentKey();
+    expect(world.platform.keys.size).toBe(2);
+  });
+
   it("a rotation deletes its own superseded keys first, if their time is over", async () => {
     world = await startWorld({ keyLimit: 2 });
     await carryOut(ALL, stage());
