@@ -378,11 +378,12 @@ export async function voxtokenIn(
 }
 
 /** A grants file with the service account `outbound-calls`; its path. */
-export async function writeGrants(folder: string): Promise<string> {
+export async function writeGrants(folder: string, accountId?: number): Promise<string> {
   const file = join(folder, "grants.yml");
+  const account = accountId === undefined ? "" : `    accountId: ${accountId}\n`;
   await writeFile(
     file,
-    "serviceAccounts:\n  outbound-calls:\n    secret: voximplant/outbound-calls\ngrants: []\n",
+    `serviceAccounts:\n  outbound-calls:\n    secret: voximplant/outbound-calls\n${account}grants: []\n`,
   );
   return file;
 }

@@ -53,9 +53,9 @@ async function save(text: string, mode = 0o600): Promise<string> {
   return file;
 }
 
-async function voxtoken(args: readonly string[], input = "") {
+async function voxtoken(args: readonly string[], input = "", accountId?: number) {
   const io = fakeIo({ input, env: operatorEnv(world), fetch: globalThis.fetch, now: () => world.clock.now });
-  const status = await runVoxtoken(["admin", ...args, "--grants", await writeGrants(folder)], io);
+  const status = await runVoxtoken(["admin", ...args, "--grants", await writeGrants(folder, accountId)], io);
   const shown = io.out() + io.err();
   expect(shown).not.toContain("PRIVATE KEY");
   expect(shown).not.toContain(pem.slice(200, 232));
@@ -211,6 +211,15 @@ describe("voxtoken admin import", () => {
       expect(err).toContain(`--account-id ${ACCOUNT}`);
     });
 
+    it("a key of another account than grants.yml names, although the operator confirms it", async () => {
+      world = await startWorld({ http: true });
+      const first = world.keyWith("AWSCURRENT");
+      const { status, err } = await voxtoken(importArgs("-", ...expected), downloadKey().text, 7654321);
+      expect(status).toBe(1);
+      expect(err).toMatch(/1234567.*7654321/);
+      expect(world.keyWith("AWSCURRENT")).toBe(first);
+    });
+
     it("a secret that is not there", async () => {
       world = await startWorld({ http: true, serviceAccounts: [] });
       const { status, err } = await voxtoken(importArgs(await save(downloadKey().text), ...expected));
@@ -253,6 +262,15 @@ describe("voxtoken admin bootstrap", () => {
     expect(status).toBe(expectedStatus);
     expect(err).toContain(message);
     expect(world.platform.keys.size).toBe(0);
+  });
+
+  it("refuses to make a key of another account than grants.yml names, and leaves none behind", async () => {
+    world = await startWorld({ http: true, serviceAccounts: [], emptySecrets: ["outbound-calls"] });
+    const { status, err } = await voxtoken([...args, "--roles", "Support"], API_KEY, 7654321);
+    expect(status).toBe(1);
+    expect(err).toMatch(/1234567.*7654321/);
+    expect(world.platform.keys.size).toBe(0);
+    expect(world.secret().versions.size).toBe(0);
   });
 
   it("says that the key is current, and what was not done, if writing down its roles fails", async () => {

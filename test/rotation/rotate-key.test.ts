@@ -3,6 +3,8 @@ import { randomUUID } from "node:crypto";
 import { afterEach, describe, expect, it } from "vitest";
 
 import { keyName } from "../../lib/key-lifecycle/key-label.ts";
+import { revokeKey } from "../../lib/reconciliation/revoke.ts";
+import { rollBack } from "../../lib/reconciliation/rollback.ts";
 import { rotateKey } from "../../lib/rotation/rotate-key.ts";
 import { platformFault } from "../../local/voximplant/error.ts";
 import { ACCOUNT, GRACE_MS, policyFor, rsaKey, startWorld, type World } from "../key-lifecycle/world.ts";
@@ -207,6 +209,38 @@ describe("what goes wrong with roles", () => {
     // Repeated from the start, the rotation puts the roles right.
     await carryOut(ALL, versionId);
     expect(pending.roleIds).toEqual(new Set([3, 5]));
+  });
+});
+
+describe("a key of another account than grants.yml names", () => {
+  const elsewhere = policyFor({ "outbound-calls": { accountId: 7654321 } });
+
+  it.each(ALL)("ends %s, and the error names both accounts", async (Step) => {
+    world = await startWorld();
+    const current = world.keyWith("AWSCURRENT");
+    const event = { Step, SecretId: world.secret().arn, ClientRequestToken: stage() };
+    await expect(rotateKey(world.ports, elsewhere, event)).rejects.toThrow(/1234567.*7654321/);
+    expect([world.keyWith("AWSCURRENT"), world.platform.keys.size]).toEqual([current, 1]);
+  });
+
+  it("is not replaced by a revocation, is deleted all the same, and does not become current by a rollback", async () => {
+    world = await startWorld();
+    const versionId = stage();
+    await carryOut(ALL, versionId);
+    const [leaked, before] = [world.keyWith("AWSCURRENT") ?? "", world.keyWith("AWSPREVIOUS")];
+    const [serviceAccount] = elsewhere.serviceAccounts;
+    if (serviceAccount === undefined) throw new Error("no service account");
+    await expect(rollBack(world.ports, serviceAccount)).rejects.toThrow(/1234567.*7654321/);
+    expect(world.keyWith("AWSPREVIOUS")).toBe(before);
+    const report = await revokeKey(world.ports, elsewhere, {
+      serviceAccount,
+      keyId: leaked,
+      timeoutSeconds: 90,
+      deleteFirst: false,
+    });
+    expect(report).toMatchObject({ proved: true, withoutKey: ["outbound-calls"] });
+    expect(report.steps.find(({ step }) => step === "replace")?.seen).toMatch(/1234567.*7654321/);
+    expect(world.platform.keys.has(leaked)).toBe(false);
   });
 });
 
