@@ -6,7 +6,7 @@ export interface Resource {
   readonly Type: string;
   readonly Properties?: Readonly<Record<string, unknown>>;
   readonly DependsOn?: readonly string[];
-  readonly DeletionPolicy?: "Retain";
+  readonly DeletionPolicy?: "RetainExceptOnCreate";
   readonly UpdateReplacePolicy?: "Retain";
 }
 
@@ -44,5 +44,12 @@ export const policyDocument = (statements: readonly Statement[]) => ({
   Statement: statements,
 });
 
-/** What must outlive the stack, because losing it would lose a key. */
-export const retained = { DeletionPolicy: "Retain", UpdateReplacePolicy: "Retain" } as const;
+/**
+ * For what must outlive the stack. If the resource was made by a deployment that is rolled back, it
+ * goes: it holds nothing yet, and its name would block the next try.
+ * https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html
+ */
+export const retained = {
+  DeletionPolicy: "RetainExceptOnCreate",
+  UpdateReplacePolicy: "Retain",
+} as const;

@@ -1,6 +1,6 @@
 import { account, getAtt, ref, type Resources } from "./cloudformation.ts";
 import { DeploymentError, type Options } from "./options.ts";
-import { type GrantedSecret, lambdaOf } from "./names.ts";
+import { type GrantedSecret, lambdaOf, secretId } from "./names.ts";
 
 /**
  * What calls the two functions of a key's life: the schedule of reconciliation, and the rotation schedules of the service
@@ -25,13 +25,13 @@ export function keyLifeResources(secrets: readonly GrantedSecret[], options: Opt
       },
     },
     ...Object.fromEntries(
-      rotatedSecrets(secrets, options).map(({ logicalId }) => [
-        `${logicalId}Rotation`,
+      rotatedSecrets(secrets, options).map((secret) => [
+        `${secret.logicalId}Rotation`,
         {
           Type: "AWS::SecretsManager::RotationSchedule",
-          DependsOn: ["SecretsManagerMayRotate", `${logicalId}Policy`],
+          DependsOn: ["SecretsManagerMayRotate", `${secret.logicalId}Policy`],
           Properties: {
-            SecretId: ref(logicalId),
+            SecretId: secretId(secret, options),
             RotationLambdaARN: getAtt(lambdaOf("rotate-key"), "Arn"),
             RotationRules: { ScheduleExpression: `rate(${plural(options.rotationDays, "day")})` },
             // A deployment is no reason to replace a key.

@@ -77,6 +77,13 @@ export const pascalCase = (text: string) =>
 export const secretArnPattern = (name: string, region = "${AWS::Region}") =>
   sub(`arn:\${AWS::Partition}:secretsmanager:${region}:\${AWS::AccountId}:secret:${name}-??????`);
 
-/** What a role names as its resource: the very secret, or in a secondary region the replica that it will find there. */
+/** Whether this stack makes the secrets and their KMS key, so that it can refer to them. */
+export const makesSecrets = ({ secondary, secrets }: Options) => !secondary && secrets === "create";
+
+/** What a role names as its resource: the very secret, or a secret that the stack does not make. */
 export const secretArn = (secret: GrantedSecret, options: Options) =>
-  options.secondary ? secretArnPattern(secret.name) : ref(secret.logicalId);
+  makesSecrets(options) ? ref(secret.logicalId) : secretArnPattern(secret.name);
+
+/** What a resource that belongs to a secret names it by. */
+export const secretId = (secret: GrantedSecret, options: Options) =>
+  makesSecrets(options) ? ref(secret.logicalId) : secret.name;

@@ -34,6 +34,7 @@ const parameters = z.strictObject({
   signingKeyTtlSeconds: whole(1, 86_400),
   signingKeyMaxStaleSeconds: whole(0, 86_400),
   voximplantApiUrl: z.string().regex(/^https:\/\/\S+$/, "an https:// URL"),
+  secrets: z.enum(["create", "existing"], "create or existing"),
   rotate: list,
   rotationDays: whole(1, 1_000),
   // An alarm looks at three turns, and CloudWatch looks back a day.

@@ -8,12 +8,11 @@ import {
   roleOf,
   secretArn,
   secretArnPattern,
-  signingKeysKey,
   vendRoleName,
 } from "./names.ts";
 import { DeploymentError, type Options } from "./options.ts";
 import { MAX_POLICY_SIZE, policySize } from "./policy-size.ts";
-import { throughSecretsManager } from "./signing-keys-key.ts";
+import { signingKeysKeyStatement } from "./signing-keys-key.ts";
 
 /** What each function does with the secrets, and nothing besides. */
 const secretActions = {
@@ -112,10 +111,9 @@ function statements(
       Sid: "TheirKeyThroughSecretsManager",
       Effect: "Allow",
       Action: keyActions[name],
-      Resource: getAtt(signingKeysKey, "Arn"),
-      Condition: throughSecretsManager(
+      ...signingKeysKeyStatement(
         secrets.map((secret) => secretArnPattern(secret.name)),
-        ["${AWS::Region}"],
+        options,
       ),
     },
     {

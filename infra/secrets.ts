@@ -1,8 +1,10 @@
-import { getAtt, policyDocument, ref, type Resource, type Resources, retained } from "./cloudformation.ts";
+import { getAtt, policyDocument, type Resource, type Resources, retained } from "./cloudformation.ts";
 import {
   type FunctionName,
   type GrantedSecret,
+  makesSecrets,
   roleOf,
+  secretId,
   signingKeysAlias,
   signingKeysKey,
   vendRoleArnIn,
@@ -10,8 +12,10 @@ import {
 import type { Options } from "./options.ts";
 
 /**
- * The secrets, without a value: an operator imports it. They and their policies stay when the stack goes, since
- * Voximplant keeps no copy of a private key. None in a secondary region, which reads the primary's replicas.
+ * The secrets, without a value: an operator imports it. They and their policies stay when the stack
+ * goes, because Voximplant keeps no copy of a private key. With `--param secrets=existing` the stack
+ * takes those that an earlier stack has left, and makes their policies only. None in a secondary
+ * region, which reads the primary's replicas.
  */
 export function secretResources(
   secrets: readonly GrantedSecret[],
@@ -20,33 +24,15 @@ export function secretResources(
 ): Resources {
   if (options.secondary) return {};
   return Object.fromEntries(
-    secrets.flatMap(({ name, serviceAccounts, logicalId }): [string, Resource][] => [
+    secrets.flatMap((secret): (readonly [string, Resource])[] => [
+      ...(makesSecrets(options) ? [[secret.logicalId, secretResource(secret, options)] as const] : []),
       [
-        logicalId,
-        {
-          Type: "AWS::SecretsManager::Secret",
-          ...retained,
-          Properties: {
-            Name: name,
-            Description: `The key of the Voximplant service account ${serviceAccounts.join(", ")}: the credentials file, unchanged.`,
-            KmsKeyId: getAtt(signingKeysKey, "Arn"),
-            ...(options.replicaRegions.length > 0 && {
-              // The key that the stack of that region makes; its alias is the same everywhere.
-              ReplicaRegions: options.replicaRegions.map((replica) => ({
-                Region: replica,
-                KmsKeyId: signingKeysAlias(options),
-              })),
-            }),
-          },
-        },
-      ],
-      [
-        `${logicalId}Policy`,
+        `${secret.logicalId}Policy`,
         {
           Type: "AWS::SecretsManager::ResourcePolicy",
           ...retained,
           Properties: {
-            SecretId: ref(logicalId),
+            SecretId: secretId(secret, options),
             BlockPublicPolicy: true,
             ResourcePolicy: secretResourcePolicy(options, functions),
           },
@@ -54,6 +40,25 @@ export function secretResources(
       ],
     ]),
   );
+}
+
+function secretResource({ name, serviceAccounts }: GrantedSecret, options: Options): Resource {
+  return {
+    Type: "AWS::SecretsManager::Secret",
+    ...retained,
+    Properties: {
+      Name: name,
+      Description: `The key of the Voximplant service account ${serviceAccounts.join(", ")}: the credentials file, unchanged.`,
+      KmsKeyId: getAtt(signingKeysKey, "Arn"),
+      ...(options.replicaRegions.length > 0 && {
+        // The key that the stack of that region makes; its alias is the same everywhere.
+        ReplicaRegions: options.replicaRegions.map((replica) => ({
+          Region: replica,
+          KmsKeyId: signingKeysAlias(options),
+        })),
+      }),
+    },
+  };
 }
 
 /**

@@ -1,5 +1,6 @@
 import {
   accountPrincipal,
+  getAtt,
   policyDocument,
   ref,
   type Resources,
@@ -25,7 +26,25 @@ export function throughSecretsManager(secretArns: readonly unknown[], regions: r
   };
 }
 
+/**
+ * What a role names as the key. The ARN of a key that an earlier stack has left is not known here:
+ * its alias stands for it, as a condition.
+ * https://docs.aws.amazon.com/kms/latest/developerguide/alias-authorization.html
+ */
+export function signingKeysKeyStatement(secretArns: readonly unknown[], options: Options) {
+  const through = throughSecretsManager(secretArns, ["${AWS::Region}"]);
+  if (options.secrets === "create") return { Resource: getAtt(signingKeysKey, "Arn"), Condition: through };
+  return {
+    Resource: sub("arn:${AWS::Partition}:kms:${AWS::Region}:${AWS::AccountId}:key/*"),
+    Condition: {
+      ...through,
+      "ForAnyValue:StringEquals": { "kms:ResourceAliases": [signingKeysAlias(options)] },
+    },
+  };
+}
+
 export function signingKeysKeyResources(secrets: readonly GrantedSecret[], options: Options): Resources {
+  if (options.secrets === "existing") return {};
   return {
     [signingKeysKey]: {
       Type: "AWS::KMS::Key",

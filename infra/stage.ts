@@ -1,4 +1,4 @@
-import { getAtt, ref, type Resources, sub } from "./cloudformation.ts";
+import { getAtt, ref, type Resources, sub, retained } from "./cloudformation.ts";
 import { restApi } from "./api.ts";
 import type { Options } from "./options.ts";
 
@@ -70,8 +70,7 @@ export function stageResources(options: Options, deployment: string): Resources 
 const accountLogRole: Resources = {
   ApiGatewayLogRole: {
     Type: "AWS::IAM::Role",
-    DeletionPolicy: "Retain",
-    UpdateReplacePolicy: "Retain",
+    ...retained,
     Properties: {
       AssumeRolePolicyDocument: {
         Version: "2012-10-17",
@@ -87,8 +86,7 @@ const accountLogRole: Resources = {
   },
   ApiGatewayAccount: {
     Type: "AWS::ApiGateway::Account",
-    DeletionPolicy: "Retain",
-    UpdateReplacePolicy: "Retain",
+    ...retained,
     Properties: { CloudWatchRoleArn: getAtt("ApiGatewayLogRole", "Arn") },
   },
 };

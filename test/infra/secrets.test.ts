@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { Statement } from "../../infra/cloudformation.ts";
 import { stackOf } from "./describe.ts";
 import { property, resourcesOf } from "./promises.ts";
 
@@ -18,17 +19,67 @@ describe("the secrets", () => {
     }
   });
 
-  it.each(["AWS::SecretsManager::Secret", "AWS::SecretsManager::ResourcePolicy", "AWS::KMS::Alias"])(
-    "outlive the stack, their policies and their key as well: %s",
-    (type) => {
-      for (const [, resource] of [
-        ...resourcesOf(stack, type),
-        ["", stack.Resources["SigningKeysKey"]] as const,
-      ]) {
-        expect(resource).toMatchObject({ DeletionPolicy: "Retain", UpdateReplacePolicy: "Retain" });
-      }
-    },
-  );
+  it.each([
+    "AWS::SecretsManager::Secret",
+    "AWS::SecretsManager::ResourcePolicy",
+    "AWS::KMS::Key",
+    "AWS::KMS::Alias",
+  ])("outlive the stack, but not a deployment that fails: %s", (type) => {
+    const resources = resourcesOf(stack, type).filter(([name]) => !name.startsWith("Operations"));
+    expect(resources.length).toBeGreaterThan(0);
+    for (const [, resource] of resources) {
+      expect(resource).toMatchObject({
+        DeletionPolicy: "RetainExceptOnCreate",
+        UpdateReplacePolicy: "Retain",
+      });
+    }
+  });
+
+  it("are not kept by a plain Retain: a failed first deployment would block the next one", () => {
+    const kept = Object.values(stack.Resources).map((resource) => resource.DeletionPolicy);
+    expect(kept.filter((policy) => policy !== undefined).length).toBeGreaterThan(6);
+    expect(kept).not.toContain("Retain");
+  });
+
+  describe("that an earlier stack has left, with --param secrets=existing", () => {
+    const adopting = stackOf({ secrets: "existing", rotate: "all" });
+
+    it("are not made anew, and neither are their key and its alias", () => {
+      for (const type of ["AWS::SecretsManager::Secret", "AWS::KMS::Alias"])
+        expect(resourcesOf(adopting, type)).toEqual([]);
+      expect(adopting.Resources).not.toHaveProperty("SigningKeysKey");
+    });
+
+    it("get their policy and their rotation schedule by name", () => {
+      for (const type of ["AWS::SecretsManager::ResourcePolicy", "AWS::SecretsManager::RotationSchedule"])
+        expect(resourcesOf(adopting, type).map(([, { Properties }]) => Properties?.["SecretId"])).toEqual([
+          "voximplant/call-history",
+          "voximplant/outbound-calls",
+        ]);
+    });
+
+    it("and their key are what the functions may use, and nothing besides", () => {
+      const statements = property(adopting.Resources["RotateKeyRole"], "Policies") as readonly {
+        PolicyDocument: { Statement: readonly Statement[] };
+      }[];
+      const bySid = new Map(statements[0]?.PolicyDocument.Statement.map((one) => [one.Sid, one]));
+      expect(bySid.get("SigningKeys")?.Resource).toEqual(
+        ["call-history", "outbound-calls"].map((name) => ({
+          "Fn::Sub": `arn:\${AWS::Partition}:secretsmanager:\${AWS::Region}:\${AWS::AccountId}:secret:voximplant/${name}-??????`,
+        })),
+      );
+      expect(bySid.get("TheirKeyThroughSecretsManager")).toMatchObject({
+        Resource: { "Fn::Sub": "arn:${AWS::Partition}:kms:${AWS::Region}:${AWS::AccountId}:key/*" },
+        Condition: {
+          StringEquals: { "kms:ViaService": [{ "Fn::Sub": "secretsmanager.${AWS::Region}.amazonaws.com" }] },
+          StringLike: { "kms:EncryptionContext:SecretARN": [expect.anything(), expect.anything()] },
+          "ForAnyValue:StringEquals": {
+            "kms:ResourceAliases": ["alias/voximplant-token-vendor-dev-signing-keys"],
+          },
+        },
+      });
+    });
+  });
 
   it("deny the value, and nothing else, to all but the functions' roles", () => {
     const policies = resourcesOf(stack, "AWS::SecretsManager::ResourcePolicy");
