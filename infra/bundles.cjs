@@ -1,21 +1,34 @@
 /**
- * An osls plugin: before anything is packaged it builds the functions from the very grants file that the template is
- * made of, and zips each bundle as the artifact that serverless.yml names for it. So `serverless deploy` alone deploys
- * what stands in the working tree.
+ * An osls plugin: before anything is packaged it builds the functions from the very grants file that
+ * the template is made of, and zips each bundle as the artifact that serverless.yml names for it. So
+ * `serverless deploy` alone deploys what stands in the working tree.
+ *
+ * It refuses to deploy the sample's grants.
  */
 const { resolve } = require("node:path");
 require("tsx/cjs/api").register();
 
 const { packageBundles } = require("../scripts/package-bundles.ts");
+const { loadPolicy } = require("../scripts/load-policy.ts");
+const { findSamplePrincipals } = require("./sample.ts");
 
 module.exports = class Bundles {
-  constructor(serverless) {
+  constructor(serverless, _options, { log }) {
+    const grantsFile = () => resolve(serverless.serviceDir, serverless.service.custom.grants);
+    const checkPrincipals = async (refuse) => {
+      const problem = findSamplePrincipals(await loadPolicy(grantsFile()));
+      if (problem === undefined) return;
+      if (refuse) throw new serverless.classes.Error(problem, "SAMPLE_GRANTS");
+      log.warning(problem);
+    };
     this.hooks = {
+      "before:package:cleanup": () => checkPrincipals(serverless.processedInput.commands[0] === "deploy"),
+      "before:deploy:function:initialize": () => checkPrincipals(true),
       "before:package:createDeploymentArtifacts": () => {
         const { service, serviceDir } = serverless;
         const artifacts = service.getAllFunctions().map((name) => service.getFunction(name).package.artifact);
         return packageBundles(
-          resolve(serviceDir, service.custom.grants),
+          grantsFile(),
           artifacts.map((artifact) => resolve(serviceDir, artifact)),
         );
       },

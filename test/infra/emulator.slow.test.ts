@@ -3,10 +3,13 @@ import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { afterAll, describe, expect, it } from "vitest";
+import { sampleGrants } from "./describe.ts";
 import { serverlessRuns } from "./package-service.ts";
 
 const installed = spawnSync("moto_server", ["--help"]).status === 0;
 const runs = serverlessRuns();
+/** The sample, with principals of the emulator's account. */
+const ownGrants = sampleGrants.replaceAll("111122223333", "123456789012");
 let emulator: ChildProcess | undefined;
 afterAll(async () => {
   runs.clean();
@@ -31,6 +34,12 @@ const signedFor = (service: string) => ({
 });
 
 describe("serverless deploy", () => {
+  it("refuses the principals of the sample, and says which lines to change", async () => {
+    await expect(runs.run({ command: "deploy" })).rejects.toMatchObject({
+      stdout: expect.stringMatching(/grants\.yml:\d+: arn:aws:iam::111122223333:/) as string,
+    });
+  }, 240_000);
+
   it.skipIf(!installed)(
     `goes through against an emulator of AWS, and deploys the zips that were packaged${installed ? "" : " (moto_server is not installed)"}`,
     async () => {
@@ -38,6 +47,7 @@ describe("serverless deploy", () => {
       const deployed = await runs.run({
         command: "deploy",
         params: { rotate: "all", encryptLogs: "true" },
+        grants: ownGrants,
         environment: {
           AWS_ENDPOINT_URL: url,
           AWS_ACCESS_KEY_ID: "testing",
