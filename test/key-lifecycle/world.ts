@@ -25,7 +25,7 @@ import { startSecretsManager } from "../../local/secrets-manager/server.ts";
 import { createManagementApi, type ManagementApiOptions } from "../../local/voximplant/in-process.ts";
 import { startManagementApi } from "../../local/voximplant/server.ts";
 import { fakeIo } from "../fakes/io.ts";
-import { openDirectStore } from "./direct-store.ts";
+import { openDirectStore, openKeysCheaply } from "./direct-store.ts";
 import { runVoxtoken } from "../fakes/voxtoken.ts";
 
 export const ACCOUNT = 1234567;
@@ -204,7 +204,7 @@ export async function startWorld(options: WorldOptions = {}) {
     });
     const store =
       options.directStore === true ? openDirectStore(secrets, around) : openSecretsManager(client);
-    const openKey = openKeysOver(connection);
+    const openKey = options.directStore === true ? openKeysCheaply(connection) : openKeysOver(connection);
     // A key is opened again and again, and the values of versions never change.
     const opened = new Map<string, ReturnType<typeof openKey>>();
     const logged: { level: string; message: string }[] = [];
