@@ -62,6 +62,7 @@ async function start(options: WorldOptions = {}, settings: Partial<Policy["servi
   policy = policyFor({ [NAME]: settings });
   let rotator: ReturnType<World["openProcess"]> | undefined;
   world = await startWorld({
+    directStore: true,
     ...options,
     rotate: async (event) => {
       rotator ??= world.openProcess("rotation");
