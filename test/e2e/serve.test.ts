@@ -1,7 +1,9 @@
+import { execFile, spawnSync } from "node:child_process";
 import { chmod, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import type voximplant from "@voximplant/apiclient-nodejs";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import identities from "../../local/identities.json" with { type: "json" };
@@ -11,6 +13,8 @@ import { runVoxtoken } from "../fakes/voxtoken.ts";
 
 const require = createRequire(import.meta.url);
 const { default: VoximplantApiClient } = require("@voximplant/apiclient-nodejs") as typeof voximplant;
+
+const noPythonClient = spawnSync("python3", ["-c", "import voximplant.apiclient"]).status !== 0;
 
 let stack: Stack;
 beforeAll(async () => {
@@ -98,6 +102,20 @@ describe("the official Node client, unmodified, through voxtoken serve", () => {
     expect(stack.managementApi.calls.at(-1)).toMatchObject({ by: "token" });
     expect(io.out().match(/POST \/platform_api 200/g)).toHaveLength(3);
     expect(io.out() + io.err()).not.toMatch(/eyJ|PRIVATE/);
+  });
+
+  it.skipIf(noPythonClient)("runs in Python as well (needs voximplant-apiclient for python3)", async () => {
+    const file = await temporaryFile();
+    const { url } = await serve(file);
+    const { host } = new URL(url);
+    const program = `
+import requests
+from voximplant.apiclient import VoximplantAPI
+post = requests.post
+requests.post = lambda url, **rest: post(url.replace("https://127.0.0.1", "http://127.0.0.1", 1), **rest)
+print(VoximplantAPI("${file}", endpoint="${host}").get_account_info()["result"]["account_id"])`;
+    const { stdout } = await promisify(execFile)("python3", ["-c", program]);
+    expect(stdout).toBe("1234567\n");
   });
 
   it("needs one token for 200 requests at once", async () => {
