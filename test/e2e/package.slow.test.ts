@@ -1,12 +1,15 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { publint } from "publint";
 import { formatMessage } from "publint/utils";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
+import identities from "../../local/identities.json" with { type: "json" };
 import { startStack, type Stack } from "../../local/stack.ts";
 import { emitTypes } from "../../scripts/bundle-package.ts";
 import { FETCHING_NODE_MS, findNode, NODE_MAJORS } from "./node-runtime.ts";
@@ -170,6 +173,17 @@ describe.each(NODE_MAJORS)("on Node %i", { timeout: FETCHING_NODE_MS }, (major) 
   });
 });
 
+/** STS's answer: the credentials that the local stack knows for the role. */
+function assumedRole(): string {
+  const { accessKeyId, secretAccessKey, sessionToken } =
+    identities.find(({ userArn }) => userArn.includes("/nightly-report/")) ?? identities[0] ?? {};
+  const expiration = new Date(Date.now() + 3_600_000).toISOString();
+  return `<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>
+<AccessKeyId>${accessKeyId ?? ""}</AccessKeyId><SecretAccessKey>${secretAccessKey ?? ""}</SecretAccessKey>
+<SessionToken>${sessionToken ?? ""}</SessionToken><Expiration>${expiration}</Expiration>
+</Credentials></AssumeRoleResult></AssumeRoleResponse>`;
+}
+
 describe("many processes", () => {
   it("50 that start at once make one request, counted at the gateway", async () => {
     const env = environment(await newHome());
@@ -182,6 +196,53 @@ describe("many processes", () => {
     );
     expect(new Set(outputs.map(({ stdout }) => stdout)).size).toBe(1);
     expect(new Set(outputs.map(({ stderr }) => stderr))).toEqual(new Set([""]));
+    expect(tokenCalls() - before).toBe(1);
+  }, 240_000);
+
+  it("50 make one request although the first one is killed while it holds the lock", async () => {
+    const home = await newHome();
+    // The first process asks STS for its role while it holds the lock, and gets no answer.
+    let asked = 0;
+    const sts = createServer((_request, response) => {
+      asked += 1;
+      if (asked > 1) response.writeHead(200, { "content-type": "text/xml" }).end(assumedRole());
+    });
+    await new Promise<void>((resolve) => sts.listen(0, "127.0.0.1", resolve));
+    onTestFinished(() => {
+      sts.closeAllConnections();
+      sts.close();
+    });
+    const config = join(home, "config");
+    const role = "arn:aws:iam::111122223333:role/nightly-report";
+    await writeFile(
+      config,
+      `[profile assumed]\nregion = us-east-1\nrole_arn = ${role}\nsource_profile = nightly-report\n`,
+    );
+    const env = {
+      ...environment(home, "assumed"),
+      AWS_CONFIG_FILE: config,
+      AWS_ENDPOINT_URL_STS: `http://127.0.0.1:${(sts.address() as AddressInfo).port}`,
+    };
+    const start = () => {
+      const args = [voxtoken(), "token", "outbound-calls", "--timeout", "120"];
+      const child = spawn(process.execPath, args, { env, stdio: ["ignore", "pipe", "pipe"] });
+      const shown = { out: "", err: "" };
+      child.stdout.on("data", (chunk: Buffer) => (shown.out += chunk.toString()));
+      child.stderr.on("data", (chunk: Buffer) => (shown.err += chunk.toString()));
+      return { child, ended: once(child, "close").then(() => shown) };
+    };
+    const before = tokenCalls();
+    const processes = Array.from({ length: 50 }, start);
+    await vi.waitUntil(() => asked > 0, { timeout: 60_000 });
+    const cache = join(home, ".cache/voxtoken");
+    const lock = (await readdir(cache)).find((name) => name.endsWith(".lock")) ?? "";
+    const { pid } = JSON.parse(await readFile(join(cache, lock), "utf8")) as { pid: number };
+    process.kill(pid, "SIGKILL");
+    const others = processes.filter(({ child }) => child.pid !== pid);
+    expect(others).toHaveLength(49);
+    const outputs = await Promise.all(others.map(({ ended }) => ended));
+    expect(new Set(outputs.map(({ out }) => out)).size).toBe(1);
+    expect(new Set(outputs.map(({ err }) => err))).toEqual(new Set([""]));
     expect(tokenCalls() - before).toBe(1);
   }, 240_000);
 
