@@ -15,7 +15,7 @@ const library = {
   token: { folders: ["epoch.ts", "keys"], packages: ["jose", "node:crypto"] },
   http: { folders: ["caller", "grants", "token", "outcome.ts"], packages: ["zod"] },
   audit: { folders: ["caller", "epoch.ts", "grants", "http", "keys", "token", "outcome.ts"], packages: [] },
-  voximplant: { folders: ["epoch.ts"], packages: ["zod"] },
+  voximplant: { folders: ["epoch.ts"], packages: ["node:util", "zod"] },
   "key-lifecycle": { folders: ["audit", "grants", "keys", "token", "voximplant"], packages: ["*"] },
   // Siblings: neither imports the other.
   rotation: { folders: ["audit", "grants", "key-lifecycle", "keys", "voximplant"], packages: ["*"] },
@@ -30,7 +30,10 @@ const library = {
     packages: [],
   },
   // What callers install: of the server, only the wire contract.
-  client: { folders: ["environment.ts", "http/wire.ts", "partitions.ts", "voximplant"], packages: ["*"] },
+  client: {
+    folders: ["package.json", "environment.ts", "http/wire.ts", "partitions.ts", "voximplant"],
+    packages: ["*"],
+  },
   serve: { folders: ["client", "voximplant"], packages: ["*"] },
   cli: {
     folders: ["package.json", "client", "environment.ts", "http/wire.ts", "serve", "voximplant"],

@@ -38,7 +38,13 @@ export async function bundlePackage(): Promise<void> {
   const cli = { ...common, entryPoints: { voxtoken: "bin/voxtoken.ts" } };
   const builds = await Promise.all([
     build({ ...client, format: "esm", outfile: "dist/client/index.js" }),
-    build({ ...client, format: "cjs", outfile: "dist/client/index.cjs" }),
+    // Jest cannot run `import()` in CommonJS without a flag of Node's.
+    build({
+      ...client,
+      format: "cjs",
+      supported: { "dynamic-import": false },
+      outfile: "dist/client/index.cjs",
+    }),
     build({ ...cli, format: "esm", splitting: true, outdir: "dist/cli", banner: { js: requireForEsm } }),
   ]);
   chmodSync("dist/cli/voxtoken.js", 0o755);

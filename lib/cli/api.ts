@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { callApi, type CallOptions } from "../client/call-api.ts";
 import { readVariable } from "../environment.ts";
 import { ApiUrlError, MANAGEMENT_API_URL, parseApiUrl } from "../voximplant/api-url.ts";
+import { VoximplantFileError } from "../voximplant/errors.ts";
 import { CliError, EXIT } from "./cli-error.ts";
 import type { Io } from "./io.ts";
 import { whileWaiting } from "./spinner.ts";
@@ -35,11 +36,20 @@ The whole answer is printed as JSON. A token that the platform refuses is replac
         const timeLeft = startDeadline(io, { timeout: 45, ...flags });
         const getToken = tokenProvider(tokenFinder(io, serviceAccount, flags, timeLeft));
         const answer = await whileWaiting(io, `calling ${method}`, () =>
-          callApi(getToken, method, parameters, apiOptions(io, flags.apiUrl, timeLeft)),
+          callApi(getToken, method, parameters, apiOptions(io, flags.apiUrl, timeLeft)).then(
+            (body) => `${JSON.stringify(body, undefined, 2)}\n`,
+            textOfFile,
+          ),
         );
-        io.stdout.write(`${JSON.stringify(answer, undefined, 2)}\n`);
+        io.stdout.write(answer);
       },
     );
+}
+
+/** A report is printed as it is. */
+function textOfFile(error: unknown): string {
+  if (error instanceof VoximplantFileError && error.contentType.startsWith("text/")) return error.text;
+  throw error;
 }
 
 /** Which Management API, and the machine's parts to call it with. */

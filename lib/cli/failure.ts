@@ -1,6 +1,6 @@
 import { CommanderError } from "commander";
 import { TokenError, type TokenErrorCode } from "../client/errors.ts";
-import { VoximplantError, VoximplantUnavailableError } from "../voximplant/errors.ts";
+import { VoximplantError, VoximplantFileError, VoximplantUnavailableError } from "../voximplant/errors.ts";
 import { CliError, EXIT } from "./cli-error.ts";
 
 /** What to do next, for each way of not getting a token. */
@@ -61,6 +61,10 @@ export function asCliError(error: unknown): CliError {
   if (error instanceof VoximplantError) {
     const status = PLATFORM_DENIALS.has(error.code) ? EXIT.denied : EXIT.failure;
     return new CliError(error.message, status, undefined, { cause: error });
+  }
+  if (error instanceof VoximplantFileError) {
+    const hint = "curl it with the token of `voxtoken exec`, or call createVoximplantFetch in a program";
+    return new CliError(error.message, EXIT.failure, hint, { cause: error });
   }
   if (error instanceof VoximplantUnavailableError) {
     const hint = "check the network and --api-url; whether the method took effect is not known";

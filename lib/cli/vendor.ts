@@ -46,7 +46,10 @@ export function addVendorOptions(command: Command): Command {
       "AWS region, where the url does not name it (default: as the AWS SDK finds it)",
     )
     .addOption(
-      new Option("--timeout <seconds>", "give up after this time (default: 15)").argParser(wholeNumber),
+      new Option(
+        "--timeout <seconds>",
+        "give up after this time (default: 15; api and doctor: 45)",
+      ).argParser(wholeNumber),
     )
     .option("-v, --verbose", "say on stderr what happens on the way");
 }

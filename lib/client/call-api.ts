@@ -28,7 +28,8 @@ export interface CallOptions extends ApiOptions {
  * Calls one method of the Management API with a vended token, and gives the whole answer: `result`, and what stands beside it.
  * A token that the platform refuses is replaced once.
  *
- * @throws VoximplantError the platform's error codes; VoximplantUnavailableError no answer; TokenError no token
+ * @throws VoximplantError the platform's error codes; VoximplantUnavailableError no answer; TokenError no token;
+ * VoximplantFileError the method answers with a file: use createVoximplantFetch
  * @see https://voximplant.com/docs/references/httpapi
  */
 export async function callApi(

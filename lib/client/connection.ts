@@ -1,3 +1,4 @@
+import packageJson from "../../package.json" with { type: "json" };
 import { isLoopback } from "../voximplant/api-url.ts";
 import { serverTime } from "./answer.ts";
 import { awsRegion } from "./credentials.ts";
@@ -21,6 +22,9 @@ export interface VendorRequest {
  * refuses with. `atMostMs` shortens the time that the vendor's options give.
  */
 export type Send = <T>(request: VendorRequest, read: (answer: Answer) => T, atMostMs?: number) => Promise<T>;
+
+/** Audit records tell programs apart by it. */
+const USER_AGENT = `voxtoken/${packageJson.version} node/${process.versions.node}`;
 
 /** A server's `Date` has whole seconds and a journey behind it: below this, the clocks agree. */
 const NOTICEABLE_SKEW_MS = 60_000;
@@ -47,7 +51,11 @@ export function connect(vendor: Vendor): Send {
       { method, url, body, headers: body === "" ? {} : { "content-type": "application/json" } },
       { credentials, region, signingName: endpoint.signingName, date: new Date(sentAt + skewMs) },
     );
-    const init = { method, headers, ...(body === "" ? {} : { body }) };
+    const init = {
+      method,
+      headers: { ...headers, "user-agent": USER_AGENT },
+      ...(body === "" ? {} : { body }),
+    };
     const answer = await exchange(runtime.fetch, url, init, timeLeft(vendor.attemptTimeoutMs));
     measureSkew(answer, age());
     return answer;

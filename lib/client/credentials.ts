@@ -1,3 +1,4 @@
+import { types } from "node:util";
 import { type Environment, readVariable } from "../environment.ts";
 import { TokenError } from "./errors.ts";
 import type { AwsCredentials } from "./sign.ts";
@@ -21,7 +22,7 @@ export function credentialProvider(
     try {
       return await find(options);
     } catch (error) {
-      const reason = error instanceof Error ? error.message : "no AWS credentials, for an unknown reason";
+      const reason = types.isNativeError(error) ? error.message : "no AWS credentials, for an unknown reason";
       throw new TokenError("no_credentials", reason, { cause: error });
     }
   };

@@ -1,3 +1,4 @@
+import { types } from "node:util";
 import { readBounded } from "../voximplant/read-bounded.ts";
 import { TokenError } from "./errors.ts";
 import { orAborted } from "./runtime.ts";
@@ -51,9 +52,10 @@ export async function exchange(
 /** fetch says "fetch failed" and keeps what happened in `cause`: ECONNREFUSED, ENOTFOUND, a certificate's problem. */
 function reason(error: unknown): string {
   let root = error;
-  while (root instanceof Error && root.cause instanceof Error) root = root.cause;
-  if (root instanceof AggregateError && root.errors[0] instanceof Error) root = root.errors[0];
-  if (!(root instanceof Error)) return "unknown reason";
+  while (types.isNativeError(root) && types.isNativeError(root.cause)) root = root.cause;
+  // An AggregateError: one error for each address that was tried.
+  if (types.isNativeError(root) && "errors" in root && Array.isArray(root.errors)) root = root.errors[0];
+  if (!types.isNativeError(root)) return "unknown reason";
   const { code } = root as NodeJS.ErrnoException;
   return code === undefined || root.message.includes(code) ? root.message : `${root.message} (${code})`;
 }

@@ -21,5 +21,6 @@ export {
   errorCodes,
   isRefusal,
   VoximplantError,
+  VoximplantFileError,
   VoximplantUnavailableError,
 } from "../voximplant/errors.ts";

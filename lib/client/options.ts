@@ -1,3 +1,4 @@
+import { types } from "node:util";
 import { present } from "../environment.ts";
 import { type CredentialProvider, credentialProvider } from "./credentials.ts";
 import { type Endpoint, parseEndpoint } from "./endpoint.ts";
@@ -81,7 +82,7 @@ function emitter(onEvent: VendorOptions["onEvent"]): (event: ClientEvent) => voi
     try {
       onEvent?.(event);
     } catch (error) {
-      process.emitWarning(`onEvent threw: ${error instanceof Error ? error.message : String(error)}`);
+      process.emitWarning(`onEvent threw: ${types.isNativeError(error) ? error.message : String(error)}`);
     }
   };
 }

@@ -29,7 +29,7 @@ export function createVoximplantFetch(getToken: TokenProvider, options: ApiOptio
     const again = request.clone();
     const { accessToken } = await getToken({ signal: request.signal });
     const response = await send(request, accessToken);
-    if (!isTokenRefusal(await errorCode(response.clone()))) return response;
+    if (!isTokenRefusal(await errorCode(response))) return response;
     const { accessToken: renewed } = await getToken({ signal: request.signal, rejected: accessToken });
     return send(again, renewed);
   };
@@ -39,10 +39,16 @@ function isVoximplant({ protocol, hostname }: URL): boolean {
   return protocol === "https:" && (hostname === "voximplant.com" || hostname.endsWith(".voximplant.com"));
 }
 
-/** The platform answers an error with any status; what is not JSON (a recording, a report) is none. */
+/**
+ * The platform may answer an error with any status. An answer that is not JSON (a recording, a
+ * report) is not an error, and is not copied: the copy would keep all of it in memory.
+ */
 async function errorCode(response: Response): Promise<unknown> {
   if (response.headers.get("content-type")?.includes("json") !== true) return undefined;
-  const body: unknown = await response.json().catch(() => undefined);
+  const body: unknown = await response
+    .clone()
+    .json()
+    .catch(() => undefined);
   return refusalCode(body);
 }
 

@@ -49,7 +49,8 @@ export function parseCredentials(text: string): Credentials {
 
 function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    // Editors of Windows put a byte order mark in front, and JSON.parse refuses it (RFC 8259 §8.1).
+    return JSON.parse(text.replace(/^\uFEFF/, ""));
   } catch {
     // Drop V8's message: it quotes the text around the fault, which may be the key.
     throw new CredentialsFileError(

@@ -1,7 +1,8 @@
+import { types } from "node:util";
 import * as z from "zod/mini";
 import type { EpochMs } from "../epoch.ts";
 import { parseApiUrl } from "./api-url.ts";
-import { errorCodes, VoximplantError, VoximplantUnavailableError } from "./errors.ts";
+import { errorCodes, VoximplantError, VoximplantFileError, VoximplantUnavailableError } from "./errors.ts";
 import { readBounded } from "./read-bounded.ts";
 
 /** A token, or the account's API key, which is deprecated and has every right. */
@@ -73,6 +74,7 @@ const MAX_ATTEMPTS = 5;
  *   not repeatable.
  * @throws VoximplantError the platform refuses
  * @throws VoximplantUnavailableError no answer, or one that is not understood
+ * @throws VoximplantFileError the method answered with a file; it is not called again
  * @throws ApiUrlError the URL is neither https nor this machine; nothing is sent
  * @see https://voximplant.com/docs/references/httpapi
  */
@@ -116,10 +118,10 @@ async function attemptOnce(
   const { attemptTimeoutMs = 10_000, maxResponseBytes = 8 * 1024 * 1024 } = connection;
   const timeout = AbortSignal.timeout(Math.max(1, Math.min(attemptTimeoutMs, remainingMs)));
   const signal = connection.signal === undefined ? timeout : AbortSignal.any([connection.signal, timeout]);
-  let status: number;
+  let response: Response;
   let text: string | undefined;
   try {
-    const response = await connection.fetch(`${connection.url.replace(/\/$/, "")}/${method}`, {
+    response = await connection.fetch(`${connection.url.replace(/\/$/, "")}/${method}`, {
       method: "POST",
       headers: "token" in authorization ? { authorization: `Bearer ${authorization.token}` } : {},
       body: form(authorization, parameters),
@@ -127,7 +129,6 @@ async function attemptOnce(
       redirect: "error",
       signal,
     });
-    status = response.status;
     text = await readBounded(response, maxResponseBytes);
   } catch (cause) {
     const detail = timeout.aborted ? "no answer in time" : describe(cause);
@@ -136,15 +137,21 @@ async function attemptOnce(
   if (text === undefined) {
     return unavailable(method, `the answer is larger than ${maxResponseBytes} bytes`, "unknown");
   }
-  return understand(method, status, text);
+  return understand(method, response, text);
 }
 
 /** Parses a body. Its text never goes into an error, because it may hold a private key. */
-function understand(method: string, status: number, text: string): Attempt {
+function understand(method: string, { status, headers }: Response, text: string): Attempt {
   let body: unknown;
   try {
     body = JSON.parse(text);
   } catch {
+    const contentType = headers.get("content-type")?.split(";", 1)[0] ?? "";
+    // HTML is the page of a proxy, and a lost answer.
+    if (status === 200 && contentType !== "" && !/json|html/i.test(contentType)) {
+      const error = new VoximplantFileError(method, contentType, text);
+      return { answered: false, error, tookEffect: "unknown" };
+    }
     return unavailable(method, `HTTP ${status} without JSON`, status === 429 ? "no" : "unknown");
   }
   const answer = Answer.safeParse(body);
@@ -179,7 +186,7 @@ function form(authorization: Authorization, parameters: Parameters): URLSearchPa
 
 /** The message of fetch is only `fetch failed`. Its cause says `ECONNREFUSED`. */
 function describe(error: unknown): string {
-  if (!(error instanceof Error)) return "the request failed";
-  const cause = error.cause;
-  return cause instanceof Error ? `${error.message} (${cause.message})` : error.message;
+  if (!types.isNativeError(error)) return "the request failed";
+  const { cause } = error;
+  return types.isNativeError(cause) ? `${error.message} (${cause.message})` : error.message;
 }

@@ -68,6 +68,22 @@ export class VoximplantUnavailableError extends Error {
   }
 }
 
+/** The method answered with a file, such as a report or a recording. It took effect. */
+export class VoximplantFileError extends Error {
+  override readonly name = "VoximplantFileError";
+  readonly method: string;
+  readonly contentType: string;
+  /** The file, if it is text. Not enumerable, so that no log shows it by chance. */
+  declare readonly text: string;
+
+  constructor(method: string, contentType: string, text: string) {
+    super(`${method} answered with ${contentType}, not with JSON. It took effect.`);
+    this.method = method;
+    this.contentType = contentType;
+    Object.defineProperty(this, "text", { value: text });
+  }
+}
+
 /** Whether `error` is a refusal of the platform with one of these names. */
 export function isRefusal(error: unknown, ...names: readonly ErrorCodeName[]): error is VoximplantError {
   return error instanceof VoximplantError && error.codeName !== undefined && names.includes(error.codeName);

@@ -220,6 +220,21 @@ describe("voxtoken api", () => {
     });
   });
 
+  it("prints a report as it is, and says what to do with another file", async () => {
+    const { run } = await setUpCli([vends()]);
+    const csv = await startApi(answers(200, "date;cost\n", { "content-type": "text/csv" }));
+    expect(await run(["api", "call-history", "GetReport", "--api-url", csv.url])).toEqual({
+      status: 0,
+      out: "date;cost\n",
+      err: "",
+    });
+    const zip = await startApi(answers(200, "PK…", { "content-type": "application/zip" }));
+    const { status, out, err } = await run(["api", "call-history", "GetReport", "--api-url", zip.url]);
+    expect({ status, out }).toEqual({ status: 1, out: "" });
+    expect(err).toMatch(/answered with application\/zip[^]*hint: .*voxtoken exec/);
+    expect(zip.requests).toHaveLength(1);
+  });
+
   it("replaces a token of the cache that the platform refuses", async () => {
     const { vendor, run } = await setUpCli([vends()]);
     const api = await startApi(

@@ -6,6 +6,7 @@ import {
   TokenError,
   useVendedTokens,
   VoximplantError,
+  VoximplantFileError,
   VoximplantUnavailableError,
 } from "../../lib/client/index.ts";
 import { fakeClock } from "../fakes/clock.ts";
@@ -28,6 +29,25 @@ async function setUpApi(behaviours: readonly Behaviour[]) {
 }
 
 describe("callApi", () => {
+  it("says that the method answered with a file, and does not call it again", async () => {
+    const report = answers(200, "date;cost\n", { "content-type": "text/csv; charset=utf-8" });
+    const { getToken, api, options } = await setUpApi([report]);
+    const error: unknown = await callApi(getToken, "GetReport", {}, options).catch((e: unknown) => e);
+    expect(error).toBeInstanceOf(VoximplantFileError);
+    expect(error).toMatchObject({ method: "GetReport", contentType: "text/csv", text: "date;cost\n" });
+    expect(JSON.stringify(error) + inspect(error)).not.toContain("date;cost");
+    expect(api.requests).toHaveLength(1);
+  });
+
+  it("takes a page of a proxy for a lost answer, and asks again", async () => {
+    const { getToken, api, options } = await setUpApi([
+      answers(200, "<html>", { "content-type": "text/html" }),
+      accepts,
+    ]);
+    await expect(callApi(getToken, "GetAccountInfo", {}, options)).resolves.toHaveProperty("result");
+    expect(api.requests).toHaveLength(2);
+  });
+
   it("sends the token and the parameters, and gives the whole answer", async () => {
     const { getToken, api, tokens, options } = await setUpApi([answer({ result: [], total_count: 0 })]);
     const body = await callApi(

@@ -26,6 +26,12 @@ describe("asking for a token", () => {
     expect(plain.vendor.requests[0]?.body).toBe("");
   });
 
+  it("says in User-Agent which client asks", async () => {
+    const { vendor, getToken } = await setUp([vends()]);
+    await getToken();
+    expect(vendor.requests[0]?.headers["user-agent"]).toMatch(/^voxtoken\/\d+\.\d+\.\d+ node\/\d+\./);
+  });
+
   it("gives the token and what it is for", async () => {
     const { clock, getToken } = await setUp([vends()]);
     const token = await getToken();

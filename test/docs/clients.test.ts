@@ -21,6 +21,8 @@ const program = (() => {
   };
   const { options } = ts.parseJsonConfigFileContent(config, ts.sys, root);
   // Unbuilt, the package's types are its sources.
+  // Stricter than what a program's own configuration asks for.
+  options.noPropertyAccessFromIndexSignature = false;
   options.paths = { voxtoken: [join(root, "lib/client/index.ts")] };
   const disk = ts.createCompilerHost(options);
   return ts.createProgram([...files.keys()], options, {

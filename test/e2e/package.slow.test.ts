@@ -132,6 +132,12 @@ describe("the package as npm would publish it", () => {
     expect(others).toEqual([]);
   });
 
+  it("has no import() in its CommonJS, which Jest could not run", async () => {
+    const code = await readFile(join(installed, "dist/client/index.cjs"), "utf8");
+    expect(code).toContain("require(");
+    expect(code.replace(/^\s*(?:\/\/|\*).*$/gm, "")).not.toMatch(/\bimport\(/);
+  });
+
   it("makes npm warn of no script when it is installed", async () => {
     const { scripts } = await readManifest();
     const warned = ["preinstall", "install", "postinstall", "prepare"];

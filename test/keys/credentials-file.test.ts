@@ -19,6 +19,10 @@ describe("a credentials file", () => {
     });
   });
 
+  it("may begin with a byte order mark, as an editor of Windows leaves it", () => {
+    expect(parseCredentials(`\uFEFF${JSON.stringify(file)}`)).toMatchObject({ keyId: file.key_id });
+  });
+
   it("may have other fields and no e-mail address", () => {
     const text = JSON.stringify({ ...file, account_email: undefined, added_later: true });
     expect(parseCredentials(text)).toMatchObject({ accountId: 1234567 });
