@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Input, Io, Output } from "../lib/cli/io.ts";
 import { runProgram } from "../lib/cli/program.ts";
 import { childRunner } from "../lib/cli/run-child.ts";
-import { deleteEmpty } from "../lib/environment.ts";
+import { deleteEmpty, readVariable } from "../lib/environment.ts";
 
 // exec hands the environment on as it was. The AWS SDK reads process.env, and takes empty variables for set ones.
 const env = { ...process.env };
@@ -34,6 +34,7 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   throw error;
 });
 
+const PROXY_VARIABLES = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
 const INTERRUPTS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /** `homedir()` throws where a user without HOME is unknown to the system, as in many containers. */
@@ -45,12 +46,37 @@ function homeDirectory(): string | undefined {
   }
 }
 
+/**
+ * Node's own fetch, or undici's where a proxy is configured (HTTPS_PROXY, HTTP_PROXY, NO_PROXY, also in
+ * small letters, as for curl). undici is loaded only then, because it takes 50 ms.
+ */
+async function chooseFetch(): Promise<typeof fetch> {
+  if (!PROXY_VARIABLES.some((name) => readVariable(env, name) !== undefined)) return globalThis.fetch;
+  const { default: undici } = await import("undici");
+  let dispatcher: InstanceType<typeof undici.EnvHttpProxyAgent>;
+  try {
+    dispatcher = new undici.EnvHttpProxyAgent();
+  } catch {
+    // The value may hold a password.
+    process.stderr.write("voxtoken: HTTPS_PROXY or HTTP_PROXY is not a URL, for example http://proxy:3128\n");
+    process.exit(2);
+  }
+  // undici does not know Node's own Request, so it gets the parts.
+  const proxied: unknown = (input: string | URL | Request, init: object = {}) => {
+    if (!(input instanceof Request)) return undici.fetch(input, { ...init, dispatcher });
+    const { url, method, headers, body, signal, redirect } = input;
+    const parts = { method, headers: [...headers], body, signal, redirect, duplex: "half" as const };
+    return undici.fetch(url, { ...parts, ...init, dispatcher });
+  };
+  return proxied as typeof fetch;
+}
+
 const io: Io = {
   stdin: input,
   stdout: output(process.stdout),
   stderr: output(process.stderr),
   env,
-  fetch: globalThis.fetch,
+  fetch: await chooseFetch(),
   now: Date.now,
   monotonic: () => uptime() * 1000,
   sleep: (ms) => sleep(ms),

@@ -33,10 +33,22 @@ const REFUSALS: readonly (readonly [RegExp, string])[] = [
   [/not authorized to perform/i, "your IAM policy needs execute-api:Invoke on this path of the API"],
 ];
 
+/** What went wrong on the way, by the text of the HTTP library or of OpenSSL. */
+const NETWORK_FAULTS: readonly (readonly [RegExp, string])[] = [
+  [/proxy response \(407\)/i, "the proxy wants a password: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT"],
+  [/proxy response/i, "the proxy refused: check HTTPS_PROXY, or add the host to NO_PROXY"],
+  [/wrong version number|packet length too long/i, "that port speaks http, not https: check --url"],
+  [/self.signed|unable to (?:get|verify)/i, "a proxy may open TLS: NODE_EXTRA_CA_CERTS=ca.pem names its CA"],
+];
+
 function hintFor({ code, message, retryAfterSeconds }: TokenError): string | undefined {
   if (code === "not_authorized") {
     const known = REFUSALS.find(([text]) => text.test(message));
     return known?.[1] ?? "a resource policy of the API, or a proxy on the way, refused: voxtoken doctor";
+  }
+  if (code === "network") {
+    const known = NETWORK_FAULTS.find(([text]) => text.test(message));
+    if (known !== undefined) return known[1];
   }
   if (code === "throttled" && retryAfterSeconds !== undefined) {
     return `the service asks to wait for ${retryAfterSeconds} s; let scripts use the cache`;

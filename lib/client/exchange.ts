@@ -1,4 +1,3 @@
-import { types } from "node:util";
 import { readBounded } from "../voximplant/read-bounded.ts";
 import { TokenError } from "./errors.ts";
 import { orAborted } from "./runtime.ts";
@@ -49,13 +48,20 @@ export async function exchange(
   }
 }
 
+/** What an error is known to have, whichever realm and library it comes from. */
+interface ErrorLike {
+  readonly message?: unknown;
+  readonly code?: unknown;
+  readonly cause?: ErrorLike | null;
+  readonly errors?: readonly ErrorLike[];
+}
+
 /** fetch says "fetch failed" and keeps what happened in `cause`: ECONNREFUSED, ENOTFOUND, a certificate's problem. */
 function reason(error: unknown): string {
-  let root = error;
-  while (types.isNativeError(root) && types.isNativeError(root.cause)) root = root.cause;
+  let root = Object(error) as ErrorLike;
+  while (typeof root.cause === "object" && root.cause !== null) root = root.cause;
   // An AggregateError: one error for each address that was tried.
-  if (types.isNativeError(root) && "errors" in root && Array.isArray(root.errors)) root = root.errors[0];
-  if (!types.isNativeError(root)) return "unknown reason";
-  const { code } = root as NodeJS.ErrnoException;
-  return code === undefined || root.message.includes(code) ? root.message : `${root.message} (${code})`;
+  const { message, code } = root.errors?.[0] ?? root;
+  if (typeof message !== "string") return "unknown reason";
+  return typeof code !== "string" || message.includes(code) ? message : `${message} (${code})`;
 }
