@@ -92,5 +92,5 @@ function asUsageError(cause: CommanderError): CliError {
   if (code === "commander.help") return new CliError("", EXIT.usage);
   const [problem = "", ...suggestion] = message.replace(/^error: /, "").split("\n");
   const hint = suggestion.join(" ").replace(/^\(|\)$/g, "");
-  return new CliError(problem, EXIT.usage, hint || "voxtoken --help says what there is", { cause });
+  return new CliError(problem, EXIT.usage, hint || undefined, { cause });
 }

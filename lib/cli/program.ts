@@ -1,7 +1,8 @@
 import { Command, CommanderError } from "commander";
 import packageJson from "../../package.json" with { type: "json" };
 import { apiCommand } from "./api.ts";
-import { CliError, EXIT } from "./cli-error.ts";
+import type { CliError } from "./cli-error.ts";
+import { EXIT } from "./cli-error.ts";
 import { completionCommand } from "./completion.ts";
 import { doctorCommand } from "./doctor.ts";
 import { execCommand } from "./exec.ts";
@@ -91,30 +92,40 @@ export async function runProgram(
   io: Io,
   loadOperatorCommands: LoadOperatorCommands,
 ): Promise<number> {
+  const program = createProgram(io, loadOperatorCommands);
   try {
-    await createProgram(io, loadOperatorCommands).parseAsync([...args], { from: "user" });
+    await program.parseAsync([...args], { from: "user" });
     return EXIT.ok;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok;
-    const failure = withExecHint(args, asCliError(error));
-    printError(failure, io);
+    const failure = asCliError(error);
+    printError({ message: failure.message, hint: failure.hint ?? usageHint(program, args, failure) }, io);
     return failure.exitStatus;
   }
 }
 
-/** What follows the command belongs to it only after `--`: otherwise voxtoken takes it for its own. */
-function withExecHint([name, ...rest]: readonly string[], failure: CliError): CliError {
-  if (name !== "exec" || failure.exitStatus !== EXIT.usage || !(failure.cause instanceof CommanderError))
-    return failure;
-  const [first, second] = rest.filter((word) => word !== "--");
-  const hint =
-    rest[0] === "--" || first === undefined || first.startsWith("-")
+/** For wrong usage: the help of the command, or how exec is written. */
+function usageHint(program: Command, args: readonly string[], failure: CliError): string | undefined {
+  if (!(failure.cause instanceof CommanderError)) return undefined;
+  const [name, ...rest] = args;
+  if (name === "exec") {
+    // What follows the command belongs to it only after `--`: otherwise voxtoken takes it for its own.
+    const [first, second] = rest.filter((word) => word !== "--");
+    return rest[0] === "--" || first === undefined || first.startsWith("-")
       ? "voxtoken exec SERVICE-ACCOUNT -- COMMAND …"
       : `voxtoken exec ${first} -- ${second ?? "COMMAND"} …`;
-  return new CliError(failure.message, EXIT.usage, hint, { cause: failure.cause });
+  }
+  const path = ["voxtoken"];
+  let command: Command | undefined = program;
+  for (const word of args) {
+    command = command.commands.find((one) => one.name() === word);
+    if (command === undefined) break;
+    path.push(word);
+  }
+  return `${path.join(" ")} --help`;
 }
 
-function printError({ message, hint }: CliError, io: Io): void {
+function printError({ message, hint }: Pick<CliError, "message" | "hint">, io: Io): void {
   if (message === "") return;
   const colors = colorsFor(io, io.stderr);
   io.stderr.write(`${colors.red("voxtoken:")} ${oneLine(message)}\n`);

@@ -22,7 +22,9 @@ export function serveCommand(io: Io): Command {
     .argument("<service-account>", "as voxtoken whoami lists it")
     .requiredOption("--credentials <file>", "where to put the client's credentials file; removed at the end")
     .addOption(
-      new Option("--port <port>", "listen there on 127.0.0.1; 0: any").argParser(wholeNumber).default(8790),
+      new Option("--port <port>", "listen there on 127.0.0.1; 0: any")
+        .argParser(wholeNumber(0, 65_535))
+        .default(8790),
     )
     .option("--api-url <url>", "another Management API (default: VOXIMPLANT_API_URL, or Voximplant's)")
     .option("-q, --quiet", "do not print a line for each call")

@@ -49,7 +49,7 @@ export function addVendorOptions(command: Command): Command {
       new Option(
         "--timeout <seconds>",
         "give up after this time (default: 15; api and doctor: 45)",
-      ).argParser(wholeNumber),
+      ).argParser(wholeNumber(1, 3600)),
     )
     .option("-v, --verbose", "say on stderr what happens on the way");
 }
@@ -57,9 +57,13 @@ export function addVendorOptions(command: Command): Command {
 /** Which token, for a command that does not use the cache. */
 export function addRequestOptions(command: Command): Command {
   return addVendorOptions(command)
-    .addOption(new Option("--ttl <seconds>", "lifetime of the token, 30 to 3600").argParser(wholeNumber))
     .addOption(
-      new Option("--account-id <id>", "a child account that you were granted").argParser(wholeNumber),
+      new Option("--ttl <seconds>", "lifetime of the token, 30 to 3600").argParser(wholeNumber(30, 3600)),
+    )
+    .addOption(
+      new Option("--account-id <id>", "a child account that you were granted").argParser(
+        wholeNumber(1, Number.MAX_SAFE_INTEGER, "the number of an account"),
+      ),
     );
 }
 
@@ -70,7 +74,7 @@ export function addTokenOptions(command: Command): Command {
 export function addHandOverOptions(command: Command): Command {
   return addTokenOptions(command).addOption(
     new Option("--min-ttl <seconds>", "how long it must be good (default: half its lifetime)").argParser(
-      wholeNumber,
+      wholeNumber(1, 3600),
     ),
   );
 }
@@ -191,7 +195,15 @@ function describe(event: ClientEvent): string {
   }
 }
 
-export function wholeNumber(text: string): number {
-  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError("It must be a whole number.");
-  return Number(text);
+/** The parser of an option's value. @param what completes "It must be" */
+export function wholeNumber(
+  least: number,
+  most: number,
+  what = `a whole number from ${least} to ${most}`,
+): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && value >= least && value <= most) return value;
+    throw new InvalidArgumentError(`It must be ${what}.`);
+  };
 }

@@ -5,7 +5,8 @@ import { MAX_TTL_SECONDS, MIN_TTL_SECONDS, type TokenRequest } from "../grants/p
 import { isFailure } from "../outcome.ts";
 import { CliError, EXIT } from "../cli/cli-error.ts";
 import { colorsFor, type Io } from "../cli/io.ts";
-import { callerOf, GRANTS_FILE, readPolicy, wholeNumber } from "./grants-file.ts";
+import { wholeNumber } from "../cli/vendor.ts";
+import { callerOf, GRANTS_FILE, readPolicy } from "./grants-file.ts";
 
 interface Options {
   readonly principal?: string;

@@ -1,5 +1,4 @@
 import { readFile } from "node:fs/promises";
-import { InvalidArgumentError } from "commander";
 import { type Caller, identifyCaller } from "../caller/caller.ts";
 import { hasWildcard } from "../grants/arn-like.ts";
 import { formatProblem, parseGrants } from "../grants/parse.ts";
@@ -64,13 +63,4 @@ export function callerOf(arn: string, { uniqueId, orgId }: CallerOptions): Calle
   const session = identify(`arn:${partition}:sts::${accountId}:assumed-role/${name}/any`);
   if (isFailure(session)) throw new CliError(session.detail, EXIT.usage);
   return session;
-}
-
-export function wholeNumber(min: number, max: number, what: string): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (!/^\d+$/.test(text) || value < min || value > max)
-      throw new InvalidArgumentError(`It must be ${what}.`);
-    return value;
-  };
 }

@@ -3,7 +3,7 @@ import { Command } from "commander";
 import type { RevocationReport } from "../reconciliation/revoke.ts";
 import { CliError, EXIT } from "../cli/cli-error.ts";
 import type { Io } from "../cli/io.ts";
-import { wholeNumber } from "./grants-file.ts";
+import { wholeNumber } from "../cli/vendor.ts";
 import { addFunctionOptions, commandRunner, type FunctionFlags, type RunCommand } from "./key-functions.ts";
 import { addOperatorOptions, explain, openOperator, serviceAccountOf } from "./operator.ts";
 import { openPrompt } from "./prompt.ts";
