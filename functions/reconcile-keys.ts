@@ -11,7 +11,7 @@ import { randomUUID } from "node:crypto";
 
 import policy from "../grants.yml";
 import { jsonLog, writeLinesTo } from "../lib/audit/log.ts";
-import { readConfiguration } from "../lib/configuration.ts";
+import { LOCAL, readConfiguration } from "../lib/configuration.ts";
 import { openKeysOver } from "../lib/key-lifecycle/account-key.ts";
 import { graceMs } from "../lib/key-lifecycle/grace.ts";
 import { boundedClient, openSecretsManager } from "../lib/key-lifecycle/secrets-manager.ts";
@@ -27,9 +27,8 @@ const connection = { ...platformConnection(configuration.voximplantApiUrl), dead
 const writeLine = writeLinesTo(process.stdout);
 const store = openSecretsManager(boundedClient());
 
-// Lambda sets both. Elsewhere there are no containers that hold a key.
-const { AWS_LAMBDA_FUNCTION_NAME: ownName = "", AWS_REGION: region = "" } = process.env;
-const vendTokenName = /^(.+)-reconcile-keys$/.exec(ownName)?.[1];
+const { deployment } = configuration;
+const { AWS_REGION: region = "" } = process.env;
 
 export const handler = createReconciliationHandler({
   policy,
@@ -37,13 +36,14 @@ export const handler = createReconciliationHandler({
   readSecret: secretReader(store),
   openKey: openKeysOver(connection),
   writeLine,
+  deployment,
   log: jsonLog(writeLine, connection.now),
   now: connection.now,
   sleep: connection.sleep,
   newId: randomUUID,
   graceMs: graceMs(configuration),
-  ...(vendTokenName !== undefined && {
-    forgetKeys: (replicas) =>
-      forgetKeys(`${vendTokenName}-vend-token`, [region, ...replicas], connection.now()),
+  // Outside Lambda there are no containers that hold a key.
+  ...(deployment !== LOCAL && {
+    forgetKeys: (replicas) => forgetKeys(`${deployment}-vend-token`, [region, ...replicas], connection.now()),
   }),
 });

@@ -27,6 +27,7 @@ export const handler = createRotationHandler({
   readSecret: secretReader(store),
   openKey: openKeysOver(connection),
   writeLine,
+  deployment: configuration.deployment,
   log: jsonLog(writeLine, connection.now),
   now: connection.now,
   sleep: connection.sleep,

@@ -43,7 +43,7 @@ export function alarms(options: Options): Readonly<Record<string, Alarm>> {
     "gateway-throttles": {
       runbook: "throttles",
       meaning: "Requests were over the stage's rate or burst limit and got 429.",
-      metric: metric.own("GatewayThrottled"),
+      metric: metric.own("GatewayThrottled", options),
       statistic: "Sum",
       threshold: 1,
     },
@@ -66,14 +66,14 @@ export function alarms(options: Options): Readonly<Record<string, Alarm>> {
     refusals: {
       runbook: "refusals",
       meaning: `The function refused at least ${options.refusalsAlarmCount} requests within five minutes.`,
-      metric: metric.own("Refusals"),
+      metric: metric.own("Refusals", options),
       statistic: "Sum",
       threshold: options.refusalsAlarmCount,
     },
     "gateway-refusals": {
       runbook: "refusals",
       meaning: `API Gateway refused at least ${options.refusalsAlarmCount} requests within five minutes: signature, IAM or resource policy.`,
-      metric: metric.own("GatewayRefusals"),
+      metric: metric.own("GatewayRefusals", options),
       statistic: "Sum",
       threshold: options.refusalsAlarmCount,
     },
@@ -81,14 +81,14 @@ export function alarms(options: Options): Readonly<Record<string, Alarm>> {
       runbook: "key-served-stale",
       meaning:
         "Secrets Manager does not answer; tokens are signed with a key that ought to have been fetched anew.",
-      metric: metric.own("KeyServedStale"),
+      metric: metric.own("KeyServedStale", options),
       statistic: "Sum",
       threshold: 1,
     },
     "key-unavailable": {
       runbook: "key-unavailable",
       meaning: "No signing key could be had: callers got 503 and no token.",
-      metric: metric.own("KeyUnavailable"),
+      metric: metric.own("KeyUnavailable", options),
       statistic: "Sum",
       threshold: 1,
     },
@@ -96,7 +96,7 @@ export function alarms(options: Options): Readonly<Record<string, Alarm>> {
       runbook: "wrong-account",
       meaning:
         "A secret holds a key of another Voximplant account than grants.yml names: callers got 500 and no token.",
-      metric: metric.own("WrongAccountKey"),
+      metric: metric.own("WrongAccountKey", options),
       statistic: "Sum",
       threshold: 1,
     },
@@ -122,7 +122,7 @@ function keyAlarms(options: Options): Readonly<Record<string, Alarm>> {
     "rotation-failed": {
       runbook: "rotation-failed",
       meaning: "A step of a key's rotation failed. The current key stays in use.",
-      metric: metric.own("RotationFailed"),
+      metric: metric.own("RotationFailed", options),
       statistic: "Sum",
       threshold: 1,
     },
@@ -136,7 +136,7 @@ function keyAlarms(options: Options): Readonly<Record<string, Alarm>> {
     "unknown-keys": {
       runbook: "unknown-keys",
       meaning: "Voximplant knows a key of a managed account that no secret holds.",
-      metric: metric.own("UnknownKeys"),
+      metric: metric.own("UnknownKeys", options),
       statistic: "Maximum",
       threshold: 1,
       // One reconciliation says so, the next says that it is over.
@@ -145,7 +145,7 @@ function keyAlarms(options: Options): Readonly<Record<string, Alarm>> {
     "orphan-keys": {
       runbook: "orphan-keys",
       meaning: "Voximplant has a key with one of our key names that is in no version of its secret.",
-      metric: metric.own("OrphanKeys"),
+      metric: metric.own("OrphanKeys", options),
       statistic: "Maximum",
       threshold: 1,
       silence: "ignore",
@@ -153,7 +153,7 @@ function keyAlarms(options: Options): Readonly<Record<string, Alarm>> {
     "roles-changed": {
       runbook: "roles-changed",
       meaning: "The roles of a managed key have changed.",
-      metric: metric.own("RolesChanged"),
+      metric: metric.own("RolesChanged", options),
       statistic: "Maximum",
       threshold: 1,
       silence: "ignore",
@@ -161,7 +161,7 @@ function keyAlarms(options: Options): Readonly<Record<string, Alarm>> {
     "current-key-missing": {
       runbook: "current-key-missing",
       meaning: "Voximplant refuses or no longer lists a current key: it accepts no token of that key.",
-      metric: metric.own("CurrentKeyMissing"),
+      metric: metric.own("CurrentKeyMissing", options),
       statistic: "Maximum",
       threshold: 1,
       silence: "ignore",
@@ -170,7 +170,7 @@ function keyAlarms(options: Options): Readonly<Record<string, Alarm>> {
       runbook: "key-life-overdue",
       meaning:
         "A key is older than twice its rotation days, a rotation has not ended for a day, or a replica is a day behind.",
-      metric: metric.own("KeyLifeOverdue"),
+      metric: metric.own("KeyLifeOverdue", options),
       statistic: "Maximum",
       threshold: 1,
       silence: "ignore",

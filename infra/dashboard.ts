@@ -20,7 +20,7 @@ type Series = readonly [source: MetricSource, statistic: string, label: string];
 export function dashboardResources(policy: Policy, options: Options): Resources {
   const accounts = policy.serviceAccounts.map(({ name }) => name);
   const perAccount = (name: MetricName<"vend-token">, statistic: string): Series[] =>
-    accounts.map((account) => [metric.own(name, { service_account: account }), statistic, account]);
+    accounts.map((account) => [metric.own(name, options, { service_account: account }), statistic, account]);
   const metricsWidget = (title: string, series: readonly Series[]): Widget => ({
     type: "metric",
     properties: {
@@ -56,37 +56,37 @@ export function dashboardResources(policy: Policy, options: Options): Resources 
       "filter outcome = 'refused' | stats count(*) as refusals by reason, principal, service_account | sort refusals desc | limit 50",
     ),
     metricsWidget("Refusals", [
-      [metric.own("Refusals"), "Sum", "by the function"],
-      [metric.own("GatewayRefusals"), "Sum", "by API Gateway"],
-      [metric.own("GatewayThrottled"), "Sum", "throttled"],
+      [metric.own("Refusals", options), "Sum", "by the function"],
+      [metric.own("GatewayRefusals", options), "Sum", "by API Gateway"],
+      [metric.own("GatewayThrottled", options), "Sum", "throttled"],
     ]),
     metricsWidget("Latency in milliseconds", [
       [metric.api("Latency", options), "p50", "API, median"],
       [metric.api("Latency", options), "p99", "API, p99"],
-      [metric.own("LatencyMs"), "p50", "function, median"],
-      [metric.own("LatencyMs"), "p99", "function, p99"],
+      [metric.own("LatencyMs", options), "p50", "function, median"],
+      [metric.own("LatencyMs", options), "p99", "function, p99"],
     ]),
     metricsWidget(
       "Age of the signing key in seconds, since it was put into its secret",
       perAccount("KeyAgeSeconds", "Maximum"),
     ),
     metricsWidget("Keys and faults", [
-      [metric.own("KeyServedStale"), "Sum", "served stale"],
-      [metric.own("KeyUnavailable"), "Sum", "unavailable"],
-      [metric.own("WrongAccountKey"), "Sum", "of another account"],
-      [metric.own("Errors"), "Sum", "errors"],
+      [metric.own("KeyServedStale", options), "Sum", "served stale"],
+      [metric.own("KeyUnavailable", options), "Sum", "unavailable"],
+      [metric.own("WrongAccountKey", options), "Sum", "of another account"],
+      [metric.own("Errors", options), "Sum", "errors"],
       [metric.lambda("Errors", "vend-token", options), "Sum", "crashes"],
       [metric.lambda("Throttles", "vend-token", options), "Sum", "Lambda throttles"],
     ]),
     ...(functionsOf(options).includes("reconcile-keys")
       ? [
           metricsWidget("Keys at Voximplant", [
-            [metric.own("UnknownKeys"), "Maximum", "unknown"],
-            [metric.own("OrphanKeys"), "Maximum", "orphans and strays"],
-            [metric.own("CurrentKeyMissing"), "Maximum", "current, not accepted"],
-            [metric.own("KeyLifeOverdue"), "Maximum", "overdue"],
-            [metric.own("KeysRetired"), "Sum", "retired"],
-            [metric.own("RotationFailed"), "Sum", "failed rotations"],
+            [metric.own("UnknownKeys", options), "Maximum", "unknown"],
+            [metric.own("OrphanKeys", options), "Maximum", "orphans and strays"],
+            [metric.own("CurrentKeyMissing", options), "Maximum", "current, not accepted"],
+            [metric.own("KeyLifeOverdue", options), "Maximum", "overdue"],
+            [metric.own("KeysRetired", options), "Sum", "retired"],
+            [metric.own("RotationFailed", options), "Sum", "failed rotations"],
           ]),
         ]
       : []),

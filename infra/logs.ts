@@ -48,7 +48,12 @@ function accessMetrics(patterns: Readonly<Record<AccessMetric, string>>): Resour
           LogGroupName: ref(accessLogGroup),
           FilterPattern: patterns[name],
           MetricTransformations: [
-            { ...transformation, MetricName: name, Unit: metricUnits["access-log"][name] },
+            {
+              ...transformation,
+              MetricName: name,
+              Unit: metricUnits["access-log"][name],
+              Dimensions: [{ Key: "Deployment", Value: "$.deployment" }],
+            },
           ],
         },
       },

@@ -11,10 +11,14 @@ export interface MetricSource {
 
 export const metric = {
   /** Written by the functions, or counted by logs.ts in the access log. */
-  own: (name: MetricName, dimensions: MetricSource["dimensions"] = {}): MetricSource => ({
+  own: (
+    name: MetricName,
+    { prefix }: Pick<Options, "prefix">,
+    dimensions: MetricSource["dimensions"] = {},
+  ): MetricSource => ({
     namespace: METRIC_NAMESPACE,
     name,
-    dimensions,
+    dimensions: { Deployment: prefix, ...dimensions },
   }),
   lambda: (name: string, fn: FunctionName, options: Options): MetricSource => ({
     namespace: "AWS/Lambda",

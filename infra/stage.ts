@@ -9,26 +9,29 @@ export const accessLogGroup = "AccessLogGroup";
  * to the audit record, which is built by JSON.stringify. A variable without a value is logged as `-`.
  * https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-variables-for-access-logging.html
  */
-export const accessLogFormat = JSON.stringify({
-  requestId: "$context.requestId",
-  extendedRequestId: "$context.extendedRequestId",
-  traceId: "$context.xrayTraceId",
-  time: "$context.requestTimeEpoch",
-  caller: "$context.identity.userArn",
-  callerId: "$context.identity.user",
-  accountId: "$context.identity.accountId",
-  organizationId: "$context.identity.principalOrgId",
-  sourceIp: "$context.identity.sourceIp",
-  vpcEndpointId: "$context.identity.vpceId",
-  method: "$context.httpMethod",
-  route: "$context.resourcePath",
-  status: "$context.status",
-  gatewayError: "$context.error.responseType",
-  responseLength: "$context.responseLength",
-  latencyMs: "$context.responseLatency",
-  functionLatencyMs: "$context.integration.latency",
-  functionStatus: "$context.integration.status",
-});
+const accessLogFormat = ({ prefix }: Options) =>
+  JSON.stringify({
+    // A dimension of the metrics that logs.ts counts.
+    deployment: prefix,
+    requestId: "$context.requestId",
+    extendedRequestId: "$context.extendedRequestId",
+    traceId: "$context.xrayTraceId",
+    time: "$context.requestTimeEpoch",
+    caller: "$context.identity.userArn",
+    callerId: "$context.identity.user",
+    accountId: "$context.identity.accountId",
+    organizationId: "$context.identity.principalOrgId",
+    sourceIp: "$context.identity.sourceIp",
+    vpcEndpointId: "$context.identity.vpceId",
+    method: "$context.httpMethod",
+    route: "$context.resourcePath",
+    status: "$context.status",
+    gatewayError: "$context.error.responseType",
+    responseLength: "$context.responseLength",
+    latencyMs: "$context.responseLatency",
+    functionLatencyMs: "$context.integration.latency",
+    functionStatus: "$context.integration.status",
+  });
 
 /** The stage, its access log, and what API Gateway needs to be allowed to write one. */
 export function stageResources(options: Options, deployment: string): Resources {
@@ -41,7 +44,7 @@ export function stageResources(options: Options, deployment: string): Resources 
         DeploymentId: ref(deployment),
         StageName: options.stage,
         TracingEnabled: true,
-        AccessLogSetting: { DestinationArn: getAtt(accessLogGroup, "Arn"), Format: accessLogFormat },
+        AccessLogSetting: { DestinationArn: getAtt(accessLogGroup, "Arn"), Format: accessLogFormat(options) },
         MethodSettings: [
           {
             HttpMethod: "*",

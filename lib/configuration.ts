@@ -18,7 +18,12 @@ const seconds = (byDefault: number) => {
   );
 };
 
+/** The deployment of a function that does not run in Lambda. */
+export const LOCAL = "local";
+
 const variables = z.object({
+  // Lambda sets it: <service>-<stage>-<function>.
+  AWS_LAMBDA_FUNCTION_NAME: z._default(z.string(), ""),
   SIGNING_KEY_TTL_SECONDS: seconds(300),
   SIGNING_KEY_MAX_STALE_SECONDS: seconds(3600),
   VOXIMPLANT_API_URL: z._default(
@@ -37,6 +42,8 @@ export interface Configuration {
   readonly signingKeyMaxStaleSeconds: number;
   /** Management API, without a slash at its end. */
   readonly voximplantApiUrl: string;
+  /** `<service>-<stage>`, or `local`. */
+  readonly deployment: string;
 }
 
 /**
@@ -55,5 +62,8 @@ export function readConfiguration(environment: Environment): Configuration {
     signingKeyTtlSeconds: parsed.data.SIGNING_KEY_TTL_SECONDS,
     signingKeyMaxStaleSeconds: parsed.data.SIGNING_KEY_MAX_STALE_SECONDS,
     voximplantApiUrl: parseApiUrl(parsed.data.VOXIMPLANT_API_URL, "VOXIMPLANT_API_URL"),
+    deployment:
+      /^(.+)-(?:vend-token|rotate-key|reconcile-keys)$/.exec(parsed.data.AWS_LAMBDA_FUNCTION_NAME)?.[1] ??
+      LOCAL,
   };
 }

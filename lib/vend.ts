@@ -20,6 +20,8 @@ export interface VendDependencies {
   /** Has written the line when it returns. Throws if it cannot; then no token leaves. */
   readonly writeAudit: WriteLine;
   readonly log: Log;
+  /** `<service>-<stage>`, or `local`: a dimension of the metrics. */
+  readonly deployment: string;
   readonly now: () => EpochMs;
   /** A new UUID. */
   readonly newId: () => string;
@@ -37,13 +39,13 @@ export type VendHandler = (event: unknown, context?: InvocationContext) => Promi
  * the response leaves, and for a crash as well.
  */
 export function createVendHandler(dependencies: VendDependencies): VendHandler {
-  const { writeAudit, log, now, newId } = dependencies;
+  const { writeAudit, log, deployment, now, newId } = dependencies;
 
   return async (event, context) => {
     const facts: Facts = { receivedAt: now(), requestId: context?.awsRequestId ?? newId() };
     let outcome = await vend(dependencies, event, facts).catch(crashed);
     try {
-      writeAudit(JSON.stringify(auditRecord(facts, outcome, now())));
+      writeAudit(JSON.stringify(auditRecord(facts, outcome, deployment, now())));
     } catch (error) {
       // If the log cannot be written either, the invocation fails and counts in Lambda's own
       // errors.

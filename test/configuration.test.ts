@@ -3,8 +3,18 @@ import { describe, expect, it } from "vitest";
 import { ConfigurationError, readConfiguration } from "../lib/configuration.ts";
 
 describe("the functions' configuration", () => {
+  it.each([
+    ["voximplant-token-vendor-prod-vend-token", "voximplant-token-vendor-prod"],
+    ["vendor-eu-west-reconcile-keys", "vendor-eu-west"],
+    ["a-function-of-someone-else", "local"],
+    ["", "local"],
+  ])("takes the deployment from the function's name, %j", (name, deployment) => {
+    expect(readConfiguration({ AWS_LAMBDA_FUNCTION_NAME: name }).deployment).toBe(deployment);
+  });
+
   it("has defaults for everything", () => {
     expect(readConfiguration({})).toEqual({
+      deployment: "local",
       signingKeyTtlSeconds: 300,
       signingKeyMaxStaleSeconds: 3600,
       voximplantApiUrl: "https://api.voximplant.com/platform_api",

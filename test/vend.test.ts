@@ -59,6 +59,7 @@ function makeVend(
   context: InvocationContext | undefined = { awsRequestId: "lambda-1" },
 ): (event: unknown) => Promise<HttpResponse> {
   const handler = createVendHandler({
+    deployment: "vendor-dev",
     grants: indexGrants(policy),
     getSigningKey: (secret) => {
       secretsAsked.push(secret);
@@ -367,6 +368,7 @@ describe("the audit record", () => {
     const { _aws, token_sha256, ...record } = recordOf();
     expect(record).toEqual({
       type: "audit",
+      Deployment: "vendor-dev",
       time: "2026-11-24T12:00:00.000Z",
       outcome: "vended",
       reason: "token_vended",
@@ -399,7 +401,12 @@ describe("the audit record", () => {
     });
     expect(_aws).toMatchObject({
       Timestamp: noon,
-      CloudWatchMetrics: [{ Namespace: "VoximplantTokenVendor", Dimensions: [[], ["service_account"]] }],
+      CloudWatchMetrics: [
+        {
+          Namespace: "VoximplantTokenVendor",
+          Dimensions: [["Deployment"], ["Deployment", "service_account"]],
+        },
+      ],
     });
     const { subtle } = globalThis.crypto;
     const digest = await subtle.digest("SHA-256", Buffer.from(tokenOf(response).access_token));
@@ -409,7 +416,9 @@ describe("the audit record", () => {
   it("of a refusal has the reason that the caller does not get", async () => {
     await call(restEvent({ userArn: billingWorker.replace("billing-worker", "intern") }));
     expect(recordOf()).toMatchObject({ detail: "no grant names arn:aws:iam::111122223333:role/intern" });
-    expect(JSON.stringify(recordOf()._aws)).toContain('"Dimensions":[[],["reason"]]');
+    expect(JSON.stringify(recordOf()._aws)).toContain(
+      '"Dimensions":[["Deployment"],["Deployment","reason"]]',
+    );
   });
 
   it("has no age of the key if Secrets Manager gives no date", async () => {

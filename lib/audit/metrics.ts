@@ -46,9 +46,11 @@ export type MetricValues<Writer extends MetricWriter> = Readonly<
 >;
 
 /**
- * The properties that make a JSON log line a CloudWatch metric as well.
+ * The properties that make a JSON log line a CloudWatch metric as well. Every metric has the
+ * dimension `Deployment`: two stages may share an account and a region.
  *
- * @param dimensionSets names of properties of the same line. Keep their values bounded: AWS charges
+ * @param deployment `<service>-<stage>`, or `local`
+ * @param dimensionSets more dimensions: names of properties of the same line. Keep their values bounded: AWS charges
  *   for each new value as a metric of its own.
  * @see https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
  */
@@ -56,16 +58,24 @@ export function embeddedMetrics<Writer extends MetricWriter>(
   writer: Writer,
   values: MetricValues<Writer>,
   dimensionSets: readonly (readonly string[])[],
+  deployment: string,
   now: EpochMs,
-): Partial<Record<MetricName<Writer>, number>> & { readonly _aws: object } {
+): Partial<Record<MetricName<Writer>, number>> & { readonly Deployment: string; readonly _aws: object } {
   const counted = Object.entries<number | undefined>(values).filter(([, value]) => value !== undefined);
   const units: Readonly<Record<string, string>> = metricUnits[writer];
   const definitions = counted.map(([name]) => ({ Name: name, Unit: units[name] }));
   return {
     ...(Object.fromEntries(counted) as Partial<Record<MetricName<Writer>, number>>),
+    Deployment: deployment,
     _aws: {
       Timestamp: now,
-      CloudWatchMetrics: [{ Namespace: METRIC_NAMESPACE, Dimensions: dimensionSets, Metrics: definitions }],
+      CloudWatchMetrics: [
+        {
+          Namespace: METRIC_NAMESPACE,
+          Dimensions: dimensionSets.map((names) => ["Deployment", ...names]),
+          Metrics: definitions,
+        },
+      ],
     },
   };
 }

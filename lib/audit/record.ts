@@ -38,7 +38,7 @@ export type AuditRecord = ReturnType<typeof auditRecord>;
  *
  * @param now when the answer is ready
  */
-export function auditRecord(facts: Facts, outcome: Outcome, now: EpochMs) {
+export function auditRecord(facts: Facts, outcome: Outcome, deployment: string, now: EpochMs) {
   const { request, caller, tokenRequest, allowance, key, claims } = facts;
   const held = key && "held" in key ? key.held : undefined;
   return {
@@ -72,7 +72,7 @@ export function auditRecord(facts: Facts, outcome: Outcome, now: EpochMs) {
     request_id: facts.requestId,
     api_id: request?.apiId,
     latency_ms: now - facts.receivedAt,
-    ...metricsOf(facts, outcome, now),
+    ...metricsOf(facts, outcome, deployment, now),
   };
 }
 
@@ -99,7 +99,12 @@ function kindOf(outcome: Outcome): "vended" | "listed" | "refused" | "failed" {
  * A service account becomes a dimension only after a grant has named it. Otherwise callers could
  * make up names, and AWS charges for each as a metric of its own.
  */
-function metricsOf({ allowance, key, receivedAt }: Facts, outcome: Outcome, now: EpochMs) {
+function metricsOf(
+  { allowance, key, receivedAt }: Facts,
+  outcome: Outcome,
+  deployment: string,
+  now: EpochMs,
+) {
   const kind = kindOf(outcome);
   const { reason } = outcome;
   const createdAt = key && "held" in key ? key.held.createdAt : undefined;
@@ -119,6 +124,7 @@ function metricsOf({ allowance, key, receivedAt }: Facts, outcome: Outcome, now:
       KeyAgeSeconds: createdAt === undefined ? undefined : (now - createdAt) / 1000,
     },
     dimensionSets,
+    deployment,
     now,
   );
 }

@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
 import type { Command } from "commander";
 
+import { LOCAL } from "../configuration.ts";
 import { readVariable } from "../environment.ts";
 import { graceMs } from "../key-lifecycle/grace.ts";
 import {
@@ -53,6 +54,7 @@ function runHere(io: Io, operator: Operator): RunCommand {
   const handle = createReconciliationHandler({
     ...operator,
     writeLine: () => undefined,
+    deployment: LOCAL,
     log: (level, message) => {
       if (level !== "info") io.stderr.write(`${message}\n`);
     },

@@ -15,6 +15,8 @@ import { rollBack, type RollbackReport } from "./rollback.ts";
 export interface ReconciliationHandlerOptions extends SnapshotPorts, RevocationPorts {
   readonly policy: Policy;
   readonly writeLine: WriteLine;
+  /** A dimension of the metrics. */
+  readonly deployment: string;
 }
 
 const serviceAccount = z.string();
@@ -57,7 +59,7 @@ type Answer = ReconciliationAnswers[keyof ReconciliationAnswers] | { readonly fi
 export function createReconciliationHandler(
   options: ReconciliationHandlerOptions,
 ): (event: unknown) => Promise<Answer> {
-  const { policy, store, writeLine, now } = options;
+  const { policy, store, writeLine, deployment, now } = options;
   return async (event) => {
     const command = readCommand(event);
     switch (command?.command) {
@@ -84,7 +86,7 @@ export function createReconciliationHandler(
       case undefined: {
         const findings = await reconcileKeys(options, policy);
         const names = policy.serviceAccounts.map(({ name }) => name);
-        reportFindings(writeLine, names, findings, now());
+        reportFindings(writeLine, names, findings, deployment, now());
         const failed = findings.filter(isFailure);
         if (failed.length === 0) return { findings };
         throw new Error(failed.map(({ serviceAccount, detail }) => `${serviceAccount}: ${detail}`).join(" "));

@@ -8,6 +8,7 @@ export function reportFindings(
   write: WriteLine,
   serviceAccounts: readonly string[],
   findings: readonly Finding[],
+  deployment: string,
   now: number,
 ): void {
   for (const finding of findings) write(findingRecord(finding, now));
@@ -19,7 +20,7 @@ export function reportFindings(
         type: "reconciliation",
         time: new Date(now).toISOString(),
         service_account: name,
-        ...embeddedMetrics("reconcile-keys", metrics, [[], ["service_account"]], now),
+        ...embeddedMetrics("reconcile-keys", metrics, [[], ["service_account"]], deployment, now),
       }),
     );
   }

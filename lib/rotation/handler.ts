@@ -7,6 +7,8 @@ import type { RotationPorts } from "./rotation.ts";
 export interface RotationHandlerOptions extends RotationPorts {
   readonly policy: Policy;
   readonly writeLine: WriteLine;
+  /** A dimension of the metrics. */
+  readonly deployment: string;
 }
 
 /**
@@ -14,7 +16,7 @@ export interface RotationHandlerOptions extends RotationPorts {
  * Secrets Manager learns of it.
  */
 export function createRotationHandler(options: RotationHandlerOptions): (event: unknown) => Promise<void> {
-  const { policy, writeLine, now } = options;
+  const { policy, writeLine, deployment, now } = options;
   return async (event) => {
     const parsed = RotationEvent.safeParse(event);
     if (!parsed.success) throw new Error("This is no event of a Secrets Manager rotation.");
@@ -39,7 +41,7 @@ export function createRotationHandler(options: RotationHandlerOptions): (event: 
     } catch (error) {
       const detail = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
       const dimensions = serviceAccount === undefined ? [[]] : [[], ["service_account"]];
-      const metrics = embeddedMetrics("rotate-key", { RotationFailed: 1 }, dimensions, now());
+      const metrics = embeddedMetrics("rotate-key", { RotationFailed: 1 }, dimensions, deployment, now());
       record({ outcome: "failed", detail, ...metrics });
       throw error;
     }

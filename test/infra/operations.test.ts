@@ -133,6 +133,35 @@ describe("logs", () => {
   });
 });
 
+describe("two stages in one account and region", () => {
+  const metricsOf = (stage: string) => {
+    const { Resources } = stackOf({}, { stage });
+    const alarms = Object.values(Resources).filter(({ Type }) => Type === "AWS::CloudWatch::Alarm");
+    return alarms.map(({ Properties }) =>
+      JSON.stringify([Properties?.["Namespace"], Properties?.["MetricName"], Properties?.["Dimensions"]]),
+    );
+  };
+
+  it("share no metric that an alarm watches", () => {
+    const dev = metricsOf("dev");
+    expect(dev.length).toBeGreaterThan(15);
+    expect(dev.filter((metric) => metricsOf("prod").includes(metric))).toEqual([]);
+  });
+
+  it("count API Gateway's refusals apart: the access log names the deployment", () => {
+    const { Resources } = stackOf({}, { stage: "prod" });
+    const filters = Object.values(Resources).filter(({ Type }) => Type === "AWS::Logs::MetricFilter");
+    expect(filters).toHaveLength(2);
+    for (const filter of filters) {
+      expect(property(filter, "MetricTransformations")).toMatchObject([
+        { Dimensions: [{ Key: "Deployment", Value: "$.deployment" }] },
+      ]);
+    }
+    const format = String(property(Resources["Stage"], "AccessLogSetting", "Format"));
+    expect(JSON.parse(format)).toMatchObject({ deployment: "voximplant-token-vendor-prod" });
+  });
+});
+
 describe("the dashboard", () => {
   interface Widget {
     readonly properties: {
@@ -154,7 +183,7 @@ describe("the dashboard", () => {
     ["Tokens by service account", "TokensVended"],
     ["Age of the signing key in seconds, since it was put into its secret", "KeyAgeSeconds"],
   ])("has a line per service account in %s", (title, name) => {
-    expect(widget(title)?.metrics?.map(([, metric, , account]) => [metric, account])).toEqual([
+    expect(widget(title)?.metrics?.map(([, metric, , , , account]) => [metric, account])).toEqual([
       [name, "outbound-calls"],
       [name, "call-history"],
     ]);

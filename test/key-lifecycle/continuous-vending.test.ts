@@ -45,6 +45,7 @@ function startContainer(isCutOff: () => boolean) {
       ? Promise.reject(new SecretUnavailableError(secret, new Error("cut off")))
       : fetchForReal(secret);
   const handle = createVendHandler({
+    deployment: "vendor-dev",
     grants: indexGrants(policy),
     getSigningKey: holdSigningKeys({
       fetchSecret,

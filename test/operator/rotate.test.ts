@@ -117,7 +117,12 @@ describe("voxtoken admin rotate", () => {
 
 describe("in a deployment, where an operator may not read the keys", () => {
   async function deploy(options: { readonly mayUpdate?: boolean } = {}) {
-    const ports = { ...world.ports, policy: policyFor(), writeLine: () => undefined };
+    const ports = {
+      ...world.ports,
+      policy: policyFor(),
+      writeLine: () => undefined,
+      deployment: "vendor-prod",
+    };
     lambda = await startLambdaApi(
       {
         "vendor-prod-reconcile-keys": createReconciliationHandler(ports),

@@ -74,6 +74,7 @@ describe("for any request and any secret", () => {
           const lines: string[] = [];
           const write = (line: string) => void lines.push(line);
           const handler = createVendHandler({
+            deployment: "vendor-dev",
             grants: indexGrants({
               serviceAccounts: [serviceAccount("outbound-calls")],
               grants: [grant([roleArn("billing-worker")], ["outbound-calls"])],

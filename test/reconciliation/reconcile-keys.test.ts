@@ -277,7 +277,12 @@ describe("the roles of a current key", () => {
       expect(findings).toMatchObject([{ reason: "roles_changed", action: "reported" }]);
       expect(findings[0]?.detail).toContain("Owner (1), Developer (3), Support (5)");
     }
-    const handle = createReconciliationHandler({ ...world.ports, policy, writeLine: () => undefined });
+    const handle = createReconciliationHandler({
+      ...world.ports,
+      policy,
+      writeLine: () => undefined,
+      deployment: "vendor-dev",
+    });
     expect(await handle({ command: "accept-roles", serviceAccount: "outbound-calls" })).toEqual({
       acceptedRoles: ["Owner", "Developer", "Support"],
     });
@@ -324,6 +329,7 @@ describe("the function", () => {
   const handle = (policy: Policy) => {
     lines.length = 0;
     return createReconciliationHandler({
+      deployment: "vendor-dev",
       ...world.ports,
       policy,
       writeLine: (line) => void lines.push(line),
@@ -354,7 +360,12 @@ describe("the function", () => {
       },
     ]);
     expect(records()[1]?.["_aws"]).toMatchObject({
-      CloudWatchMetrics: [{ Namespace: "VoximplantTokenVendor", Dimensions: [[], ["service_account"]] }],
+      CloudWatchMetrics: [
+        {
+          Namespace: "VoximplantTokenVendor",
+          Dimensions: [["Deployment"], ["Deployment", "service_account"]],
+        },
+      ],
     });
   });
 

@@ -10,6 +10,7 @@ afterEach(() => world.close());
 function start() {
   const lines: string[] = [];
   const handle = createRotationHandler({
+    deployment: "vendor-dev",
     ...world.ports,
     policy: policyFor(),
     writeLine: (line) => void lines.push(line),
@@ -46,7 +47,7 @@ describe("the rotation function", () => {
     expect(record).toMatchObject({ outcome: "failed", service_account: "outbound-calls", RotationFailed: 1 });
     expect(record?.["detail"]).toContain("error 104");
     expect(record?.["_aws"]).toMatchObject({
-      CloudWatchMetrics: [{ Dimensions: [[], ["service_account"]] }],
+      CloudWatchMetrics: [{ Dimensions: [["Deployment"], ["Deployment", "service_account"]] }],
     });
   });
 

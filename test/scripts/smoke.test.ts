@@ -33,6 +33,7 @@ beforeAll(async () => {
   if ("problems" in parsed) throw new Error(parsed.problems.map(formatProblem).join("\n"));
   const signingKey = await importSigningKey({ accountId: 1234567, keyId: "key-1", privateKey: makeRsaPem() });
   const handler = createVendHandler({
+    deployment: "vendor-dev",
     grants: indexGrants(parsed.policy),
     getSigningKey: () =>
       Promise.resolve({ state: "fresh", held: { signingKey, secretVersionId: "v1", fetchedAt: Date.now() } }),
