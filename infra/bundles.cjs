@@ -29,6 +29,7 @@ module.exports = class Bundles {
         const artifacts = service.getAllFunctions().map((name) => service.getFunction(name).package.artifact);
         return packageBundles(
           grantsFile(),
+          serverless.getProvider("aws").getStage(),
           artifacts.map((artifact) => resolve(serviceDir, artifact)),
         );
       },

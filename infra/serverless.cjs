@@ -17,7 +17,12 @@ module.exports = async ({ options, resolveVariable }) => {
     region: await resolveVariable("self:provider.region"),
   };
   try {
-    return describeDeployment(await loadPolicy(values.grants), deployment, values, options.param ?? []);
+    return describeDeployment(
+      await loadPolicy(values.grants, deployment.stage),
+      deployment,
+      values,
+      options.param ?? [],
+    );
   } catch (error) {
     // osls prints the stack where there is one. What is wrong with a grant or a parameter stands in the message.
     if (error instanceof DeploymentError || error instanceof InvalidGrantsError) delete error.stack;

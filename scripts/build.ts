@@ -8,6 +8,7 @@ import { join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 
 import { bundleFunctions } from "./bundle.ts";
+import { LOCAL_STAGE } from "../lib/grants/parse.ts";
 import { InvalidGrantsError, loadPolicy } from "./load-policy.ts";
 
 const root = resolve(import.meta.dirname, "..");
@@ -24,7 +25,7 @@ const options = {
 
 try {
   const { grants, out } = readArguments();
-  const policy = await loadPolicy(resolve(grants), (warning) => {
+  const policy = await loadPolicy(resolve(grants), LOCAL_STAGE, (warning) => {
     console.error(warning);
   });
   for (const { file, bytes } of await bundleFunctions(policy, resolve(out))) {

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { relative } from "node:path";
 
-import { formatProblem, parseGrants } from "../lib/grants/parse.ts";
+import { formatProblem, LOCAL_STAGE, parseGrants } from "../lib/grants/parse.ts";
 import type { Policy } from "../lib/grants/policy.ts";
 
 /**
@@ -15,15 +15,17 @@ export class InvalidGrantsError extends Error {
 /**
  * Reads and validates a grants file.
  *
+ * @param stage what `${stage}` in the name of a secret stands for
  * @param warn told, line by line, what is legal but suspicious
  * @throws {InvalidGrantsError} so that an invalid policy can be neither built, nor packaged, nor
  *   deployed.
  */
 export async function loadPolicy(
   file: string,
+  stage = LOCAL_STAGE,
   warn: (line: string) => void = () => undefined,
 ): Promise<Policy> {
-  const parsed = parseGrants(await readText(file), relative(process.cwd(), file));
+  const parsed = parseGrants(await readText(file), relative(process.cwd(), file), stage);
   if ("problems" in parsed) throw new InvalidGrantsError(parsed.problems.map(formatProblem).join("\n"));
   for (const { message, ...place } of parsed.warnings) {
     warn(formatProblem({ ...place, message: `warning: ${message}` }));

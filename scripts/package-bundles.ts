@@ -12,12 +12,17 @@ const files = ["index.mjs", "index.mjs.map"];
  * Builds the functions with a grants file and zips each bundle for Lambda. The build is made in a
  * folder of its own, so that dist/ keeps what `npm run build` put there.
  *
+ * @param stage what `${stage}` in the name of a secret stands for
  * @param artifacts paths of the zips; `…/vend-token.zip` gets the bundle of functions/vend-token.ts
  * @throws where the build fails, an invalid grants file included, or leaves no bundle for an
  *   artifact
  */
-export async function packageBundles(grantsFile: string, artifacts: readonly string[]): Promise<void> {
-  const policy = await loadPolicy(grantsFile);
+export async function packageBundles(
+  grantsFile: string,
+  stage: string,
+  artifacts: readonly string[],
+): Promise<void> {
+  const policy = await loadPolicy(grantsFile, stage);
   const out = mkdtempSync(join(tmpdir(), "bundles-"));
   try {
     await bundleFunctions(policy, out);

@@ -21,11 +21,16 @@ export type ParsedGrants =
   /** `warnings`: what is allowed but probably a mistake. */
   { readonly policy: Policy; readonly warnings: Problem[] } | { readonly problems: Problem[] };
 
+/** The stage of everything that runs on one machine. */
+export const LOCAL_STAGE = "local";
+
 /**
  * Reads a grants.yml. Returns a policy with all defaults filled in, or all problems of the file,
  * each with its place. Problems name the file as `fileName`.
+ *
+ * @param stage what `${stage}` in the name of a secret stands for
  */
-export function parseGrants(text: string, fileName: string): ParsedGrants {
+export function parseGrants(text: string, fileName: string, stage = LOCAL_STAGE): ParsedGrants {
   const source = readYaml(text);
   if (source.syntaxErrors.length > 0) {
     return { problems: source.syntaxErrors.map((error) => ({ file: fileName, ...error })) };
@@ -49,7 +54,8 @@ export function parseGrants(text: string, fileName: string): ParsedGrants {
   ];
   if (!shape.success || problems.length > 0) return { problems: problems.sort(byPlace) };
 
-  const policy = policyOf(shape.data, references, source, fileName.split(/[\\/]/).at(-1) ?? fileName);
+  const baseName = fileName.split(/[\\/]/).at(-1) ?? fileName;
+  const policy = policyOf(shape.data, references, source, baseName, stage);
   return { policy, warnings: place([...references.warnings, ...findSuspicions(policy)]).sort(byPlace) };
 }
 
@@ -62,12 +68,14 @@ function policyOf(
   { principals }: References,
   source: YamlSource,
   baseName: string,
+  stage: string,
 ): Policy {
   const sourceOf = (path: Path) => `${baseName}:${source.locate({ path }).line}`;
   return {
     serviceAccounts: Object.entries(file.serviceAccounts).map(
-      ([name, { accountId, ...account }]): ServiceAccount => ({
+      ([name, { accountId, secret, ...account }]): ServiceAccount => ({
         name,
+        secret: secret.replaceAll("${stage}", stage),
         ...account,
         ...(accountId === undefined ? {} : { accountId }),
       }),

@@ -29,9 +29,11 @@ const serviceAccount = z
     {
       secret: z
         .string({ error: secretError })
-        .regex(/^[\w/+=.@-]{1,512}$/, { error: secretError })
+        .max(512, { error: secretError })
+        .regex(/^(?:[\w/+=.@-]|\$\{stage\})+$/, { error: secretError })
         .describe(
-          "Name of the Secrets Manager secret. Its value is the credentials file that Voximplant gave, unchanged.",
+          "Name of the Secrets Manager secret. Its value is the credentials file that Voximplant gave, unchanged. " +
+            "${stage} stands for the stage that is deployed.",
         ),
       maxTtlSeconds: ttlSeconds
         .default(MAX_TTL_SECONDS)

@@ -25,9 +25,9 @@ export async function readGrantsFile(file: string): Promise<string> {
   }
 }
 
-/** A policy that lint would let pass. */
-export async function readPolicy(file: string): Promise<Policy> {
-  const parsed = parseGrants(await readGrantsFile(file), file);
+/** A policy that lint would let pass. @param stage what `${stage}` in the name of a secret stands for */
+export async function readPolicy(file: string, stage?: string): Promise<Policy> {
+  const parsed = parseGrants(await readGrantsFile(file), file, stage);
   if ("policy" in parsed) return parsed.policy;
   const [first, ...others] = parsed.problems.map(formatProblem);
   const more = others.length > 0 ? ` (and ${others.length} more)` : "";

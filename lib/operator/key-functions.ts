@@ -4,7 +4,6 @@ import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
 import type { Command } from "commander";
 
 import { LOCAL } from "../configuration.ts";
-import { readVariable } from "../environment.ts";
 import { graceMs } from "../key-lifecycle/grace.ts";
 import {
   createReconciliationHandler,
@@ -13,10 +12,9 @@ import {
 } from "../reconciliation/handler.ts";
 import { CliError, EXIT } from "../cli/cli-error.ts";
 import type { Io } from "../cli/io.ts";
-import { awsConfiguration, type Operator, type OperatorFlags } from "./operator.ts";
+import { awsConfiguration, deploymentOf, type Operator, type OperatorFlags } from "./operator.ts";
 
 export interface FunctionFlags extends OperatorFlags {
-  readonly deployment?: string;
   readonly direct?: boolean;
 }
 
@@ -26,19 +24,10 @@ export type RunCommand = <Name extends ReconciliationCommand["command"]>(
 ) => Promise<ReconciliationAnswers[Name]>;
 
 export function addFunctionOptions(command: Command): Command {
-  return command
-    .option(
-      "--deployment <service-stage>",
-      "the deployment whose functions are asked (default: VOXTOKEN_DEPLOYMENT, or voximplant-token-vendor-dev)",
-    )
-    .option(
-      "--direct",
-      "ask the platform from here, where these credentials may read the secrets (as with `npm start`)",
-    );
-}
-
-export function deploymentOf({ env }: Io, { deployment }: FunctionFlags): string {
-  return deployment ?? readVariable(env, "VOXTOKEN_DEPLOYMENT") ?? "voximplant-token-vendor-dev";
+  return command.option(
+    "--direct",
+    "ask the platform from here, where these credentials may read the secrets (as with `npm start`)",
+  );
 }
 
 /**

@@ -1,6 +1,8 @@
 import type { SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
 import type { Command } from "commander";
 
+import { LOCAL_STAGE } from "../grants/parse.ts";
+import { isLoopback } from "../voximplant/api-url.ts";
 import { present, readVariable } from "../environment.ts";
 import type { Policy, ServiceAccount } from "../grants/policy.ts";
 import { boundedClient, openSecretsManager } from "../key-lifecycle/secrets-manager.ts";
@@ -20,6 +22,7 @@ export interface OperatorFlags {
   readonly grants: string;
   readonly region?: string;
   readonly profile?: string;
+  readonly deployment?: string;
 }
 
 /** What the commands about keys work with. */
@@ -37,12 +40,38 @@ export interface Operator {
 export function addOperatorOptions(command: Command): Command {
   return command
     .option("--grants <file>", "the grants file that says which secret is whose", GRANTS_FILE)
+    .option(
+      "--deployment <service-stage>",
+      `the deployment whose secrets and functions are meant (default: VOXTOKEN_DEPLOYMENT, or ${SERVICE}-dev)`,
+    )
     .option("--profile <name>", "AWS profile (default: AWS_PROFILE)")
     .option("--region <region>", "AWS region of the secrets (default: as the AWS SDK finds it)");
 }
 
+/** The `service` of serverless.yml. */
+const SERVICE = "voximplant-token-vendor";
+
+export function deploymentOf(
+  { env }: Pick<Io, "env">,
+  { deployment }: Pick<OperatorFlags, "deployment">,
+): string {
+  return deployment ?? readVariable(env, "VOXTOKEN_DEPLOYMENT") ?? `${SERVICE}-dev`;
+}
+
+/** The stage of the deployment's name; the local stack's where Secrets Manager is on this machine. */
+function stageOf(io: Io, flags: OperatorFlags): string {
+  const endpoint = awsEndpoint(io, "SECRETS_MANAGER");
+  if (endpoint !== undefined && URL.canParse(endpoint) && isLoopback(new URL(endpoint))) return LOCAL_STAGE;
+  const name = deploymentOf(io, flags);
+  return name.startsWith(`${SERVICE}-`) ? name.slice(SERVICE.length + 1) : (name.split("-").at(-1) ?? name);
+}
+
+function awsEndpoint({ env }: Io, service: "LAMBDA" | "SECRETS_MANAGER"): string | undefined {
+  return readVariable(env, `AWS_ENDPOINT_URL_${service}`) ?? readVariable(env, "AWS_ENDPOINT_URL");
+}
+
 export async function openOperator(io: Io, flags: OperatorFlags): Promise<Operator> {
-  const policy = await readPolicy(flags.grants);
+  const policy = await readPolicy(flags.grants, stageOf(io, flags));
   const secretsManager = boundedClient(awsConfiguration(io, flags, "SECRETS_MANAGER"));
   const connection = {
     url: managementApiUrl(io),
@@ -67,12 +96,13 @@ export async function openOperator(io: Io, flags: OperatorFlags): Promise<Operat
 
 /** As the AWS CLI finds everything, but by way of {@link Io} where a variable decides. */
 export function awsConfiguration(
-  { env, awsClient }: Io,
+  io: Io,
   { region, profile }: Pick<OperatorFlags, "region" | "profile">,
   service: "LAMBDA" | "SECRETS_MANAGER",
 ) {
+  const { env, awsClient } = io;
   const find = awsCredentials(present(profile), env);
-  const endpoint = readVariable(env, `AWS_ENDPOINT_URL_${service}`) ?? readVariable(env, "AWS_ENDPOINT_URL");
+  const endpoint = awsEndpoint(io, service);
   return {
     ...(endpoint && { endpoint }),
     region: async () => {

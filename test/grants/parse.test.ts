@@ -89,6 +89,24 @@ grants:
     expect(warnings).toEqual([expect.stringContaining("is not pinned")]);
   });
 
+  it.each([
+    [undefined, "voximplant/local/x-local"],
+    ["prod", "voximplant/prod/x-prod"],
+  ])("may name the stage in a secret, here %j", (stage, secret) => {
+    const text = "serviceAccounts:\n  x: {secret: 'voximplant/${stage}/x-${stage}'}\ngrants: []\n";
+    expect(parseGrants(text, "grants.yml", stage)).toMatchObject({
+      policy: { serviceAccounts: [{ secret }] },
+    });
+  });
+
+  it.each(["voximplant/${region}/x", "voximplant/$stage/x", "voximplant/${stage/x"])(
+    "has no other placeholder in a secret: %s",
+    (secret) => {
+      const text = `serviceAccounts:\n  x: {secret: '${secret}'}\ngrants: []\n`;
+      expect(parseGrants(text, "grants.yml")).toHaveProperty("problems");
+    },
+  );
+
   it("may have no grants", () => {
     expect(parsed("serviceAccounts: {}\ngrants: []\n")).toEqual({
       policy: { serviceAccounts: [], grants: [] },

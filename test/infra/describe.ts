@@ -35,7 +35,7 @@ export function describeWith(
   values: Readonly<Record<string, string>> = {},
   { grants = sampleGrants, stage = "dev", region = "us-east-1" } = {},
 ) {
-  const parsed = parseGrants(grants, "grants.yml");
+  const parsed = parseGrants(grants, "grants.yml", stage);
   if ("problems" in parsed) throw new Error(parsed.problems.map(formatProblem).join("\n"));
   const given = Object.entries(values).map(([name, value]) => `${name}=${value}`);
   return describeDeployment(parsed.policy, { service, stage, region }, { ...defaults, ...values }, given);

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { METRIC_NAMESPACE, metricUnits } from "../../lib/audit/metrics.ts";
-import { stackOf } from "./describe.ts";
+import { sampleGrants, stackOf } from "./describe.ts";
 import { property, resourcesOf } from "./promises.ts";
 
 const stack = stackOf({ quietAlarmMinutes: "60" });
@@ -134,6 +134,33 @@ describe("logs", () => {
 });
 
 describe("two stages in one account and region", () => {
+  it("share no secret, if the grants name the stage", () => {
+    const grants = sampleGrants.replaceAll("secret: voximplant/", "secret: voximplant/${stage}/");
+    const names = (stage: string) =>
+      resourcesOf(stackOf({}, { stage, grants }), "AWS::SecretsManager::Secret").map(
+        ([, { Properties }]) => Properties?.["Name"],
+      );
+    expect(names("dev")).toEqual(["voximplant/dev/call-history", "voximplant/dev/outbound-calls"]);
+    expect(names("prod")).toEqual(["voximplant/prod/call-history", "voximplant/prod/outbound-calls"]);
+  });
+
+  it("share no name of a resource", () => {
+    const grants = sampleGrants.replaceAll("secret: voximplant/", "secret: voximplant/${stage}/");
+    const namesIn = (stage: string) =>
+      Object.values(stackOf({}, { stage, grants }).Resources).flatMap(({ Type, Properties = {} }) =>
+        Object.entries(Properties)
+          // These two are named within their API.
+          .filter(() => !/^AWS::ApiGateway::(?:Model|RequestValidator)$/.test(Type))
+          .filter(
+            ([property]) => /^(?:\w*Name|Name)$/.test(property) && !/^(?:Metric|Policy)Name$/.test(property),
+          )
+          .flatMap(([, value]) => (typeof value === "string" ? [value] : [])),
+      );
+    const dev = namesIn("dev");
+    expect(dev.length).toBeGreaterThan(20);
+    expect(dev.filter((name) => namesIn("prod").includes(name))).toEqual([]);
+  });
+
   const metricsOf = (stage: string) => {
     const { Resources } = stackOf({}, { stage });
     const alarms = Object.values(Resources).filter(({ Type }) => Type === "AWS::CloudWatch::Alarm");

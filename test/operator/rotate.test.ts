@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -8,6 +8,7 @@ import { runVoxtoken } from "../fakes/voxtoken.ts";
 import { createReconciliationHandler } from "../../lib/reconciliation/handler.ts";
 import { ROLES_TAG } from "../../lib/key-lifecycle/roles.ts";
 import { rotateKey } from "../../lib/rotation/rotate-key.ts";
+import { createSecretsManager } from "../../local/secrets-manager/in-process.ts";
 import { platformFault } from "../../local/voximplant/error.ts";
 import { fakeIo } from "../fakes/io.ts";
 import { type LambdaApi, startLambdaApi } from "../fakes/lambda-api.ts";
@@ -166,6 +167,33 @@ describe("in a deployment, where an operator may not read the keys", () => {
       status: 1,
       err: expect.stringContaining("its log: /aws/lambda/vendor-prod-reconcile-keys") as string,
     });
+  });
+});
+
+describe("${stage} in the name of a secret", () => {
+  it.each([
+    [["--deployment", "vendor-prod"], {}, "voximplant/prod/outbound-calls"],
+    [["--deployment", "voximplant-token-vendor-eu-1"], {}, "voximplant/eu-1/outbound-calls"],
+    [[], { VOXTOKEN_DEPLOYMENT: "voximplant-token-vendor-test" }, "voximplant/test/outbound-calls"],
+    [[], {}, "voximplant/dev/outbound-calls"],
+    [["--deployment", "vendor-prod"], "on this machine", "voximplant/local/outbound-calls"],
+  ])("is the deployment's: %j with %j", async (flags, env, secret) => {
+    world = await startWorld({ http: true });
+    const file = await writeGrants(folder);
+    await writeFile(file, (await readFile(file, "utf8")).replace("voximplant/", "voximplant/${stage}/"));
+    const { AWS_ENDPOINT_URL_SECRETS_MANAGER: endpoint, ...common } = operatorEnv(world);
+    const io = fakeIo({
+      env: typeof env === "string" ? operatorEnv(world) : { ...common, ...env },
+      // Elsewhere than on this machine, by the name of the endpoint; the requests go there all the same.
+      awsClient: {
+        maxAttempts: 1,
+        requestHandler: createSecretsManager({ secrets: {}, now: () => new Date() }).requestHandler,
+      },
+    });
+    expect(endpoint).toContain("127.0.0.1");
+    const args = ["admin", "rotate", "outbound-calls", "--now", "--grants", file, ...flags];
+    expect(await runVoxtoken(args, io)).toBe(1);
+    expect(io.err()).toContain(`There is no secret ${secret} `);
   });
 });
 
