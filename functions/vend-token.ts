@@ -35,6 +35,7 @@ export const handler = createVendHandler({
   getSigningKey,
   writeAudit: writeLine,
   log,
+  basePath: configuration.basePath,
   deployment: configuration.deployment,
   now,
   newId: randomUUID,

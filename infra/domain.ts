@@ -3,7 +3,13 @@ import { restApi } from "./api.ts";
 import type { Options } from "./options.ts";
 
 /** A regional custom domain that speaks TLS 1.2 and later; none where no domain is given. */
-export function domainResources({ domainName, certificateArn, hostedZoneId, stage }: Options): Resources {
+export function domainResources({
+  domainName,
+  basePath,
+  certificateArn,
+  hostedZoneId,
+  stage,
+}: Options): Resources {
   if (domainName === undefined) return {};
   return {
     ApiDomain: {
@@ -17,7 +23,12 @@ export function domainResources({ domainName, certificateArn, hostedZoneId, stag
     },
     ApiDomainMapping: {
       Type: "AWS::ApiGateway::BasePathMapping",
-      Properties: { DomainName: ref("ApiDomain"), RestApiId: ref(restApi), Stage: stage },
+      Properties: {
+        DomainName: ref("ApiDomain"),
+        ...(basePath !== undefined && { BasePath: basePath }),
+        RestApiId: ref(restApi),
+        Stage: stage,
+      },
       DependsOn: ["Stage"],
     },
     ...(hostedZoneId !== undefined && {

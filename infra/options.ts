@@ -54,6 +54,7 @@ const parameters = z.strictObject({
   quietAlarmMinutes: optionalWhole(1, 1_440),
   vpcEndpointIds: listOf(/^vpce-[0-9a-f]+$/, "ids of VPC endpoints, as vpce-0a1b2c3d"),
   domainName: optional(/^([a-z0-9-]+\.)+[a-z]+$/, "a domain name, as tokens.example.com"),
+  basePath: optional(/^[\w.~-]+(\/[\w.~-]+)*$/, "a path without slashes at its ends, as tokens"),
   certificateArn: optional(/^arn:[a-z-]+:acm:.+:certificate\/.+$/, "the ARN of an ACM certificate"),
   hostedZoneId: optional(/^Z[A-Z0-9]+$/, "the id of a Route 53 hosted zone"),
   primaryRegion: optional(regionName, "an AWS region"),
@@ -109,6 +110,9 @@ function contradictions(options: z.infer<typeof parameters>, region: string): st
   const problems: string[] = [];
   if ((options.domainName === undefined) !== (options.certificateArn === undefined)) {
     problems.push("--param domainName and certificateArn: give both or neither");
+  }
+  if (options.basePath !== undefined && options.domainName === undefined) {
+    problems.push("--param basePath: needs domainName as well");
   }
   if (options.hostedZoneId !== undefined && options.domainName === undefined) {
     problems.push("--param hostedZoneId: needs domainName as well");

@@ -42,7 +42,7 @@ export function template(policy: Policy, options: Options): { Resources: Resourc
         Value:
           options.domainName === undefined
             ? sub(`https://\${${restApi}}.execute-api.\${AWS::Region}.\${AWS::URLSuffix}/${options.stage}`)
-            : `https://${options.domainName}`,
+            : `https://${[options.domainName, ...(options.basePath === undefined ? [] : [options.basePath])].join("/")}`,
       },
       ApiArn: {
         Description: "In front of /<stage>/<method>/<path> in a caller's IAM policy.",

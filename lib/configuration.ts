@@ -26,6 +26,11 @@ const variables = z.object({
   AWS_LAMBDA_FUNCTION_NAME: z._default(z.string(), ""),
   SIGNING_KEY_TTL_SECONDS: seconds(300),
   SIGNING_KEY_MAX_STALE_SECONDS: seconds(3600),
+  BASE_PATH: z.optional(
+    z
+      .string()
+      .check(z.regex(/^[\w.~-]+(?:\/[\w.~-]+)*$/, "must be a path without slashes at its ends, as tokens")),
+  ),
   VOXIMPLANT_API_URL: z._default(
     z.string().check((payload) => {
       const message = apiUrlProblem(payload.value);
@@ -42,6 +47,8 @@ export interface Configuration {
   readonly signingKeyMaxStaleSeconds: number;
   /** Management API, without a slash at its end. */
   readonly voximplantApiUrl: string;
+  /** The base path of a custom domain's mapping. */
+  readonly basePath: string | undefined;
   /** `<service>-<stage>`, or `local`. */
   readonly deployment: string;
 }
@@ -62,6 +69,7 @@ export function readConfiguration(environment: Environment): Configuration {
     signingKeyTtlSeconds: parsed.data.SIGNING_KEY_TTL_SECONDS,
     signingKeyMaxStaleSeconds: parsed.data.SIGNING_KEY_MAX_STALE_SECONDS,
     voximplantApiUrl: parseApiUrl(parsed.data.VOXIMPLANT_API_URL, "VOXIMPLANT_API_URL"),
+    basePath: parsed.data.BASE_PATH,
     deployment:
       /^(.+)-(?:vend-token|rotate-key|reconcile-keys)$/.exec(parsed.data.AWS_LAMBDA_FUNCTION_NAME)?.[1] ??
       LOCAL,

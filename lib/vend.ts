@@ -20,6 +20,8 @@ export interface VendDependencies {
   /** Has written the line when it returns. Throws if it cannot; then no token leaves. */
   readonly writeAudit: WriteLine;
   readonly log: Log;
+  /** Of the custom domain's mapping, if there is one: it is stripped from the path. */
+  readonly basePath?: string | undefined;
   /** `<service>-<stage>`, or `local`: a dimension of the metrics. */
   readonly deployment: string;
   readonly now: () => EpochMs;
@@ -69,7 +71,7 @@ export function createVendHandler(dependencies: VendDependencies): VendHandler {
  * parse the body before the caller is identified, never fetch a key before the grant is decided.
  */
 async function vend(dependencies: VendDependencies, event: unknown, facts: Facts): Promise<Outcome> {
-  const request = (facts.request = readRequest(event));
+  const request = (facts.request = readRequest(event, dependencies.basePath));
   if (request.requestId) facts.requestId = request.requestId;
 
   const route = matchRoute(request.method, request.path);

@@ -14,6 +14,7 @@ describe("the functions' configuration", () => {
 
   it("has defaults for everything", () => {
     expect(readConfiguration({})).toEqual({
+      basePath: undefined,
       deployment: "local",
       signingKeyTtlSeconds: 300,
       signingKeyMaxStaleSeconds: 3600,
@@ -52,6 +53,14 @@ describe("the functions' configuration", () => {
     "https://",
   ])("refuses to send tokens to %s", (url) => {
     expect(() => readConfiguration({ VOXIMPLANT_API_URL: url })).toThrow(/^VOXIMPLANT_API_URL: must be/);
+  });
+
+  it.each(["/tokens", "tokens/", "a//b", "a b", "%74okens"])("refuses the base path %j", (path) => {
+    expect(() => readConfiguration({ BASE_PATH: path })).toThrow("BASE_PATH: must be a path without slashes");
+  });
+
+  it("takes the base path of a custom domain", () => {
+    expect(readConfiguration({ BASE_PATH: "voice/tokens" }).basePath).toBe("voice/tokens");
   });
 
   it.each(["-1", "1.5", "5m", "86401", "1e3", " 60"])("refuses %j seconds", (value) => {

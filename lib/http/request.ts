@@ -4,7 +4,7 @@ import type { IamIdentity } from "../caller/caller.ts";
 /** One HTTP request as API Gateway passed it on, in either of its event formats. */
 export interface GatewayRequest {
   readonly method: string;
-  /** Still percent-encoded, without a prefix for the stage. */
+  /** Still percent-encoded, without the prefix of the stage and of the base path. */
   readonly path: string;
   /** As the caller sent it: decoded from base64 if API Gateway encoded it. */
   readonly body: string;
@@ -68,10 +68,12 @@ const format2 = z.object({
 /**
  * Reads the event of a REST API (payload format 1.0) or of an HTTP API or function URL (2.0).
  *
+ * @param basePath of a custom domain's mapping, `tokens`. API Gateway leaves it in the path.
  * @throws {MalformedEventError} the event is neither of them.
  */
-export function readRequest(event: unknown): GatewayRequest {
-  return isFormat2(event) ? fromFormat2(parse(format2, event)) : fromFormat1(parse(format1, event));
+export function readRequest(event: unknown, basePath?: string): GatewayRequest {
+  const request = isFormat2(event) ? fromFormat2(parse(format2, event)) : fromFormat1(parse(format1, event));
+  return { ...request, path: withoutPrefix(request.path, basePath) };
 }
 
 function isFormat2(event: unknown): boolean {
@@ -108,7 +110,8 @@ function fromFormat2(event: z.infer<typeof format2>): GatewayRequest {
   const { http, stage, authorizer, requestId, apiId } = event.requestContext;
   return {
     method: http.method,
-    path: withoutStage(event.rawPath, stage),
+    // An HTTP API's `rawPath` begins with the stage, except for `$default` and custom domains.
+    path: withoutPrefix(event.rawPath, stage),
     body: decodeBody(event),
     identity: authorizer?.iam ?? {},
     requestId: requestId ?? undefined,
@@ -118,9 +121,8 @@ function fromFormat2(event: z.infer<typeof format2>): GatewayRequest {
   };
 }
 
-/** An HTTP API's `rawPath` begins with the stage, except for `$default` and custom domains. */
-function withoutStage(path: string, stage: string | null | undefined): string {
-  return stage && path.startsWith(`/${stage}/`) ? path.slice(stage.length + 1) : path;
+function withoutPrefix(path: string, prefix: string | null | undefined): string {
+  return prefix && path.startsWith(`/${prefix}/`) ? path.slice(prefix.length + 1) : path;
 }
 
 function decodeBody(event: {

@@ -53,6 +53,31 @@ describe("an HTTP API's path", () => {
   });
 });
 
+describe("the base path of a custom domain's mapping", () => {
+  const rest = (path: string) => ({ ...restEvent(), path });
+  const http = (rawPath: string) => ({ ...httpEvent(), rawPath });
+
+  it.each([
+    ["is stripped where it is there", "/tokens/v1/service-accounts", "/v1/service-accounts"],
+    ["is absent on the API's own address", "/v1/service-accounts", "/v1/service-accounts"],
+    ["is stripped once", "/tokens/tokens/v1/service-accounts", "/tokens/v1/service-accounts"],
+    ["is not the beginning of a longer name", "/tokens2/v1/service-accounts", "/tokens2/v1/service-accounts"],
+    ["is not matched in other letters", "/Tokens/v1/service-accounts", "/Tokens/v1/service-accounts"],
+    ["is not matched percent-encoded", "/%74okens/v1/service-accounts", "/%74okens/v1/service-accounts"],
+    ["leaves the rest encoded as it is", "/tokens/v1/a%2Fb", "/v1/a%2Fb"],
+  ])("%s: %s", (_, path, expected) => {
+    for (const event of [rest(path), http(path)]) expect(readRequest(event, "tokens").path).toBe(expected);
+  });
+
+  it("may have several parts", () => {
+    expect(readRequest(rest("/a/b/v1/service-accounts"), "a/b").path).toBe("/v1/service-accounts");
+  });
+
+  it("is nothing special without a mapping", () => {
+    expect(readRequest(rest("/tokens/v1/service-accounts")).path).toBe("/tokens/v1/service-accounts");
+  });
+});
+
 describe("an event without an identity", () => {
   it.each([
     ["REST API, no authorizer", { ...restEvent(), requestContext: { requestId: "r" } }],

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { parameterNames } from "../../infra/options.ts";
-import { defaults, stackOf } from "./describe.ts";
+import { defaults, provider, stackOf } from "./describe.ts";
 import { resolveIntrinsics } from "./resolve.ts";
 import { permissions, property, resourcesOf } from "./promises.ts";
 
@@ -16,6 +16,8 @@ describe("the parameters", () => {
     [{ vpcEndpointIds: "vpc-1" }, "--param vpcEndpointIds: ids of VPC endpoints"],
     [{ auditDestinationArn: "arn:aws:s3:::bucket" }, "the ARN of a CloudWatch Logs destination"],
     [{ domainName: "tokens.example.com" }, "domainName and certificateArn: give both or neither"],
+    [{ basePath: "tokens" }, "--param basePath: needs domainName as well"],
+    [{ basePath: "/tokens" }, "--param basePath: a path without slashes at its ends, as tokens"],
     [{ hostedZoneId: "Z123" }, "--param hostedZoneId: needs domainName as well"],
     [{ replicaRegions: "us-east-1" }, "us-east-1 is the region that is deployed"],
     [
@@ -53,6 +55,14 @@ describe("a private API", () => {
 describe("a custom domain", () => {
   const certificateArn = "arn:aws:acm:us-east-1:999988887777:certificate/1234";
   const stack = stackOf({ domainName: "tokens.example.com", certificateArn, hostedZoneId: "Z123" });
+
+  it("has its base path in the mapping, in the url and in the function's environment", () => {
+    const shared = stackOf({ domainName: "api.example.com", certificateArn, basePath: "tokens" });
+    expect(shared.Resources["ApiDomainMapping"]?.Properties).toMatchObject({ BasePath: "tokens" });
+    expect(shared.Outputs["ApiUrl"]?.Value).toBe("https://api.example.com/tokens");
+    expect(provider["environment"]).toMatchObject({ BASE_PATH: "${param:basePath}" });
+    expect(stack.Resources["ApiDomainMapping"]?.Properties).not.toHaveProperty("BasePath");
+  });
 
   it("is regional, speaks TLS 1.2 at least, and is the only way in", () => {
     expect(stack.Resources["ApiDomain"]?.Properties).toMatchObject({
