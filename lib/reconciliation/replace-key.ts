@@ -3,7 +3,7 @@ import type { ServiceAccount } from "../grants/policy.ts";
 import type { AccountKey, OpenKey } from "../key-lifecycle/account-key.ts";
 import { checkAccount, KeyLifecycleError } from "../key-lifecycle/key-lifecycle-error.ts";
 import { labelKey } from "../key-lifecycle/key-label.ts";
-import { moveRules, otherKeys } from "../key-lifecycle/retire-key.ts";
+import { moveAllRules } from "../key-lifecycle/retire-key.ts";
 import { copyRoles, ROLES_TAG, rolesTag, verifySameAccess } from "../key-lifecycle/roles.ts";
 import type { SecretState, SecretStore, SecretVersion } from "../key-lifecycle/secret-store.ts";
 import { isUnknownKey, settle, SETTLING_PAUSES_MS, STORE_PAUSES } from "../key-lifecycle/settle.ts";
@@ -41,7 +41,7 @@ export async function replaceKey(
   version: SecretVersion,
   deadline: number,
 ): Promise<AccountKey> {
-  const { store, openKey, now, sleep } = ports;
+  const { store, openKey, now, sleep, log } = ports;
   const waiting = { sleep, deadline: { now, at: deadline } };
   const inTime = () => {
     if (now() < deadline) return;
@@ -80,7 +80,14 @@ export async function replaceKey(
       { cause },
     );
   });
-  await moveAllRules(ports, serviceAccount, next);
+  // Both keys work, so a failure here ends nothing: reconciliation moves the rules that are left.
+  try {
+    await moveAllRules(await ports.readSecret(serviceAccount), next, log);
+  } catch (error) {
+    log("warn", `Routing rules were not moved to key ${next.keyId}: ${messageOf(error)}`, {
+      key_id: next.keyId,
+    });
+  }
   return next;
 }
 
@@ -117,19 +124,5 @@ async function takeBack({ api }: AccountKey, keyId: string, reason: unknown): Pr
       `${messageOf(reason)} The new key ${keyId} could not be deleted again: ${messageOf(error)}`,
       { cause: error },
     );
-  }
-}
-
-/** Both keys work, so a failure here stops nothing: reconciliation moves what is left. */
-async function moveAllRules(
-  { readSecret, log }: ReplacementPorts,
-  serviceAccount: ServiceAccount,
-  { api, keyId }: AccountKey,
-): Promise<void> {
-  try {
-    const snapshot = await readSecret(serviceAccount);
-    await moveRules(api, otherKeys(snapshot, await api.getKeys(), keyId), keyId, log);
-  } catch (error) {
-    log("warn", `Routing rules were not moved to key ${keyId}: ${messageOf(error)}`, { key_id: keyId });
   }
 }
