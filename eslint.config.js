@@ -16,10 +16,19 @@ const library = {
   http: { folders: ["caller", "grants", "token", "outcome.ts"], packages: ["zod"] },
   audit: { folders: ["caller", "epoch.ts", "grants", "http", "keys", "token", "outcome.ts"], packages: [] },
   voximplant: { folders: ["epoch.ts"], packages: ["node:util", "zod"] },
-  "key-lifecycle": { folders: ["audit", "grants", "keys", "token", "voximplant"], packages: ["*"] },
+  "key-lifecycle": {
+    folders: ["audit", "epoch.ts", "grants", "keys", "token", "voximplant"],
+    packages: ["*"],
+  },
   // Siblings: neither imports the other.
-  rotation: { folders: ["audit", "grants", "key-lifecycle", "keys", "voximplant"], packages: ["*"] },
-  reconciliation: { folders: ["audit", "grants", "key-lifecycle", "keys", "voximplant"], packages: ["*"] },
+  rotation: {
+    folders: ["audit", "epoch.ts", "grants", "key-lifecycle", "keys", "voximplant"],
+    packages: ["*"],
+  },
+  reconciliation: {
+    folders: ["audit", "epoch.ts", "grants", "key-lifecycle", "keys", "voximplant"],
+    packages: ["*"],
+  },
   "configuration.ts": { folders: ["environment.ts", "voximplant/api-url.ts"], packages: ["zod"] },
   "epoch.ts": { folders: [], packages: [] },
   "environment.ts": { folders: [], packages: ["node:path"] },

@@ -5,22 +5,22 @@ import { mintToken } from "../token/mint.ts";
 import type { Connection } from "../voximplant/call.ts";
 import { type ManagementApi, openManagementApi } from "../voximplant/methods.ts";
 
-/** A service account's key, and the Management API as this key may call it. */
+/** A service account's key, and the Management API signed with it. */
 export interface AccountKey {
   readonly keyId: string;
   readonly accountId: number;
   readonly api: ManagementApi;
-  /** The API of a child account: the parent's key signs with the child's id as `iss`. */
+  /** The Management API of a child account: the same key, with the child's id as `iss`. */
   readonly apiOf: (childAccountId: number) => ManagementApi;
 }
 
-/** @throws CredentialsFileError it is no credentials file, or holds no RSA key of 2048 bits or more. */
+/** @throws CredentialsFileError not a credentials file, or not an RSA key of at least 2048 bits */
 export type OpenKey = (credentialsFile: string) => Promise<AccountKey>;
 
-/** As long as the Python and Java clients take: a call and its retries are over by then. */
+/** The lifetime that the Python and Java clients use. It outlasts one call and its retries. */
 const TOKEN_TTL_SECONDS = 60;
 
-/** Opens keys from the secrets; each call of the API is made with a token of its own. */
+/** Each call of the returned APIs signs a token of its own. */
 export function openKeysOver(connection: Connection): OpenKey {
   return async (credentialsFile) => {
     const signingKey = await importSigningKey(parseCredentials(credentialsFile));

@@ -1,32 +1,34 @@
+import type { EpochMs } from "../epoch.ts";
 import type { ServiceAccount } from "../grants/policy.ts";
 import type { Key } from "../voximplant/methods.ts";
 import { belongsToSecret, keyName } from "./key-label.ts";
 import { replicasInSync, versionWith } from "./secret-store.ts";
 import { isComplete, isSupersededVersion, type SecretSnapshot } from "./snapshot.ts";
 
-/** What a key of a Voximplant account is to us. Times are milliseconds since 1970. */
+/** What manages a key of a Voximplant account: docs/keys.md#states. */
 export type KeyState =
   | (OwnKeyState & { readonly serviceAccount: string })
-  /** Listed under `unmanagedKeys`: others use it on purpose, and it is never touched. */
+  /** Listed under `unmanagedKeys`: it has other users on purpose, and is never changed. */
   | { readonly state: "unmanaged" }
-  /** No secret holds it, and every secret could be read. */
+  /** No secret holds it, and every secret was read. */
   | { readonly state: "unknown" }
-  /** It is in no secret that could be read, and may be in one that could not. */
+  /** No readable secret holds it, but a secret could not be read. */
   | { readonly state: "undetermined" };
 
-/** What a key is to the one secret that it belongs to. */
+/** The state of a key that belongs to a secret. */
 export type OwnKeyState =
   | { readonly state: "current" }
-  /** Of a rotation that has not ended. */
+  /** A rotation that has not ended is preparing it. */
   | { readonly state: "pending" }
-  /** Was current: tokens made with it may live until `retireAt`. */
-  | { readonly state: "superseded"; readonly retireAt: number }
+  /** It was current. Tokens signed with it may be valid until `retireAt`. */
+  | { readonly state: "superseded"; readonly retireAt: EpochMs }
   /**
-   * Has one of our names and is in no version: left by a rotation that was given up or a revocation that broke off, or made
-   * by someone who has seen our names. It may have been current, so it is kept until `retireAt`.
+   * It has one of our key names but is in no version. A rotation that was given up or a revocation
+   * that broke off left it, or someone who has seen our names made it. It may have been current, so
+   * it is kept until `retireAt`.
    */
-  | { readonly state: "stray"; readonly retireAt: number }
-  /** Made for a version that holds another key. No token was ever made with it, and its private key is lost. */
+  | { readonly state: "stray"; readonly retireAt: EpochMs }
+  /** Made for a version that holds another key. Its private key is lost, so it signed no token. */
   | { readonly state: "orphan" };
 
 export interface ClassifiedKey {
@@ -36,15 +38,15 @@ export interface ClassifiedKey {
 
 export interface ClassificationContext {
   readonly serviceAccounts: readonly ServiceAccount[];
-  /** Of every secret whose labels could be read, whichever Voximplant account it belongs to. */
+  /** All secrets whose labels could be read, of all Voximplant accounts. */
   readonly secrets: readonly SecretSnapshot[];
   /** How long a superseded key is kept: see grace.ts. */
   readonly graceMs: number;
 }
 
 /**
- * Says of every key what manages it. The secrets must be read after the keys were listed: then a key on the list is found
- * in a secret, or its name says which version it is made for.
+ * Finds what manages each key. The secrets must be read after the keys are listed. Otherwise a key
+ * that is stored in between is in no secret that was read, and counts as unknown.
  */
 export function classifyKeys(keys: readonly Key[], context: ClassificationContext): ClassifiedKey[] {
   const { serviceAccounts, secrets } = context;
@@ -58,7 +60,7 @@ export function classifyKeys(keys: readonly Key[], context: ClassificationContex
       const state = stateIn(secret, key, context.graceMs);
       return state === undefined ? [] : [{ ...state, serviceAccount: secret.serviceAccount }];
     });
-    // A key may be in two secrets: it is in use as long as it is in use in one.
+    // A key may be in two secrets. It is in use if one of them uses it.
     const inUse =
       states.find(({ state }) => state === "current") ?? states.find(({ state }) => state === "pending");
     if (inUse !== undefined) return { key, state: inUse };
@@ -69,11 +71,11 @@ export function classifyKeys(keys: readonly Key[], context: ClassificationContex
 }
 
 /**
- * What a key is to a secret, or `undefined`: it does not belong to it.
+ * The state of a key in a secret. Undefined: the key does not belong to the secret.
  *
- * A key that is not current has not been current since the secret last changed, because moving a label is a change. So the
- * grace counts from there; later changes make it longer, never shorter, and nothing has to be written down. The key's
- * description proves nothing: a token can rewrite it.
+ * The grace counts from the secret's last change. Moving a label is a change, so a key that is not
+ * current now has not been current since. Later changes make the grace longer, never shorter. The
+ * time in the key's description is not used, because anyone with a token can change it.
  */
 function stateIn(secret: SecretSnapshot, key: Key, graceMs: number): OwnKeyState | undefined {
   const { state, keys, createdAt } = secret;
@@ -94,8 +96,8 @@ function stateIn(secret: SecretSnapshot, key: Key, graceMs: number): OwnKeyState
   return { state: "stray", retireAt: until };
 }
 
-/** When a key may be deleted, milliseconds since 1970; infinity for one that is not ours to delete. */
-export function retireAt(state: KeyState | OwnKeyState): number {
+/** When a key may be deleted. Infinity: its state does not allow it. */
+export function retireAt(state: KeyState | OwnKeyState): EpochMs {
   switch (state.state) {
     case "superseded":
     case "stray":

@@ -1,14 +1,15 @@
 import { createHash } from "node:crypto";
 
+import type { EpochMs } from "../epoch.ts";
 import { MAX_KEY_NAME_LENGTH, type Key } from "../voximplant/methods.ts";
 
 /**
- * How a key at Voximplant says which secret and version it was made for, so that it can be told even when its private
- * key was lost. In the name: machine-readable, within {@link MAX_KEY_NAME_LENGTH}. In the description: for people, and
- * when it was made.
+ * Says for which version of which secret a key was made. Without it, a key whose private key was
+ * lost could not be recognised. The name is for programs, within {@link MAX_KEY_NAME_LENGTH}. The
+ * description is for people, and has the time.
  *
- * The fingerprint is of the secret's ARN, whose last six characters AWS chooses at random: so two installations that
- * share a Voximplant account never take each other's keys for their own.
+ * The name has a digest of the secret's ARN, which AWS ends with six random characters. Without
+ * them, two installations that share a Voximplant account would delete each other's keys.
  */
 export interface KeyLabel {
   readonly name: string;
@@ -20,7 +21,7 @@ const PREFIX = "vtv-";
 export function labelKey(
   secret: { readonly arn: string; readonly name: string },
   versionId: string,
-  now: number,
+  now: EpochMs,
 ): KeyLabel {
   return {
     name: keyName(secret.arn, versionId),
@@ -30,20 +31,20 @@ export function labelKey(
   };
 }
 
-/** Name of the key of one version of one secret: two attempts for the same version make keys of the same name. */
+/** The name of a key of one version. Repeated attempts for a version make keys of the same name. */
 export function keyName(secretArn: string, versionId: string): string {
   const version =
     PREFIX.length + 9 + versionId.length <= MAX_KEY_NAME_LENGTH ? versionId : digest(versionId, 32);
   return `${secretPrefix(secretArn)}${version}`;
 }
 
-/** Whether the key was made for (or taken over by) this secret, whatever the version. */
+/** Whether the key has a name for any version of this secret. */
 export function belongsToSecret({ key_name }: Key, secretArn: string): boolean {
   return key_name?.startsWith(secretPrefix(secretArn)) ?? false;
 }
 
-/** When the key got its label, by its own word: to show, not to believe. Milliseconds since 1970. */
-export function labelledAt({ description }: Key, now: number): number | undefined {
+/** The time in the key's description. Only to show it: anyone with a token can change it. */
+export function labelledAt({ description }: Key, now: EpochMs): EpochMs | undefined {
   const since = /, since (\d{4}-\d\d-\d\dT[\d:.]+Z)\./.exec(description ?? "")?.[1];
   const time = since === undefined ? Number.NaN : Date.parse(since);
   return time <= now ? time : undefined;

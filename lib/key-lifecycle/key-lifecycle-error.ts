@@ -1,25 +1,26 @@
 import { type ServiceAccount, wrongAccount } from "../grants/policy.ts";
 
-/** A step of a key's life cannot go on: the message says what failed, why, and what to do. It shows no key. */
+/** The message says what failed, why, and what to do. It never has a private key. */
 export class KeyLifecycleError extends Error {
   override readonly name = "KeyLifecycleError";
 }
 
-/** What to do about a secret that holds no key yet. */
+/** The message for a secret that has no current version. */
 export function noKeyYet(secret: string, serviceAccount: string): string {
   return `Secret ${secret} holds no key yet. ${putAKeyIn(serviceAccount)}`;
 }
 
-/** The two ways to put a key into a secret that has none, or one that no longer works. */
+/** The two ways to put a key into a secret that has none, or whose key does not work. */
 export function putAKeyIn(serviceAccount: string): string {
   return (
-    `Import one with \`voxtoken admin import FILE --service-account ${serviceAccount}\`, or have one made with ` +
+    `Import one with \`voxtoken admin import FILE --service-account ${serviceAccount}\`, or create one with ` +
     `\`voxtoken admin bootstrap --service-account ${serviceAccount} --account-id ID --roles ROLES --replace\`.`
   );
 }
 
 /**
- * Refuses a key of another Voximplant account than grants.yml names: an operator could have put in a key of their own.
+ * Refuses a key of another Voximplant account than grants.yml names. Without this check, someone who
+ * can write the secret could store a key of their own account.
  *
  * @throws KeyLifecycleError
  */

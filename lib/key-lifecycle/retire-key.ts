@@ -1,17 +1,18 @@
 import type { Log } from "../audit/log.ts";
-import type { ManagementApi } from "../voximplant/methods.ts";
 import { isRefusal } from "../voximplant/errors.ts";
-import type { SecretSnapshot } from "./snapshot.ts";
+import type { ManagementApi } from "../voximplant/methods.ts";
+import type { AccountKey } from "./account-key.ts";
+import { keyIdsIn, type SecretSnapshot } from "./snapshot.ts";
 
 /** `not-permitted`: the service account has no role for routing rules, so none was looked at. */
 export type RulesOutcome = "moved" | "not-permitted";
 
 /**
- * Binds to the current key every routing rule that is bound to one of the others. May be repeated at
- * any point. Comes before every deletion: a rule that is bound to a deleted key fails its scenarios.
+ * Binds to the current key every routing rule that is bound to one of the other keys. May be
+ * repeated. Call it before every deletion: a rule that is bound to a deleted key fails its scenarios.
  *
  * A service account without a role for rules can neither see nor bind them. Most service accounts
- * have no rule, so this stops nothing; the log says what to look at.
+ * have no rule, so this is not an error: the log says what to look at.
  *
  * @param keyIds keys that the platform lists
  */
@@ -47,17 +48,26 @@ async function moveRulesOf(api: ManagementApi, from: string, to: string, log: Lo
     }
   } catch (error) {
     if (!isRefusal(error, "invalidKeyId")) throw error;
-    // Either `from` is gone, and no rule can be found by it, or the platform refuses the key that asks.
+    // Either `from` does not exist, so no rule is found by it, or the platform refuses the caller's
+    // own key. In the second case this call fails too.
     await api.getAccountInfo();
   }
 }
 
-/** The keys of a secret that the platform lists, but for one: those whose rules belong to that one. */
-export function otherKeys(
-  { keys }: SecretSnapshot,
-  listed: readonly { readonly key_id: string }[],
-  currentId: string,
-): string[] {
-  const own = new Set([...keys.values()].map(({ keyId }) => keyId));
-  return listed.map(({ key_id }) => key_id).filter((keyId) => own.has(keyId) && keyId !== currentId);
+/**
+ * {@link moveRules} from all other keys of a secret that the platform lists, not only from the key
+ * before: AWSCURRENT may have moved outside a rotation.
+ *
+ * @returns the ids of those keys
+ */
+export async function moveAllRules(
+  secret: SecretSnapshot,
+  { api, keyId: currentId }: AccountKey,
+  log: Log,
+): Promise<string[]> {
+  const inSecret = keyIdsIn([secret]);
+  const listed = (await api.getKeys()).map(({ key_id }) => key_id);
+  const others = listed.filter((keyId) => inSecret.has(keyId) && keyId !== currentId);
+  await moveRules(api, others, currentId, log);
+  return others;
 }

@@ -5,8 +5,8 @@ import { KeyLifecycleError } from "./key-lifecycle-error.ts";
 import { isUnknownKey, settle, type Waiting } from "./settle.ts";
 
 /**
- * The tag of a secret that says which roles its key must have: role ids, with `:` between them. On the secret and not on
- * the key, because a token that can give a key more roles can rewrite its description.
+ * The tag of a secret that says which roles its key must have: role ids, separated by `:`. It is on
+ * the secret, because a token that can give a key more roles can also change the key's description.
  */
 export const ROLES_TAG = "voximplant-token-vendor:roles";
 
@@ -17,21 +17,21 @@ export function rolesTag(roles: readonly Role[]): string {
     .join(":");
 }
 
-/** Without those that come with another role, and cannot be set by themselves. */
+/** Without inherited roles, which are part of another role and cannot be set by themselves. */
 export function ownRoles(roles: readonly Role[]): Role[] {
   return roles.filter(({ inherited }) => inherited !== true);
 }
 
-/** For messages: `Admin (1), Support (4)`. */
+/** For messages: `Owner (1), Support (5)`. */
 export function roleNames(roles: readonly Role[]): string {
   return roles.map(({ role_name, role_id }) => `${role_name} (${role_id})`).join(", ") || "none";
 }
 
 /**
- * Gives the new key the current key's own roles, and takes away all others.
+ * Gives the new key the current key's own roles, and removes all others.
  *
- * @param api as the current key may call it
- * @throws KeyLifecycleError the current key may not give its roles.
+ * @param api signed with the current key
+ * @throws KeyLifecycleError the current key may not give its roles
  */
 export async function copyRoles(api: ManagementApi, currentId: string, newId: string): Promise<void> {
   const wanted = ownRoles(await api.getKeyRoles(currentId));
@@ -46,7 +46,7 @@ export async function copyRoles(api: ManagementApi, currentId: string, newId: st
     if (!isRefusal(error, "authorizationFailed", "forbidden", "invalidRoleSet")) throw error;
     throw new KeyLifecycleError(
       `Key ${currentId} may not give its roles to the new key ${newId} (error ${error.code}). ` +
-        `Give that key the roles ${roleNames(wanted)} in the control panel, under Service accounts, and try again.`,
+        `Give the new key the roles ${roleNames(wanted)} in the control panel, under Service accounts, and try again.`,
       { cause: error },
     );
   }
@@ -57,10 +57,11 @@ function includes(roles: readonly Role[], { role_id }: Role): boolean {
 }
 
 /**
- * Verifies that the new key belongs to the same account as the current one and may call the same methods. Waits for a
- * platform that needs up to a minute to know new keys and roles.
+ * Verifies that the new key belongs to the same account as the current key and may call the same
+ * methods. Waits up to a minute, because the platform may need time to know new keys and roles.
  *
- * @throws KeyLifecycleError they differ; VoximplantError the platform refuses one of them.
+ * @throws KeyLifecycleError they differ
+ * @throws VoximplantError the platform refuses one of them
  */
 export async function verifySameAccess(
   current: AccountKey,
@@ -78,7 +79,7 @@ async function compareAccess(current: AccountKey, next: AccountKey): Promise<voi
   const [ofNext, ofCurrent] = [await next.api.getAccountInfo(), await current.api.getAccountInfo()];
   if (ofNext.account_id !== ofCurrent.account_id) {
     throw new KeyLifecycleError(
-      `The new key is of account ${ofNext.account_id}, the current one of ${ofCurrent.account_id}.`,
+      `The new key belongs to account ${ofNext.account_id}, the current key to account ${ofCurrent.account_id}.`,
     );
   }
   const [after, before] = [new Set(ofNext.access_entries), new Set(ofCurrent.access_entries)];
@@ -86,8 +87,8 @@ async function compareAccess(current: AccountKey, next: AccountKey): Promise<voi
   const gained = [...after].filter((entry) => !before.has(entry));
   if (lost.length + gained.length === 0) return;
   throw new KeyLifecycleError(
-    `The new key ${next.keyId} may not do the same as the current one: ` +
+    `The new key ${next.keyId} does not have the same access as the current key: ` +
       `it lacks ${lost.join(", ") || "nothing"}; it adds ${gained.join(", ") || "nothing"}. ` +
-      "Compare the roles of both in the control panel, and try again.",
+      "Compare the roles of both keys in the control panel, and try again.",
   );
 }

@@ -1,17 +1,20 @@
+import type { EpochMs } from "../epoch.ts";
+
 /**
- * What the key's life needs of Secrets Manager. `secretId` is a name or an ARN. The value of a version never changes once
- * it is put, so a snapshot is consistent: labels from one {@link SecretStore.describe}, values by version id.
+ * What key-lifecycle/ needs of Secrets Manager. `secretId` is a name or an ARN. The value of a
+ * version never changes once it is put. So labels from one {@link SecretStore.describe} and values
+ * by version id are a consistent snapshot.
  *
- * Reads may lag behind writes by some seconds: a caller that has just written waits until it can read what it wrote.
+ * Reads may lag behind writes by some seconds: after a write, wait until it can be read.
  */
 export interface SecretStore {
   /** @throws SecretNotFoundError */
   readonly describe: (secretId: string) => Promise<SecretState>;
   /** Every version, with or without a label. */
   readonly listVersions: (secretId: string) => Promise<readonly ListedVersion[]>;
-  /** `undefined`: the version has no value yet, or is gone. */
+  /** Undefined: the version has no value yet, or does not exist. */
   readonly readVersion: (secretId: string, versionId: string) => Promise<SecretVersion | undefined>;
-  /** The version labelled AWSCURRENT, in one call. `undefined`: there is none yet. */
+  /** The version with the label AWSCURRENT, in one call. Undefined: there is none yet. */
   readonly readCurrent: (secretId: string) => Promise<SecretVersion | undefined>;
   /** `taken`: the version already holds another value. The same value again is `stored`. */
   readonly putVersion: (put: PutVersion) => Promise<"stored" | "taken">;
@@ -24,8 +27,8 @@ export type Stage = "AWSCURRENT" | "AWSPENDING" | "AWSPREVIOUS";
 
 export interface ListedVersion {
   readonly versionId: string;
-  /** Milliseconds since 1970; AWS gives whole seconds. */
-  readonly createdAt: number;
+  /** NaN: unknown. AWS gives whole seconds. */
+  readonly createdAt: EpochMs;
 }
 
 export interface SecretVersion extends ListedVersion {
@@ -47,26 +50,31 @@ export interface StageMove {
 export interface SecretState {
   readonly arn: string;
   readonly name: string;
-  /** `undefined`: rotation has never been configured. */
+  /** Undefined: rotation has never been configured. */
   readonly rotationEnabled: boolean | undefined;
-  /** Days between two rotations, where the schedule is a rate. */
+  /** Days between two rotations. Undefined: the schedule is not a rate. */
   readonly rotationDays: number | undefined;
   /**
-   * Milliseconds since 1970. AWS sets it at every change, the move of a label included. So a version that is not current
-   * now has not been current since.
+   * AWS sets it at every change, including the move of a label. So a version that is not current now
+   * has not been current since.
    */
-  readonly lastChangedAt: number;
-  /** Labels by version id, of the versions that have one. */
+  readonly lastChangedAt: EpochMs;
+  /** Labels by version id. A version without a label is missing. */
   readonly stages: ReadonlyMap<string, ReadonlySet<string>>;
-  /** Regions other than this one that have a copy. */
+  /** The other regions that have a replica. */
   readonly replicas: readonly { readonly region: string; readonly inSync: boolean }[];
   readonly tags: ReadonlyMap<string, string>;
 }
 
-/** The version that has a label. */
-export function versionWith(stage: Stage, { stages }: SecretState): string | undefined {
-  for (const [versionId, labels] of stages) if (labels.has(stage)) return versionId;
-  return undefined;
+/** The id of the version that has the label. */
+export function versionWith(stage: Stage, { stages }: Pick<SecretState, "stages">): string | undefined {
+  return [...stages].find(([, labels]) => labels.has(stage))?.[0];
+}
+
+/** The version of a rotation that has not ended. AWS leaves AWSPENDING on the current version. */
+export function unfinishedVersion(secret: SecretState): string | undefined {
+  const pending = versionWith("AWSPENDING", secret);
+  return pending === versionWith("AWSCURRENT", secret) ? undefined : pending;
 }
 
 export function replicasInSync({ replicas }: SecretState): boolean {

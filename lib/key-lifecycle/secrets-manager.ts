@@ -22,10 +22,11 @@ import {
 } from "./secret-store.ts";
 
 /**
- * The {@link SecretStore} on AWS Secrets Manager. All its writes may be repeated, so the SDK's own retries are safe.
+ * The {@link SecretStore} on AWS Secrets Manager. Each write may be repeated, so the SDK's retries
+ * are safe.
  *
- * Permissions: secretsmanager:DescribeSecret, GetSecretValue, ListSecretVersionIds; to change a key also PutSecretValue and
- * UpdateSecretVersionStage; to write down roles TagResource.
+ * Permissions: secretsmanager:DescribeSecret, GetSecretValue, ListSecretVersionIds; to change a key
+ * also PutSecretValue and UpdateSecretVersionStage; to write down roles also TagResource.
  */
 export function openSecretsManager(client: SecretsManagerClient): SecretStore {
   async function read(input: GetSecretValueCommandInput): Promise<SecretVersion | undefined> {
@@ -117,7 +118,7 @@ export function openSecretsManager(client: SecretsManagerClient): SecretStore {
   };
 }
 
-/** A client none of whose calls waits for ever: without these limits, a lost connection takes the function's whole time. */
+/** A client whose calls are limited in time. Otherwise a lost connection takes the whole time-out. */
 export function boundedClient(configuration: SecretsManagerClientConfig = {}): SecretsManagerClient {
   return new SecretsManagerClient({
     maxAttempts: 4,
@@ -126,7 +127,7 @@ export function boundedClient(configuration: SecretsManagerClientConfig = {}): S
   });
 }
 
-/** https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_schedule.html */
+/** @see https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_schedule.html */
 function daysOf(rules: RotationRulesType | undefined): number | undefined {
   if (rules?.AutomaticallyAfterDays !== undefined) return rules.AutomaticallyAfterDays;
   const [, count, unit] = /^rate\((\d+) (hour|day)s?\)$/.exec(rules?.ScheduleExpression ?? "") ?? [];

@@ -1,22 +1,26 @@
+import type { EpochMs } from "../epoch.ts";
 import { isRefusal, type VoximplantError } from "../voximplant/errors.ts";
 
 /**
- * Milliseconds between two looks at something that a remote system may show late: one minute in all. Voximplant does not
- * document how soon a new key is known to each method; Secrets Manager's reads may lag behind its writes.
+ * Milliseconds between two attempts at something that a remote system may show late: one minute in
+ * all. Voximplant does not document how soon each method knows a new key.
  */
 export const SETTLING_PAUSES_MS = [1_000, 2_000, 4_000, 8_000, 15_000, 15_000, 15_000] as const;
 
-/** How many of those pauses cover Secrets Manager, whose reads lag by seconds: seven seconds. */
+/** How many of those pauses cover the reads of Secrets Manager, which lag by seconds: 7 s in all. */
 export const STORE_PAUSES = 3;
 
 export interface Waiting {
   readonly sleep: (milliseconds: number) => Promise<void>;
-  /** Milliseconds since 1970 after which no further pause begins. */
-  readonly deadline?: { readonly now: () => number; readonly at: number };
+  /** No pause begins that would end after `at`. */
+  readonly deadline?: { readonly now: () => EpochMs; readonly at: EpochMs };
 }
 
 /**
- * Tries until it works, with the pauses above. The last failure is thrown on; so is, at once, one that time does not heal.
+ * Repeats an attempt until it succeeds, with {@link SETTLING_PAUSES_MS}.
+ *
+ * @param mayPass whether waiting can help; if not, the error is thrown at once
+ * @throws the error of the last attempt
  */
 export async function settle<T>(
   attempt: () => Promise<T>,
@@ -35,7 +39,21 @@ export async function settle<T>(
   return attempt();
 }
 
-/** What the platform answers about a key that it does not know, or does not know yet. */
+/** Reads Secrets Manager until the result is the expected one, for 7 s. Returns the last result. */
+export async function readUntil<T>(
+  read: () => Promise<T>,
+  isExpected: (result: T) => boolean,
+  { sleep }: Waiting,
+): Promise<T> {
+  for (const pause of SETTLING_PAUSES_MS.slice(0, STORE_PAUSES)) {
+    const result = await read();
+    if (isExpected(result)) return result;
+    await sleep(pause);
+  }
+  return read();
+}
+
+/** Whether the platform does not know a key, or does not know it yet. */
 export function isUnknownKey(error: unknown): error is VoximplantError {
   return isRefusal(error, "authorizationFailed", "invalidKeyId");
 }

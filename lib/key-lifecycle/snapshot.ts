@@ -1,19 +1,20 @@
 import { type Credentials, CredentialsFileError, parseCredentials } from "../keys/credentials-file.ts";
+import type { EpochMs } from "../epoch.ts";
 import type { ServiceAccount } from "../grants/policy.ts";
 import { type ListedVersion, type SecretState, type SecretStore, versionWith } from "./secret-store.ts";
 
-/** Which key a version of a secret holds. No private key is in it. */
+/** Identifies the key that a version of a secret holds. Has no private key. */
 export type KeyIdentity = Pick<Credentials, "keyId" | "accountId">;
 
-/** A secret at one moment: its labels, and the key of every version, labelled or not. */
+/** A secret at one moment: its labels, and the key of every version, with or without a label. */
 export interface SecretSnapshot {
   readonly serviceAccount: string;
   readonly state: SecretState;
-  /** When each version was made, by version id; milliseconds since 1970. */
-  readonly createdAt: ReadonlyMap<string, number>;
-  /** By version id. A version that has no value yet is missing. */
+  /** By version id. */
+  readonly createdAt: ReadonlyMap<string, EpochMs>;
+  /** By version id. A version without a value is missing. */
   readonly keys: ReadonlyMap<string, KeyIdentity>;
-  /** Versions that hold a key for all we know, and cannot be read. */
+  /** Versions that may hold a key and cannot be read. */
   readonly unreadable: readonly UnreadableVersion[];
 }
 
@@ -23,14 +24,14 @@ export interface UnreadableVersion {
   readonly error: unknown;
 }
 
-/** @throws SecretNotFoundError, and what the AWS SDK throws, where not even the labels can be read. */
+/** @throws SecretNotFoundError and the AWS SDK's errors, if the labels cannot be read */
 export type ReadSecret = (serviceAccount: Pick<ServiceAccount, "name" | "secret">) => Promise<SecretSnapshot>;
 
 /**
- * Reads secrets. One unreadable version does not keep the others from being read.
+ * Reads secrets. If one version is unreadable, the others are still read.
  *
- * Values never change once put, so which key a version holds is remembered: a schedule that looks every 15 minutes reads
- * each version once. What is remembered is the key's id, never the key.
+ * The value of a version never changes, so a warm function reads each version once. It remembers the
+ * ids of the key and its account, never the private key.
  */
 export function secretReader(store: SecretStore): ReadSecret {
   const known = new Map<string, KeyIdentity>();
@@ -52,7 +53,8 @@ export function secretReader(store: SecretStore): ReadSecret {
         known.set(`${state.arn} ${versionId}`, { keyId, accountId });
         keys.set(versionId, { keyId, accountId });
       } catch (error) {
-        // Something else than a key that was put by mistake and is no longer labelled holds no key that is in use.
+        // A version without a label that is not a credentials file was stored by mistake. It holds
+        // no key that is in use.
         if (error instanceof CredentialsFileError && labels.length === 0) return;
         unreadable.push({ versionId, labels, error });
       }
@@ -60,57 +62,56 @@ export function secretReader(store: SecretStore): ReadSecret {
 
     for (const versionId of new Set([...state.stages.keys(), ...listed.map((one) => one.versionId)]))
       await read(versionId);
-    return { serviceAccount: name, state, createdAt: creationTimes(listed), keys, unreadable };
+    const createdAt = new Map(listed.map((version) => [version.versionId, version.createdAt]));
+    return { serviceAccount: name, state, createdAt, keys, unreadable };
   };
 }
 
 /**
- * A version made after the secret was described has no label in that description, although it may be
- * current by now. Making it was a change too: without this, its key would count as superseded since
- * the change before, and be deleted.
+ * A version that was made after the secret was described has no label in the description, although
+ * it may be current now. Making it was a change too. Without this, its key would count as superseded
+ * since the change before, and would be deleted.
  */
-function lastChange({ stages, lastChangedAt }: SecretState, listed: readonly ListedVersion[]): number {
+function lastChange({ stages, lastChangedAt }: SecretState, listed: readonly ListedVersion[]): EpochMs {
   const unlabelled = listed.filter(({ versionId }) => !stages.has(versionId));
-  return Math.max(
-    lastChangedAt,
-    ...unlabelled.map(({ createdAt }) => createdAt).filter((time) => Number.isFinite(time)),
-  );
+  const times = unlabelled.map(({ createdAt }) => createdAt).filter(Number.isFinite);
+  return Math.max(lastChangedAt, ...times);
 }
 
-function creationTimes(listed: readonly ListedVersion[]): Map<string, number> {
-  return new Map(listed.map(({ versionId, createdAt }) => [versionId, createdAt]));
-}
-
-/** The key in the version that is current; `undefined` before the first import. */
+/** The key in the current version. Undefined: none was imported yet, or it cannot be read. */
 export function currentKey({ state, keys }: SecretSnapshot): KeyIdentity | undefined {
   const version = versionWith("AWSCURRENT", state);
   return version === undefined ? undefined : keys.get(version);
 }
 
-/** Whether every version could be read, so that a key found in none of them is in none of them. */
+/** The ids of all keys in the secrets. */
+export function keyIdsIn(secrets: readonly SecretSnapshot[]): Set<string> {
+  return new Set(secrets.flatMap(({ keys }) => [...keys.values()].map(({ keyId }) => keyId)));
+}
+
+/** Whether every version was read. Otherwise a key may be in a version that was not. */
 export function isComplete({ unreadable }: SecretSnapshot): boolean {
   return unreadable.length === 0;
 }
 
 /**
- * Whether a version with the label AWSPENDING was current before, or was overtaken by an import: it must never become current
- * (again). Secrets Manager leaves AWSPENDING on a version that it makes current; where AWSCURRENT then moves by other
- * means than a rotation, `RotateSecret` takes that old version for an unfinished rotation and goes on with it.
+ * Whether a version with the label AWSPENDING must never become current. Secrets Manager leaves
+ * AWSPENDING on a version that it makes current. If AWSCURRENT then moves outside a rotation,
+ * `RotateSecret` continues with the old version and makes its key current again. Such a version
  *
- * - A version with the label AWSPREVIOUS was current until the last change.
- * - A version made before the current one was current before it, or belongs to a rotation that an import overtook.
- *
- * An unknown time (NaN) proves nothing.
+ * - has the label AWSPREVIOUS: it was current until the last change; or
+ * - is older than the current version: it was current before, or an import overtook its rotation.
+ *   If a time is unknown (NaN), it does not count as older.
  */
 export function isSupersededVersion(
   versionId: string,
   { stages }: Pick<SecretState, "stages">,
-  createdAt: (versionId: string) => number | undefined,
+  createdAt: (versionId: string) => EpochMs | undefined,
 ): boolean {
   const labels = stages.get(versionId);
   if (labels === undefined || labels.has("AWSCURRENT")) return false;
   if (labels.has("AWSPREVIOUS")) return true;
-  const current = [...stages].find(([, ofVersion]) => ofVersion.has("AWSCURRENT"))?.[0];
+  const current = versionWith("AWSCURRENT", { stages });
   if (current === undefined) return false;
   return (createdAt(versionId) ?? Number.NaN) < (createdAt(current) ?? Number.NaN);
 }

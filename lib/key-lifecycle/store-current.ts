@@ -1,11 +1,19 @@
-import { replicasInSync, type SecretState, type SecretStore, versionWith } from "./secret-store.ts";
+import {
+  replicasInSync,
+  type SecretState,
+  type SecretStore,
+  unfinishedVersion,
+  versionWith,
+} from "./secret-store.ts";
 import { KeyLifecycleError } from "./key-lifecycle-error.ts";
 import { settle, SETTLING_PAUSES_MS, STORE_PAUSES, type Waiting } from "./settle.ts";
 
 /**
- * Makes a credentials file the current version of a secret, outside a rotation, and waits until Secrets Manager says so.
+ * Stores a credentials file as the current version of a secret, outside a rotation, and waits until
+ * Secrets Manager reports it as current.
  *
- * @throws KeyLifecycleError it did not become current, or another version became current at once.
+ * @throws KeyLifecycleError it did not become current, or another version became current directly
+ *   afterwards
  */
 export async function storeCurrent(
   store: SecretStore,
@@ -36,12 +44,13 @@ class NotCurrentError extends KeyLifecycleError {}
 export type PendingOutcome = "clean" | "replicas-behind";
 
 /**
- * Takes AWSPENDING off every version but the current one, after AWSCURRENT was moved by something else than a rotation.
- * Otherwise the next `RotateSecret` would go on with that version and make its key current. A rotation that is under way
- * ends with that.
+ * Takes AWSPENDING off any version but the current one, after AWSCURRENT was moved outside a
+ * rotation. Otherwise the next `RotateSecret` continues with that version and makes its key current.
+ * This ends a rotation that is under way.
  *
- * `replicas-behind`: nothing was done, because moving a label while a replica is written has left replication stuck
- * (https://github.com/square/password-rotation-lambda/pull/12). rotate-key then refuses such a version by itself.
+ * `replicas-behind`: nothing was done, because moving a label while a replica is written has left
+ * replication stuck (https://github.com/square/password-rotation-lambda/pull/12). rotate-key refuses
+ * such a version.
  */
 export async function dropPending(
   store: SecretStore,
@@ -51,14 +60,14 @@ export async function dropPending(
   let failure: unknown;
   for (const pause of SETTLING_PAUSES_MS.slice(0, STORE_PAUSES + 1)) {
     const state = await store.describe(secretId);
-    const pending = versionWith("AWSPENDING", state);
-    if (pending === undefined || pending === versionWith("AWSCURRENT", state)) return "clean";
+    const pending = unfinishedVersion(state);
+    if (pending === undefined) return "clean";
     if (replicasInSync(state)) {
       try {
         await store.moveStage(state.arn, "AWSPENDING", { from: pending, to: undefined });
         return "clean";
       } catch (error) {
-        // The label moved between the two calls, or the description was old: look again.
+        // The label moved between the two calls, or the description was old. Describe again.
         failure = error;
       }
     }

@@ -1,4 +1,5 @@
 import type { Log } from "../audit/log.ts";
+import type { EpochMs } from "../epoch.ts";
 import type { Policy, ServiceAccount } from "../grants/policy.ts";
 import type { Key } from "../voximplant/methods.ts";
 import type { AccountKey, OpenKey } from "./account-key.ts";
@@ -12,27 +13,26 @@ export interface SnapshotPorts {
   readonly readSecret: ReadSecret;
   readonly openKey: OpenKey;
   readonly log: Log;
-  /** Milliseconds since 1970. */
-  readonly now: () => number;
+  readonly now: () => EpochMs;
   /** How long a superseded key is kept: see grace.ts. */
   readonly graceMs: number;
 }
 
-/** The keys of one Voximplant account, and what manages each. */
+/** The keys of one Voximplant account, with their states. */
 export interface AccountSnapshot {
   readonly accountId: number;
   readonly keys: readonly ClassifiedKey[];
-  /** Current keys of this account that the platform accepts, by service account. */
+  /** The current keys of this account that the platform accepts, by service account. */
   readonly current: ReadonlyMap<string, AccountKey>;
-  /** The key that listed the others: a current one, or a superseded one where no current key is accepted. */
+  /** The key that listed the keys. A superseded one if the platform accepts no current key. */
   readonly lister: AccountKey;
 }
 
-/** Everything that is known about keys at one moment. What could not be read is missing, and said. */
+/** All secrets and keys at one moment, without those that could not be read. */
 export interface Snapshot {
   readonly secrets: readonly SecretSnapshot[];
   readonly accounts: readonly AccountSnapshot[];
-  /** Service accounts whose current key the platform refuses: no token of theirs is accepted. */
+  /** Service accounts whose current key the platform refuses. Their tokens are not accepted. */
   readonly refused: readonly Problem[];
   /** What could not be read, and why. */
   readonly failures: readonly Problem[];
@@ -44,10 +44,11 @@ export interface Problem {
 }
 
 /**
- * Compares the keys that the platform lists with what the secrets hold. Changes nothing.
+ * Compares the keys that the platform lists with the keys in the secrets. Changes nothing.
  *
- * The secrets are read, to have keys to ask with; the keys are listed; the secrets are read again, and that is what
- * counts. So whatever a rotation does meanwhile, a key on the list is found in a secret or on its way to one.
+ * Reads the secrets twice. The first read gives the keys to sign in with. The second read comes
+ * after the listing, and only it counts. Otherwise a key that a rotation stores in between would be
+ * listed, but in no secret.
  */
 export async function takeSnapshot(ports: SnapshotPorts, policy: Policy): Promise<Snapshot> {
   const { serviceAccounts } = policy;
@@ -75,7 +76,7 @@ export async function takeSnapshot(ports: SnapshotPorts, policy: Policy): Promis
   };
 }
 
-/** One secret that cannot be read does not keep the others from being read. */
+/** If one secret cannot be read, the others are still read. */
 async function readSecrets({ readSecret }: SnapshotPorts, serviceAccounts: readonly ServiceAccount[]) {
   const secrets: SecretSnapshot[] = [];
   const failures: Problem[] = [];
@@ -89,7 +90,7 @@ async function readSecrets({ readSecret }: SnapshotPorts, serviceAccounts: reado
   return { secrets, failures };
 }
 
-/** A version that holds a key, and so a way to sign in to its account. */
+/** A version that holds a key, to sign in to the key's account. */
 interface KeyVersion {
   readonly secretArn: string;
   readonly versionId: string;
@@ -97,7 +98,7 @@ interface KeyVersion {
   readonly keyId: string;
   readonly accountId: number;
   readonly isCurrent: boolean;
-  readonly createdAt: number;
+  readonly createdAt: EpochMs;
 }
 
 function versionsOf(secret: SecretSnapshot): KeyVersion[] {
@@ -124,8 +125,8 @@ interface AccountProblems {
 }
 
 /**
- * Lists an account's keys with the first key that the platform accepts: the current ones first, then those that were
- * current before, the newest first. A refused current key is a finding about its own service account alone.
+ * Lists an account's keys with the first key that the platform accepts: current keys first, then the
+ * others, both from the newest. A refused current key affects only its own service account.
  */
 async function listAccount(
   { store, openKey }: SnapshotPorts,
@@ -139,32 +140,28 @@ async function listAccount(
   };
   const newestFirst = [...versions].sort((one, other) => other.createdAt - one.createdAt);
   const current = new Map<string, AccountKey>();
-  let keys: Key[] | undefined;
-  let lister: AccountKey | undefined;
+  let listing: Pick<AccountListing, "lister" | "keys"> | undefined;
 
   for (const version of newestFirst.filter(({ isCurrent }) => isCurrent)) {
     const { serviceAccount } = version;
     try {
       const key = await open(version);
       if (key === undefined || current.has(serviceAccount)) continue;
-      if (keys === undefined) {
-        keys = await key.api.getKeys();
-        lister = key;
-      }
+      listing ??= { lister: key, keys: await key.api.getKeys() };
       current.set(serviceAccount, key);
     } catch (error) {
       (isUnknownKey(error) ? refused : failures).push({ serviceAccount, error });
     }
   }
   for (const version of newestFirst.filter(({ isCurrent }) => !isCurrent)) {
-    if (keys !== undefined) break;
+    if (listing !== undefined) break;
     try {
-      lister = await open(version);
-      keys = await lister?.api.getKeys();
+      const lister = await open(version);
+      if (lister !== undefined) listing = { lister, keys: await lister.api.getKeys() };
     } catch {
-      // Most superseded keys are deleted, and those of an account that was left even more so. Where a current key is of
-      // this account, its own failure is among the problems already.
+      // Most superseded keys are deleted, so this is expected. If a current key of this account
+      // failed, that is among the problems already.
     }
   }
-  return keys === undefined || lister === undefined ? undefined : { accountId, keys, current, lister };
+  return listing && { accountId, current, ...listing };
 }

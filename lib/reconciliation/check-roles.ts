@@ -4,12 +4,13 @@ import { ownRoles, roleNames, ROLES_TAG, rolesTag } from "../key-lifecycle/roles
 import { currentKey, type SecretSnapshot } from "../key-lifecycle/snapshot.ts";
 import type { AccountSnapshot, SnapshotPorts } from "../key-lifecycle/take-snapshot.ts";
 import type { ManagementApi, Role } from "../voximplant/methods.ts";
-import { type Finding, notExamined } from "./finding.ts";
+import { type Finding, notExamined, reported } from "./finding.ts";
 
 /**
- * Compares the roles of the current keys with those written down on the secret. A token can probably call `SetKeyRoles`,
- * and a rotation would copy the roles it finds: so a change is reported until an operator accepts it
- * (`voxtoken admin keys --accept-roles`) or undoes it. Without a tag, the roles of this moment are written down.
+ * Compares the roles of the current keys with the roles written down on the secret. A token can
+ * probably call `SetKeyRoles`, and a rotation copies the roles that it finds. So a change is reported
+ * until an operator accepts it (`voxtoken admin keys --accept-roles`) or undoes it. If the secret has
+ * no tag, the present roles are written down.
  */
 export async function checkRoles(
   ports: SnapshotPorts,
@@ -41,21 +42,19 @@ async function compareRoles(
   if (expected === rolesTag(roles)) return undefined;
   if (expected === undefined) {
     await store.tag(state.arn, ROLES_TAG, rolesTag(roles));
-    log("info", `Roles of ${serviceAccount} written down: ${roleNames(roles)}.`, { serviceAccount });
+    log("info", `Wrote down the roles of ${serviceAccount}: ${roleNames(roles)}.`, { serviceAccount });
     return undefined;
   }
-  return {
-    reason: "roles_changed",
-    action: "reported",
+  return reported(
+    "roles_changed",
     serviceAccount,
-    detail:
-      `The key has the roles ${roleNames(roles)}; written down are the role ids ${expected || "(none)"}. If this was on ` +
-      `purpose: \`voxtoken admin keys --accept-roles ${serviceAccount}\`. Otherwise someone changed what its tokens may do: ` +
-      "docs/runbook.md#roles-changed.",
-  };
+    `The key has the roles ${roleNames(roles)}, but the role ids written down are ${expected || "(none)"}. If this ` +
+      `change was intended, accept it with \`voxtoken admin keys --accept-roles ${serviceAccount}\`. Otherwise ` +
+      "someone changed what its tokens may do: see docs/runbook.md#roles-changed.",
+  );
 }
 
-/** Writes down the roles that the current key has now, because an operator says that they are right. */
+/** Writes down the present roles of the current key, after an operator has confirmed them. */
 export async function acceptRoles(
   { store, openKey }: Pick<SnapshotPorts, "store" | "openKey">,
   { name, secret }: ServiceAccount,
@@ -69,7 +68,7 @@ export async function acceptRoles(
   return roles;
 }
 
-/** Asked key by key, because the list of keys does not tell a key's own roles from those that come with them. */
+/** One call per key, because the list of keys does not say which roles are inherited. */
 async function readRoles(api: ManagementApi, keyId: string): Promise<readonly Role[]> {
   return ownRoles(await api.getKeyRoles(keyId));
 }

@@ -1,3 +1,4 @@
+import type { EpochMs } from "../epoch.ts";
 import type { Policy } from "../grants/policy.ts";
 import { type ClassifiedKey, retireAt } from "../key-lifecycle/classify-keys.ts";
 import { roleNames } from "../key-lifecycle/roles.ts";
@@ -13,29 +14,32 @@ export interface DecisionContext {
   readonly policy: Policy;
   /** A service account of the Voximplant account that lists the key. */
   readonly reporter: string;
-  /** Service accounts whose key is of this Voximplant account. */
+  /** The service accounts whose key belongs to this Voximplant account. */
   readonly members: readonly string[];
-  /** Milliseconds since 1970. */
-  readonly now: number;
+  readonly now: EpochMs;
 }
 
 /**
- * What to do about a key; `undefined`: nothing. Deletes only what is provably ours, or what grants.yml says.
+ * Decides what to do about a key. Undefined: nothing. A key is deleted only if a secret or its name
+ * proves that it is ours, or if grants.yml says so.
  *
- * | state        | what happens                                                                             |
- * | ------------ | ---------------------------------------------------------------------------------------- |
- * | current      | nothing here; its roles are compared with the secret's tag                               |
- * | pending      | nothing; a rotation is under way                                                         |
- * | superseded   | deleted once its grace is over                                                           |
- * | stray        | reported, and deleted as a superseded one is                                             |
- * | orphan       | deleted                                                                                  |
- * | unmanaged    | nothing, ever                                                                            |
- * | unknown      | reported; deleted where every service account of the account says so                     |
- * | undetermined | reported, never deleted                                                                  |
+ * | state        | what happens                                                         |
+ * | ------------ | -------------------------------------------------------------------- |
+ * | current      | nothing; check-roles.ts compares its roles                           |
+ * | pending      | nothing; a rotation is under way                                     |
+ * | superseded   | deleted after its grace                                              |
+ * | stray        | reported; deleted after its grace                                    |
+ * | orphan       | deleted                                                              |
+ * | unmanaged    | nothing                                                              |
+ * | unknown      | reported; deleted if every service account of the account says so    |
+ * | undetermined | reported, never deleted                                              |
  */
 export function decide({ key, state }: ClassifiedKey, context: DecisionContext): Decision | undefined {
-  const { reporter, now } = context;
-  const isOver = retireAt(state) <= now;
+  const isOver = retireAt(state) <= context.now;
+  const decision = (reason: Finding["reason"], remove: boolean, detail: string): Decision => {
+    const serviceAccount = "serviceAccount" in state ? state.serviceAccount : context.reporter;
+    return { finding: { reason, serviceAccount, key, detail }, remove };
+  };
   switch (state.state) {
     case "current":
     case "pending":
@@ -43,65 +47,44 @@ export function decide({ key, state }: ClassifiedKey, context: DecisionContext):
       return undefined;
     case "superseded":
       if (!isOver) return undefined;
-      return {
-        finding: {
-          reason: "superseded_key",
-          serviceAccount: state.serviceAccount,
-          key,
-          detail: "Superseded, and no container and no token can use it any more.",
-        },
-        remove: true,
-      };
+      return decision(
+        "superseded_key",
+        true,
+        "The key is superseded, and no container and no token can use it any more.",
+      );
     case "stray":
-      return {
-        finding: {
-          reason: "stray_key",
-          serviceAccount: state.serviceAccount,
-          key,
-          detail:
-            "Has one of our key names but is in no version of the secret: left by a rotation or a revocation that broke off, " +
-            "or made by someone who has seen our names. It is deleted once no container and no token can use it.",
-        },
-        remove: isOver,
-      };
+      return decision(
+        "stray_key",
+        isOver,
+        "The key has one of our key names but is in no version of the secret. A rotation or a revocation that broke " +
+          "off left it, or someone who has seen our key names made it. It is deleted once no container and no token " +
+          "can use it.",
+      );
     case "orphan":
-      return {
-        finding: {
-          reason: "orphan_key",
-          serviceAccount: state.serviceAccount,
-          key,
-          detail: "Left by a rotation that broke off. Its private key is lost.",
-        },
-        remove: true,
-      };
+      return decision(
+        "orphan_key",
+        true,
+        "A rotation that broke off left this key. Its private key is lost.",
+      );
     case "unknown":
-      return {
-        finding: {
-          reason: "unknown_key",
-          serviceAccount: reporter,
-          key,
-          detail:
-            `No secret holds this key. Its roles: ${roleNames(key.roles ?? [])}. If someone uses it on purpose, list it ` +
-            "under unmanagedKeys in grants.yml. Otherwise delete it, and find out who made it: docs/runbook.md#unknown-keys.",
-        },
-        remove: mayDeleteUnknown(context),
-      };
+      return decision(
+        "unknown_key",
+        mayDeleteUnknown(context),
+        `No secret holds this key. Its roles: ${roleNames(key.roles ?? [])}. If someone uses it on purpose, list it ` +
+          "under unmanagedKeys in grants.yml. Otherwise delete it, and find out who made it: " +
+          "docs/runbook.md#unknown-keys.",
+      );
     case "undetermined":
-      return {
-        finding: {
-          reason: "undetermined_key",
-          serviceAccount: reporter,
-          key,
-          detail:
-            "No secret that could be read holds this key. It may be in one that could not be read: do not delete it " +
-            "before that works again. The other findings name what could not be read.",
-        },
-        remove: false,
-      };
+      return decision(
+        "undetermined_key",
+        false,
+        "No readable secret holds this key, but a secret that cannot be read may hold it. Do not delete it until " +
+          "every secret can be read. The other findings name what cannot be read.",
+      );
   }
 }
 
-/** Only where every service account of this Voximplant account says `delete`. */
+/** Only if every service account of this Voximplant account says `delete`. */
 function mayDeleteUnknown({ policy, members }: DecisionContext): boolean {
   const accounts = policy.serviceAccounts.filter(({ name }) => members.includes(name));
   return accounts.length > 0 && accounts.every(({ unknownKeys }) => unknownKeys === "delete");

@@ -1,31 +1,30 @@
 import type { AccountKey } from "../key-lifecycle/account-key.ts";
 import type { Policy } from "../grants/policy.ts";
 import { isUnknownKey } from "../key-lifecycle/settle.ts";
+import { keyIdsIn } from "../key-lifecycle/snapshot.ts";
 import type { Snapshot, SnapshotPorts } from "../key-lifecycle/take-snapshot.ts";
-import type { Key } from "../voximplant/methods.ts";
 import { isRefusal } from "../voximplant/errors.ts";
-import { type Finding, messageOf, notExamined } from "./finding.ts";
+import { type Finding, messageOf, notExamined, reported } from "./finding.ts";
 
 /** Milliseconds for all child accounts of one run. */
 const BUDGET_MS = 45_000;
-/** Each run begins with another child account, so that all have their turn where one run is too short. */
+/** Each run begins with another child account. Otherwise a short run never reaches the last ones. */
 const RUN_MS = 15 * 60_000;
 
 /**
- * Looks for keys in the child accounts that grants list. A key of a child account is never ours, and never deleted: a child
- * account needs no key of its own to be used through its parent's.
+ * Finds keys in the child accounts that grants list. Such a key is never ours, because a child
+ * account is used with its parent's key. It is never deleted.
  *
- * A refusal is no failure: whether a parent's key may list a child's keys is not documented.
+ * A refusal is not a failure: Voximplant does not document whether a parent's key may list a child's
+ * keys.
  */
 export async function examineChildren(
   { log, now }: Pick<SnapshotPorts, "log" | "now">,
   policy: Policy,
   { accounts, secrets }: Snapshot,
 ): Promise<Finding[]> {
-  const known = new Set([
-    ...secrets.flatMap(({ keys }) => [...keys.values()].map(({ keyId }) => keyId)),
-    ...policy.serviceAccounts.flatMap(({ unmanagedKeys }) => unmanagedKeys),
-  ]);
+  const inSecret = keyIdsIn(secrets);
+  const unmanaged = new Set(policy.serviceAccounts.flatMap(({ unmanagedKeys }) => unmanagedKeys));
   const children = childAccounts(policy, accounts);
   const first = Math.floor(now() / RUN_MS) % Math.max(1, children.length);
   const deadline = now() + BUDGET_MS;
@@ -40,7 +39,11 @@ export async function examineChildren(
     }
     try {
       for (const listed of await key.apiOf(accountId).getKeys()) {
-        if (!known.has(listed.key_id)) findings.push(unknownKey(serviceAccount, accountId, listed));
+        if (inSecret.has(listed.key_id) || unmanaged.has(listed.key_id)) continue;
+        const detail =
+          `Child account ${accountId} has this key, and no secret holds it. If someone uses it on purpose, list it ` +
+          "under unmanagedKeys in grants.yml. Otherwise delete it in that account: docs/runbook.md#unknown-keys.";
+        findings.push({ ...reported("unknown_key", serviceAccount, detail), accountId, key: listed });
       }
     } catch (error) {
       if (isUnknownKey(error) || isRefusal(error, "forbidden"))
@@ -58,7 +61,7 @@ interface ChildAccount {
   readonly key: AccountKey;
 }
 
-/** Each once, whichever service account reaches it. */
+/** Each child account once, although several service accounts may reach it. */
 function childAccounts({ grants }: Policy, accounts: Snapshot["accounts"]): ChildAccount[] {
   const children = new Map<number, ChildAccount>();
   for (const [serviceAccount, key] of accounts.flatMap(({ current }) => [...current])) {
@@ -69,17 +72,4 @@ function childAccounts({ grants }: Policy, accounts: Snapshot["accounts"]): Chil
     }
   }
   return [...children.values()];
-}
-
-function unknownKey(serviceAccount: string, accountId: number, key: Key): Finding {
-  return {
-    reason: "unknown_key",
-    action: "reported",
-    serviceAccount,
-    accountId,
-    key,
-    detail:
-      `Child account ${accountId} has this key, and no secret holds it. If someone uses it on purpose, list it ` +
-      "under unmanagedKeys in grants.yml. Otherwise delete it in that account: docs/runbook.md#unknown-keys.",
-  };
 }

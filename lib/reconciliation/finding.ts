@@ -16,31 +16,34 @@ export interface Finding {
     | "replica_behind"
     | "unreadable_version"
     | "not_examined";
-  /** `failed`: to be deleted, but it was not; the next run tries again. */
+  /** `failed`: the key was not deleted. The next run tries again. */
   readonly action: "deleted" | "reported" | "failed";
-  /** Whose key it is; of an unknown key, a service account of the same Voximplant account. */
+  /** The key's service account. For an unknown key, one of the same Voximplant account. */
   readonly serviceAccount: string;
   /** For people: what it means, and what to do. */
   readonly detail: string;
   readonly key?: Key;
-  /** The Voximplant account, where it is a child account. */
+  /** The Voximplant account, if it is a child account. */
   readonly accountId?: number;
 }
 
-/** Something that could not be examined or done, rather than something found. */
+/** A finding that changes nothing. */
+export function reported(reason: Finding["reason"], serviceAccount: string, detail: string): Finding {
+  return { reason, action: "reported", serviceAccount, detail };
+}
+
+/** Whether the finding says that something could not be examined or deleted. */
 export function isFailure({ reason, action }: Finding): boolean {
   return reason === "not_examined" || reason === "unreadable_version" || action === "failed";
 }
 
 export function notExamined(failure: { readonly serviceAccount: string; readonly error: unknown }): Finding {
-  return {
-    reason: "not_examined",
-    action: "reported",
-    serviceAccount: failure.serviceAccount,
-    detail:
-      `${messageOf(failure.error)} Until this works, a key that no secret holds is called undetermined, and is ` +
+  return reported(
+    "not_examined",
+    failure.serviceAccount,
+    `${messageOf(failure.error)} Until this is fixed, a key that no readable secret holds is undetermined, and is ` +
       "not deleted.",
-  };
+  );
 }
 
 export function messageOf(error: unknown): string {

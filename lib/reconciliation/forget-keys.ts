@@ -6,23 +6,25 @@ import {
   waitUntilFunctionUpdated,
 } from "@aws-sdk/client-lambda";
 
+import type { EpochMs } from "../epoch.ts";
 import { messageOf } from "./finding.ts";
 
 /**
- * Has the warm containers of the vending function forget the keys they hold: a changed environment variable makes Lambda
- * start new ones for all that follows. The variable is read by nothing. What else is set is kept, and Lambda refuses the
- * change if another change came in between (RevisionId).
+ * Makes the warm containers of the vending function drop their keys. It changes an environment
+ * variable, for which Lambda starts new containers. No code reads the variable. The other variables
+ * stay, and Lambda refuses the change if there was another change in between (RevisionId).
  *
- * Permissions: lambda:GetFunctionConfiguration, UpdateFunctionConfiguration on the vending function, in each region.
- * https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
+ * Permissions on the vending function, in each region: lambda:GetFunctionConfiguration and
+ * UpdateFunctionConfiguration.
  *
+ * @see https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
  * @returns what was done, for people
- * @throws Error the containers of a region were not made to forget; the message names each region.
+ * @throws Error the containers of a region may keep their keys; the message names each such region
  */
 export async function forgetKeys(
   FunctionName: string,
   regions: readonly string[],
-  now: number,
+  now: EpochMs,
   configuration: LambdaClientConfig = {},
 ): Promise<string> {
   const outcomes = await Promise.all(
@@ -52,5 +54,5 @@ export async function forgetKeys(
     failure === undefined ? [] : [`${region}: ${failure}`],
   );
   if (failures.length > 0) throw new Error(failures.join(" "));
-  return `${FunctionName} starts afresh in ${regions.join(", ")}`;
+  return `new containers of ${FunctionName} start in ${regions.join(", ")}`;
 }

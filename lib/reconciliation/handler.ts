@@ -52,9 +52,9 @@ export interface ReconciliationAnswers {
 type Answer = ReconciliationAnswers[keyof ReconciliationAnswers] | { readonly findings: readonly Finding[] };
 
 /**
- * The Lambda handler: looks, fixes, reports; and runs the operator's commands, since operators may not read keys. Run by
- * the schedule, it throws in the end where something could not be examined or deleted, so that the function's own error
- * metric shows it too.
+ * The Lambda handler. The schedule runs a reconciliation. It throws at the end if something could
+ * not be examined or deleted, so that the function's error metric counts it. Operators run the
+ * commands through it, because they may not read keys.
  */
 export function createReconciliationHandler(
   options: ReconciliationHandlerOptions,

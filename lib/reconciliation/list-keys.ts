@@ -1,35 +1,41 @@
+import type { EpochMs } from "../epoch.ts";
 import type { Policy } from "../grants/policy.ts";
 import { type KeyState, retireAt } from "../key-lifecycle/classify-keys.ts";
 import { labelledAt } from "../key-lifecycle/key-label.ts";
+import { ownRoles } from "../key-lifecycle/roles.ts";
 import { currentKey, type SecretSnapshot } from "../key-lifecycle/snapshot.ts";
-import { type SnapshotPorts, takeSnapshot } from "../key-lifecycle/take-snapshot.ts";
+import { type Snapshot, type SnapshotPorts, takeSnapshot } from "../key-lifecycle/take-snapshot.ts";
 import { messageOf } from "./finding.ts";
 
-/** A key of a Voximplant account, and what manages it. Plain JSON: the function hands it to `voxtoken admin keys`. */
+/** A key of a Voximplant account, and its state. Plain JSON, which `voxtoken admin keys` receives. */
 export interface ListedKey {
   readonly accountId: number | null;
   /** `null`: the service account has no key yet. */
   readonly keyId: string | null;
   readonly name: string | null;
-  /** `missing`: a current key that the platform refuses or does not list. `unlisted`: its account could not be listed. */
+  /**
+   * `missing`: a current key that the platform refuses or does not list. `unlisted`: a current key
+   * whose account could not be listed.
+   */
   readonly state: KeyState["state"] | "missing" | "unlisted" | "none";
   readonly serviceAccount?: string;
   readonly roles: readonly string[];
-  /** RFC 3339: when its version was made, or else what its description says. */
+  /** RFC 3339: when its version was made, or else the time in its description. */
   readonly since?: string;
-  /** RFC 3339, of a superseded or stray key; absent while replicas of the secret are behind. */
+  /** RFC 3339, of a superseded or stray key. Absent while replicas of the secret are behind. */
   readonly retireAt?: string;
 }
 
 export interface KeyList {
   readonly keys: readonly ListedKey[];
-  /** What could not be examined, in words. */
+  /** What could not be examined, for people. */
   readonly problems: readonly string[];
 }
 
-/** All keys of all accounts, without changing anything. What cannot be read is a problem, and the rest is listed. */
+/** Lists all keys of all accounts. Changes nothing. What cannot be read becomes a problem. */
 export async function listKeys(ports: SnapshotPorts, policy: Policy): Promise<KeyList> {
-  const { accounts, secrets, refused, failures } = await takeSnapshot(ports, policy);
+  const snapshot = await takeSnapshot(ports, policy);
+  const { accounts, secrets, refused, failures } = snapshot;
   const listed = accounts.flatMap(({ accountId, keys }) =>
     keys.map(({ key, state }): ListedKey => {
       const since = storedAt(secrets, key.key_id) ?? labelledAt(key, ports.now());
@@ -43,33 +49,13 @@ export async function listKeys(ports: SnapshotPorts, policy: Policy): Promise<Ke
         name: key.key_name,
         state: isRefused ? "missing" : state.state,
         ...("serviceAccount" in state && { serviceAccount: state.serviceAccount }),
-        roles: (key.roles ?? [])
-          .filter(({ inherited }) => inherited !== true)
-          .map(({ role_name }) => role_name),
+        roles: ownRoles(key.roles ?? []).map(({ role_name }) => role_name),
         ...(since !== undefined && { since: new Date(since).toISOString() }),
         ...(Number.isFinite(until) && until > 0 && { retireAt: new Date(until).toISOString() }),
       };
     }),
   );
-  const unlisted = secrets.flatMap((secret) => {
-    const { serviceAccount, unreadable } = secret;
-    const current = currentKey(secret);
-    const isListed = listed.some(({ keyId }) => keyId === current?.keyId);
-    if (current === undefined ? unreadable.some(({ labels }) => labels.includes("AWSCURRENT")) : isListed)
-      return [];
-    const wasListed = accounts.some(({ accountId }) => accountId === current?.accountId);
-    const wasRefused = refused.some((problem) => problem.serviceAccount === serviceAccount);
-    const state = current === undefined ? "none" : wasListed || wasRefused ? "missing" : "unlisted";
-    const row: ListedKey = {
-      accountId: current?.accountId ?? null,
-      keyId: current?.keyId ?? null,
-      name: null,
-      state,
-      serviceAccount,
-      roles: [],
-    };
-    return [row];
-  });
+  const listedIds = new Set(listed.map(({ keyId }) => keyId));
   const problems = [
     ...failures.map(({ serviceAccount, error }) => `${serviceAccount}: ${messageOf(error)}`),
     ...secrets.flatMap(({ serviceAccount, state, unreadable }) =>
@@ -79,11 +65,32 @@ export async function listKeys(ports: SnapshotPorts, policy: Policy): Promise<Ke
       ),
     ),
   ];
-  return { keys: [...listed, ...unlisted], problems };
+  return { keys: [...listed, ...secrets.flatMap((one) => unlistedKey(snapshot, one, listedIds))], problems };
+}
+
+/** A row for a service account whose current key the platform does not list. */
+function unlistedKey(
+  { accounts, refused }: Snapshot,
+  secret: SecretSnapshot,
+  listedIds: ReadonlySet<string | null>,
+): ListedKey[] {
+  const { serviceAccount, unreadable } = secret;
+  const current = currentKey(secret);
+  const row = { accountId: null, keyId: null, name: null, serviceAccount, roles: [] };
+  if (current === undefined) {
+    // An unreadable current version is already a problem.
+    return unreadable.some(({ labels }) => labels.includes("AWSCURRENT")) ? [] : [{ ...row, state: "none" }];
+  }
+  const { accountId, keyId } = current;
+  if (listedIds.has(keyId)) return [];
+  const isMissing =
+    accounts.some((account) => account.accountId === accountId) ||
+    refused.some((problem) => problem.serviceAccount === serviceAccount);
+  return [{ ...row, accountId, keyId, state: isMissing ? "missing" : "unlisted" }];
 }
 
 /** When the newest version with this key was made. */
-function storedAt(secrets: readonly SecretSnapshot[], keyId: string): number | undefined {
+function storedAt(secrets: readonly SecretSnapshot[], keyId: string): EpochMs | undefined {
   const times = secrets.flatMap(({ keys, createdAt }) =>
     [...keys]
       .filter(([, key]) => key.keyId === keyId)

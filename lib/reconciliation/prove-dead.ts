@@ -1,5 +1,5 @@
 import type { AccountKey } from "../key-lifecycle/account-key.ts";
-import { SETTLING_PAUSES_MS } from "../key-lifecycle/settle.ts";
+import { SETTLING_PAUSES_MS, type Waiting } from "../key-lifecycle/settle.ts";
 import { isRefusal } from "../voximplant/errors.ts";
 import { messageOf } from "./finding.ts";
 
@@ -12,15 +12,16 @@ export interface Look {
 }
 
 /**
- * Asks the platform whether a key is dead: another key is accepted and does not list it, and a token
- * signed with it is refused. Both in one look, so that neither a wrong clock nor an outage counts as
- * a proof. Looks for up to a minute, because a deletion may need time to be known everywhere.
+ * Asks the platform whether a key is dead: it accepts another key and does not list this one, and it
+ * refuses a token signed with it. Only both together are a proof. Otherwise a wrong clock or an
+ * outage would count as one. Asks for up to a minute, because a deletion may need time to take effect
+ * everywhere.
  *
  * @param signers other keys of the same Voximplant account, the most likely to work first
- * @param leaked the key itself; absent if no secret holds its private key
+ * @param leaked the key itself; undefined if no secret holds its private key
  */
 export async function proveDead(
-  { sleep }: { readonly sleep: (milliseconds: number) => Promise<void> },
+  { sleep }: Waiting,
   signers: readonly AccountKey[],
   leaked: AccountKey | undefined,
   keyId: string,
@@ -36,30 +37,29 @@ export async function proveDead(
 
 async function lookAtList(signers: readonly AccountKey[], keyId: string): Promise<Look> {
   const failures: string[] = [];
-  for (const { api } of signers) {
+  for (const { api, keyId: signer } of signers) {
     try {
       const isListed = (await api.getKeys()).some(({ key_id }) => key_id === keyId);
       const seen = isListed ? "the platform still lists it" : "the platform no longer lists it";
-      return { step: "list", ok: !isListed, seen };
+      return { step: "list", ok: !isListed, seen: `${seen} (asked with key ${signer})` };
     } catch (error) {
       failures.push(messageOf(error));
     }
   }
-  const seen = failures.join(" ") || "no other key of this Voximplant account is left to ask with";
+  const seen = failures.join(" ") || "there is no other key of this Voximplant account to ask with";
   return { step: "list", ok: false, seen };
 }
 
 async function lookAtToken(leaked: AccountKey | undefined): Promise<Look> {
-  if (leaked === undefined) {
-    const seen = "no version of a secret holds its private key, so no token of it can be tried";
-    return { step: "token", ok: false, seen };
-  }
+  const look = (ok: boolean, seen: string): Look => ({ step: "token", ok, seen });
+  if (leaked === undefined)
+    return look(false, "no version of a secret holds its private key, so no token of it can be tried");
   try {
     await leaked.api.getAccountInfo();
-    return { step: "token", ok: false, seen: "the platform still accepts a token of it" };
+    return look(false, "the platform still accepts a token of it");
   } catch (error) {
-    if (isRefusal(error, "authorizationFailed", "invalidKeyId", "invalidToken"))
-      return { step: "token", ok: true, seen: `the platform refuses a token of it (error ${error.code})` };
-    return { step: "token", ok: false, seen: messageOf(error) };
+    return isRefusal(error, "authorizationFailed", "invalidKeyId", "invalidToken")
+      ? look(true, `the platform refuses a token of it (error ${error.code})`)
+      : look(false, messageOf(error));
   }
 }

@@ -1,58 +1,51 @@
-import type { Log } from "../audit/log.ts";
+import type { EpochMs } from "../epoch.ts";
 import type { ServiceAccount } from "../grants/policy.ts";
-import type { AccountKey, OpenKey } from "../key-lifecycle/account-key.ts";
+import type { AccountKey } from "../key-lifecycle/account-key.ts";
 import { checkAccount, KeyLifecycleError } from "../key-lifecycle/key-lifecycle-error.ts";
 import { labelKey } from "../key-lifecycle/key-label.ts";
-import { moveRules, otherKeys } from "../key-lifecycle/retire-key.ts";
+import { moveAllRules } from "../key-lifecycle/retire-key.ts";
 import { copyRoles, ROLES_TAG, rolesTag, verifySameAccess } from "../key-lifecycle/roles.ts";
-import type { SecretState, SecretStore, SecretVersion } from "../key-lifecycle/secret-store.ts";
-import { isUnknownKey, settle, SETTLING_PAUSES_MS, STORE_PAUSES } from "../key-lifecycle/settle.ts";
-import type { ReadSecret } from "../key-lifecycle/snapshot.ts";
+import type { SecretState, SecretVersion } from "../key-lifecycle/secret-store.ts";
+import { isUnknownKey, readUntil, settle } from "../key-lifecycle/settle.ts";
 import { storeCurrent } from "../key-lifecycle/store-current.ts";
+import type { SnapshotPorts } from "../key-lifecycle/take-snapshot.ts";
 import { serializeCredentials } from "../keys/credentials-file.ts";
 import { isRefusal } from "../voximplant/errors.ts";
 import { messageOf } from "./finding.ts";
 
-export interface ReplacementPorts {
-  readonly store: SecretStore;
-  readonly readSecret: ReadSecret;
-  readonly openKey: OpenKey;
-  readonly log: Log;
-  /** Milliseconds since 1970. */
-  readonly now: () => number;
+export interface ReplacementPorts extends Omit<SnapshotPorts, "graceMs"> {
   readonly sleep: (milliseconds: number) => Promise<void>;
   /** A new UUID. */
   readonly newId: () => string;
 }
 
 /**
- * Replaces a service account's current key at once, without Secrets Manager's rotation: that may be switched off, or stuck,
- * and reports nothing but its end. The new key has the roles of the old one and is proved before it becomes current.
+ * Replaces a service account's current key without Secrets Manager's rotation, which may be switched
+ * off or stuck. The new key gets the roles of the old one, and is tested before it becomes current.
  *
- * Killed between `CreateKey` and the moment it is current, it leaves a key with one of our names, which reconciliation
- * deletes.
+ * If it is killed between `CreateKey` and the moment that the key is current, it leaves a stray,
+ * which reconciliation deletes.
  *
- * @param deadline milliseconds since 1970: no step begins after it. A key that was made until then is taken back.
- * @throws KeyLifecycleError and the errors of both services: the old key is current still.
+ * @param deadline no step begins after it; a key that was made before it is deleted again
+ * @throws KeyLifecycleError and the errors of both services: the old key is still current
  */
 export async function replaceKey(
   ports: ReplacementPorts,
   serviceAccount: ServiceAccount,
   version: SecretVersion,
-  deadline: number,
+  deadline: EpochMs,
 ): Promise<AccountKey> {
-  const { store, openKey, now, sleep } = ports;
+  const { store, openKey, now, sleep, log } = ports;
   const waiting = { sleep, deadline: { now, at: deadline } };
-  const inTime = () => {
-    if (now() < deadline) return;
-    throw new KeyLifecycleError("The time for it was over.");
+  const checkDeadline = () => {
+    if (now() >= deadline) throw new KeyLifecycleError("The replacement timed out.");
   };
   const old = await openKey(version.value);
   checkAccount(serviceAccount, old);
   const state = await store.describe(serviceAccount.secret);
   const versionId = ports.newId();
   await startGrace(ports, state, old);
-  inTime();
+  checkDeadline();
   const created = await old.api.createKey(labelKey(state, versionId, now())).catch((error: unknown) => {
     if (!isRefusal(error, "tooManyKeys")) throw error;
     const advice = "Name an unused key with --make-room KEY_ID: `voxtoken admin keys` lists them.";
@@ -66,13 +59,13 @@ export async function replaceKey(
     await settle(() => old.api.getKeyRoles(created.key_id), isUnknownKey, waiting);
     await copyRoles(old.api, old.keyId, created.key_id);
     await verifySameAccess(old, next, waiting);
-    inTime();
+    checkDeadline();
   } catch (error) {
-    await takeBack(old, created.key_id, error);
+    await deleteAgain(old, created.key_id, error);
     throw error;
   }
   await storeCurrent(store, state, { versionId, value }, waiting);
-  // Before it was stored, a reconciliation could have taken it for a stray.
+  // Until it was stored, the key was a stray, which a reconciliation may have deleted.
   await settle(() => next.api.getAccountInfo(), isUnknownKey, waiting).catch((cause: unknown) => {
     if (!isUnknownKey(cause)) return;
     throw new ReplacementDeletedError(
@@ -80,17 +73,23 @@ export async function replaceKey(
       { cause },
     );
   });
-  await moveAllRules(ports, serviceAccount, next);
+  // Both keys work, so a failure here ends nothing: reconciliation moves the rules that are left.
+  try {
+    await moveAllRules(await ports.readSecret(serviceAccount), next, log);
+  } catch (error) {
+    log("warn", `Routing rules were not moved to key ${next.keyId}: ${messageOf(error)}`, {
+      key_id: next.keyId,
+    });
+  }
   return next;
 }
 
-/** The new key is current, and was deleted before it was: the old key works still, and may make another. */
+/** The new key is current but deleted. The old key still works, and may make another key. */
 export class ReplacementDeletedError extends KeyLifecycleError {}
 
 /**
- * Until it is stored, the new key is a stray: it has one of our names and is in no version. A secret
- * that has not changed for a grace lets reconciliation delete its strays at once. The tag is a
- * change, so the stray is kept. Waits until the change can be read, because reads may lag.
+ * Restarts the grace of strays, by writing the secret's tag. Until it is stored, the new key is a
+ * stray. Without this, reconciliation deletes it at once if the secret has not changed for a grace.
  */
 async function startGrace(
   { store, sleep, log }: ReplacementPorts,
@@ -99,37 +98,24 @@ async function startGrace(
 ): Promise<void> {
   try {
     await store.tag(arn, ROLES_TAG, tags.get(ROLES_TAG) ?? rolesTag(await api.getKeyRoles(keyId)));
-    for (const pause of SETTLING_PAUSES_MS.slice(0, STORE_PAUSES)) {
-      if ((await store.describe(arn)).lastChangedAt > lastChangedAt) return;
-      await sleep(pause);
-    }
+    await readUntil(
+      () => store.describe(arn),
+      (state) => state.lastChangedAt > lastChangedAt,
+      { sleep },
+    );
   } catch (error) {
-    log("warn", `The secret could not be tagged before its key is replaced: ${messageOf(error)}`);
+    log("warn", `The secret was not tagged before its key is replaced: ${messageOf(error)}`);
   }
 }
 
-/** A key that is in no secret is of no use, and one more to steal. */
-async function takeBack({ api }: AccountKey, keyId: string, reason: unknown): Promise<void> {
+/** Deletes a new key that is in no secret. It has no use, and could be stolen. */
+async function deleteAgain({ api }: AccountKey, keyId: string, reason: unknown): Promise<void> {
   try {
     await api.deleteKey(keyId);
   } catch (error) {
     throw new KeyLifecycleError(
-      `${messageOf(reason)} The new key ${keyId} could not be deleted again: ${messageOf(error)}`,
+      `${messageOf(reason)} The new key ${keyId} was not deleted: ${messageOf(error)}`,
       { cause: error },
     );
-  }
-}
-
-/** Both keys work, so a failure here stops nothing: reconciliation moves what is left. */
-async function moveAllRules(
-  { readSecret, log }: ReplacementPorts,
-  serviceAccount: ServiceAccount,
-  { api, keyId }: AccountKey,
-): Promise<void> {
-  try {
-    const snapshot = await readSecret(serviceAccount);
-    await moveRules(api, otherKeys(snapshot, await api.getKeys(), keyId), keyId, log);
-  } catch (error) {
-    log("warn", `Routing rules were not moved to key ${keyId}: ${messageOf(error)}`, { key_id: keyId });
   }
 }

@@ -1,6 +1,6 @@
 import type { ServiceAccount } from "../grants/policy.ts";
 import { checkAccount, KeyLifecycleError } from "../key-lifecycle/key-lifecycle-error.ts";
-import { moveRules, otherKeys } from "../key-lifecycle/retire-key.ts";
+import { moveAllRules } from "../key-lifecycle/retire-key.ts";
 import { versionWith } from "../key-lifecycle/secret-store.ts";
 import { isUnknownKey, settle } from "../key-lifecycle/settle.ts";
 import { dropPending, type PendingOutcome } from "../key-lifecycle/store-current.ts";
@@ -72,12 +72,7 @@ export async function rollBack(
   );
   const snapshot = await attempt("The secret could not be read again", () => readSecret(serviceAccount));
   const others =
-    snapshot &&
-    (await attempt("Routing rules were not moved", async () => {
-      const listed = otherKeys(snapshot, await key.api.getKeys(), key.keyId);
-      await moveRules(key.api, listed, key.keyId, log);
-      return listed;
-    }));
+    snapshot && (await attempt("Routing rules were not moved", () => moveAllRules(snapshot, key, log)));
   const superseded = others?.find((keyId) => keyId === snapshot?.keys.get(current)?.keyId);
   return {
     keyId: key.keyId,

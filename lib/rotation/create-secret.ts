@@ -3,17 +3,20 @@ import { KeyLifecycleError, noKeyYet } from "../key-lifecycle/key-lifecycle-erro
 import { keyName, labelKey } from "../key-lifecycle/key-label.ts";
 import { moveRules } from "../key-lifecycle/retire-key.ts";
 import { isUnknownKey, settle } from "../key-lifecycle/settle.ts";
+import { keyIdsIn } from "../key-lifecycle/snapshot.ts";
 import { serializeCredentials } from "../keys/credentials-file.ts";
 import { isRefusal } from "../voximplant/errors.ts";
 import type { CreatedKey, ManagementApi } from "../voximplant/methods.ts";
 import type { Rotation } from "./rotation.ts";
 
 /**
- * Makes a key and puts it into the pending version, unless that version has one; then waits until the platform knows it.
+ * Makes a key and stores it in the pending version, unless the version already has one. Then waits
+ * until the platform knows the key.
  *
- * The platform shows a private key once. Killed between `CreateKey` and `PutSecretValue`, the step leaves a key whose
- * private key is lost, and the next try makes another. It does not delete the first one: a second delivery of the same
- * step may be about to store it. Reconciliation does, once the version holds a key.
+ * The platform shows a private key once. If the step is killed between `CreateKey` and
+ * `PutSecretValue`, that key's private key is lost, and the next attempt makes another key. The step
+ * must not delete the first key: a second delivery of the same step may be about to store it.
+ * Reconciliation deletes it once the version holds a key.
  */
 export async function createSecret(rotation: Rotation): Promise<void> {
   const { store, secret, versionId, current, openKey, log } = rotation;
@@ -29,15 +32,17 @@ export async function createSecret(rotation: Rotation): Promise<void> {
       return;
     }
     await api.deleteKey(key.key_id);
-    log("warn", `Another run of this step was faster: key ${key.key_id} deleted.`, { key_id: key.key_id });
+    log("warn", `Another run of this step stored a key first. Deleted key ${key.key_id}.`, {
+      key_id: key.key_id,
+    });
   }
   const stored = rotation.pending ?? (await store.readVersion(secret.arn, versionId));
   if (stored !== undefined) await waitUntilKnown(rotation, api, stored.value);
 }
 
 /**
- * A new key may be refused, unknown by its id and missing from the list for a while, each for itself. The wait is here and
- * nowhere else: the steps that follow may take "no such key" for an answer.
+ * Waits until the platform accepts the new key, knows its id and lists it. Each may happen at a
+ * different time. Without this wait, a later step could not take "no such key" for an answer.
  */
 async function waitUntilKnown(
   { openKey, sleep }: Rotation,
@@ -59,11 +64,11 @@ async function waitUntilKnown(
 
 class NotListedError extends KeyLifecycleError {
   constructor(keyId: string) {
-    super(`The platform does not list the new key ${keyId} yet. The rotation goes on at its next try.`);
+    super(`The platform does not list the new key ${keyId} yet. The next attempt continues the rotation.`);
   }
 }
 
-/** `taken`: another run of this step has put a key into the version. */
+/** `taken`: another run of this step has stored a key in the version. */
 async function makeKey(rotation: Rotation, api: ManagementApi): Promise<CreatedKey | "taken"> {
   const { store, secret, versionId, now } = rotation;
   const label = labelKey(secret, versionId, now());
@@ -77,19 +82,20 @@ async function makeKey(rotation: Rotation, api: ManagementApi): Promise<CreatedK
   }
 }
 
-/** Deletes what this service account no longer needs, and only that: leftovers of this rotation, and keys past their grace. */
+/** Deletes only keys of this service account: those past their grace, and leftovers of this rotation. */
 async function makeRoom(rotation: Rotation, api: ManagementApi, cause: Error): Promise<void> {
   const { readSecret, policy, serviceAccount, secret, versionId, graceMs, now, log } = rotation;
+  const { serviceAccounts } = policy;
   const keys = await api.getKeys();
-  // After the keys (see classifyKeys), and all of them: a key may be in another secret too.
-  const secrets = await Promise.all(policy.serviceAccounts.map((one) => readSecret(one)));
-  const own = classifyKeys(keys, { serviceAccounts: policy.serviceAccounts, secrets, graceMs }).filter(
+  // After the keys (see classifyKeys). All secrets, because a key may be in another secret too.
+  const secrets = await Promise.all(serviceAccounts.map((one) => readSecret(one)));
+  const own = classifyKeys(keys, { serviceAccounts, secrets, graceMs }).filter(
     ({ state }) => "serviceAccount" in state && state.serviceAccount === serviceAccount.name,
   );
   const current = own.find(({ state }) => state.state === "current");
-  const inSecret = new Set(secrets.flatMap((one) => [...one.keys.values()].map(({ keyId }) => keyId)));
-  const isLeftover = (key: (typeof keys)[number]) =>
-    key.key_name === keyName(secret.arn, versionId) && !inSecret.has(key.key_id);
+  const inSecret = keyIdsIn(secrets);
+  const isLeftover = ({ key_name, key_id }: (typeof keys)[number]) =>
+    key_name === keyName(secret.arn, versionId) && !inSecret.has(key_id);
   const dispensable = own.filter(({ key, state }) => retireAt(state) <= now() || isLeftover(key));
   if (dispensable.length === 0 || current === undefined) {
     const soonest = Math.min(...own.map(({ state }) => retireAt(state)));
@@ -97,14 +103,14 @@ async function makeRoom(rotation: Rotation, api: ManagementApi, cause: Error): P
       ? ` A key of this service account can be deleted from ${new Date(soonest).toISOString()} on.`
       : "";
     throw new KeyLifecycleError(
-      `The Voximplant account holds ${keys.length} keys, which is its limit, and none of them is known to be unused.${soon} ` +
-        "See `voxtoken admin keys`, delete an unused key in the control panel, and rotate again.",
+      `The Voximplant account holds ${keys.length} keys, which is its limit, and none of them is known to be ` +
+        `unused.${soon} See \`voxtoken admin keys\`, delete an unused key in the control panel, and rotate again.`,
       { cause },
     );
   }
   for (const { key } of dispensable) {
     await moveRules(api, [key.key_id], current.key.key_id, log);
     await api.deleteKey(key.key_id);
-    log("info", `Key ${key.key_id} was no longer needed: deleted, to make room.`, { key_id: key.key_id });
+    log("info", `Deleted key ${key.key_id} to make room: it is no longer needed.`, { key_id: key.key_id });
   }
 }

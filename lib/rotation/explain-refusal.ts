@@ -4,18 +4,20 @@ import { isUnknownKey } from "../key-lifecycle/settle.ts";
 import type { VoximplantError } from "../voximplant/errors.ts";
 import type { Rotation } from "./rotation.ts";
 
-/** A key that the platform does not know for so long was deleted; a shorter silence may be the platform's slowness. */
+/** A key that is unknown for less time may be new to a slow platform. */
 const CERTAINLY_DELETED_MS = 10 * 60_000;
 
 /**
- * The platform refused one of the two keys: which, and what now?
+ * Finds which of the two keys the platform refused, and what to do.
  *
- * A pending key that was deleted never comes back, and its version can hold no other. So the label is taken off it, and the
- * next rotation starts anew instead of failing for ever. Not before ten minutes have passed: a platform that is slow to
- * know a new key would end every rotation.
+ * A pending key that was deleted never comes back, and its version can hold no other key. So the
+ * label is taken off the version, and the next rotation makes a new key. Without this, every attempt
+ * fails. The label stays for ten minutes. Otherwise a platform that is slow to know a new key would
+ * end every rotation.
  */
 export async function explainRefusal(rotation: Rotation, refusal: VoximplantError): Promise<Error> {
   const { store, secret, versionId, current, pending, openKey, serviceAccount, now } = rotation;
+  const explained = (message: string) => new KeyLifecycleError(message, { cause: refusal });
   if (current === undefined) return refusal;
   const { api, keyId: currentId } = await openKey(current.value);
   let keys;
@@ -23,25 +25,22 @@ export async function explainRefusal(rotation: Rotation, refusal: VoximplantErro
     keys = await api.getKeys();
   } catch (error) {
     if (!isUnknownKey(error)) return refusal;
-    return new KeyLifecycleError(
-      `The platform refuses the current key ${currentId} of secret ${secret.name}: it was deleted, or this machine's clock ` +
-        `is wrong. If it was deleted: ${putAKeyIn(serviceAccount.name)}`,
-      { cause: refusal },
+    return explained(
+      `The platform refuses the current key ${currentId} of secret ${secret.name}: the key was deleted, or this ` +
+        `machine's clock is wrong. If it was deleted: ${putAKeyIn(serviceAccount.name)}`,
     );
   }
   if (pending === undefined) return refusal;
   const { keyId: pendingId } = parseCredentials(pending.value);
   if (keys.some(({ key_id }) => key_id === pendingId)) return refusal;
   if (!(now() - pending.createdAt >= CERTAINLY_DELETED_MS)) {
-    return new KeyLifecycleError(
-      `The platform does not know the new key ${pendingId} yet. The rotation goes on at its next try.`,
-      { cause: refusal },
+    return explained(
+      `The platform does not know the new key ${pendingId} yet. The next attempt continues the rotation.`,
     );
   }
   await store.moveStage(secret.arn, "AWSPENDING", { from: versionId, to: undefined });
-  return new KeyLifecycleError(
-    `The new key ${pendingId} was deleted on the platform. Its version ${versionId} is no longer labelled AWSPENDING. ` +
-      "Rotate again to get another key.",
-    { cause: refusal },
+  return explained(
+    `The new key ${pendingId} was deleted on the platform. Its version ${versionId} is no longer labelled ` +
+      "AWSPENDING. Rotate again to get another key.",
   );
 }

@@ -12,14 +12,14 @@ export interface RotationHandlerOptions extends RotationPorts {
 }
 
 /**
- * The Lambda handler: one step of a rotation, and one audit record of it. A failure is thrown on, because that is how
- * Secrets Manager learns of it.
+ * The Lambda handler. Runs one step of a rotation and writes one audit record. It throws if the step
+ * fails. Otherwise Secrets Manager takes the step for a success.
  */
 export function createRotationHandler(options: RotationHandlerOptions): (event: unknown) => Promise<void> {
   const { policy, writeLine, deployment, now } = options;
   return async (event) => {
     const parsed = RotationEvent.safeParse(event);
-    if (!parsed.success) throw new Error("This is no event of a Secrets Manager rotation.");
+    if (!parsed.success) throw new Error("This is not an event of a Secrets Manager rotation.");
     const { Step: step, SecretId: secret, ClientRequestToken: versionId } = parsed.data;
     const serviceAccount = policy.serviceAccounts.find(({ secret: name }) => isArnOf(secret, name))?.name;
     const record = (outcome: Record<string, unknown>) => {
@@ -48,7 +48,7 @@ export function createRotationHandler(options: RotationHandlerOptions): (event: 
   };
 }
 
-/** `arn:…:secret:NAME-a1B2c3`. For the record only: whose secret it is, rotateKey asks Secrets Manager. */
+/** `arn:…:secret:NAME-a1B2c3`. Only for the record: rotateKey asks Secrets Manager for the name. */
 function isArnOf(arn: string, name: string): boolean {
   return arn.replace(/^arn:[^:]*:secretsmanager:[^:]*:[^:]*:secret:/, "").replace(/-[^-]{6}$/, "") === name;
 }

@@ -1,36 +1,26 @@
-import type { Log } from "../audit/log.ts";
 import type { Policy, ServiceAccount } from "../grants/policy.ts";
-import type { OpenKey } from "../key-lifecycle/account-key.ts";
 import { KeyLifecycleError, noKeyYet } from "../key-lifecycle/key-lifecycle-error.ts";
-import type { SecretState, SecretStore, SecretVersion } from "../key-lifecycle/secret-store.ts";
-import type { ReadSecret } from "../key-lifecycle/snapshot.ts";
+import type { SecretState, SecretVersion } from "../key-lifecycle/secret-store.ts";
+import type { SnapshotPorts } from "../key-lifecycle/take-snapshot.ts";
 
-export interface RotationPorts {
-  readonly store: SecretStore;
-  readonly readSecret: ReadSecret;
-  readonly openKey: OpenKey;
-  readonly log: Log;
-  /** Milliseconds since 1970. */
-  readonly now: () => number;
+export interface RotationPorts extends SnapshotPorts {
   readonly sleep: (milliseconds: number) => Promise<void>;
-  /** Milliseconds for which a superseded key is kept: see grace.ts. */
-  readonly graceMs: number;
 }
 
-/** One step's view: the secret as it was when the step began, and the version it is about. */
+/** The context of one step: the secret as it was when the step began, and the event's version. */
 export interface Rotation extends RotationPorts {
   readonly policy: Policy;
   readonly serviceAccount: ServiceAccount;
   readonly secret: SecretState;
-  /** The event's version: no other is ever written to or promoted. */
+  /** The event's version. No other version is written or promoted. */
   readonly versionId: string;
-  /** The version that is current; `undefined` before the first import. */
+  /** The current version. Undefined before the first import. */
   readonly current: SecretVersion | undefined;
-  /** The event's version; `undefined` before createSecret put a value. */
+  /** The event's version. Undefined before createSecret stored a value. */
   readonly pending: SecretVersion | undefined;
 }
 
-/** The two versions of a rotation that has both. @throws KeyLifecycleError one of them has no key. */
+/** @throws KeyLifecycleError the current or the pending version has no key */
 export function bothVersions({ current, pending, secret, versionId, serviceAccount }: Rotation): {
   current: SecretVersion;
   pending: SecretVersion;
@@ -38,7 +28,7 @@ export function bothVersions({ current, pending, secret, versionId, serviceAccou
   if (current === undefined) throw new KeyLifecycleError(noKeyYet(secret.name, serviceAccount.name));
   if (pending === undefined) {
     throw new KeyLifecycleError(
-      `Version ${versionId} of secret ${secret.name} has no key. createSecret comes first.`,
+      `Version ${versionId} of secret ${secret.name} has no key. createSecret must run first.`,
     );
   }
   return { current, pending };

@@ -1,7 +1,7 @@
 import { copyRoles } from "../key-lifecycle/roles.ts";
 import { bothVersions, type Rotation } from "./rotation.ts";
 
-/** Gives the pending key the roles of the current one: its own, because inherited ones come with them. */
+/** Gives the pending key the current key's own roles. Inherited roles come with them. */
 export async function setSecret(rotation: Rotation): Promise<void> {
   const { openKey } = rotation;
   const { current, pending } = bothVersions(rotation);

@@ -55,7 +55,7 @@ describe("the rotation function", () => {
     "takes nothing but an event of a rotation: not %j",
     async (event) => {
       world = await startWorld();
-      await expect(start().handle(event)).rejects.toThrow("no event of a Secrets Manager rotation");
+      await expect(start().handle(event)).rejects.toThrow("not an event of a Secrets Manager rotation");
       expect(world.secrets.calls).toEqual([]);
     },
   );
