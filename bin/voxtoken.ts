@@ -7,7 +7,8 @@ import { runProgram } from "../lib/cli/program.ts";
 import { childRunner } from "../lib/cli/run-child.ts";
 import { deleteEmpty, readVariable } from "../lib/environment.ts";
 
-// exec hands the environment on as it was. The AWS SDK reads process.env, and takes empty variables for set ones.
+// exec passes the environment on unchanged. The AWS SDK reads process.env, where an empty variable
+// counts as set.
 const env = { ...process.env };
 deleteEmpty(process.env);
 // On Node 20 the AWS SDK would print a paragraph about 2027 in front of what was asked for.
@@ -28,7 +29,7 @@ const input: Input = {
   [Symbol.asyncIterator]: () => process.stdin[Symbol.asyncIterator](),
 };
 
-// A reader that has seen enough (`voxtoken whoami | head -1`) is no error.
+// A reader that ends early (`voxtoken whoami | head -1`) is not an error.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code === "EPIPE") process.exit();
   throw error;
@@ -47,8 +48,8 @@ function homeDirectory(): string | undefined {
 }
 
 /**
- * Node's own fetch, or undici's where a proxy is configured (HTTPS_PROXY, HTTP_PROXY, NO_PROXY, also in
- * small letters, as for curl). undici is loaded only then, because it takes 50 ms.
+ * Node's fetch, or undici's if a proxy is configured by HTTPS_PROXY, HTTP_PROXY and NO_PROXY, as for
+ * curl. undici is loaded only then, because it takes 50 ms.
  */
 async function chooseFetch(): Promise<typeof fetch> {
   if (!PROXY_VARIABLES.some((name) => readVariable(env, name) !== undefined)) return globalThis.fetch;
@@ -96,5 +97,5 @@ const status = await runProgram(
   io,
   async () => (await import("../lib/operator/commands.ts")).operatorCommands,
 );
-// Ends what a command gave up waiting for, such as a credential process, once its output is written.
+// Ends what a command no longer waits for, such as a credential process, after its output is written.
 process.stdout.write("", () => process.exit(status));

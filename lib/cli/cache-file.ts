@@ -36,7 +36,8 @@ export class CacheError extends Error {
 /**
  * Makes the folder, mode 0700.
  *
- * @throws CacheError when others may write or read in it, or it is not ours; a system error when it cannot be written
+ * @throws CacheError others may read or write in it, or another user owns it; a system error: it
+ *   cannot be written
  */
 export async function prepareDirectory(directory: string, userId: number | undefined): Promise<void> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
@@ -47,7 +48,7 @@ export async function prepareDirectory(directory: string, userId: number | undef
 }
 
 /**
- * Reads an entry. What is checked is the opened file itself, so that nobody can exchange it between the check and the use.
+ * Reads an entry. Checks the opened file itself, so that no one can replace it after the check.
  *
  * @returns undefined when there is none, or none that this version can read
  * @throws CacheError when it is a link, belongs to somebody else, or others may read or write it

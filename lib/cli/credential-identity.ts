@@ -2,11 +2,12 @@ import { loadSharedConfigFiles } from "@smithy/core/config";
 import { type Environment, present, readVariable } from "../environment.ts";
 
 /**
- * Who the AWS credentials will be of, where the configuration alone settles it: an access key, a role to be assumed, a role
- * of IAM Identity Center. Undefined where only the credentials themselves tell (a process, ECS, EC2).
+ * The identity of the AWS credentials, if the configuration alone determines it: an access key, a role
+ * to assume, a role of IAM Identity Center. Undefined if only the credentials tell (a process, ECS,
+ * EC2).
  *
- * It is part of the cache's key. An access key id of its own would do, but an assumed role gets a new one in each process, and
- * the cache would never be hit. The order is that of awsCredentials.
+ * It is part of the cache's key. An access key id alone is not enough: an assumed role gets a new one in
+ * each process, so the cache would never be hit. The order is that of awsCredentials.
  * https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
  */
 export async function credentialIdentity(
@@ -31,7 +32,7 @@ export async function credentialIdentity(
   if (role && (settings["source_profile"] ?? settings["credential_source"])) return ["role", role];
   const others = role ?? account ?? settings["credential_process"] ?? settings["login_session"];
   if (staticKey && settings["aws_secret_access_key"] && others === undefined) return ["key", staticKey];
-  // Two kinds of credentials in one profile: which of them wins, the SDK shall say.
+  // Two kinds of credentials in one profile: the SDK decides which one counts.
   if (staticKey ?? settings["credential_process"]) return undefined;
   if (role && settings["web_identity_token_file"]) return ["role", role];
   if (role === undefined && account && ssoRole) return ["sso", account, ssoRole];

@@ -58,7 +58,7 @@ function hintFor({ code, message, retryAfterSeconds }: TokenError): string | und
 
 const USAGE: ReadonlySet<TokenErrorCode> = new Set(["invalid_options", "invalid_request"]);
 
-/** Platform's refusals of who calls, rather than of what: 100 authorisation failed, 104 forbidden command. */
+/** The platform's refusals of the caller: 100 authorization failed, 104 forbidden command. */
 const PLATFORM_DENIALS: ReadonlySet<number> = new Set([100, 104]);
 
 /** Any failure, as the command line reports it. */

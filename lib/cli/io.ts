@@ -4,8 +4,8 @@ import { type Environment, readVariable } from "../environment.ts";
 import type { RunChild } from "./run-child.ts";
 
 /**
- * Everything a command may touch outside itself. bin/voxtoken.ts makes the real one, and nothing else reads `process`; a
- * test passes its own.
+ * Everything outside itself that a command may use. bin/voxtoken.ts makes it from `process`, which
+ * nothing else reads. Tests pass their own.
  */
 export interface Io {
   readonly stdin: Input;
@@ -13,11 +13,11 @@ export interface Io {
   readonly stderr: Output;
   readonly env: Environment;
   readonly fetch: typeof fetch;
-  /** How AWS clients send their requests; absent: as the SDK does. For a test whose stand-ins have no HTTP. */
+  /** How AWS clients send requests. Only for tests whose stand-ins have no HTTP. */
   readonly awsClient?: { readonly requestHandler: HttpHandler; readonly maxAttempts: number };
   /** Milliseconds since the epoch, as `Date.now`. */
   readonly now: () => number;
-  /** Milliseconds since the machine was started: a clock that is never set, the same in each process. */
+  /** Milliseconds since the machine started. Nobody sets this clock, and all processes share it. */
   readonly monotonic: () => number;
   /** Resolves after so many milliseconds. */
   readonly sleep: (ms: number) => Promise<void>;
@@ -27,15 +27,15 @@ export interface Io {
   readonly userId: number | undefined;
   readonly runChild: RunChild;
   /**
-   * Has Ctrl-C (SIGINT, SIGTERM, SIGHUP) call `listener` instead of ending the process, for a command that has to put
-   * things in order first. Returns what takes the listener off again.
+   * Makes SIGINT, SIGTERM and SIGHUP call `listener` instead of ending the process, for a command that
+   * has to clean up first. Returns a function that removes the listener.
    */
   readonly onInterrupt?: (listener: () => void) => () => void;
 }
 
 export type Input = AsyncIterable<Buffer | string> & {
   readonly isTerminal: boolean;
-  /** Whether a terminal shows what is typed; then, too, whether it edits the line. Nothing where there is no terminal. */
+  /** Whether the terminal shows what is typed. Without a terminal, it does nothing. */
   setEcho?(on: boolean): void;
 };
 

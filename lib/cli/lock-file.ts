@@ -9,12 +9,12 @@ const holder = z.object({ id: z.string(), pid: z.int(), host: z.string(), holdsM
 /** For a lock that does not say how long it may be held. */
 const HELD_AT_MOST_MS = 20_000;
 
-/** Clocks of two machines that share a folder may differ. A file from further ahead says nothing. */
+/** The clocks of two machines that share a folder may differ by this much. */
 const AHEAD_AT_MOST_MS = 60_000;
 
 /**
- * Takes the lock of a cache entry. A lock is taken over at once where its process on this machine has
- * ended, and otherwise where it is older than its process wanted to hold it, or from the future.
+ * Takes the lock of a cache entry. A lock is taken over if its process on this machine has ended, if it
+ * is older than its process wanted to hold it, or if it is from the future.
  *
  * At worst two processes hold a lock at once, and both ask for a token.
  *

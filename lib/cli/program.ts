@@ -22,7 +22,7 @@ const userCommands: readonly ((io: Io) => Command)[] = [
   completionCommand,
 ];
 
-/** Loads the commands of `voxtoken admin`: only when asked for, because they bring in Secrets Manager, YAML and zod. */
+/** Loads the commands of `voxtoken admin` on demand: they import Secrets Manager, YAML and zod. */
 export type LoadOperatorCommands = () => Promise<readonly ((io: Io) => Command)[]>;
 
 /** The whole command line; bin/voxtoken.ts adds the operator's side. */
@@ -74,7 +74,7 @@ Exit status: 0 done, 1 failure, 2 wrong usage, 3 denied. Errors go to stderr.`,
   return program;
 }
 
-/** `addCommand` does not hand the parent's settings down, as `command` does: without them a child would exit by itself. */
+/** `addCommand` does not copy the parent's settings. Without them a child would end the process. */
 function adopt(parent: Command, child: Command): void {
   child.copyInheritedSettings(parent);
   for (const grandchild of child.commands) grandchild.copyInheritedSettings(child);

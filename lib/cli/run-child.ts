@@ -5,7 +5,7 @@ import type { Environment } from "../environment.ts";
 /**
  * Runs a command in place of this process: its streams are ours, and so are its signals.
  *
- * @returns the exit status, as a shell gives it: 128 and the signal's number where a signal ended it
+ * @returns the exit status as in a shell: 128 plus the signal's number if a signal ended it
  * @throws the error of `spawn` when it cannot be started
  */
 export type RunChild = (command: string, args: readonly string[], env: Environment) => Promise<number>;
@@ -21,7 +21,7 @@ const PASSED_ON = [
   "SIGCONT",
 ] as const;
 
-/** Ctrl-C and Ctrl-\ go to every process of the terminal's foreground group: the child has them already. */
+/** The terminal sends these to its whole foreground group, so the child gets them too. */
 const SENT_BY_TERMINAL: readonly string[] = ["SIGINT", "SIGQUIT"];
 
 export function childRunner(parent: NodeJS.Process): RunChild {

@@ -23,7 +23,7 @@ export interface CacheKey {
   readonly ttlSeconds: number | undefined;
 }
 
-/** SHA-256 over JSON, in which no two keys look alike whatever stands in them: it is the name of a file. */
+/** The name of an entry's file: SHA-256 of JSON, so that two keys never have the same text. */
 export function cacheFileName(key: CacheKey): string {
   const { urls, identity, serviceAccount, accountId = null, ttlSeconds = null } = key;
   const encoded = JSON.stringify([urls, identity, serviceAccount, accountId, ttlSeconds]);
@@ -54,11 +54,11 @@ export interface Wanted {
 }
 
 /**
- * A token of the cache, or a new one. Of processes that start together one asks for a token, and the
- * others wait for its file, for half of the time that they have left. A token that nears its end is
- * renewed by one process, and stays in use for the rest.
+ * Resolves to a token of the cache, or to a new one. If several processes start together, one requests
+ * a token and the others wait for its file, for at most half of their time. One process renews a token
+ * that expires soon, and the others go on using it.
  *
- * If the cache cannot be used, that is said on stderr, once, and the token is asked for without it.
+ * If the cache cannot be used, it warns once on stderr and requests the token without it.
  */
 export async function throughCache(io: Io, wanted: Wanted): Promise<TokenResponse> {
   const { key, mint, timeLeft } = wanted;
@@ -89,7 +89,7 @@ export async function throughCache(io: Io, wanted: Wanted): Promise<TokenRespons
       warn(io, new Error("another process holds its lock"));
       return (await mint()).response;
     }
-    // Longer and longer pauses: fifty processes that look all the time slow the one that asks down.
+    // The pauses grow, because fifty processes that poll would slow down the one that requests.
     await io.sleep(Math.min(timeToWait, randomInt(50, Math.min(1000, 100 * 2 ** waited))));
   }
 }
@@ -123,7 +123,7 @@ async function mintInto(
   return minted.response;
 }
 
-/** Whether the entry is before that moment of its life, and its token lasts as long as is needed. */
+/** Whether the entry is before that moment, and its token is valid for as long as needed. */
 function good(
   entry: CacheEntry | undefined,
   before: "renewFrom" | "renewBy" | "endsAt",
@@ -136,7 +136,7 @@ function good(
   return time < lifetime[before] && lifetime.endsAt - time >= needed(lifetime.endsAt - lifetime.askedAt);
 }
 
-/** The time by which an entry is judged; Infinity where the clock was set back since. */
+/** The present time as it counts for an entry; Infinity if the clock was set back since. */
 function timeOf({ lifetime, uptime }: CacheEntry, io: Io): number {
   // After a restart the uptime is smaller than the entry's: then the clock alone counts.
   return lifetime.askedAt + ageSince({ now: lifetime.askedAt, monotonic: uptime }, io);
@@ -147,7 +147,7 @@ function asOfNow(entry: CacheEntry, io: Io): TokenResponse {
   return { ...entry.response, expires_in };
 }
 
-/** Undefined where the file system refuses: a cache that cannot be used never stops a command. */
+/** Undefined if the file system refuses: an unusable cache never stops a command. */
 async function orWarn<T>(io: Io, work: () => Promise<T>): Promise<T | undefined> {
   try {
     return await work();

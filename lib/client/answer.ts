@@ -3,7 +3,7 @@ import { type EntitlementsResponse, ERROR_CODES, type ErrorCode, type TokenRespo
 import { quotable, TokenError, type TokenErrorCode, type TokenErrorDetails } from "./errors.ts";
 import type { Answer } from "./exchange.ts";
 
-// Fields that a later version of the service adds are ignored, so that an older client goes on working.
+// Unknown fields are ignored, so that an older client works with a newer service.
 const tokenResponse = z.object({
   access_token: z.string().check(z.minLength(1)),
   token_type: z.literal("Bearer"),
@@ -20,7 +20,7 @@ const entitlementsResponse = z.object({
   ),
 }) satisfies z.ZodMiniType<EntitlementsResponse>;
 
-/** The contract's own form, or API Gateway's and Lambda's (`message`, `Message`) where nobody set gateway responses. */
+/** The service's own form, or API Gateway's and Lambda's (`message`, `Message`). */
 const errorResponse = z.object({
   error: z.optional(z.string()),
   error_description: z.optional(z.string()),
@@ -74,12 +74,12 @@ function details({ status, headers }: Answer): TokenErrorDetails {
   };
 }
 
-/** The server's clock, in milliseconds since the epoch; undefined where the answer has no (readable) `Date`. */
+/** The server's clock; undefined if the answer has no readable `Date`. */
 export function serverTime(headers: Headers): number | undefined {
   return parseHttpDate(headers.get("date"));
 }
 
-/** Whole seconds, from either form of `Retry-After` (RFC 9110 §10.2.3); undefined for anything else. */
+/** Whole seconds from either form of `Retry-After` (RFC 9110 §10.2.3); otherwise undefined. */
 function parseRetryAfter(value: string | null, serverTimeMs: number | undefined): number | undefined {
   if (value !== null && /^\d{1,9}$/.test(value)) return Number(value);
   const date = parseHttpDate(value);
@@ -111,7 +111,7 @@ function isErrorCode(code: string | undefined): code is ErrorCode {
   return ERROR_CODES.some((known) => known === code);
 }
 
-/** undefined when it is not JSON. The SyntaxError is dropped on purpose: it quotes the text, which may hold a token. */
+/** Undefined if it is not JSON. Drops the SyntaxError, which quotes the text: it may hold a token. */
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);

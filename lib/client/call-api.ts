@@ -8,8 +8,8 @@ import type { TokenProvider } from "./token-provider.ts";
 
 export interface ApiOptions {
   /**
-   * Default: https://api.voximplant.com/platform_api. `GetAccountInfo` names the host that the account prefers.
-   * https, or http to this machine. An empty text counts as absent, as in `process.env`.
+   * https, or http to this machine. Default: https://api.voximplant.com/platform_api. `GetAccountInfo`
+   * returns the host that the account prefers. An empty text counts as absent, as in `process.env`.
    */
   readonly apiUrl?: string | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -18,15 +18,15 @@ export interface ApiOptions {
 
 export interface CallOptions extends ApiOptions {
   /**
-   * Whether running the method twice does the same as once, so that it may be sent again when an answer got lost. Default:
-   * true for methods named Get…, false for the rest.
+   * Whether running the method twice has the same effect as once. Then it is called again if an answer
+   * is lost. Default: true for methods named Get…, otherwise false.
    */
   readonly repeatable?: boolean | undefined;
 }
 
 /**
- * Calls one method of the Management API with a vended token, and gives the whole answer: `result`, and what stands beside it.
- * A token that the platform refuses is replaced once.
+ * Calls one method of the Management API with a vended token. Resolves to the whole answer: `result`
+ * and its neighbours. If the platform refuses the token, it calls once more with a new one.
  *
  * @throws VoximplantError the platform's error codes; VoximplantUnavailableError no answer; TokenError no token;
  * VoximplantFileError the method answers with a file: use createVoximplantFetch
@@ -68,8 +68,8 @@ export function apiUrlOf(options: ApiOptions): string {
 }
 
 /**
- * Codes that a new token may mend: it has ended, its key was rotated or deleted, or the platform will not say. Nothing was
- * done yet, so the call can be repeated whatever it does.
+ * Whether a new token may help: the token has expired, its key was rotated or deleted, or the platform
+ * does not say. The method did not run, so any method can be called again.
  */
 export function isTokenRefusal(code: unknown): boolean {
   const { tokenExpired, invalidToken, invalidKeyId, authorizationFailed } = errorCodes;

@@ -29,10 +29,10 @@ const USER_AGENT = `voxtoken/${packageJson.version} node/${process.versions.node
 /** A server's `Date` has whole seconds and a journey behind it: below this, the clocks agree. */
 const NOTICEABLE_SKEW_MS = 60_000;
 
-/** An answer that took longer says too little about when its `Date` was now (a frozen Lambda, a suspended laptop). */
+/** After a slower answer (frozen Lambda, suspended laptop), its `Date` says too little about now. */
 const PROMPT_ANSWER_MS = 10_000;
 
-/** Remembers, from one request to the next, which url answered and how far this machine's clock is off. */
+/** Sends requests. Remembers which URL answered last, and how wrong this machine's clock is. */
 export function connect(vendor: Vendor): Send {
   const { runtime, emit } = vendor;
   let inOrder = vendor.endpoints;
@@ -72,8 +72,8 @@ export function connect(vendor: Vendor): Send {
     emit({ type: "clock_corrected", skewMs });
   }
 
-  /** Two refusals are this side's doing: the clock and old credentials. Each is mended and asked again, once, at once. */
-  async function sendMended<T>(send: (forceRefresh: boolean) => Promise<T>): Promise<T> {
+  /** Two refusals can be fixed here: a wrong clock and expired credentials. Each is retried once. */
+  async function sendFixed<T>(send: (forceRefresh: boolean) => Promise<T>): Promise<T> {
     const skewBefore = skewMs;
     try {
       return await send(false);
@@ -93,7 +93,7 @@ export function connect(vendor: Vendor): Send {
       inOrder,
       async (endpoint, remainingMs) => {
         const deadline = runtime.monotonic() + remainingMs;
-        const result = await sendMended(async (forceRefresh) =>
+        const result = await sendFixed(async (forceRefresh) =>
           read(await send(endpoint, request, deadline, forceRefresh)),
         );
         const { endpoints } = vendor;
@@ -121,7 +121,7 @@ async function regionFor(endpoint: Endpoint, { region, profile }: Vendor): Promi
   );
 }
 
-/** The credential chain asks others (the EC2 metadata service, SSO, STS), each with time-outs of its own, or none. */
+/** The credential chain asks other services (EC2 metadata, SSO, STS) that may have no time-out. */
 export async function findCredentials(
   { credentials }: Pick<Vendor, "credentials">,
   forceRefresh: boolean,

@@ -3,7 +3,7 @@ import { type Environment, readVariable } from "../environment.ts";
 import { TokenError } from "./errors.ts";
 import type { AwsCredentials } from "./sign.ts";
 
-/** Gives AWS credentials; called for every request, so it should cache. Any provider of the AWS SDK will do. */
+/** Resolves to AWS credentials. It is called for each request, so it should cache them. */
 export type CredentialProvider = (options?: {
   /** Credentials that were given before have been refused as expired. */
   forceRefresh?: boolean;
@@ -80,12 +80,12 @@ async function settingsOf(profile: string | undefined) {
 
 async function requireProfile(profile: string | undefined): Promise<void> {
   const { name, settings } = await settingsOf(profile);
-  // "default" is nobody's wish where no profile is named.
+  // Nobody asked for the profile "default" if no profile was named.
   if (settings !== undefined || (profile === undefined && name === "default")) return;
   throw new Error(`the AWS configuration has no profile ${JSON.stringify(name)}`);
 }
 
-/** Names the program that the profile runs for its credentials: the SDK's error has only its output. */
+/** Names the failing `credential_process`, because the SDK's error has only its output. */
 async function withProcess(error: unknown, profile: string | undefined): Promise<unknown> {
   const { name, settings } = await settingsOf(profile);
   const command = settings?.["credential_process"];

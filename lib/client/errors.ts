@@ -3,7 +3,7 @@ import type { ErrorCode } from "../http/wire.ts";
 /**
  * Why there is no token. Stable: programs may switch on it.
  *
- * The codes of the wire contract are the service's (or API Gateway's) own answer; the rest are about the way there.
+ * The codes of docs/openapi.yaml come from the service or API Gateway. The others come from this client.
  */
 export type TokenErrorCode =
   | ErrorCode
@@ -11,26 +11,26 @@ export type TokenErrorCode =
   | "invalid_options"
   /** The AWS SDK's credential chain found nothing, or failed. */
   | "no_credentials"
-  /** API Gateway says that the AWS credentials have expired, and asking the chain again brought none that work. */
+  /** The AWS credentials have expired, and the chain has no newer ones. */
   | "credentials_expired"
-  /** API Gateway refuses the time of the signature, even after it was corrected by the server's `Date`. */
+  /** API Gateway refuses the signature's time, even after the correction by the server's `Date`. */
   | "clock_skew"
   /** No answer: connection refused or reset, name not found, TLS. */
   | "network"
   /** No answer in time. */
   | "timeout"
-  /** An answer that this client cannot have come from the service: not JSON, too large, a redirect, a field missing. */
+  /** The answer is not the service's: not JSON, too large, a redirect, a field missing. */
   | "invalid_response";
 
 export interface TokenErrorDetails {
   readonly status?: number | undefined;
   readonly requestId?: string | undefined;
-  /** What the server asked for in `Retry-After`, where that was longer than the caller was willing to wait. */
+  /** The server's `Retry-After`, if it is longer than the caller was willing to wait. */
   readonly retryAfterSeconds?: number | undefined;
   readonly cause?: unknown;
 }
 
-/** The one error of this library's token side. Its text, fields and cause never hold a token or an AWS secret. */
+/** Why there is no token. Text, fields and cause never hold a token or an AWS secret. */
 export class TokenError extends Error {
   override readonly name = "TokenError";
   readonly code: TokenErrorCode;
@@ -46,7 +46,7 @@ export class TokenError extends Error {
     this.retryAfterSeconds = details.retryAfterSeconds;
   }
 
-  /** Whether the same call may succeed later, with nothing changed: 429, 5xx, and no answer at all. */
+  /** Whether the same call may succeed later: after 429, 5xx, or no answer. */
   get retryable(): boolean {
     const { code, status = 0 } = this;
     return code === "network" || code === "timeout" || status === 429 || status >= 500;
@@ -66,9 +66,9 @@ const DENIALS: ReadonlySet<TokenErrorCode> = new Set([
 ]);
 
 /**
- * Text of a server made fit for an error message: its first line, at most 300 characters, no control characters, and
- * nothing that looks like a JWT. API Gateway's answer to a wrong signature quotes the canonical request, with the caller's
- * session token in it, from the second line on.
+ * Makes a server's text safe for an error message: its first line, at most 300 characters, no control
+ * characters, nothing that looks like a JWT. After a wrong signature, API Gateway quotes the canonical
+ * request from the second line on, with the caller's session token.
  */
 export function quotable(text: string): string {
   const [line = ""] = text.trim().split(/[\r\n]/);

@@ -56,7 +56,7 @@ interface ErrorLike {
   readonly errors?: readonly ErrorLike[];
 }
 
-/** fetch says "fetch failed" and keeps what happened in `cause`: ECONNREFUSED, ENOTFOUND, a certificate's problem. */
+/** The message of fetch is "fetch failed". Its cause says ECONNREFUSED, ENOTFOUND, and so on. */
 function reason(error: unknown): string {
   let root = Object(error) as ErrorLike;
   while (typeof root.cause === "object" && root.cause !== null) root = root.cause;

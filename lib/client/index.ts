@@ -1,4 +1,4 @@
-/** `voxtoken`: what a program needs to call Voximplant as an AWS IAM principal. See docs/clients.md. */
+/** The package `voxtoken`: calls Voximplant as an AWS IAM principal. See docs/clients.md. */
 export { type ApiOptions, callApi, type CallOptions } from "./call-api.ts";
 export type { CredentialProvider } from "./credentials.ts";
 export { type Entitlements, fetchEntitlements } from "./entitlements.ts";

@@ -2,7 +2,7 @@ import type { Runtime } from "./runtime.ts";
 
 /** When to do what with a token, in milliseconds of this machine's clock. */
 export interface Lifetime {
-  /** When the token was asked for. If the clock says less, it was set back: the token is of no use. */
+  /** When the token was requested. If the clock is before that, it was set back: do not use the token. */
   readonly askedAt: number;
   /** From here on the token is renewed in the background, and stays in use meanwhile. */
   readonly renewFrom: number;

@@ -11,11 +11,12 @@ export interface VoximplantNodeClient {
 type MakeRequest = (...args: unknown[]) => Promise<unknown>;
 
 /**
- * Makes an official client use vended tokens: each of its requests first asks for a token that is good, and a token that
- * the platform refuses is replaced once.
+ * Makes an official client use vended tokens. Each request gets a token that is valid now. If the
+ * platform refuses it, the request is sent once more with a new one.
  *
- * The client takes no token from outside, and wants a credentials file: give it one that holds `{}`. It signs in
- * `generateAuthHeader`, which is synchronous, and every method goes through `makeRequest`, so that is where the token is fetched.
+ * The client accepts no token, and needs a credentials file: give it one that contains `{}`. It signs
+ * in `generateAuthHeader`, which is synchronous. Every method calls `makeRequest`, so the token is
+ * fetched there.
  * https://github.com/voximplant/apiclient-nodejs
  *
  * The errors of its HTTP library quote the request: what is thrown here has the token taken out.
@@ -65,7 +66,7 @@ export function useVendedTokens<Client extends VoximplantNodeClient>(
   return client;
 }
 
-/** axios 0.21 puts the request, its headers included, into `config` and `request` of an error, and into its `response`. */
+/** axios 0.21 puts the request with its headers into `config`, `request` and `response` of an error. */
 function hideToken(error: unknown): void {
   if (typeof error !== "object" || error === null) return;
   Reflect.deleteProperty(error, "config");

@@ -67,7 +67,7 @@ export function parseVendorOptions(options: VendorOptions): Vendor {
   };
 }
 
-/** The name stands in a path that IAM policies match: nothing but what grants.yml allows gets there. */
+/** IAM policies match the path that contains the name, so only names that grants.yml allows pass. */
 export function parseServiceAccount(name: string): string {
   if (typeof name === "string" && /^[a-z0-9-]{1,64}$/.test(name)) return name;
   throw new TokenError(

@@ -19,10 +19,11 @@ export interface FailedAttempt<Target> {
 }
 
 /**
- * Tries the targets in turn: the next at once, and after the last one a pause with full jitter
- * (https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/), on top of the longest `Retry-After`
- * of the round. A pause that would not end in time is not begun: the error comes at once, and says in `retryAfterSeconds`
- * what the server asked for.
+ * Tries the targets in order. After the last one it pauses with full jitter, and at least as long as
+ * the longest `Retry-After` of the round. If the pause would end too late, it throws at once, and
+ * `retryAfterSeconds` of the error has what the server asked for.
+ *
+ * @see https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
  */
 export async function retry<Target, T>(
   targets: readonly Target[],

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 
-/** What the client needs of the machine it runs on. A test passes its own, and waits for nothing. */
+/** What the client needs from the machine. Tests pass their own. */
 export interface Runtime {
   readonly fetch: typeof fetch;
   /** Milliseconds since the epoch, as `Date.now`. */
@@ -16,7 +16,7 @@ export interface Runtime {
 }
 
 export const systemRuntime: Runtime = {
-  // Looked up at each call, so that a program may replace the global one (a proxy, a tracer) at any time.
+  // Looked up at each call, because a program may replace the global fetch (a proxy, a tracer).
   fetch: (...args) => globalThis.fetch(...args),
   now: () => Date.now(),
   monotonic: () => performance.now(),
@@ -25,7 +25,7 @@ export const systemRuntime: Runtime = {
   timeout: (ms) => AbortSignal.timeout(ms),
 };
 
-/** The promise's outcome, or the signal's reason, whichever comes first. The promise itself goes on. */
+/** Settles as the promise, or rejects when the signal is aborted. The promise itself continues. */
 export async function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;
   signal.throwIfAborted();

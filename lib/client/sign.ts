@@ -19,10 +19,11 @@ export interface SigningScope {
 }
 
 /**
- * Signs a request by Signature Version 4, with the host's port and each of a repeated query parameter's values in it.
+ * Signs a request by Signature Version 4. The signature covers the host's port, and every value of a
+ * repeated query parameter.
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
  *
- * @returns the headers to send; `host` is left out, because fetch writes it itself, and as it was signed
+ * @returns the headers to send, without `host`, which fetch adds as it was signed
  */
 export async function signRequest(
   request: SignableRequest,

@@ -8,20 +8,20 @@ import { vendedToken, type VendedToken } from "./vended-token.ts";
 
 export interface TokenProviderOptions extends VendorOptions {
   readonly serviceAccount: string;
-  /** Lifetime wanted, in seconds, 30 to 3600. Default: 300 or the grant's maximum, whichever is lower. */
+  /** Lifetime in seconds, 30 to 3600. Default: 300, or the grant's maximum if that is lower. */
   readonly ttlSeconds?: number | undefined;
   /** A child account that the grant lists. Default: the key's own account. */
   readonly accountId?: number | undefined;
 }
 
 export interface GetTokenOptions {
-  /** Ends this call's wait. A request that others wait for too goes on. */
+  /** Ends this call's wait. The request continues if other calls wait for it. */
   readonly signal?: AbortSignal | undefined;
-  /** A token that the platform has refused: it is not given again. A newer one is given if there is one already. */
+  /** A token that the platform has refused. It is not returned again; a newer one may be. */
   readonly rejected?: string | undefined;
 }
 
-/** Gives a token that is good now. Call it before each use, and do not keep what it gives. */
+/** Resolves to a token that is valid now. Call it before each use, and do not keep the token. */
 export type TokenProvider = (options?: GetTokenOptions) => Promise<VendedToken>;
 
 interface Held {
@@ -38,10 +38,10 @@ interface Flight {
 }
 
 /**
- * A source of tokens of one service account, for as long as the program runs.
+ * Provides tokens of one service account for as long as the program runs.
  *
- * One request is in flight however many ask. A token is renewed in the background before it ends, and served meanwhile; a
- * renewal that fails spoils nothing while the token is valid.
+ * There is one request at a time, for any number of calls. A token is renewed in the background
+ * before it expires. If the renewal fails, the token stays in use until it expires.
  *
  * @throws TokenError `invalid_options`
  */
@@ -53,10 +53,10 @@ export function createTokenProvider(options: TokenProviderOptions): TokenProvide
   const send = connect(vendor);
   let held: Held | undefined;
   let flight: Flight | undefined;
-  /** After a failed renewal: no other one before this time, while there is a valid token. */
+  /** After a failed renewal, the next one is not before this time, as long as the token is valid. */
   let restUntil = -Infinity;
 
-  /** The time by which the token is judged; Infinity where the clock was set back. */
+  /** The present time as it counts for the token; Infinity if the clock was set back. */
   const timeOf = ({ lifetime, age }: Held) => lifetime.askedAt + age();
 
   async function renew(): Promise<VendedToken> {
@@ -66,7 +66,7 @@ export function createTokenProvider(options: TokenProviderOptions): TokenProvide
       const response = await requestToken(send, { ...options, serviceAccount });
       const token = vendedToken(response);
       const lifetime = lifetimeOf(response.expires_in, askedAt, runtime.random());
-      // A request that was frozen may come back after a later one: what it brings is not the newer token.
+      // A frozen request may end after a later one. Then its token is not the newer one.
       const remaining = (one: Held) => one.lifetime.endsAt - timeOf(one);
       const renewed = { token, lifetime, age };
       if (held === undefined || remaining(renewed) >= remaining(held)) held = renewed;
@@ -82,14 +82,14 @@ export function createTokenProvider(options: TokenProviderOptions): TokenProvide
   }
 
   function joinFlight(): Promise<VendedToken> {
-    // One that should have ended long ago was frozen with its Lambda or its laptop: it will fail, so it is not joined.
+    // A request past its time was frozen with its Lambda or laptop. It will fail, so do not join it.
     if (flight === undefined || flight.age() > limits.totalMs) {
       const started: Flight = { age: startWatch(runtime), outcome: renew() };
       flight = started;
       const land = () => {
         if (flight === started) flight = undefined;
       };
-      // Everybody who awaits the outcome gets its error; a renewal in the background has told it by its event.
+      // Each call that awaits the outcome gets its error. A background renewal reports it by an event.
       started.outcome.then(land, land);
     }
     return flight.outcome;

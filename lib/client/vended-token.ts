@@ -12,8 +12,8 @@ export interface VendedToken {
 }
 
 /**
- * A token that `console.log`, JSON and copies do not show: loggers such as pino and winston serialise
- * what they are given.
+ * Makes a token that `console.log`, JSON and copies do not show, because loggers such as pino and
+ * winston serialise objects.
  */
 export function vendedToken(response: TokenResponse): VendedToken {
   const { service_account: serviceAccount, account_id: accountId } = response;

@@ -4,10 +4,11 @@ import { systemRuntime } from "./runtime.ts";
 import type { TokenProvider } from "./token-provider.ts";
 
 /**
- * A `fetch` for the Management API that puts a vended token on each request, for programs that write their own requests. A token
- * that the platform refuses is replaced once, and the request made anew. The response is the platform's, with its body unread.
+ * Creates a `fetch` for the Management API that adds a vended token to each request. If the platform
+ * refuses the token, the request is sent once more with a new one. The body of the response is unread.
  *
- * The token goes to voximplant.com, its subdomains, and the origin of `apiUrl`; a request to anywhere else is an error.
+ * The token is sent only to voximplant.com, its subdomains and the origin of `apiUrl`. A request to
+ * another host is an error.
  *
  * @throws TokenError no token, a foreign address, or an `apiUrl` that is neither https nor this machine
  */
