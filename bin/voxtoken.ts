@@ -48,8 +48,8 @@ function homeDirectory(): string | undefined {
 }
 
 /**
- * Node's fetch, or undici's if a proxy is configured by HTTPS_PROXY, HTTP_PROXY and NO_PROXY, as for
- * curl. undici is loaded only then, because it takes 50 ms.
+ * Node's fetch, or undici's if a proxy is configured by HTTPS_PROXY, HTTP_PROXY and NO_PROXY, as
+ * for curl. undici is loaded only then, because it takes 50 ms.
  */
 async function chooseFetch(): Promise<typeof fetch> {
   if (!PROXY_VARIABLES.some((name) => readVariable(env, name) !== undefined)) return globalThis.fetch;
@@ -97,5 +97,6 @@ const status = await runProgram(
   io,
   async () => (await import("../lib/operator/commands.ts")).operatorCommands,
 );
-// Ends what a command no longer waits for, such as a credential process, after its output is written.
+// Ends what a command no longer waits for, such as a credential process, after its output is
+// written.
 process.stdout.write("", () => process.exit(status));

@@ -1,6 +1,9 @@
 import type { Policy } from "../lib/grants/policy.ts";
 
-/** Whom the grants speak of, as far as an API's resource policy can tell: accounts, and organisations. */
+/**
+ * Whom the grants speak of, as far as an API's resource policy can tell: accounts, and
+ * organisations.
+ */
 export interface Admitted {
   /** `arn:<partition>:iam::<account>:root` of each account that a principal names. */
   readonly accountRoots: readonly string[];
@@ -11,7 +14,10 @@ export interface Admitted {
 
 const sorted = (values: Iterable<string>) => [...new Set(values)].sort();
 
-/** Derives the admitted accounts from the grants, so that the gateway and the function cannot disagree. */
+/**
+ * Derives the admitted accounts from the grants, so that the gateway and the function cannot
+ * disagree.
+ */
 export function admittedBy(policy: Policy): Admitted {
   const roots: string[] = [];
   const organizations: string[] = [];

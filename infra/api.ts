@@ -24,8 +24,9 @@ const methods = [
 ] as const satisfies readonly { method: string; path: string; bodyModel?: string }[];
 
 /**
- * What the gateway can check of a token request. JSON Schema draft 4, as API Gateway reads it. It cannot say how long a
- * body may be; the function does. A null, because nothing in AWS's documents says what an absent body is taken for.
+ * What the gateway can check of a token request. JSON Schema draft 4, as API Gateway reads it. It
+ * cannot say how long a body may be; the function does. A null, because nothing in AWS's documents
+ * says what an absent body is taken for.
  */
 const tokenRequestSchema = {
   $schema: "http://json-schema.org/draft-04/schema#",
@@ -96,7 +97,10 @@ function methodResources(): Resources {
   );
 }
 
-/** SourceArn contains the account; API Gateway is not documented to send it apart, as SourceAccount would ask. */
+/**
+ * SourceArn contains the account; API Gateway is not documented to send it apart, as SourceAccount
+ * would ask.
+ */
 function permissionResources(stage: string): Resources {
   return Object.fromEntries(
     methods.map(({ method, path }) => [
@@ -166,8 +170,8 @@ export function apiResources(policy: Policy, options: Options): Resources {
 }
 
 /**
- * A deployment is a snapshot: a change of the resource policy, a route or a gateway response is served only once a new
- * one is made. So its logical id carries a hash of all that it depends on.
+ * A deployment is a snapshot: a change of the resource policy, a route or a gateway response is
+ * served only once a new one is made. So its logical id carries a hash of all that it depends on.
  */
 const deploymentId = (api: Resources) =>
   `ApiDeployment${createHash("sha256").update(JSON.stringify(api)).digest("hex").slice(0, 16)}`;

@@ -1,6 +1,6 @@
 /**
- * The little of CloudFormation's language that the pieces in this folder use. Plain JSON: a piece is a function from
- * the policy and the options to resources, and nothing here talks to AWS.
+ * The little of CloudFormation's language that the pieces in this folder use. Plain JSON: a piece
+ * is a function from the policy and the options to resources, and nothing here talks to AWS.
  */
 export interface Resource {
   readonly Type: string;
@@ -36,7 +36,10 @@ export const sub = (template: string) => (template.includes("${") ? { "Fn::Sub":
 
 export const account = ref("AWS::AccountId");
 export const region = ref("AWS::Region");
-/** Every principal of the stack's own account whom IAM allows as well: a resource policy's way to say "ask IAM". */
+/**
+ * Every principal of the stack's own account whom IAM allows as well: a resource policy's way to
+ * say "ask IAM".
+ */
 export const accountPrincipal = { AWS: sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:root") };
 
 export const policyDocument = (statements: readonly Statement[]) => ({

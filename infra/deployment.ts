@@ -7,7 +7,8 @@ import { template } from "./template.ts";
 /**
  * All that serverless.yml takes from here, for one deployment.
  *
- * @param given the `--param` arguments as they were typed, so that a misspelt one is refused and not ignored
+ * @param given the `--param` arguments as they were typed, so that a misspelt one is refused and
+ *   not ignored
  * @throws DeploymentError on bad parameters, before anything is packaged
  */
 export function describeDeployment(
@@ -53,7 +54,8 @@ function keyFunctions(options: Options) {
       ...common,
       name: functionName("rotate-key", options),
       description: "Replaces the key of a Voximplant service account; Secrets Manager calls it.",
-      // createSecret waits up to a minute until the platform knows a new key, and finishSecret as long again.
+      // createSecret waits up to a minute until the platform knows a new key, and finishSecret as
+      // long again.
       timeout: 180,
       role: sub(`\${${roleOf("rotate-key")}.Arn}`),
       package: { artifact: ".serverless/rotate-key.zip" },
@@ -63,7 +65,8 @@ function keyFunctions(options: Options) {
       name: functionName("reconcile-keys", options),
       description:
         "Finds keys at Voximplant that no secret holds; deletes superseded ones; revokes, rolls back.",
-      // A revocation: up to 300 s for the replacement, a minute for the proof, a minute for the containers.
+      // A revocation: up to 300 s for the replacement, a minute for the proof, a minute for the
+      // containers.
       timeout: 600,
       role: sub(`\${${roleOf("reconcile-keys")}.Arn}`),
       package: { artifact: ".serverless/reconcile-keys.zip" },

@@ -5,9 +5,10 @@ import { ref, type Resources } from "./cloudformation.ts";
  * API Gateway's own answers in the shape of every other error of the API.
  *
  * A template here is no Velocity: API Gateway only puts `$context` variables in.
- * `$context.error.messageString` is the message already quoted as JSON, so it stands without quotation marks.
- * `$context.error.validationErrorString` would say more about a bad body, but holds bare quotation marks; the body's
- * answer is our own sentence instead. An internal error gives no detail: that is in the log.
+ * `$context.error.messageString` is the message already quoted as JSON, so it stands without
+ * quotation marks. `$context.error.validationErrorString` would say more about a bad body, but
+ * holds bare quotation marks; the body's answer is our own sentence instead. An internal error
+ * gives no detail: that is in the log.
  * https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html
  */
 interface GatewayResponse {
@@ -26,8 +27,8 @@ const fault = (status?: number): GatewayResponse => ({
 });
 
 export const gatewayResponses: Readonly<Record<string, GatewayResponse>> = {
-  // What IAM, the resource policy, the signature check and the clock check answer; an unknown route as well, which
-  // API Gateway reports as a missing token.
+  // What IAM, the resource policy, the signature check and the clock check answer; an unknown route
+  // as well, which API Gateway reports as a missing token.
   ACCESS_DENIED: notAuthorized,
   EXPIRED_TOKEN: notAuthorized,
   INVALID_SIGNATURE: notAuthorized,
@@ -56,7 +57,8 @@ export const gatewayResponses: Readonly<Record<string, GatewayResponse>> = {
   INTEGRATION_FAILURE: fault(500),
   INTEGRATION_TIMEOUT: fault(500),
 
-  // Whatever AWS adds one day. A status here would overwrite that of every type that is not listed above.
+  // Whatever AWS adds one day. A status here would overwrite that of every type that is not listed
+  // above.
   DEFAULT_4XX: { error: "invalid_request", description: awsText },
   DEFAULT_5XX: fault(),
 };

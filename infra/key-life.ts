@@ -3,13 +3,14 @@ import { DeploymentError, type Options } from "./options.ts";
 import { type GrantedSecret, lambdaOf, secretId } from "./names.ts";
 
 /**
- * What calls the two functions of a key's life: the schedule of reconciliation, and the rotation schedules of the service
- * accounts that `--param rotate` names (or `all`).
+ * What calls the two functions of a key's life: the schedule of reconciliation, and the rotation
+ * schedules of the service accounts that `--param rotate` names (or `all`).
  *
- * Rotation is off until asked for: to put a schedule on a secret makes Secrets Manager try it at once. RotateImmediatelyOnUpdate
- * false does not prevent that: it then runs testSecret alone, with an AWSPENDING version that it makes for the purpose
- * and removes again. Before the import there is no value to make one of, and AWS does not document what becomes of the
- * stack then. So a secret gets its schedule in the first deployment after its import.
+ * Rotation is off until asked for: to put a schedule on a secret makes Secrets Manager try it at
+ * once. RotateImmediatelyOnUpdate false does not prevent that: it then runs testSecret alone, with
+ * an AWSPENDING version that it makes for the purpose and removes again. Before the import there is
+ * no value to make one of, and AWS does not document what becomes of the stack then. So a secret
+ * gets its schedule in the first deployment after its import.
  * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html
  */
 export function keyLifeResources(secrets: readonly GrantedSecret[], options: Options): Resources {

@@ -62,8 +62,8 @@ function accessMetrics(patterns: Readonly<Record<AccessMetric, string>>): Resour
 }
 
 /**
- * Sends the audit records, and nothing else of the functions' logs, to a destination that a security account owns.
- * No one in this account can delete a record there.
+ * Sends the audit records, and nothing else of the functions' logs, to a destination that a
+ * security account owns. No one in this account can delete a record there.
  * https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CrossAccountSubscriptions.html
  */
 function auditSubscriptions(functions: readonly FunctionName[], options: Options): Resources {

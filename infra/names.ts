@@ -13,7 +13,9 @@ const logicalNames = {
 } as const satisfies Record<FunctionName, string>;
 
 export const functionName = (name: FunctionName, { prefix }: Options) => `${prefix}-${name}`;
-/** By name, not by Fn::GetAtt: a role must not depend on a function that depends on another role. */
+/**
+ * By name, not by Fn::GetAtt: a role must not depend on a function that depends on another role.
+ */
 export const functionArnIn = (region: string, name: FunctionName, options: Options) =>
   sub(`arn:\${AWS::Partition}:lambda:${region}:\${AWS::AccountId}:function:${functionName(name, options)}`);
 export const logGroupName = (name: FunctionName, options: Options) =>
@@ -29,13 +31,19 @@ export const functionsOf = ({ secondary }: Options): readonly FunctionName[] =>
   secondary ? ["vend-token"] : ["vend-token", "rotate-key", "reconcile-keys"];
 
 export const vendRoleName = (region: string, { prefix }: Options) => `${prefix}-${region}-vend-token`;
-/** The vending function's role in another region: roles are global, and this one has a name so that it can be told. */
+/**
+ * The vending function's role in another region: roles are global, and this one has a name so that
+ * it can be told.
+ */
 export const vendRoleArnIn = (region: string, options: Options) =>
   sub(`arn:\${AWS::Partition}:iam::\${AWS::AccountId}:role/${vendRoleName(region, options)}`);
 
 /** The KMS key that encrypts the secrets. */
 export const signingKeysKey = "SigningKeysKey";
-/** The same in every region, so that the primary's secrets can name a replica's key without knowing its id. */
+/**
+ * The same in every region, so that the primary's secrets can name a replica's key without knowing
+ * its id.
+ */
 export const signingKeysAlias = ({ prefix }: Options) => `alias/${prefix}-signing-keys`;
 
 /** A secret of the grants: one per Voximplant service account. */
@@ -70,8 +78,8 @@ export const pascalCase = (text: string) =>
     .join("");
 
 /**
- * The ARN of a secret by its name: Secrets Manager puts a hyphen and six random characters after it. `-*` would also
- * match a longer name.
+ * The ARN of a secret by its name: Secrets Manager puts a hyphen and six random characters after
+ * it. `-*` would also match a longer name.
  * https://docs.aws.amazon.com/secretsmanager/latest/userguide/auth-and-access_iam-policies.html
  */
 export const secretArnPattern = (name: string, region = "${AWS::Region}") =>

@@ -2,14 +2,17 @@ import { account, accountPrincipal, policyDocument, ref, type Resources, sub } f
 import type { Options } from "./options.ts";
 
 export const alarmTopic = "AlarmTopic";
-/** A KMS key apart from the secrets' one, because services use it: alarms, and the logs where that is asked for. */
+/**
+ * A KMS key apart from the secrets' one, because services use it: alarms, and the logs where that
+ * is asked for.
+ */
 export const operationsKey = "OperationsKey";
 
 /**
  * Where alarms go: one encrypted topic.
  *
- * The key is our own because CloudWatch cannot publish to a topic under the AWS-managed `alias/aws/sns`: that key's
- * policy cannot be given a statement for it.
+ * The key is our own because CloudWatch cannot publish to a topic under the AWS-managed
+ * `alias/aws/sns`: that key's policy cannot be given a statement for it.
  * https://docs.aws.amazon.com/sns/latest/dg/sns-enable-encryption-for-topic-sqs-queue-subscriptions.html
  */
 export function operationsResources(options: Options): Resources {

@@ -2,8 +2,9 @@ import * as z from "zod";
 import { REGION } from "../lib/partitions.ts";
 
 /**
- * The parameters of a deployment, as `--param name=value` or the `params` of serverless.yml give them: strings, where
- * an empty one stands for "not wanted". serverless.yml documents each and holds the defaults.
+ * The parameters of a deployment, as `--param name=value` or the `params` of serverless.yml give
+ * them: strings, where an empty one stands for "not wanted". serverless.yml documents each and
+ * holds the defaults.
  */
 const list = z
   .string()
@@ -68,7 +69,10 @@ export interface Options extends z.infer<typeof parameters> {
   readonly prefix: string;
   readonly stage: string;
   readonly region: string;
-  /** Deployed beside the primary region: the secrets here are replicas, and the functions that rotate them run in the primary region. */
+  /**
+   * Deployed beside the primary region: the secrets here are replicas, and the functions that
+   * rotate them run in the primary region.
+   */
   readonly secondary: boolean;
 }
 

@@ -10,7 +10,10 @@ export const MAX_POLICY_SIZE = 10_240;
 /** For the random end of a log group's or a KMS key's ARN, and a longer partition than `aws`. */
 const ARN_LENGTH = 110;
 
-/** How long a policy is once CloudFormation has filled in its intrinsic functions; never less than that. */
+/**
+ * How long a policy is once CloudFormation has filled in its intrinsic functions; never less than
+ * that.
+ */
 export function policySize(policy: object, secrets: readonly GrantedSecret[], { region }: Options): number {
   const arnOf = (name: string) =>
     `arn:aws-us-gov:secretsmanager:${region}:123456789012:secret:${name}-abcdef`;

@@ -6,14 +6,15 @@ import { account, policyDocument, type Statement } from "./cloudformation.ts";
  *
  * How API Gateway evaluates it beside AWS_IAM:
  * https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-authorization-flow.html
- * - A caller of the API's own account gets in if EITHER side allows (table A). An Allow that matches such a caller
- *   would stand in for the IAM policy that the caller's owner never wrote. So every Allow here leaves the own account
- *   out, and for it this policy can only refuse.
- * - A caller of another account gets in if BOTH allow (table B). So the accounts of the grants need the Allow.
+ * - A caller of the API's own account gets in if EITHER side allows (table A). An Allow that
+ *   matches such a caller would stand in for the IAM policy that the caller's owner never wrote. So
+ *   every Allow here leaves the own account out, and for it this policy can only refuse.
+ * - A caller of another account gets in if BOTH allow (table B). So the accounts of the grants need
+ *   the Allow.
  *
- * The Deny keeps out the rest, whatever their IAM policies say. Its two conditions have to hold together: neither the
- * account nor the organisation is one of ours. An absent key counts as "not equal"; an account that is in no
- * organisation has no aws:PrincipalOrgID.
+ * The Deny keeps out the rest, whatever their IAM policies say. Its two conditions have to hold
+ * together: neither the account nor the organisation is one of ours. An absent key counts as "not
+ * equal"; an account that is in no organisation has no aws:PrincipalOrgID.
  *
  * `execute-api:/*` is this API: API Gateway completes the ARN when it stores the policy.
  */

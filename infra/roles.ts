@@ -87,8 +87,8 @@ function statements(
       Effect: "Allow",
       Action: secretActions[name].map((action) => `secretsmanager:${action}`),
       Resource: secrets.map((secret) => secretArn(secret, options)),
-      // This tag and no other. An action that sets no tag has no aws:TagKeys, and ForAllValues lets it
-      // through. One statement, because a second list of all secrets would halve how many fit.
+      // This tag and no other. An action that sets no tag has no aws:TagKeys, and ForAllValues lets
+      // it through. One statement, because a second list of all secrets would halve how many fit.
       ...(name === "reconcile-keys" && {
         Condition: { "ForAllValues:StringEquals": { "aws:TagKeys": [ROLES_TAG] } },
       }),
@@ -96,8 +96,9 @@ function statements(
     ...(name === "reconcile-keys"
       ? [
           {
-            // To drop a revoked key from warm containers: lib/reconciliation/forget-keys.ts. IAM has no condition
-            // for single settings, so this also allows every other change of the configuration.
+            // To drop a revoked key from warm containers: lib/reconciliation/forget-keys.ts. IAM
+            // has no condition for single settings, so this also allows every other change of the
+            // configuration.
             Sid: "MakeVendTokenForgetARevokedKey",
             Effect: "Allow" as const,
             Action: ["lambda:GetFunctionConfiguration", "lambda:UpdateFunctionConfiguration"],

@@ -1,6 +1,8 @@
 import type { Policy } from "../lib/grants/policy.ts";
 
-/** The account of AWS's documentation, which the sample grants.yml uses. Nobody signs in from it. */
+/**
+ * The account of AWS's documentation, which the sample grants.yml uses. Nobody signs in from it.
+ */
 const SAMPLE_ACCOUNT = "111122223333";
 
 /**

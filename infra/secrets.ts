@@ -13,9 +13,9 @@ import type { Options } from "./options.ts";
 
 /**
  * The secrets, without a value: an operator imports it. They and their policies stay when the stack
- * goes, because Voximplant keeps no copy of a private key. With `--param secrets=existing` the stack
- * takes those that an earlier stack has left, and makes their policies only. None in a secondary
- * region, which reads the primary's replicas.
+ * goes, because Voximplant keeps no copy of a private key. With `--param secrets=existing` the
+ * stack takes those that an earlier stack has left, and makes their policies only. None in a
+ * secondary region, which reads the primary's replicas.
  */
 export function secretResources(
   secrets: readonly GrantedSecret[],
@@ -64,13 +64,15 @@ function secretResource({ name, serviceAccounts }: GrantedSecret, options: Optio
 /**
  * Only the functions may read a key, whatever IAM grants to others, administrators included.
  *
- * - It denies GetSecretValue alone (BatchGetSecretValue asks for it as well). So a principal that may write, rotate, delete or
- *   change this very policy still can: an operator imports without reading, and the deploying role cannot lock itself
- *   out. To read a key in an emergency one has to change the policy first, which CloudTrail shows.
- * - It names roles by aws:PrincipalArn, which for a role session is the role's ARN. NotPrincipal would need every
- *   session's ARN as well, and AWS advises against it; also IAM turns a role in a principal into its unique id, so that
- *   a role made anew would be denied for good.
- * - An absent key counts as "not equal": an AWS service that comes without a principal's ARN is denied too.
+ * - It denies GetSecretValue alone (BatchGetSecretValue asks for it as well). So a principal that
+ *   may write, rotate, delete or change this very policy still can: an operator imports without
+ *   reading, and the deploying role cannot lock itself out. To read a key in an emergency one has
+ *   to change the policy first, which CloudTrail shows.
+ * - It names roles by aws:PrincipalArn, which for a role session is the role's ARN. NotPrincipal
+ *   would need every session's ARN as well, and AWS advises against it; also IAM turns a role in a
+ *   principal into its unique id, so that a role made anew would be denied for good.
+ * - An absent key counts as "not equal": an AWS service that comes without a principal's ARN is
+ *   denied too.
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notprincipal.html
  */
 export function secretResourcePolicy(options: Options, functions: readonly FunctionName[]) {

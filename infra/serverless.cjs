@@ -1,6 +1,6 @@
 /**
- * What serverless.yml includes by `${file(infra/serverless.cjs):name}`. CommonJS, because osls requires such a file; it
- * collects the parameters and hands over to TypeScript.
+ * What serverless.yml includes by `${file(infra/serverless.cjs):name}`. CommonJS, because osls
+ * requires such a file; it collects the parameters and hands over to TypeScript.
  */
 require("tsx/cjs/api").register();
 
@@ -24,7 +24,8 @@ module.exports = async ({ options, resolveVariable }) => {
       options.param ?? [],
     );
   } catch (error) {
-    // osls prints the stack where there is one. What is wrong with a grant or a parameter stands in the message.
+    // osls prints the stack where there is one. What is wrong with a grant or a parameter stands in
+    // the message.
     if (error instanceof DeploymentError || error instanceof InvalidGrantsError) delete error.stack;
     throw error;
   }

@@ -13,8 +13,8 @@ import type { Options } from "./options.ts";
 
 /**
  * Used through Secrets Manager alone, for these secrets alone. Both halves of the condition matter:
- * kms:ViaService keeps everybody from calling KMS directly, the encryption context (which Secrets Manager sets to the
- * secret's ARN) keeps the key from encrypting anything else.
+ * kms:ViaService keeps everybody from calling KMS directly, the encryption context (which Secrets
+ * Manager sets to the secret's ARN) keeps the key from encrypting anything else.
  * https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html
  */
 export function throughSecretsManager(secretArns: readonly unknown[], regions: readonly string[]) {
@@ -69,7 +69,8 @@ function keyPolicy(secrets: readonly GrantedSecret[], options: Options): readonl
   const regions = ["${AWS::Region}", ...(options.secondary ? [options.primaryRegion ?? ""] : [])];
   return [
     {
-      // Administration through IAM. Without this statement no one could change this policy again. No cryptography.
+      // Administration through IAM. Without this statement no one could change this policy again.
+      // No cryptography.
       Sid: "AdministerThroughIam",
       Effect: "Allow",
       Principal: accountPrincipal,
@@ -93,7 +94,8 @@ function keyPolicy(secrets: readonly GrantedSecret[], options: Options): readonl
       Resource: "*", // In a key policy: this key.
     },
     {
-      // Reading, importing, rotating, replicating: by whom IAM lets, and reading only by whom the secret's policy lets.
+      // Reading, importing, rotating, replicating: by whom IAM lets, and reading only by whom the
+      // secret's policy lets.
       Sid: "UseThroughSecretsManagerForTheseSecrets",
       Effect: "Allow",
       Principal: accountPrincipal,
@@ -102,7 +104,8 @@ function keyPolicy(secrets: readonly GrantedSecret[], options: Options): readonl
       Condition: throughSecretsManager(
         [
           ...secrets.flatMap(({ name }) => regions.map((region) => secretArnPattern(name, region))),
-          // Secrets Manager tries the key with this value before it uses it; nothing is encrypted under it.
+          // Secrets Manager tries the key with this value before it uses it; nothing is encrypted
+          // under it.
           "RequestToValidateKeyAccess",
         ],
         regions,

@@ -5,8 +5,9 @@ import type { Options } from "./options.ts";
 export const accessLogGroup = "AccessLogGroup";
 
 /**
- * One line of JSON per request. Only variables that no caller can put a quotation mark into: the user agent is left
- * to the audit record, which is built by JSON.stringify. A variable without a value is logged as `-`.
+ * One line of JSON per request. Only variables that no caller can put a quotation mark into: the
+ * user agent is left to the audit record, which is built by JSON.stringify. A variable without a
+ * value is logged as `-`.
  * https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-variables-for-access-logging.html
  */
 const accessLogFormat = ({ prefix }: Options) =>
@@ -65,9 +66,9 @@ export function stageResources(options: Options, deployment: string): Resources 
 }
 
 /**
- * API Gateway writes logs with one role per account and region, whoever's APIs they are; without it a stage with an
- * access log is refused. It stays when the stack goes, because other APIs may have come to use it.
- * `--param apiGatewayLogRole=existing` where the account has one.
+ * API Gateway writes logs with one role per account and region, whoever's APIs they are; without it
+ * a stage with an access log is refused. It stays when the stack goes, because other APIs may have
+ * come to use it. `--param apiGatewayLogRole=existing` where the account has one.
  * https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-logging.html
  */
 const accountLogRole: Resources = {

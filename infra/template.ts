@@ -15,8 +15,8 @@ import { signingKeysKeyResources } from "./signing-keys-key.ts";
 import { stageResources } from "./stage.ts";
 
 /**
- * The whole stack but the functions themselves, which serverless.yml declares. Whatever the grants and AWS could
- * disagree about is derived from the policy here.
+ * The whole stack but the functions themselves, which serverless.yml declares. Whatever the grants
+ * and AWS could disagree about is derived from the policy here.
  */
 export function template(policy: Policy, options: Options): { Resources: Resources; Outputs: Outputs } {
   const secrets = grantedSecrets(policy);

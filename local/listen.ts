@@ -18,7 +18,8 @@ export class ListenError extends Error {
 }
 
 /**
- * Serves on the loopback interface only, because the stand-ins give keys and tokens to every caller.
+ * Serves on the loopback interface only, because the stand-ins give keys and tokens to every
+ * caller.
  *
  * @param options.port 0 for any free one.
  * @param options.what names the server in the message of {@link ListenError}, with its flag: `the

@@ -20,7 +20,10 @@ const home = { homeDirectory: "/home/me" };
 const key = { AWS_ACCESS_KEY_ID: "AKIDENV", AWS_SECRET_ACCESS_KEY: "secret" };
 const secretsManager = (env: Environment) => awsConfiguration(fakeIo({ env }), {}, "SECRETS_MANAGER");
 
-/** Who reads which variable, what else is set, and what the reader makes of it when the variable is absent. */
+/**
+ * Who reads which variable, what else is set, and what the reader makes of it when the variable is
+ * absent.
+ */
 const readers: [
   variables: string[],
   by: string,

@@ -50,8 +50,8 @@ export type MetricValues<Writer extends MetricWriter> = Readonly<
  * dimension `Deployment`: two stages may share an account and a region.
  *
  * @param deployment `<service>-<stage>`, or `local`
- * @param dimensionSets more dimensions: names of properties of the same line. Keep their values bounded: AWS charges
- *   for each new value as a metric of its own.
+ * @param dimensionSets more dimensions: names of properties of the same line. Keep their values
+ *   bounded: AWS charges for each new value as a metric of its own.
  * @see https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
  */
 export function embeddedMetrics<Writer extends MetricWriter>(

@@ -10,9 +10,9 @@ export const EXIT = {
 } as const;
 
 /**
- * A command's failure. The message is one line, says what is wrong, and never holds a key or a token.
- * The hint says what to do. Only `runProgram` prints them, on stderr. With an empty message nothing is
- * printed: whoever failed (the help, a child process) has spoken already.
+ * A command's failure. The message is one line, says what is wrong, and never holds a key or a
+ * token. The hint says what to do. Only `runProgram` prints them, on stderr. With an empty message
+ * nothing is printed: whoever failed (the help, a child process) has spoken already.
  *
  * @param exitStatus one of {@link EXIT}; `exec` passes its child's on
  */

@@ -11,7 +11,9 @@ interface Words {
   readonly words: readonly { readonly word: string; readonly description: string }[];
 }
 
-/** Makes the script from the commands, so that it always matches them. It completes without Node. */
+/**
+ * Makes the script from the commands, so that it always matches them. It completes without Node.
+ */
 export function completionCommand(io: Io): Command {
   return new Command("completion")
     .description("print a completion script for your shell")

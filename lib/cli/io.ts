@@ -27,8 +27,8 @@ export interface Io {
   readonly userId: number | undefined;
   readonly runChild: RunChild;
   /**
-   * Makes SIGINT, SIGTERM and SIGHUP call `listener` instead of ending the process, for a command that
-   * has to clean up first. Returns a function that removes the listener.
+   * Makes SIGINT, SIGTERM and SIGHUP call `listener` instead of ending the process, for a command
+   * that has to clean up first. Returns a function that removes the listener.
    */
   readonly onInterrupt?: (listener: () => void) => () => void;
 }

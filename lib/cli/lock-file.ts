@@ -13,8 +13,8 @@ const HELD_AT_MOST_MS = 20_000;
 const AHEAD_AT_MOST_MS = 60_000;
 
 /**
- * Takes the lock of a cache entry. A lock is taken over if its process on this machine has ended, if it
- * is older than its process wanted to hold it, or if it is from the future.
+ * Takes the lock of a cache entry. A lock is taken over if its process on this machine has ended,
+ * if it is older than its process wanted to hold it, or if it is from the future.
  *
  * At worst two processes hold a lock at once, and both ask for a token.
  *

@@ -109,7 +109,8 @@ function usageHint(program: Command, args: readonly string[], failure: CliError)
   if (!(failure.cause instanceof CommanderError)) return undefined;
   const [name, ...rest] = args;
   if (name === "exec") {
-    // What follows the command belongs to it only after `--`: otherwise voxtoken takes it for its own.
+    // What follows the command belongs to it only after `--`: otherwise voxtoken takes it for its
+    // own.
     const [first, second] = rest.filter((word) => word !== "--");
     return rest[0] === "--" || first === undefined || first.startsWith("-")
       ? "voxtoken exec SERVICE-ACCOUNT -- COMMAND …"

@@ -54,9 +54,9 @@ export interface Wanted {
 }
 
 /**
- * Resolves to a token of the cache, or to a new one. If several processes start together, one requests
- * a token and the others wait for its file, for at most half of their time. One process renews a token
- * that expires soon, and the others go on using it.
+ * Resolves to a token of the cache, or to a new one. If several processes start together, one
+ * requests a token and the others wait for its file, for at most half of their time. One process
+ * renews a token that expires soon, and the others go on using it.
  *
  * If the cache cannot be used, it warns once on stderr and requests the token without it.
  */

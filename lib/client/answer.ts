@@ -111,7 +111,9 @@ function isErrorCode(code: string | undefined): code is ErrorCode {
   return ERROR_CODES.some((known) => known === code);
 }
 
-/** Undefined if it is not JSON. Drops the SyntaxError, which quotes the text: it may hold a token. */
+/**
+ * Undefined if it is not JSON. Drops the SyntaxError, which quotes the text: it may hold a token.
+ */
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);

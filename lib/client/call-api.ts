@@ -18,18 +18,20 @@ export interface ApiOptions {
 
 export interface CallOptions extends ApiOptions {
   /**
-   * Whether running the method twice has the same effect as once. Then it is called again if an answer
-   * is lost. Default: true for methods named Get…, otherwise false.
+   * Whether running the method twice has the same effect as once. Then it is called again if an
+   * answer is lost. Default: true for methods named Get…, otherwise false.
    */
   readonly repeatable?: boolean | undefined;
 }
 
 /**
- * Calls one method of the Management API with a vended token. Resolves to the whole answer: `result`
- * and its neighbours. If the platform refuses the token, it calls once more with a new one.
+ * Calls one method of the Management API with a vended token. Resolves to the whole answer:
+ * `result` and its neighbours. If the platform refuses the token, it calls once more with a new
+ * one.
  *
- * @throws VoximplantError the platform's error codes; VoximplantUnavailableError no answer; TokenError no token;
- * VoximplantFileError the method answers with a file: use createVoximplantFetch
+ * @throws VoximplantError the platform's error codes; VoximplantUnavailableError no answer;
+ *   TokenError no token; VoximplantFileError the method answers with a file: use
+ *   createVoximplantFetch
  * @see https://voximplant.com/docs/references/httpapi
  */
 export async function callApi(
@@ -68,8 +70,8 @@ export function apiUrlOf(options: ApiOptions): string {
 }
 
 /**
- * Whether a new token may help: the token has expired, its key was rotated or deleted, or the platform
- * does not say. The method did not run, so any method can be called again.
+ * Whether a new token may help: the token has expired, its key was rotated or deleted, or the
+ * platform does not say. The method did not run, so any method can be called again.
  */
 export function isTokenRefusal(code: unknown): boolean {
   const { tokenExpired, invalidToken, invalidKeyId, authorizationFailed } = errorCodes;

@@ -29,7 +29,9 @@ const USER_AGENT = `voxtoken/${packageJson.version} node/${process.versions.node
 /** A server's `Date` has whole seconds and a journey behind it: below this, the clocks agree. */
 const NOTICEABLE_SKEW_MS = 60_000;
 
-/** After a slower answer (frozen Lambda, suspended laptop), its `Date` says too little about now. */
+/**
+ * After a slower answer (frozen Lambda, suspended laptop), its `Date` says too little about now.
+ */
 const PROMPT_ANSWER_MS = 10_000;
 
 /** Sends requests. Remembers which URL answered last, and how wrong this machine's clock is. */
@@ -72,7 +74,9 @@ export function connect(vendor: Vendor): Send {
     emit({ type: "clock_corrected", skewMs });
   }
 
-  /** Two refusals can be fixed here: a wrong clock and expired credentials. Each is retried once. */
+  /**
+   * Two refusals can be fixed here: a wrong clock and expired credentials. Each is retried once.
+   */
   async function sendFixed<T>(send: (forceRefresh: boolean) => Promise<T>): Promise<T> {
     const skewBefore = skewMs;
     try {

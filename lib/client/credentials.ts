@@ -29,13 +29,13 @@ export function credentialProvider(
 }
 
 /**
- * Credentials in the AWS CLI's order: the profile that was given; a key in the environment; the profile
- * of AWS_PROFILE, or "default"; web identity, ECS, EKS, EC2. The AWS SDK alone puts AWS_PROFILE before
- * a key in the environment. A profile that does not exist is an error: the SDK would sign as the
- * machine's role.
+ * Credentials in the AWS CLI's order: the profile that was given; a key in the environment; the
+ * profile of AWS_PROFILE, or "default"; web identity, ECS, EKS, EC2. The AWS SDK alone puts
+ * AWS_PROFILE before a key in the environment. A profile that does not exist is an error: the SDK
+ * would sign as the machine's role.
  *
- * The SDK is loaded when first needed, so that callers with credentials of their own do not pay for it.
- * Files are read again at each renewal, because other programs rotate the credentials in them.
+ * The SDK is loaded when first needed, so that callers with credentials of their own do not pay for
+ * it. Files are read again at each renewal, because other programs rotate the credentials in them.
  *
  * @param environment where a key is looked for; default: `process.env`
  */
@@ -51,7 +51,8 @@ export function awsCredentials(profile: string | undefined, environment?: Enviro
     chain ??= fromNodeProviderChain({
       ignoreCache: true,
       ...(profile === undefined ? {} : { profile }),
-      // It warns on the console that a profile wins over a key in the environment, as it is meant to.
+      // It warns on the console that a profile wins over a key in the environment, as it is meant
+      // to.
       logger: { debug: ignore, info: ignore, warn: ignore, error: ignore },
     });
     try {

@@ -45,8 +45,8 @@ const API_HOST = new RegExp(String.raw`\.execute-api\.(${REGION})\.(?:vpce\.)?(?
 const FUNCTION_HOST = new RegExp(String.raw`\.lambda-url\.(${REGION})\.on\.aws$`);
 
 /**
- * `abc.execute-api.eu-west-1.amazonaws.com`, `abc-vpce-0a1b.execute-api.…`, `vpce-0a1b.execute-api.us-east-1.vpce.amazonaws.com`;
- * `abc.lambda-url.eu-west-1.on.aws`.
+ * `abc.execute-api.eu-west-1.amazonaws.com`, `abc-vpce-0a1b.execute-api.…`,
+ * `vpce-0a1b.execute-api.us-east-1.vpce.amazonaws.com`; `abc.lambda-url.eu-west-1.on.aws`.
  * https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-private-api-test-invoke-url.html
  * https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html
  */

@@ -3,7 +3,8 @@ import type { ErrorCode } from "../http/wire.ts";
 /**
  * Why there is no token. Stable: programs may switch on it.
  *
- * The codes of docs/openapi.yaml come from the service or API Gateway. The others come from this client.
+ * The codes of docs/openapi.yaml come from the service or API Gateway. The others come from this
+ * client.
  */
 export type TokenErrorCode =
   | ErrorCode
@@ -66,9 +67,9 @@ const DENIALS: ReadonlySet<TokenErrorCode> = new Set([
 ]);
 
 /**
- * Makes a server's text safe for an error message: its first line, at most 300 characters, no control
- * characters, nothing that looks like a JWT. After a wrong signature, API Gateway quotes the canonical
- * request from the second line on, with the caller's session token.
+ * Makes a server's text safe for an error message: its first line, at most 300 characters, no
+ * control characters, nothing that looks like a JWT. After a wrong signature, API Gateway quotes
+ * the canonical request from the second line on, with the caller's session token.
  */
 export function quotable(text: string): string {
   const [line = ""] = text.trim().split(/[\r\n]/);

@@ -15,7 +15,8 @@ const MAX_ANSWER_BYTES = 64 * 1024;
  * One HTTP request and its whole answer, whatever the status.
  *
  * @param signal aborted when time is up
- * @throws TokenError `network`, `timeout`, or `invalid_response` for a redirect or a body over 64 KiB
+ * @throws TokenError `network`, `timeout`, or `invalid_response` for a redirect or a body over 64
+ *   KiB
  */
 export async function exchange(
   fetchOnce: typeof fetch,
@@ -24,7 +25,8 @@ export async function exchange(
   signal: AbortSignal,
 ): Promise<Answer> {
   try {
-    // A redirect would carry the signature to another host, or come back unsigned: neither is wanted.
+    // A redirect would carry the signature to another host, or come back unsigned: neither is
+    // wanted.
     const response = await fetchOnce(url, { ...init, redirect: "manual", signal });
     if (response.type === "opaqueredirect" || (response.status >= 300 && response.status < 400)) {
       await response.body?.cancel();

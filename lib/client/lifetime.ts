@@ -2,22 +2,27 @@ import type { Runtime } from "./runtime.ts";
 
 /** When to do what with a token, in milliseconds of this machine's clock. */
 export interface Lifetime {
-  /** When the token was requested. If the clock is before that, it was set back: do not use the token. */
+  /**
+   * When the token was requested. If the clock is before that, it was set back: do not use the
+   * token.
+   */
   readonly askedAt: number;
   /** From here on the token is renewed in the background, and stays in use meanwhile. */
   readonly renewFrom: number;
-  /** From here on callers wait for the new token: this one could end before their request arrives. */
+  /**
+   * From here on callers wait for the new token: this one could end before their request arrives.
+   */
   readonly renewBy: number;
   readonly endsAt: number;
 }
 
 /**
  * Renewal begins when 65 to 80 % of the lifetime have passed. The moment is random, so that
- * processes that start together do not renew together, and proportional, so that a short token leaves
- * time for retries too. The last tenth, at most 10 s, is a reserve.
+ * processes that start together do not renew together, and proportional, so that a short token
+ * leaves time for retries too. The last tenth, at most 10 s, is a reserve.
  *
- * Counted by this machine's clock from when the request was sent, so that it does not matter how wrong
- * that clock is.
+ * Counted by this machine's clock from when the request was sent, so that it does not matter how
+ * wrong that clock is.
  *
  * @param expiresIn seconds, from the answer
  * @param random at least 0, below 1

@@ -14,9 +14,9 @@ type MakeRequest = (...args: unknown[]) => Promise<unknown>;
  * Makes an official client use vended tokens. Each request gets a token that is valid now. If the
  * platform refuses it, the request is sent once more with a new one.
  *
- * The client accepts no token, and needs a credentials file: give it one that contains `{}`. It signs
- * in `generateAuthHeader`, which is synchronous. Every method calls `makeRequest`, so the token is
- * fetched there.
+ * The client accepts no token, and needs a credentials file: give it one that contains `{}`. It
+ * signs in `generateAuthHeader`, which is synchronous. Every method calls `makeRequest`, so the
+ * token is fetched there.
  * https://github.com/voximplant/apiclient-nodejs
  *
  * The errors of its HTTP library quote the request: what is thrown here has the token taken out.
@@ -40,7 +40,8 @@ export function useVendedTokens<Client extends VoximplantNodeClient>(
   const send = async (accessToken: string, args: unknown[]): Promise<unknown> => {
     header = `Bearer ${accessToken}`;
     try {
-      // generateAuthHeader is called before this returns its promise: no other request can come between.
+      // generateAuthHeader is called before this returns its promise: no other request can come
+      // between.
       const answer = (original as MakeRequest).apply(client, args);
       header = "";
       return await answer;
@@ -66,7 +67,9 @@ export function useVendedTokens<Client extends VoximplantNodeClient>(
   return client;
 }
 
-/** axios 0.21 puts the request with its headers into `config`, `request` and `response` of an error. */
+/**
+ * axios 0.21 puts the request with its headers into `config`, `request` and `response` of an error.
+ */
 function hideToken(error: unknown): void {
   if (typeof error !== "object" || error === null) return;
   Reflect.deleteProperty(error, "config");

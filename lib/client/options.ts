@@ -9,11 +9,18 @@ import { type Runtime, systemRuntime } from "./runtime.ts";
 import type { AwsCredentials } from "./sign.ts";
 
 export interface VendorOptions {
-  /** Address of the token vendor with its stage; several (one per region) are tried in this order. */
+  /**
+   * Address of the token vendor with its stage; several (one per region) are tried in this order.
+   */
   readonly url: string | readonly string[];
-  /** Default: as the AWS SDK finds them (environment, SSO, profile, web identity, ECS, EKS, EC2). */
+  /**
+   * Default: as the AWS SDK finds them (environment, SSO, profile, web identity, ECS, EKS, EC2).
+   */
   readonly credentials?: AwsCredentials | CredentialProvider | undefined;
-  /** The profile of the AWS configuration files to take both from. Default: AWS_PROFILE, or "default". */
+  /**
+   * The profile of the AWS configuration files to take both from. Default: AWS_PROFILE, or
+   * "default".
+   */
   readonly profile?: string | undefined;
   /** Default: what the url's host name says; for a domain of your own, as the AWS SDK finds it. */
   readonly region?: string | undefined;
@@ -67,7 +74,9 @@ export function parseVendorOptions(options: VendorOptions): Vendor {
   };
 }
 
-/** IAM policies match the path that contains the name, so only names that grants.yml allows pass. */
+/**
+ * IAM policies match the path that contains the name, so only names that grants.yml allows pass.
+ */
 export function parseServiceAccount(name: string): string {
   if (typeof name === "string" && /^[a-z0-9-]{1,64}$/.test(name)) return name;
   throw new TokenError(

@@ -19,9 +19,9 @@ export interface FailedAttempt<Target> {
 }
 
 /**
- * Tries the targets in order. After the last one it pauses with full jitter, and at least as long as
- * the longest `Retry-After` of the round. If the pause would end too late, it throws at once, and
- * `retryAfterSeconds` of the error has what the server asked for.
+ * Tries the targets in order. After the last one it pauses with full jitter, and at least as long
+ * as the longest `Retry-After` of the round. If the pause would end too late, it throws at once,
+ * and `retryAfterSeconds` of the error has what the server asked for.
  *
  * @see https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
  */

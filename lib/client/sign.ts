@@ -19,8 +19,8 @@ export interface SigningScope {
 }
 
 /**
- * Signs a request by Signature Version 4. The signature covers the host's port, and every value of a
- * repeated query parameter.
+ * Signs a request by Signature Version 4. The signature covers the host's port, and every value of
+ * a repeated query parameter.
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
  *
  * @returns the headers to send, without `host`, which fetch adds as it was signed

@@ -53,7 +53,9 @@ export function createTokenProvider(options: TokenProviderOptions): TokenProvide
   const send = connect(vendor);
   let held: Held | undefined;
   let flight: Flight | undefined;
-  /** After a failed renewal, the next one is not before this time, as long as the token is valid. */
+  /**
+   * After a failed renewal, the next one is not before this time, as long as the token is valid.
+   */
   let restUntil = -Infinity;
 
   /** The present time as it counts for the token; Infinity if the clock was set back. */
@@ -82,14 +84,16 @@ export function createTokenProvider(options: TokenProviderOptions): TokenProvide
   }
 
   function joinFlight(): Promise<VendedToken> {
-    // A request past its time was frozen with its Lambda or laptop. It will fail, so do not join it.
+    // A request past its time was frozen with its Lambda or laptop. It will fail, so do not join
+    // it.
     if (flight === undefined || flight.age() > limits.totalMs) {
       const started: Flight = { age: startWatch(runtime), outcome: renew() };
       flight = started;
       const land = () => {
         if (flight === started) flight = undefined;
       };
-      // Each call that awaits the outcome gets its error. A background renewal reports it by an event.
+      // Each call that awaits the outcome gets its error. A background renewal reports it by an
+      // event.
       started.outcome.then(land, land);
     }
     return flight.outcome;

@@ -2,7 +2,9 @@ import { inspect } from "node:util";
 import type { TokenResponse } from "../http/wire.ts";
 
 export interface VendedToken {
-  /** The value after `Authorization: Bearer`. Not enumerable: `{...token}` and JSON leave it out. */
+  /**
+   * The value after `Authorization: Bearer`. Not enumerable: `{...token}` and JSON leave it out.
+   */
   readonly accessToken: string;
   /** The token's `exp`, by the server's clock. */
   readonly expiresAt: Date;

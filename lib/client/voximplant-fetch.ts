@@ -4,8 +4,9 @@ import { systemRuntime } from "./runtime.ts";
 import type { TokenProvider } from "./token-provider.ts";
 
 /**
- * Creates a `fetch` for the Management API that adds a vended token to each request. If the platform
- * refuses the token, the request is sent once more with a new one. The body of the response is unread.
+ * Creates a `fetch` for the Management API that adds a vended token to each request. If the
+ * platform refuses the token, the request is sent once more with a new one. The body of the
+ * response is unread.
  *
  * The token is sent only to voximplant.com, its subdomains and the origin of `apiUrl`. A request to
  * another host is an error.

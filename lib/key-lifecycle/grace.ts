@@ -11,9 +11,9 @@ const MARGIN_SECONDS = 60;
 
 /**
  * Milliseconds until no container and no token can use a superseded key. A container may fetch the
- * key directly before it is superseded, use it for its whole lifetime, and then sign one more token.
- * The longest possible token lifetime counts, because the one in grants.yml may have been shortened
- * a minute ago.
+ * key directly before it is superseded, use it for its whole lifetime, and then sign one more
+ * token. The longest possible token lifetime counts, because the one in grants.yml may have been
+ * shortened a minute ago.
  */
 export function graceMs({ signingKeyTtlSeconds, signingKeyMaxStaleSeconds }: KeyLifetimes): number {
   return (signingKeyTtlSeconds + signingKeyMaxStaleSeconds + MAX_TTL_SECONDS + MARGIN_SECONDS) * 1000;

@@ -19,8 +19,8 @@ export function putAKeyIn(serviceAccount: string): string {
 }
 
 /**
- * Refuses a key of another Voximplant account than grants.yml names. Without this check, someone who
- * can write the secret could store a key of their own account.
+ * Refuses a key of another Voximplant account than grants.yml names. Without this check, someone
+ * who can write the secret could store a key of their own account.
  *
  * @throws KeyLifecycleError
  */

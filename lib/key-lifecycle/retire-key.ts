@@ -9,7 +9,8 @@ export type RulesOutcome = "moved" | "not-permitted";
 
 /**
  * Binds to the current key every routing rule that is bound to one of the other keys. May be
- * repeated. Call it before every deletion: a rule that is bound to a deleted key fails its scenarios.
+ * repeated. Call it before every deletion: a rule that is bound to a deleted key fails its
+ * scenarios.
  *
  * A service account without a role for rules can neither see nor bind them. Most service accounts
  * have no rule, so this is not an error: the log says what to look at.

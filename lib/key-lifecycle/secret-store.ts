@@ -55,8 +55,8 @@ export interface SecretState {
   /** Days between two rotations. Undefined: the schedule is not a rate. */
   readonly rotationDays: number | undefined;
   /**
-   * AWS sets it at every change, including the move of a label. So a version that is not current now
-   * has not been current since.
+   * AWS sets it at every change, including the move of a label. So a version that is not current
+   * now has not been current since.
    */
   readonly lastChangedAt: EpochMs;
   /** Labels by version id. A version without a label is missing. */

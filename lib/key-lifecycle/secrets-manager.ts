@@ -118,7 +118,9 @@ export function openSecretsManager(client: SecretsManagerClient): SecretStore {
   };
 }
 
-/** A client whose calls are limited in time. Otherwise a lost connection takes the whole time-out. */
+/**
+ * A client whose calls are limited in time. Otherwise a lost connection takes the whole time-out.
+ */
 export function boundedClient(configuration: SecretsManagerClientConfig = {}): SecretsManagerClient {
   return new SecretsManagerClient({
     maxAttempts: 4,

@@ -7,7 +7,9 @@ import { isRefusal, type VoximplantError } from "../voximplant/errors.ts";
  */
 export const SETTLING_PAUSES_MS = [1_000, 2_000, 4_000, 8_000, 15_000, 15_000, 15_000] as const;
 
-/** How many of those pauses cover the reads of Secrets Manager, which lag by seconds: 7 s in all. */
+/**
+ * How many of those pauses cover the reads of Secrets Manager, which lag by seconds: 7 s in all.
+ */
 export const STORE_PAUSES = 3;
 
 export interface Waiting {

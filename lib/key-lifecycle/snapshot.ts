@@ -30,8 +30,8 @@ export type ReadSecret = (serviceAccount: Pick<ServiceAccount, "name" | "secret"
 /**
  * Reads secrets. If one version is unreadable, the others are still read.
  *
- * The value of a version never changes, so a warm function reads each version once. It remembers the
- * ids of the key and its account, never the private key.
+ * The value of a version never changes, so a warm function reads each version once. It remembers
+ * the ids of the key and its account, never the private key.
  */
 export function secretReader(store: SecretStore): ReadSecret {
   const known = new Map<string, KeyIdentity>();
@@ -69,8 +69,8 @@ export function secretReader(store: SecretStore): ReadSecret {
 
 /**
  * A version that was made after the secret was described has no label in the description, although
- * it may be current now. Making it was a change too. Without this, its key would count as superseded
- * since the change before, and would be deleted.
+ * it may be current now. Making it was a change too. Without this, its key would count as
+ * superseded since the change before, and would be deleted.
  */
 function lastChange({ stages, lastChangedAt }: SecretState, listed: readonly ListedVersion[]): EpochMs {
   const unlabelled = listed.filter(({ versionId }) => !stages.has(versionId));

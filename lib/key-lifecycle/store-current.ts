@@ -45,8 +45,8 @@ export type PendingOutcome = "clean" | "replicas-behind";
 
 /**
  * Takes AWSPENDING off any version but the current one, after AWSCURRENT was moved outside a
- * rotation. Otherwise the next `RotateSecret` continues with that version and makes its key current.
- * This ends a rotation that is under way.
+ * rotation. Otherwise the next `RotateSecret` continues with that version and makes its key
+ * current. This ends a rotation that is under way.
  *
  * `replicas-behind`: nothing was done, because moving a label while a replica is written has left
  * replication stuck (https://github.com/square/password-rotation-lambda/pull/12). rotate-key refuses

@@ -125,8 +125,8 @@ interface AccountProblems {
 }
 
 /**
- * Lists an account's keys with the first key that the platform accepts: current keys first, then the
- * others, both from the newest. A refused current key affects only its own service account.
+ * Lists an account's keys with the first key that the platform accepts: current keys first, then
+ * the others, both from the newest. A refused current key affects only its own service account.
  */
 async function listAccount(
   { store, openKey }: SnapshotPorts,

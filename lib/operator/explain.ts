@@ -19,7 +19,10 @@ interface Options {
   readonly grants: string;
 }
 
-/** `voxtoken admin explain`: what the function would decide, and by which line of the file. Ends with 3 on a refusal. */
+/**
+ * `voxtoken admin explain`: what the function would decide, and by which line of the file. Ends
+ * with 3 on a refusal.
+ */
 export function explainCommand(io: Io): Command {
   const ttl = wholeNumber(
     MIN_TTL_SECONDS,

@@ -25,7 +25,10 @@ export async function readGrantsFile(file: string): Promise<string> {
   }
 }
 
-/** A policy that lint would let pass. @param stage what `${stage}` in the name of a secret stands for */
+/**
+ * A policy that lint would let pass. @param stage what `${stage}` in the name of a secret stands
+ * for
+ */
 export async function readPolicy(file: string, stage?: string): Promise<Policy> {
   const parsed = parseGrants(await readGrantsFile(file), file, stage);
   if ("policy" in parsed) return parsed.policy;
@@ -41,8 +44,8 @@ export interface CallerOptions {
 }
 
 /**
- * The caller that an ARN stands for: of a role, a user, or a session as `aws sts get-caller-identity` prints it.
- * A session goes the way that the Lambda's events go.
+ * The caller that an ARN stands for: of a role, a user, or a session as `aws sts
+ * get-caller-identity` prints it. A session goes the way that the Lambda's events go.
  */
 export function callerOf(arn: string, { uniqueId, orgId }: CallerOptions): Caller {
   const identify = (userArn: string) => identifyCaller({ userArn, userId: uniqueId, principalOrgId: orgId });

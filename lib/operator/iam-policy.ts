@@ -17,9 +17,10 @@ interface Options {
 }
 
 /**
- * `voxtoken admin iam-policy`: what the caller's own account attaches to it, so that IAM lets it through to exactly the
- * paths that the grants give it. A caller of another account needs this and the API's resource policy, which
- * admits the accounts of the grants; one of the API's own account needs this, since that policy never replaces it.
+ * `voxtoken admin iam-policy`: what the caller's own account attaches to it, so that IAM lets it
+ * through to exactly the paths that the grants give it. A caller of another account needs this and
+ * the API's resource policy, which admits the accounts of the grants; one of the API's own account
+ * needs this, since that policy never replaces it.
  *
  * https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-iam-policy-examples-for-api-execution.html
  */

@@ -31,7 +31,8 @@ export function addFunctionOptions(command: Command): Command {
 }
 
 /**
- * By the deployed function, since an operator may not read the keys; or, with `--direct`, the same code here.
+ * By the deployed function, since an operator may not read the keys; or, with `--direct`, the same
+ * code here.
  *
  * @throws CliError the function is not there, may not be invoked, or failed.
  */
@@ -58,7 +59,8 @@ function runHere(io: Io, operator: Operator): RunCommand {
 }
 
 function runDeployed(io: Io, flags: FunctionFlags): RunCommand {
-  // One attempt: a command whose answer was lost may still be running, and is not started a second time.
+  // One attempt: a command whose answer was lost may still be running, and is not started a second
+  // time.
   const client = new LambdaClient({ ...awsConfiguration(io, flags, "LAMBDA"), maxAttempts: 1 });
   const FunctionName = `${deploymentOf(io, flags)}-reconcile-keys`;
   return async <Name extends ReconciliationCommand["command"]>(

@@ -95,7 +95,10 @@ function severity({ state }: ListedKey): number {
   return ORDER.indexOf(state);
 }
 
-/** How old it is; or, of a key that is to be deleted, when: within hours, so the time of day will do. */
+/**
+ * How old it is; or, of a key that is to be deleted, when: within hours, so the time of day will
+ * do.
+ */
 function time({ since, retireAt }: ListedKey, now: number): string {
   if (retireAt !== undefined) return `to ${retireAt.slice(11, 16)}Z`;
   return since === undefined ? "-" : age(now - Date.parse(since));

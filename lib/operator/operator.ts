@@ -58,7 +58,9 @@ export function deploymentOf(
   return deployment ?? readVariable(env, "VOXTOKEN_DEPLOYMENT") ?? `${SERVICE}-dev`;
 }
 
-/** The stage of the deployment's name; the local stack's where Secrets Manager is on this machine. */
+/**
+ * The stage of the deployment's name; the local stack's where Secrets Manager is on this machine.
+ */
 function stageOf(io: Io, flags: OperatorFlags): string {
   const endpoint = awsEndpoint(io, "SECRETS_MANAGER");
   if (endpoint !== undefined && URL.canParse(endpoint) && isLoopback(new URL(endpoint))) return LOCAL_STAGE;

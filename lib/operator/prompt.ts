@@ -1,7 +1,10 @@
 import { CliError, EXIT } from "../cli/cli-error.ts";
 import type { Io } from "../cli/io.ts";
 
-/** Questions on stderr, answers from stdin, line by line. To be closed: an open stdin keeps the process alive. */
+/**
+ * Questions on stderr, answers from stdin, line by line. To be closed: an open stdin keeps the
+ * process alive.
+ */
 export interface Prompt {
   ask(question: string): Promise<string>;
   /** The terminal does not show what is typed. */

@@ -65,7 +65,10 @@ async function rotate(io: Io, name: string, flags: Flags): Promise<void> {
   );
 }
 
-/** A label that an import or a rollback left on an older version would make Secrets Manager go on with that one. */
+/**
+ * A label that an import or a rollback left on an older version would make Secrets Manager go on
+ * with that one.
+ */
 async function dropSuperseded(io: Io, store: SecretStore, secret: SecretState): Promise<void> {
   const pending = versionWith("AWSPENDING", secret);
   if (pending === undefined) return;
@@ -87,7 +90,10 @@ async function confirm(io: Io, name: string): Promise<void> {
   throw new CliError("stopped, and nothing was changed", EXIT.failure);
 }
 
-/** Starts a rotation, or has one that broke off taken up again. Returns the version that is to become current. */
+/**
+ * Starts a rotation, or has one that broke off taken up again. Returns the version that is to
+ * become current.
+ */
 async function start(
   io: Io,
   client: SecretsManagerClient,

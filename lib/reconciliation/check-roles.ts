@@ -8,9 +8,9 @@ import { type Finding, notExamined, reported } from "./finding.ts";
 
 /**
  * Compares the roles of the current keys with the roles written down on the secret. A token can
- * probably call `SetKeyRoles`, and a rotation copies the roles that it finds. So a change is reported
- * until an operator accepts it (`voxtoken admin keys --accept-roles`) or undoes it. If the secret has
- * no tag, the present roles are written down.
+ * probably call `SetKeyRoles`, and a rotation copies the roles that it finds. So a change is
+ * reported until an operator accepts it (`voxtoken admin keys --accept-roles`) or undoes it. If the
+ * secret has no tag, the present roles are written down.
  */
 export async function checkRoles(
   ports: SnapshotPorts,

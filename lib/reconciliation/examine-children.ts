@@ -8,15 +8,17 @@ import { type Finding, messageOf, notExamined, reported } from "./finding.ts";
 
 /** Milliseconds for all child accounts of one run. */
 const BUDGET_MS = 45_000;
-/** Each run begins with another child account. Otherwise a short run never reaches the last ones. */
+/**
+ * Each run begins with another child account. Otherwise a short run never reaches the last ones.
+ */
 const RUN_MS = 15 * 60_000;
 
 /**
  * Finds keys in the child accounts that grants list. Such a key is never ours, because a child
  * account is used with its parent's key. It is never deleted.
  *
- * A refusal is not a failure: Voximplant does not document whether a parent's key may list a child's
- * keys.
+ * A refusal is not a failure: Voximplant does not document whether a parent's key may list a
+ * child's keys.
  */
 export async function examineChildren(
   { log, now }: Pick<SnapshotPorts, "log" | "now">,

@@ -7,7 +7,9 @@ import { currentKey, type SecretSnapshot } from "../key-lifecycle/snapshot.ts";
 import { type Snapshot, type SnapshotPorts, takeSnapshot } from "../key-lifecycle/take-snapshot.ts";
 import { messageOf } from "./finding.ts";
 
-/** A key of a Voximplant account, and its state. Plain JSON, which `voxtoken admin keys` receives. */
+/**
+ * A key of a Voximplant account, and its state. Plain JSON, which `voxtoken admin keys` receives.
+ */
 export interface ListedKey {
   readonly accountId: number | null;
   /** `null`: the service account has no key yet. */

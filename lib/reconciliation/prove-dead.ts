@@ -12,10 +12,10 @@ export interface Look {
 }
 
 /**
- * Asks the platform whether a key is dead: it accepts another key and does not list this one, and it
- * refuses a token signed with it. Only both together are a proof. Otherwise a wrong clock or an
- * outage would count as one. Asks for up to a minute, because a deletion may need time to take effect
- * everywhere.
+ * Asks the platform whether a key is dead: it accepts another key and does not list this one, and
+ * it refuses a token signed with it. Only both together are a proof. Otherwise a wrong clock or an
+ * outage would count as one. Asks for up to a minute, because a deletion may need time to take
+ * effect everywhere.
  *
  * @param signers other keys of the same Voximplant account, the most likely to work first
  * @param leaked the key itself; undefined if no secret holds its private key

@@ -18,9 +18,9 @@ import { type Finding, messageOf, notExamined } from "./finding.ts";
 import { findLateness } from "./find-lateness.ts";
 
 /**
- * Finds keys that should not exist and what is late, and deletes keys that are provably ours: see the
- * table in decide.ts. Two runs at once do no harm, because both deleting a key and binding a rule may
- * be repeated.
+ * Finds keys that should not exist and what is late, and deletes keys that are provably ours: see
+ * the table in decide.ts. Two runs at once do no harm, because both deleting a key and binding a
+ * rule may be repeated.
  */
 export async function reconcileKeys(ports: SnapshotPorts, policy: Policy): Promise<Finding[]> {
   const snapshot = await takeSnapshot(ports, policy);
@@ -87,7 +87,8 @@ function decisionContext(
 /**
  * Binds the key's rules to the current key of its service account.
  *
- * @throws Error the key is to be deleted, but it may be the last that works, or rules are bound to it
+ * @throws Error the key is to be deleted, but it may be the last that works, or rules are bound to
+ *   it
  */
 async function moveRulesOf(run: AccountRun, classified: ClassifiedKey, isDeletion: boolean): Promise<void> {
   const { ports, snapshot, account } = run;
@@ -118,7 +119,9 @@ async function moveRulesOf(run: AccountRun, classified: ClassifiedKey, isDeletio
   }
 }
 
-/** The service account's own key if it is accepted, because it may see rules that another may not. */
+/**
+ * The service account's own key if it is accepted, because it may see rules that another may not.
+ */
 function signerFor({ current, lister }: AccountSnapshot, owner: string | undefined): AccountKey {
   return (owner === undefined ? undefined : current.get(owner)) ?? lister;
 }

@@ -20,8 +20,9 @@ export interface ReplacementPorts extends Omit<SnapshotPorts, "graceMs"> {
 }
 
 /**
- * Replaces a service account's current key without Secrets Manager's rotation, which may be switched
- * off or stuck. The new key gets the roles of the old one, and is tested before it becomes current.
+ * Replaces a service account's current key without Secrets Manager's rotation, which may be
+ * switched off or stuck. The new key gets the roles of the old one, and is tested before it becomes
+ * current.
  *
  * If it is killed between `CreateKey` and the moment that the key is current, it leaves a stray,
  * which reconciliation deletes.

@@ -26,7 +26,10 @@ export function reportFindings(
   }
 }
 
-/** The audit record of a finding. What the platform's users wrote (names, descriptions) is clipped, never trusted. */
+/**
+ * The audit record of a finding. What the platform's users wrote (names, descriptions) is clipped,
+ * never trusted.
+ */
 export function findingRecord(finding: Finding, now: number): string {
   const { reason, action, serviceAccount, detail, key, accountId } = finding;
   return JSON.stringify({

@@ -13,7 +13,10 @@ export interface CurrentKey {
   readonly key: AccountKey;
 }
 
-/** Reads the current keys by label alone, so that DescribeSecret may fail. Logs those that cannot be read. */
+/**
+ * Reads the current keys by label alone, so that DescribeSecret may fail. Logs those that cannot be
+ * read.
+ */
 export async function readCurrentKeys(
   { store, openKey, log }: ReplacementPorts,
   { serviceAccounts }: Policy,

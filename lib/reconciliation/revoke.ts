@@ -14,13 +14,19 @@ import {
 } from "./revocation-keys.ts";
 
 export interface RevocationPorts extends ReplacementPorts {
-  /** Has the containers of the vending function forget their keys, in every region; absent where there is no Lambda. */
+  /**
+   * Has the containers of the vending function forget their keys, in every region; absent where
+   * there is no Lambda.
+   */
   readonly forgetKeys?: ((replicaRegions: readonly string[]) => Promise<string>) | undefined;
 }
 
 export interface RevocationRequest {
   readonly serviceAccount: ServiceAccount;
-  /** The leaked key. Named by the caller, so that a repeated request never revokes its own replacement. */
+  /**
+   * The leaked key. Named by the caller, so that a repeated request never revokes its own
+   * replacement.
+   */
   readonly keyId: string;
   /** Seconds for the replacement. */
   readonly timeoutSeconds: number;
@@ -50,11 +56,12 @@ export interface RevocationReport {
 }
 
 /**
- * Takes a leaked key out of use: replaces it, then deletes it whatever came of that, then asks the platform for proof.
+ * Takes a leaked key out of use: replaces it, then deletes it whatever came of that, then asks the
+ * platform for proof.
  *
- * The replacement is an attempt, bounded in time: a leaked key is worse than an outage. Success is positive evidence alone:
- * with another key, the platform lists its keys and this one is not among them; and a token signed with it is refused.
- * Every step says what was seen; none stops the next.
+ * The replacement is an attempt, bounded in time: a leaked key is worse than an outage. Success is
+ * positive evidence alone: with another key, the platform lists its keys and this one is not among
+ * them; and a token signed with it is refused. Every step says what was seen; none stops the next.
  */
 export async function revokeKey(
   ports: RevocationPorts,
@@ -94,7 +101,8 @@ export async function revokeKey(
   for (const { serviceAccount, version } of request.deleteFirst ? [] : affected) {
     await step("replace", async () => {
       const replace = () => replaceKey(ports, serviceAccount, version, deadline);
-      // The secret has just changed, so no reconciliation takes the second key for a stray that is past its grace.
+      // The secret has just changed, so no reconciliation takes the second key for a stray that is
+      // past its grace.
       const next = await replace().catch((error: unknown) => {
         if (error instanceof ReplacementDeletedError) return replace();
         throw error;
@@ -117,7 +125,8 @@ export async function revokeKey(
   const own =
     replacements.get(named.name) ??
     now.find(({ serviceAccount, key }) => serviceAccount.name === named.name && key.keyId !== keyId)?.key;
-  // If there is no new key, the key before may still sign in, to delete the leaked one and to ask for the proof.
+  // If there is no new key, the key before may still sign in, to delete the leaked one and to ask
+  // for the proof.
   const fallbacks = replacements.has(named.name)
     ? []
     : await openMatchingKeys(
@@ -125,7 +134,8 @@ export async function revokeKey(
         policy,
         ({ accountId }, labels) => labels.has("AWSPREVIOUS") && isOfAccount(accountId),
       );
-  // The replacements first: a read of Secrets Manager that lags may still give the leaked key as the current one.
+  // The replacements first: a read of Secrets Manager that lags may still give the leaked key as
+  // the current one.
   const signers = distinct([...replacements.values(), ...signersAmong(now), ...fallbacks]).filter(
     (signer) => signer.keyId !== keyId,
   );

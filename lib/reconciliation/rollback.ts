@@ -18,8 +18,8 @@ export interface RollbackReport {
 }
 
 /**
- * Makes the previous version of a secret current again, once its key is proved to work: before the label moves and after
- * it, because reconciliation may have deleted the key between the two.
+ * Makes the previous version of a secret current again, once its key is proved to work: before the
+ * label moves and after it, because reconciliation may have deleted the key between the two.
  *
  * @throws KeyLifecycleError there is no previous version, or its key is refused.
  */

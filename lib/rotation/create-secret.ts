@@ -14,8 +14,8 @@ import type { Rotation } from "./rotation.ts";
  * until the platform knows the key.
  *
  * The platform shows a private key once. If the step is killed between `CreateKey` and
- * `PutSecretValue`, that key's private key is lost, and the next attempt makes another key. The step
- * must not delete the first key: a second delivery of the same step may be about to store it.
+ * `PutSecretValue`, that key's private key is lost, and the next attempt makes another key. The
+ * step must not delete the first key: a second delivery of the same step may be about to store it.
  * Reconciliation deletes it once the version holds a key.
  */
 export async function createSecret(rotation: Rotation): Promise<void> {
@@ -82,7 +82,10 @@ async function makeKey(rotation: Rotation, api: ManagementApi): Promise<CreatedK
   }
 }
 
-/** Deletes only keys of this service account: those past their grace, and leftovers of this rotation. */
+/**
+ * Deletes only keys of this service account: those past their grace, and leftovers of this
+ * rotation.
+ */
 async function makeRoom(rotation: Rotation, api: ManagementApi, cause: Error): Promise<void> {
   const { readSecret, policy, serviceAccount, secret, versionId, graceMs, now, log } = rotation;
   const { serviceAccounts } = policy;

@@ -11,9 +11,9 @@ const CERTAINLY_DELETED_MS = 10 * 60_000;
  * Finds which of the two keys the platform refused, and what to do.
  *
  * A pending key that was deleted never comes back, and its version can hold no other key. So the
- * label is taken off the version, and the next rotation makes a new key. Without this, every attempt
- * fails. The label stays for ten minutes. Otherwise a platform that is slow to know a new key would
- * end every rotation.
+ * label is taken off the version, and the next rotation makes a new key. Without this, every
+ * attempt fails. The label stays for ten minutes. Otherwise a platform that is slow to know a new
+ * key would end every rotation.
  */
 export async function explainRefusal(rotation: Rotation, refusal: VoximplantError): Promise<Error> {
   const { store, secret, versionId, current, pending, openKey, serviceAccount, now } = rotation;

@@ -12,8 +12,8 @@ export interface RotationHandlerOptions extends RotationPorts {
 }
 
 /**
- * The Lambda handler. Runs one step of a rotation and writes one audit record. It throws if the step
- * fails. Otherwise Secrets Manager takes the step for a success.
+ * The Lambda handler. Runs one step of a rotation and writes one audit record. It throws if the
+ * step fails. Otherwise Secrets Manager takes the step for a success.
  */
 export function createRotationHandler(options: RotationHandlerOptions): (event: unknown) => Promise<void> {
   const { policy, writeLine, deployment, now } = options;

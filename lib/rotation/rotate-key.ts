@@ -49,8 +49,8 @@ export async function rotateKey(ports: RotationPorts, policy: Policy, event: Rot
 }
 
 /**
- * Checks what AWS's rotation templates check, that grants.yml names the secret, and that the version
- * was never current before.
+ * Checks what AWS's rotation templates check, that grants.yml names the secret, and that the
+ * version was never current before.
  */
 async function prepare(ports: RotationPorts, policy: Policy, event: RotationEvent): Promise<Rotation> {
   const { store } = ports;

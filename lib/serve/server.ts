@@ -49,7 +49,10 @@ const NOT_RETURNED = new Set([
   "transfer-encoding",
 ]);
 
-/** A request or an upstream that is not accepted: HTTP status, an error code of the platform, and why. */
+/**
+ * A request or an upstream that is not accepted: HTTP status, an error code of the platform, and
+ * why.
+ */
 class Refusal extends Error {
   readonly status: number;
   readonly code: number;
@@ -152,7 +155,9 @@ function pathOf({ url = "" }: IncomingMessage): string {
   return url.split("?", 1)[0] ?? "";
 }
 
-/** The method's URL at the Management API. The request decides nothing but the method and the query. */
+/**
+ * The method's URL at the Management API. The request decides nothing but the method and the query.
+ */
 function targetOf(request: IncomingMessage, apiUrl: string): URL {
   const method = /^\/platform_api(\/[A-Za-z]+)?\/?$/.exec(pathOf(request));
   if (method === null)

@@ -7,7 +7,10 @@ import { runVoxtoken } from "../fakes/voxtoken.ts";
 import { fakeIo } from "../fakes/io.ts";
 import { type Behaviour, startVendor } from "../fakes/vendor-server.ts";
 
-/** Where the AWS SDK finds the credentials of these tests. It reads the process's environment, whatever a test's `Io` says. */
+/**
+ * Where the AWS SDK finds the credentials of these tests. It reads the process's environment,
+ * whatever a test's `Io` says.
+ */
 export const awsEnvironment = {
   AWS_ACCESS_KEY_ID: "AKIDEXAMPLE",
   AWS_SECRET_ACCESS_KEY: "secret-access-key",

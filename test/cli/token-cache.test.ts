@@ -22,7 +22,9 @@ import { cacheDirectory, cacheFileName, type CacheKey } from "../../lib/cli/toke
 import { answers, hangs, refuses, startVendor, vends } from "../fakes/vendor-server.ts";
 import { setUpCli, temporaryFolder } from "./set-up.ts";
 
-/** A file system call fails with this code, where it is about the cache. No test can fill a disk. */
+/**
+ * A file system call fails with this code, where it is about the cache. No test can fill a disk.
+ */
 function failWith(name: "open" | "mkdir" | "readdir" | "writeFile", code: string): void {
   const error = Object.assign(new Error(`${code}: no ${name}`), { code });
   const method = name === "writeFile" ? "open" : name;

@@ -24,7 +24,8 @@ const unavailable = refuses(503, "signing_key_unavailable", "the signing key is 
 });
 
 describe("faults that pass", () => {
-  // Full jitter: at most 200, 400, 800 ms before the 2nd, 3rd and 4th attempt; the random number here is always one half.
+  // Full jitter: at most 200, 400, 800 ms before the 2nd, 3rd and 4th attempt; the random number
+  // here is always one half.
   it.each<{ fault: string; behaviours: Behaviour[]; slept: number[]; requests: number }>([
     { fault: "429 without Retry-After", behaviours: [throttled, vends()], slept: [100], requests: 2 },
     {
@@ -187,8 +188,8 @@ describe("faults that stay", () => {
     const { clock, getToken } = await setUp([hangs], {
       timeoutMs: 12_000,
       runtime: {
-        // Each attempt is given time twice: to find credentials, and to ask. Time is up as soon as the request has been
-        // sent: what is checked is how much of it each attempt was given.
+        // Each attempt is given time twice: to find credentials, and to ask. Time is up as soon as
+        // the request has been sent: what is checked is how much of it each attempt was given.
         timeout: (ms) => {
           given.push(ms);
           if (given.length % 2 === 1) return new AbortController().signal;

@@ -31,7 +31,10 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-/** Starts the function in a process of its own; `answer` has it answer one event, and resolves when the process ended. */
+/**
+ * Starts the function in a process of its own; `answer` has it answer one event, and resolves when
+ * the process ended.
+ */
 async function start(node: string) {
   const child = fork(
     resolve("test/e2e/answer-event.mjs"),

@@ -16,8 +16,9 @@ export const NODE_MAJORS = [20, 22, 24] as const;
 export const FETCHING_NODE_MS = 330_000;
 
 /**
- * The path of a Node binary of a major version: the running one, or that of the npm package `node`, fetched once. Without a
- * network the test is skipped and says so; in CI, where there is one, that is a failure.
+ * The path of a Node binary of a major version: the running one, or that of the npm package `node`,
+ * fetched once. Without a network the test is skipped and says so; in CI, where there is one, that
+ * is a failure.
  */
 export async function findNode(major: number, { skip }: Pick<TestContext, "skip">): Promise<string> {
   if (process.versions.node.startsWith(`${major}.`)) return process.execPath;

@@ -50,8 +50,8 @@ afterAll(async () => {
 });
 
 /**
- * As npm would, but with no registry: the declared dependencies are links to the ones at hand. One that is used and not
- * declared is not there.
+ * As npm would, but with no registry: the declared dependencies are links to the ones at hand. One
+ * that is used and not declared is not there.
  */
 async function install(): Promise<void> {
   await mkdir(installed, { recursive: true });
@@ -72,7 +72,9 @@ async function install(): Promise<void> {
   await writeFile(join(project, "program.cjs"), program(`const ${names} = require("voxtoken");`));
 }
 
-/** The environment of a user with a profile of the local stack's, and a home directory of their own. */
+/**
+ * The environment of a user with a profile of the local stack's, and a home directory of their own.
+ */
 function environment(home: string, profile = "nightly-report") {
   return {
     PATH: process.env["PATH"],
@@ -115,8 +117,8 @@ describe("the package as npm would publish it", () => {
   });
 
   it("has types that are right for import and for require, by are-the-types-wrong", async () => {
-    // It ends with a status other than 0, and says why, when something is wrong. node10 knows no `exports`, and no Node that
-    // runs this package resolves that way.
+    // It ends with a status other than 0, and says why, when something is wrong. node10 knows no
+    // `exports`, and no Node that runs this package resolves that way.
     const check = run("node_modules/.bin/attw", [tarball, "--profile", "node16", "--no-color"], {
       cwd: root,
     });
@@ -196,7 +198,8 @@ describe("many processes", () => {
     const before = tokenCalls();
     const outputs = await Promise.all(
       Array.from({ length: 50 }, () =>
-        // The gateway runs in this very process, and answers between fifty starts of Node: time enough for that.
+        // The gateway runs in this very process, and answers between fifty starts of Node: time
+        // enough for that.
         run(process.execPath, [voxtoken(), "token", "outbound-calls", "--timeout", "120"], { env }),
       ),
     );

@@ -36,7 +36,8 @@ it("tokens that the deployed function vends throughout a rotation are all accept
   const keyIds: string[] = [];
   let rotated = false;
   const load = Array.from({ length: CALLERS }, async () => {
-    // Until each caller has seen the new key: the held one is used for its second, then fetched anew.
+    // Until each caller has seen the new key: the held one is used for its second, then fetched
+    // anew.
     for (let keyId = before; !rotated || keyId === before;) keyIds.push((keyId = await vendAndUse()));
   });
 
@@ -50,7 +51,8 @@ it("tokens that the deployed function vends throughout a rotation are all accept
   rotated = true;
   await Promise.all(load);
 
-  // The client would ask for another token after a refusal: so the platform is asked what it refused.
+  // The client would ask for another token after a refusal: so the platform is asked what it
+  // refused.
   const refused = stack.managementApi.calls.filter(({ error }) => error !== undefined);
   expect(refused).toEqual([]);
   expect(new Set(keyIds).size).toBe(2);

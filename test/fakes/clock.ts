@@ -1,6 +1,9 @@
 import type { Runtime } from "../../lib/client/runtime.ts";
 
-/** A machine on which waiting takes no time: `sleep` moves the clock, and `slept` says how long it was asked to wait. */
+/**
+ * A machine on which waiting takes no time: `sleep` moves the clock, and `slept` says how long it
+ * was asked to wait.
+ */
 export function fakeClock(startMs = Date.UTC(2026, 10, 24, 12)) {
   let time = startMs;
   let elapsed = 0;

@@ -1,6 +1,8 @@
 import type { APIGatewayProxyEvent, APIGatewayProxyEventV2WithRequestContext } from "aws-lambda";
 
-/** What differs between the requests of these tests; the rest of an event is as AWS documents it. */
+/**
+ * What differs between the requests of these tests; the rest of an event is as AWS documents it.
+ */
 export interface FakeRequest {
   method?: string;
   path?: string;

@@ -8,7 +8,8 @@ export interface LambdaApi extends Listening {
 type Handler = (event: unknown) => Promise<unknown>;
 
 /**
- * What `voxtoken admin` uses of AWS Lambda's API: Invoke, GetFunctionConfiguration, UpdateFunctionConfiguration.
+ * What `voxtoken admin` uses of AWS Lambda's API: Invoke, GetFunctionConfiguration,
+ * UpdateFunctionConfiguration.
  * https://docs.aws.amazon.com/lambda/latest/api/API_Operations.html
  */
 export async function startLambdaApi(

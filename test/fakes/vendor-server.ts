@@ -14,8 +14,8 @@ export interface ReceivedRequest {
 export type Behaviour = (response: ServerResponse, request: IncomingMessage, n: number) => void;
 
 /**
- * A token vendor on loopback that misbehaves as told: the n-th request meets the n-th behaviour, later ones the last.
- * It checks no signature; test/e2e has the real gateway for that.
+ * A token vendor on loopback that misbehaves as told: the n-th request meets the n-th behaviour,
+ * later ones the last. It checks no signature; test/e2e has the real gateway for that.
  */
 export async function startVendor(behaviours: readonly Behaviour[], now: () => number = Date.now) {
   const requests: ReceivedRequest[] = [];

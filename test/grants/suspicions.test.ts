@@ -167,7 +167,8 @@ describe("a grant is redundant", () => {
   ])("%s", (_, other, redundant) => {
     const expectation = redundant ? expect : expect.not;
     expect(warningsOf(other, narrow)).toEqual(expectation.arrayContaining([found(6, 5)]));
-    // The other way round it is the same grant, except that of two equal ones the lower is reported.
+    // The other way round it is the same grant, except that of two equal ones the lower is
+    // reported.
     const [line, by] = other === narrow ? [6, 5] : [5, 6];
     expect(warningsOf(narrow, other)).toEqual(expectation.arrayContaining([found(line, by)]));
   });

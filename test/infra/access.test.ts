@@ -146,7 +146,10 @@ function secrets(action: string): Need {
 function kms(action: string, context: Need["context"] = {}): Need {
   return { action: `kms:${action}`, resource: key, resourcePolicy: keyPolicy, context };
 }
-/** Without the function's own policy: it admits API Gateway alone, which test/infra/api.test.ts proves. */
+/**
+ * Without the function's own policy: it admits API Gateway alone, which test/infra/api.test.ts
+ * proves.
+ */
 function lambda(action: string, name: string, region = place.region): Need {
   const resource = `arn:aws:lambda:${region}:${place.accountId}:function:voximplant-token-vendor-dev-${name}`;
   return { action: `lambda:${action}`, resource, resourcePolicy: undefined, context: {} };

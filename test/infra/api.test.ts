@@ -90,7 +90,10 @@ describe("the REST API", () => {
   });
 });
 
-/** Fills a gateway response's template in as API Gateway does: text for a variable, and JSON for messageString. */
+/**
+ * Fills a gateway response's template in as API Gateway does: text for a variable, and JSON for
+ * messageString.
+ */
 function answer(type: string, message: string): unknown {
   const [, response] =
     resourcesOf(stack, "AWS::ApiGateway::GatewayResponse").find(

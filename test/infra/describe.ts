@@ -30,7 +30,10 @@ export const defaults = params.default;
 export const stackOf = (...given: Parameters<typeof describeWith>): Template =>
   JSON.parse(JSON.stringify(describeWith(...given).resources)) as Template;
 
-/** What infra/ makes of some grants (the sample, if none are given) and parameters, without a run of osls. */
+/**
+ * What infra/ makes of some grants (the sample, if none are given) and parameters, without a run of
+ * osls.
+ */
 export function describeWith(
   values: Readonly<Record<string, string>> = {},
   { grants = sampleGrants, stage = "dev", region = "us-east-1" } = {},

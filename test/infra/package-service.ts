@@ -40,8 +40,8 @@ export interface Run {
 }
 
 /**
- * Runs `serverless` as a user would, in a folder that shows the repository's files and has a `.serverless/` of its own:
- * test files run side by side.
+ * Runs `serverless` as a user would, in a folder that shows the repository's files and has a
+ * `.serverless/` of its own: test files run side by side.
  */
 async function runServerless(
   folder: string,

@@ -1,7 +1,10 @@
 import type { Resource, Statement } from "../../infra/cloudformation.ts";
 import type { Template } from "./package-service.ts";
 
-/** Checks of a template that say what is wrong with it, so that the tests can show that each of them can fail. */
+/**
+ * Checks of a template that say what is wrong with it, so that the tests can show that each of them
+ * can fail.
+ */
 
 export const resourcesOf = (template: Template, type: string): readonly [id: string, resource: Resource][] =>
   Object.entries(template.Resources).filter(([, resource]) => resource.Type === type);
@@ -18,7 +21,9 @@ export const openMethods = (template: Template): readonly string[] =>
     .filter(([, method]) => property(method, "AuthorizationType") !== "AWS_IAM")
     .map(([id]) => id);
 
-/** `role: action on resource` of everything that a role of the template may do, as its policies say. */
+/**
+ * `role: action on resource` of everything that a role of the template may do, as its policies say.
+ */
 export function permissions(template: Template, roleId: string): readonly string[] {
   const role = template.Resources[roleId];
   const policies = (property(role, "Policies") ?? []) as readonly unknown[];
@@ -42,7 +47,10 @@ export function permissions(template: Template, roleId: string): readonly string
 
 const describe = (value: unknown) => (typeof value === "string" ? value : JSON.stringify(value));
 
-/** Logical ids that differ between two templates. What osls stamps with the time of the packaging is left out. */
+/**
+ * Logical ids that differ between two templates. What osls stamps with the time of the packaging is
+ * left out.
+ */
 export function difference(before: Template, after: Template) {
   const ids = (template: Template) => Object.keys(template.Resources);
   const text = (template: Template, id: string) =>

@@ -7,7 +7,8 @@ export interface Place {
 }
 
 /**
- * Fills in Ref, Fn::GetAtt, Fn::Sub and Fn::Join, so that the policies of a template can be read as AWS would.
+ * Fills in Ref, Fn::GetAtt, Fn::Sub and Fn::Join, so that the policies of a template can be read as
+ * AWS would.
  * @throws on a function or a resource's attribute that it does not know: nothing is passed over.
  */
 export function resolveIntrinsics(value: unknown, template: Template, place: Place): unknown {

@@ -45,8 +45,9 @@ export async function isAllowed(request: Request): Promise<boolean> {
 }
 
 /**
- * The simulator drops condition keys with a variable part, which kms:EncryptionContext:SecretARN has. Its place is taken,
- * in the policies and in the request, by another key that is a string and that no policy here uses.
+ * The simulator drops condition keys with a variable part, which kms:EncryptionContext:SecretARN
+ * has. Its place is taken, in the policies and in the request, by another key that is a string and
+ * that no policy here uses.
  */
 const knownKeys = (request: Request): Request =>
   JSON.parse(

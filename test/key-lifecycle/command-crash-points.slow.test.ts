@@ -27,7 +27,10 @@ interface Command {
   readonly input?: string;
 }
 
-/** The commands, in a world where a rotation has ended an hour ago. `revoke` names its key, as its own advice does. */
+/**
+ * The commands, in a world where a rotation has ended an hour ago. `revoke` names its key, as its
+ * own advice does.
+ */
 const commands: Record<string, (world: World) => Command> = {
   revoke: (world) => ({
     args: ["revoke", NAME, "--key", world.keyWith("AWSCURRENT") ?? "", "--yes", "--direct"],

@@ -33,7 +33,10 @@ const policy = {
   ],
 };
 
-/** One container of the real vending function, with its own cache, and a Secrets Manager that it may lose sight of. */
+/**
+ * One container of the real vending function, with its own cache, and a Secrets Manager that it may
+ * lose sight of.
+ */
 function startContainer(isCutOff: () => boolean) {
   const fetchForReal = fetchFromSecretsManager({
     endpoint: world.urls.secrets,
@@ -77,8 +80,9 @@ async function use({ access_token: token }: TokenResponse) {
 const STEP_MS = 60_000;
 
 /**
- * Three hours in steps of a minute. Two containers vend the longest tokens there are, one of them cut off from Secrets
- * Manager just before the rotation and for as long as it may be. Each token is used at once and again just before its end.
+ * Three hours in steps of a minute. Two containers vend the longest tokens there are, one of them
+ * cut off from Secrets Manager just before the rotation and for as long as it may be. Each token is
+ * used at once and again just before its end.
  */
 it("every token vended through a rotation and a retirement is accepted, to its last second", async () => {
   world = await startWorld({ http: true, rotate: (event) => rotateKey(world.ports, policy, event) });

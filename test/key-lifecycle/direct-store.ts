@@ -27,8 +27,8 @@ interface Description {
 }
 
 /**
- * The {@link SecretStore} on the stand-in without the AWS SDK, which takes most of the time of an interleaving. The same
- * contract as the real adapter, which every other test uses.
+ * The {@link SecretStore} on the stand-in without the AWS SDK, which takes most of the time of an
+ * interleaving. The same contract as the real adapter, which every other test uses.
  *
  * @param around called around every remote call
  */

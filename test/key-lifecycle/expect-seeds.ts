@@ -2,7 +2,10 @@ import { expect } from "vitest";
 
 import { type Activity, playSeed } from "./interleavings.ts";
 
-/** What goes on at once with a rotation. Two lists, for two files, so that two workers share the long run. */
+/**
+ * What goes on at once with a rotation. Two lists, for two files, so that two workers share the
+ * long run.
+ */
 export const WITH_ROTATIONS = [
   ["the same rotation"],
   ["another rotation"],
@@ -22,8 +25,8 @@ export const WITH_COMMANDS = [
 export const SLOW_SEEDS = Number(process.env["INTERLEAVINGS"] ?? 1_500) / 10;
 
 /**
- * Plays seeds of one scenario and expects that nothing breaks. The message names the first seed that does, and what
- * happened in it. `INTERLEAVING_SEED=n` plays that seed alone.
+ * Plays seeds of one scenario and expects that nothing breaks. The message names the first seed
+ * that does, and what happened in it. `INTERLEAVING_SEED=n` plays that seed alone.
  */
 export async function expectSeeds(
   activities: readonly Activity[],

@@ -35,7 +35,9 @@ interface Run {
   readonly pick: <T>(from: readonly T[]) => T;
 }
 
-/** What may go on at once with a rotation. The name says who made a key current: see invariants.ts. */
+/**
+ * What may go on at once with a rotation. The name says who made a key current: see invariants.ts.
+ */
 const activities = {
   import: async ({ world, watch }: Run, process: Process) => {
     const { keyId } = world.platform.addKey({
@@ -101,8 +103,8 @@ async function rollBackByHand({ world, watch }: Run) {
   const current = versions.find(({ stages }) => stages.has("AWSCURRENT"));
   const previous = versions.find(({ stages }) => stages.has("AWSPREVIOUS"));
   const keyId = world.keyWith("AWSPREVIOUS") ?? "";
-  // To a key that is there. Secrets Manager's reads lag: where a reconciliation is deleting a key whose grace is over, it
-  // cannot see that the key became current a second ago.
+  // To a key that is there. Secrets Manager's reads lag: where a reconciliation is deleting a key
+  // whose grace is over, it cannot see that the key became current a second ago.
   if (current === undefined || previous === undefined || watch.isOver(keyId)) return;
   if (!world.platform.keys.has(keyId)) return;
   watch.name(keyId);
@@ -116,7 +118,9 @@ async function rollBackByHand({ world, watch }: Run) {
   watch.check();
 }
 
-/** One delivery of all four steps; a step that fails is delivered again, as Secrets Manager does. */
+/**
+ * One delivery of all four steps; a step that fails is delivered again, as Secrets Manager does.
+ */
 async function deliver({ world, watch }: Run, process: Process, events: readonly RotationEvent[]) {
   for (const event of events) {
     for (let tries = 1; ; tries += 1) {

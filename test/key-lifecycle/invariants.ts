@@ -11,17 +11,23 @@ import { isRefusal } from "../../lib/voximplant/errors.ts";
 import { openManagementApi } from "../../lib/voximplant/methods.ts";
 import { ACCOUNT, GRACE_MS, LIFETIMES, type World } from "./world.ts";
 
-/** How long after a key was current a token of it may still be in use. Without the margin that the grace adds. */
+/**
+ * How long after a key was current a token of it may still be in use. Without the margin that the
+ * grace adds.
+ */
 export const IN_USE_MS =
   (LIFETIMES.signingKeyTtlSeconds + LIFETIMES.signingKeyMaxStaleSeconds + MAX_TTL_SECONDS) * 1000;
 
-/** Processes in which an operator names the key that becomes current: it may have been current before. */
+/**
+ * Processes in which an operator names the key that becomes current: it may have been current
+ * before.
+ */
 const BY_NAME = new Set(["import", "rollback"]);
 
 /**
- * Watches a world: after every remote call of every process it checks what must hold at any moment (the first three of
- * the five invariants; see {@link settleAndCheck} and {@link isDead} for the others). A broken invariant is noted, not
- * thrown, because a process could catch it.
+ * Watches a world: after every remote call of every process it checks what must hold at any moment
+ * (the first three of the five invariants; see {@link settleAndCheck} and {@link isDead} for the
+ * others). A broken invariant is noted, not thrown, because a process could catch it.
  */
 export function watchInvariants(world: World, policy: Policy) {
   const violations: string[] = [];
@@ -75,7 +81,10 @@ export function watchInvariants(world: World, policy: Policy) {
     proved,
     /** An operator names a key: it may become current again. */
     name: (keyId: string) => void named.add(keyId),
-    /** Whether nothing can need the key any more, so that it may be deleted at any moment. Nobody goes back to such a key. */
+    /**
+     * Whether nothing can need the key any more, so that it may be deleted at any moment. Nobody
+     * goes back to such a key.
+     */
     isOver: (keyId: string) => world.clock.now - (lastCurrent.get(keyId) ?? 0) > IN_USE_MS - 10 * 60_000,
     /** After the test itself has changed something. */
     check: () => {
@@ -87,8 +96,9 @@ export function watchInvariants(world: World, policy: Policy) {
 export type Watch = ReturnType<typeof watchInvariants>;
 
 /**
- * What must come true once nothing fails any more: one more rotation succeeds, and after the grace only the current keys
- * are left. Every other key is a finding that says what to do; the findings of the last reconciliation are returned.
+ * What must come true once nothing fails any more: one more rotation succeeds, and after the grace
+ * only the current keys are left. Every other key is a finding that says what to do; the findings
+ * of the last reconciliation are returned.
  */
 export async function settleAndCheck(world: World, policy: Policy, watch: Watch): Promise<Finding[]> {
   world.faults.platform = world.faults.secrets = undefined;
@@ -108,12 +118,13 @@ export async function settleAndCheck(world: World, policy: Policy, watch: Watch)
       watch.check();
     }
     let failure: Error | undefined;
-    // RotateSecret goes on with a version that is pending. Where that one is refused, the next call makes another.
+    // RotateSecret goes on with a version that is pending. Where that one is refused, the next call
+    // makes another.
     for (const pause of [0, 15 * 60_000, 0, GRACE_MS, 0]) {
       if (world.keyWith("AWSCURRENT", name) !== before) break;
       failure = undefined;
-      // Secrets Manager tries again within the hour. After ten minutes a key that is unknown counts as deleted; in a full
-      // account there is no room before a grace is over.
+      // Secrets Manager tries again within the hour. After ten minutes a key that is unknown counts
+      // as deleted; in a full account there is no room before a grace is over.
       world.clock.now += pause;
       try {
         for (const event of world.startRotation(name)) await rotateKey(ports, policy, event);
@@ -148,7 +159,10 @@ export async function settleAndCheck(world: World, policy: Policy, watch: Watch)
   return findings;
 }
 
-/** Whether the platform itself neither lists a key nor accepts a token of it, now. Asked past all injected faults. */
+/**
+ * Whether the platform itself neither lists a key nor accepts a token of it, now. Asked past all
+ * injected faults.
+ */
 export async function isDead(world: World, keyId: string, pem?: string): Promise<boolean> {
   const { platform: fault, secrets: secretsFault } = world.faults;
   world.faults.platform = world.faults.secrets = undefined;

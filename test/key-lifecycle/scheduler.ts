@@ -2,7 +2,10 @@ import type { World } from "./world.ts";
 
 type Process = ReturnType<World["openProcess"]>;
 
-/** What becomes of one remote call. `lost`: it takes effect, and its answer is lost. `killed`: so, and the process dies. */
+/**
+ * What becomes of one remote call. `lost`: it takes effect, and its answer is lost. `killed`: so,
+ * and the process dies.
+ */
 export type Fate = "answered" | "lost" | "unsent" | "killed";
 
 interface Parked {
@@ -24,9 +27,9 @@ export function seededRandom(seed: number): () => number {
 }
 
 /**
- * Runs processes call by call: each waits before every remote call and in every sleep, and goes on when `random` picks it.
- * One process runs at a time, so a seed determines everything. The clock moves by the time that a call takes, and to the
- * end of a sleep when a sleeper is picked.
+ * Runs processes call by call: each waits before every remote call and in every sleep, and goes on
+ * when `random` picks it. One process runs at a time, so a seed determines everything. The clock
+ * moves by the time that a call takes, and to the end of a sleep when a sleeper is picked.
  *
  * @param fateOf what becomes of the call that was picked
  */

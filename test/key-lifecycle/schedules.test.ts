@@ -124,7 +124,9 @@ async function moveBackTo(keyId: string) {
   watch.check();
 }
 
-/** The end of every schedule: one more rotation, the grace, and nothing but the current key is left. */
+/**
+ * The end of every schedule: one more rotation, the grace, and nothing but the current key is left.
+ */
 async function expectOnlyCurrentIsLeft() {
   await settleAndCheck(world, policy, watch);
   expect(watch.violations).toEqual([]);
@@ -475,7 +477,8 @@ describe("a revocation by rotate --now --revoke while a service fails", () => {
     expect({ status, out }).toEqual({ status: 1, out: "" });
     expect(exists(k2)).toBe(operation === "DeleteKey");
     world.faults[side] = undefined;
-    // Without a replacement, the key before proves the end of this one: what is left to do is to put a key in.
+    // Without a replacement, the key before proves the end of this one: what is left to do is to
+    // put a key in.
     const again = await revoke(k2);
     expect(again.out + again.err).toContain(`key ${k2} is dead`);
     expect(again.status).toBe(operation === "CreateKey" || operation === "DescribeSecret" ? 1 : 0);

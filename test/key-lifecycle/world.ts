@@ -103,8 +103,9 @@ export interface WorldOptions extends Partial<ManagementApiOptions> {
 }
 
 /**
- * Both stand-ins in this process, behind the real adapters and a clock that only `sleep` and the test move. `remote` is
- * called around every remote call of the code under test, and may throw {@link Killed}.
+ * Both stand-ins in this process, behind the real adapters and a clock that only `sleep` and the
+ * test move. `remote` is called around every remote call of the code under test, and may throw
+ * {@link Killed}.
  */
 export async function startWorld(options: WorldOptions = {}) {
   const { serviceAccounts = ["outbound-calls"], emptySecrets = [], ...platformOptions } = options;
@@ -275,7 +276,10 @@ export async function startWorld(options: WorldOptions = {}) {
       }
       return undefined;
     },
-    /** Somebody makes a key in the control panel, and puts it into the secret as an import does. Its id. */
+    /**
+     * Somebody makes a key in the control panel, and puts it into the secret as an import does. Its
+     * id.
+     */
     async plantCurrent(name = "outbound-calls"): Promise<string> {
       const pem = pool[0] ?? rsaKey();
       const roles = ["Developer", "Support"];
@@ -349,7 +353,10 @@ export function operatorEnv({ urls }: World): Record<string, string> {
   };
 }
 
-/** A process that runs one command line of `voxtoken admin`, without HTTP. Resolves to its exit status and what it wrote. */
+/**
+ * A process that runs one command line of `voxtoken admin`, without HTTP. Resolves to its exit
+ * status and what it wrote.
+ */
 export async function voxtokenIn(
   world: World,
   { ports, connection, awsClient }: Pick<World, "ports" | "connection" | "awsClient">,

@@ -5,8 +5,8 @@ import { describe, expect, it } from "vitest";
 const root = resolve(import.meta.dirname, "../..");
 
 /**
- * The repository's own configuration. The rules that need types are left out: a planted file is on no
- * disk, so that the compiler does not know it.
+ * The repository's own configuration. The rules that need types are left out: a planted file is on
+ * no disk, so that the compiler does not know it.
  */
 const OWN = /^(?:layers\/|no-restricted-(?:properties|syntax)$)/;
 const eslint = new ESLint({

@@ -168,7 +168,9 @@ describe("the Management API stand-in, in process", () => {
   });
 });
 
-/** Milliseconds. The fastest call says what the code needs; the others wait for a shared machine. */
+/**
+ * Milliseconds. The fastest call says what the code needs; the others wait for a shared machine.
+ */
 async function fastestOf200(call: () => Promise<unknown>): Promise<number> {
   let fastest = Number.POSITIVE_INFINITY;
   for (let i = 0; i < 200; i += 1) {

@@ -133,7 +133,10 @@ interface Report {
   readonly answers: readonly { id: string; answer?: string; why?: string; set?: string; facts?: unknown }[];
 }
 
-/** Names of the keys that the platform has, other than the two that are none of the command's business. */
+/**
+ * Names of the keys that the platform has, other than the two that are none of the command's
+ * business.
+ */
 const throwAwayKeys = () =>
   [...api.keys.values()].filter(({ keyId }) => keyId !== GIVEN && keyId !== OTHER).map(({ keyId }) => keyId);
 

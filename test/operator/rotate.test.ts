@@ -184,7 +184,8 @@ describe("${stage} in the name of a secret", () => {
     const { AWS_ENDPOINT_URL_SECRETS_MANAGER: endpoint, ...common } = operatorEnv(world);
     const io = fakeIo({
       env: typeof env === "string" ? operatorEnv(world) : { ...common, ...env },
-      // Elsewhere than on this machine, by the name of the endpoint; the requests go there all the same.
+      // Elsewhere than on this machine, by the name of the endpoint; the requests go there all the
+      // same.
       awsClient: {
         maxAttempts: 1,
         requestHandler: createSecretsManager({ secrets: {}, now: () => new Date() }).requestHandler,

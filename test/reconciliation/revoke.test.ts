@@ -51,7 +51,8 @@ describe("a revocation", () => {
   });
 
   it("makes another new key if the first was deleted while it was stored", async () => {
-    // Without the tag, the secret has not changed for a grace, and a reconciliation deletes strays at once.
+    // Without the tag, the secret has not changed for a grace, and a reconciliation deletes strays
+    // at once.
     world = await startWorld({
       secretsFault: (operation) =>
         operation === "TagResource" ? { status: 500, body: '{"__type":"InternalServiceError"}' } : undefined,

@@ -84,7 +84,8 @@ describe("a rotation", () => {
     world = await startWorld();
     const versionId = stage();
     await Promise.allSettled([carryOut(["createSecret"], versionId), carryOut(["createSecret"], versionId)]);
-    // Whatever came of the race: Secrets Manager tries again, with this version or, if its key is gone, with the next.
+    // Whatever came of the race: Secrets Manager tries again, with this version or, if its key is
+    // gone, with the next.
     await carryOut(ALL, versionId).catch(async () => carryOut(ALL, stage()));
     await world.useCurrentKey();
     expect(world.platform.keys.size).toBe(2);

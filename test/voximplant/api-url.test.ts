@@ -6,7 +6,10 @@ import { callMethod } from "../../lib/voximplant/call.ts";
 import { fakeIo } from "../fakes/io.ts";
 import { runVoxtoken } from "../fakes/voxtoken.ts";
 
-/** Each of them would carry a token or a key in clear, or to another host than the one it seems to name. */
+/**
+ * Each of them would carry a token or a key in clear, or to another host than the one it seems to
+ * name.
+ */
 const refused: [url: string, why: string][] = [
   ["http://api.voximplant.com/platform_api", "must be https"],
   ["http://127.0.0.1.example.com/", "must be https"],

@@ -5,7 +5,10 @@ import { isRefusal, VoximplantError, VoximplantUnavailableError } from "../../li
 
 type Answer = (request: Request) => Response | Promise<Response>;
 
-/** A platform that gives these answers, one after the other, and a clock that moves by what is slept. */
+/**
+ * A platform that gives these answers, one after the other, and a clock that moves by what is
+ * slept.
+ */
 function connect(answers: readonly Answer[], options: Partial<Connection> = {}) {
   const requests: Request[] = [];
   const pauses: number[] = [];

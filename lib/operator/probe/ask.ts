@@ -4,8 +4,8 @@ import type { Connection, Parameters } from "../../voximplant/call.ts";
 import { errorCodes } from "../../voximplant/errors.ts";
 
 /**
- * What the platform answered, with the HTTP status. The platform's own texts are left out: they may name an account or
- * a key, and the answers are printed and written to a file.
+ * What the platform answered, with the HTTP status. The platform's own texts are left out: they may
+ * name an account or a key, and the answers are printed and written to a file.
  */
 export type Reply =
   | {
@@ -16,7 +16,10 @@ export type Reply =
     }
   | { readonly accepted: false; readonly status: number; readonly code: number };
 
-/** Nothing can be said: no answer, or none that can be read. The message holds only what this program wrote. */
+/**
+ * Nothing can be said: no answer, or none that can be read. The message holds only what this
+ * program wrote.
+ */
 export class NoAnswerError extends Error {
   override readonly name = "NoAnswerError";
 }
@@ -41,8 +44,8 @@ const MAX_BYTES = 8 * 1024 * 1024;
 type Attempt = Reply | { readonly why: string; readonly tookEffect: "no" | "unknown" };
 
 /**
- * Calls one method and tells the HTTP status and the error code, which `callMethod` does not: it is for programs that
- * want the result. Here a refusal is an answer like any other.
+ * Calls one method and tells the HTTP status and the error code, which `callMethod` does not: it is
+ * for programs that want the result. Here a refusal is an answer like any other.
  *
  * @throws {NoAnswerError}
  */

@@ -150,7 +150,9 @@ function onInterrupts(io: Io) {
   return { work: work.signal, cleanUp: cleanUp.signal, end: () => end?.() };
 }
 
-/** Whether the given key works at all, and with which form of `iss`: every other call depends on it. */
+/**
+ * Whether the given key works at all, and with which form of `iss`: every other call depends on it.
+ */
 async function proveGivenKey(
   connection: Connection,
   signingKey: SigningKey,
@@ -198,7 +200,10 @@ async function askAll(io: Io, probe: Probe): Promise<Row[]> {
   return rows;
 }
 
-/** A question that fails does not end the run. The text of an error that is not ours may hold anything: it is left out. */
+/**
+ * A question that fails does not end the run. The text of an error that is not ours may hold
+ * anything: it is left out.
+ */
 async function answersOf(step: Step, probe: Probe): Promise<Awaited<ReturnType<Step["run"]>> | string> {
   try {
     return await step.run(probe);

@@ -3,7 +3,10 @@ import { NoAnswerError, pause } from "./ask.ts";
 
 /** How long one wait for the platform may take. */
 export const WAIT_MS = 60_000;
-/** An answer counts once it was the same this often: servers behind one address may learn of a key one by one. */
+/**
+ * An answer counts once it was the same this often: servers behind one address may learn of a key
+ * one by one.
+ */
 const STREAK = 3;
 const MAX_FAILURES = 5;
 
@@ -22,7 +25,8 @@ export type Timing =
 export type Check = () => Promise<boolean>;
 
 /**
- * Asks all questions again and again until each is answered yes three times running, for 60 s at most.
+ * Asks all questions again and again until each is answered yes three times running, for 60 s at
+ * most.
  *
  * @param since when what is waited for was done, milliseconds since 1970
  */

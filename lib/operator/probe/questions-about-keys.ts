@@ -6,7 +6,10 @@ import { signPlain } from "./signer.ts";
 import type { ListedKey, ThrowAwayKey } from "./throw-away-keys.ts";
 import { askAsGiven, makeKey, newKey, type Probe, tryToken } from "./with-key.ts";
 
-/** No account is known to hold that many keys; without a bound, one without a limit would be filled for ever. */
+/**
+ * No account is known to hold that many keys; without a bound, one without a limit would be filled
+ * for ever.
+ */
 const MAX_FILL = 500;
 const MAX_FILL_MS = 10 * 60_000;
 /** The default of the vendor: what a caller may still hold when its key is deleted. */

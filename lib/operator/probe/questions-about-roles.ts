@@ -81,8 +81,8 @@ interface RoleView {
 }
 
 /**
- * Tries Admin first, since that is what a thief would want, and then one other role. Never Owner. The role is taken off
- * again at once; a minute later at most the key is gone.
+ * Tries Admin first, since that is what a thief would want, and then one other role. Never Owner.
+ * The role is taken off again at once; a minute later at most the key is gone.
  */
 export async function askRaise(probe: Probe): Promise<Answer> {
   return withoutRoles(probe, async (key, token) => {

@@ -17,7 +17,10 @@ export interface Question {
 export interface Step {
   readonly doing: string;
   readonly questions: readonly Question[];
-  /** @throws NoAnswerError no question of the step has an answer; an error in its place: that one has none */
+  /**
+   * @throws NoAnswerError no question of the step has an answer; an error in its place: that one
+   * has none
+   */
   readonly run: (probe: Probe) => Promise<(Answer | NoAnswerError)[]>;
 }
 

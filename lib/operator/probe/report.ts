@@ -44,7 +44,10 @@ function wrap(text: string, width: number): string[] {
   return [...wrapped, line];
 }
 
-/** What may be passed on: no account, no e-mail address, no key, no token, and of the platform's host only whether it is Voximplant's. */
+/**
+ * What may be passed on: no account, no e-mail address, no key, no token, and of the platform's
+ * host only whether it is Voximplant's.
+ */
 export function json(
   rows: readonly Row[],
   run: {

@@ -9,10 +9,16 @@ import { ask, describe, NoAnswerError, pause, type Reply } from "./ask.ts";
 import { WAIT_MS } from "./poll.ts";
 import { type Signer, signPlain } from "./signer.ts";
 
-/** By this a run finds what an earlier one left behind; no key of the vendor's own looks like it (`key-label.ts`). */
+/**
+ * By this a run finds what an earlier one left behind; no key of the vendor's own looks like it
+ * (`key-label.ts`).
+ */
 const NAME = /^vtv-probe-[0-9a-f]{12}-\d{1,4}$/;
 
-/** Made by this run. Its private key is kept in memory only, and cannot be read back out of the signer. */
+/**
+ * Made by this run. Its private key is kept in memory only, and cannot be read back out of the
+ * signer.
+ */
 export interface ThrowAwayKey {
   readonly name: string;
   readonly keyId: string;
@@ -43,19 +49,26 @@ export interface ThrowAwayKeys {
   /** All keys of the account, an item that cannot be read left out. @throws NoAnswerError */
   list(signal: AbortSignal, attempts?: number): Promise<ListedKey[]>;
   /**
-   * Makes a key without roles. It is never interrupted: a key whose CreateKey was broken off could not be found before
-   * the platform lists it.
+   * Makes a key without roles. It is never interrupted: a key whose CreateKey was broken off could
+   * not be found before the platform lists it.
    *
    * @param token whose right to call CreateKey is used
    * @returns the key, or the platform's refusal
-   * @throws NoAnswerError there was none; a key may have been made all the same, and cleaning up looks for it
+   * @throws NoAnswerError there was none; a key may have been made all the same, and cleaning up
+   *   looks for it
    */
   create(token: string): Promise<ThrowAwayKey | (Reply & { readonly accepted: false })>;
-  /** Deletes one key of this run with that token, once: the answer is what is wanted. @throws NoAnswerError */
+  /**
+   * Deletes one key of this run with that token, once: the answer is what is wanted. @throws
+   * NoAnswerError
+   */
   deleteWith(token: string, keyId: string, signal: AbortSignal): Promise<Reply>;
   /** Deletes what an earlier run left behind. @throws NoAnswerError the keys cannot be listed */
   removeLeftovers(signal: AbortSignal): Promise<{ removed: number }>;
-  /** Deletes all keys of this run and returns those whose deletion is not certain. Takes 60 s or a little more at most. */
+  /**
+   * Deletes all keys of this run and returns those whose deletion is not certain. Takes 60 s or a
+   * little more at most.
+   */
   cleanUp(signal: AbortSignal): Promise<LeftKey[]>;
 }
 
@@ -79,7 +92,10 @@ const Listed = z.looseObject({ key_id: z.string(), key_name: z._default(z.nullab
 const PAGE_SIZE = 100;
 const MAX_PAGES = 100;
 
-/** @param given the key of the credentials file: it makes, lists and deletes, and is itself never changed */
+/**
+ * @param given the key of the credentials file: it makes, lists and deletes, and is itself never
+ * changed
+ */
 export function openThrowAwayKeys(connection: Connection, given: Signer): ThrowAwayKeys {
   const prefix = `vtv-probe-${randomBytes(6).toString("hex")}-`;
   const targets: Target[] = [];
@@ -175,9 +191,9 @@ export function openThrowAwayKeys(connection: Connection, given: Signer): ThrowA
   }
 
   /**
-   * A key is gone when the platform has answered DeleteKey and no longer lists it. Error 433 alone says little about a
-   * key younger than a minute: the platform may not know it yet. Where the keys cannot be listed, error 433 after an
-   * answered DeleteKey has to do.
+   * A key is gone when the platform has answered DeleteKey and no longer lists it. Error 433 alone
+   * says little about a key younger than a minute: the platform may not know it yet. Where the keys
+   * cannot be listed, error 433 after an answered DeleteKey has to do.
    */
   async function remove(signal: AbortSignal, mayAdopt: (key: ListedKey) => boolean): Promise<Target[]> {
     let started: number | undefined;

@@ -15,7 +15,9 @@ export interface Probe {
   key?: ThrowAwayKey;
   /** Another one, to be deleted by a token of the first. */
   other?: ThrowAwayKey;
-  /** Whether the platform takes tokens of `key`. Otherwise each refusal would count as an answer. */
+  /**
+   * Whether the platform takes tokens of `key`. Otherwise each refusal would count as an answer.
+   */
   isKeyAccepted?: boolean;
 }
 
@@ -44,8 +46,8 @@ export function newKey({ key }: Probe): ThrowAwayKey {
 }
 
 /**
- * Asks with the throw-away key, and sees to it that the answer is about what was asked: if a plain token of the key is
- * refused as well, a refusal says nothing.
+ * Asks with the throw-away key, and sees to it that the answer is about what was asked: if a plain
+ * token of the key is refused as well, a refusal says nothing.
  */
 export async function withAcceptedKey<T>(probe: Probe, run: (key: ThrowAwayKey) => Promise<T>): Promise<T> {
   const key = newKey(probe);
