@@ -1,9 +1,6 @@
 import type { Policy } from "../lib/grants/policy.ts";
 
-/**
- * Whom the grants speak of, as far as an API's resource policy can tell: accounts, and
- * organisations.
- */
+/** The accounts and organisations of the grants. An API's resource policy knows no more. */
 export interface Admitted {
   /** `arn:<partition>:iam::<account>:root` of each account that a principal names. */
   readonly accountRoots: readonly string[];

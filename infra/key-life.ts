@@ -3,14 +3,13 @@ import { DeploymentError, type Options } from "./options.ts";
 import { type GrantedSecret, lambdaOf, secretId } from "./names.ts";
 
 /**
- * What calls the two functions of a key's life: the schedule of reconciliation, and the rotation
- * schedules of the service accounts that `--param rotate` names (or `all`).
+ * The schedules: of reconciliation, and of rotation for the service accounts that `--param rotate`
+ * names (or `all`).
  *
- * Rotation is off until asked for: to put a schedule on a secret makes Secrets Manager try it at
- * once. RotateImmediatelyOnUpdate false does not prevent that: it then runs testSecret alone, with
- * an AWSPENDING version that it makes for the purpose and removes again. Before the import there is
- * no value to make one of, and AWS does not document what becomes of the stack then. So a secret
- * gets its schedule in the first deployment after its import.
+ * A secret gets its rotation schedule only in a deployment after its import. Secrets Manager tries a
+ * new schedule at once. With RotateImmediatelyOnUpdate false it runs only testSecret, on a temporary
+ * AWSPENDING version. Before the import there is no value for that version, and AWS does not document
+ * what happens to the stack then.
  * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html
  */
 export function keyLifeResources(secrets: readonly GrantedSecret[], options: Options): Resources {

@@ -6,15 +6,14 @@ import { account, policyDocument, type Statement } from "./cloudformation.ts";
  *
  * How API Gateway evaluates it beside AWS_IAM:
  * https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-authorization-flow.html
- * - A caller of the API's own account gets in if EITHER side allows (table A). An Allow that
- *   matches such a caller would stand in for the IAM policy that the caller's owner never wrote. So
- *   every Allow here leaves the own account out, and for it this policy can only refuse.
- * - A caller of another account gets in if BOTH allow (table B). So the accounts of the grants need
- *   the Allow.
+ * - For a caller of the API's own account, one Allow is enough: here or in IAM (table A). An Allow
+ *   here would replace the caller's IAM policy. So every Allow excludes the own account, which this
+ *   policy can only deny.
+ * - A caller of another account needs both (table B). So the accounts of the grants need the Allow.
  *
- * The Deny keeps out the rest, whatever their IAM policies say. Its two conditions have to hold
- * together: neither the account nor the organisation is one of ours. An absent key counts as "not
- * equal"; an account that is in no organisation has no aws:PrincipalOrgID.
+ * The Deny refuses everyone else, whatever their IAM policies say. It applies if neither the account
+ * nor the organisation is in the grants. An absent condition key counts as "not equal": an account
+ * without an organisation has no aws:PrincipalOrgID.
  *
  * `execute-api:/*` is this API: API Gateway completes the ARN when it stores the policy.
  */

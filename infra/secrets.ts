@@ -12,10 +12,10 @@ import {
 import type { Options } from "./options.ts";
 
 /**
- * The secrets, without a value: an operator imports it. They and their policies stay when the stack
- * goes, because Voximplant keeps no copy of a private key. With `--param secrets=existing` the
- * stack takes those that an earlier stack has left, and makes their policies only. None in a
- * secondary region, which reads the primary's replicas.
+ * The secrets, without a value, which an operator imports. Secrets and policies outlive the stack,
+ * because Voximplant keeps no copy of a private key. With `--param secrets=existing` the stack makes
+ * only the policies, for secrets that an earlier stack has left. A secondary region has none of
+ * them: it reads the primary's replicas.
  */
 export function secretResources(
   secrets: readonly GrantedSecret[],
@@ -62,16 +62,17 @@ function secretResource({ name, serviceAccounts }: GrantedSecret, options: Optio
 }
 
 /**
- * Only the functions may read a key, whatever IAM grants to others, administrators included.
+ * The policy of a secret: only the functions may read the key, whatever IAM grants to others,
+ * administrators included.
  *
- * - It denies GetSecretValue alone (BatchGetSecretValue asks for it as well). So a principal that
- *   may write, rotate, delete or change this very policy still can: an operator imports without
- *   reading, and the deploying role cannot lock itself out. To read a key in an emergency one has
- *   to change the policy first, which CloudTrail shows.
+ * - It denies only GetSecretValue, which BatchGetSecretValue needs too. Writing, rotating, deleting
+ *   and changing this policy stay possible: an operator imports without reading, and the deploying
+ *   role cannot lock itself out. To read a key in an emergency, change the policy first. CloudTrail
+ *   records that.
  * - It names roles by aws:PrincipalArn, which for a role session is the role's ARN. NotPrincipal
- *   would need every session's ARN as well, and AWS advises against it; also IAM turns a role in a
- *   principal into its unique id, so that a role made anew would be denied for good.
- * - An absent key counts as "not equal": an AWS service that comes without a principal's ARN is
+ *   would need the ARN of every session, and AWS advises against it. In `Principal`, IAM replaces a
+ *   role by its unique id, so a role that is made again would be denied for ever.
+ * - An absent condition key counts as "not equal". So an AWS service without a principal's ARN is
  *   denied too.
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notprincipal.html
  */
@@ -82,7 +83,7 @@ export function secretResourcePolicy(options: Options, functions: readonly Funct
       Effect: "Deny",
       Principal: "*",
       Action: "secretsmanager:GetSecretValue",
-      Resource: "*", // The secret that carries the policy; no other is meant by it.
+      Resource: "*", // The secret that has this policy.
       Condition: {
         ArnNotEquals: {
           "aws:PrincipalArn": [

@@ -72,8 +72,8 @@ async function bootstrap(io: Io, flags: Flags): Promise<void> {
   const key = await openAndProve(io, openKey, value, serviceAccount).catch((error: unknown) =>
     takeBack(api, created.key_id, error),
   );
-  // From here on the key is not taken back: where a call fails, it may be current all the same. Its
-  // name says whose it is, so reconciliation removes it if it is not.
+  // Do not take the key back after this point: even if a call fails, it may be current. If it is not,
+  // reconciliation recognises its name and deletes it.
   const leftToDo = await storeKey(io, store, secret, { versionId, value, roles });
   // Before it was stored, a reconciliation could have taken it for a stray.
   await settle(() => key.api.getAccountInfo(), isUnknownKey, io).catch((cause: unknown) => {

@@ -98,7 +98,7 @@ function table(grants: readonly ExplainedGrant[]): string[] {
   ]);
 }
 
-/** The principal's own line, where it is not that of the grant. */
+/** The principal's own line, if it is not that of the grant. */
 function lineOf(principal: ExplainedGrant["principal"], grantSource: string): string {
   return principal.source === grantSource ? "" : ` (line ${principal.source.split(":").at(-1) ?? ""})`;
 }

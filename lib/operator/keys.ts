@@ -58,7 +58,7 @@ States, what is wrong first:
   });
 }
 
-/** One row a key, what is wrong first; fits 80 columns, where a service account's name does. */
+/** One row for each key, problems first, in 80 columns unless a service account's name is long. */
 function table(io: Io, keys: readonly ListedKey[]): string {
   const header = ["STATE", "KEY", "AGE", "OWNER OR NAME"];
   const sorted = [...keys].sort((one, other) => severity(one) - severity(other));

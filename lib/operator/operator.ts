@@ -59,7 +59,7 @@ export function deploymentOf(
 }
 
 /**
- * The stage of the deployment's name; the local stack's where Secrets Manager is on this machine.
+ * The stage in the deployment's name. If Secrets Manager is on this machine, `local`.
  */
 function stageOf(io: Io, flags: OperatorFlags): string {
   const endpoint = awsEndpoint(io, "SECRETS_MANAGER");
@@ -96,7 +96,7 @@ export async function openOperator(io: Io, flags: OperatorFlags): Promise<Operat
   };
 }
 
-/** As the AWS CLI finds everything, but by way of {@link Io} where a variable decides. */
+/** Region and credentials as the AWS CLI finds them. Variables are read from {@link Io}. */
 export function awsConfiguration(
   io: Io,
   { region, profile }: Pick<OperatorFlags, "region" | "profile">,

@@ -22,9 +22,9 @@ export async function findSecret(store: SecretStore, secret: string): Promise<Se
 }
 
 /**
- * Makes a credentials file the current version of a secret, waits until Secrets Manager says so,
- * and sees to what follows: no older version may become current by a rotation that was under way,
- * and the key's roles are written down.
+ * Makes a credentials file the current version of a secret, and waits until Secrets Manager says so.
+ * Then it takes AWSPENDING off an older version, so that no rotation makes that one current again,
+ * and writes the key's roles down.
  *
  * @returns what was not done although the key is current, each a sentence
  */
@@ -61,8 +61,8 @@ export async function storeKey(
 }
 
 /**
- * An operator of a deployment may not read the value, since the secret's policy lets the functions
- * alone read it: then Secrets Manager's word that the version is current has to do.
+ * Reads the value back. In a deployment an operator may not, because the secret's policy lets only
+ * the functions read it. Then Secrets Manager's statement that the version is current must suffice.
  */
 async function readBack(
   store: SecretStore,

@@ -14,33 +14,27 @@ import {
 } from "./revocation-keys.ts";
 
 export interface RevocationPorts extends ReplacementPorts {
-  /**
-   * Has the containers of the vending function forget their keys, in every region; absent where
-   * there is no Lambda.
-   */
+  /** Makes the vending function's containers drop their keys, in every region. Absent outside Lambda. */
   readonly forgetKeys?: ((replicaRegions: readonly string[]) => Promise<string>) | undefined;
 }
 
 export interface RevocationRequest {
   readonly serviceAccount: ServiceAccount;
-  /**
-   * The leaked key. Named by the caller, so that a repeated request never revokes its own
-   * replacement.
-   */
+  /** The leaked key. The caller names it: otherwise a repeated request would revoke the new key. */
   readonly keyId: string;
   /** Seconds for the replacement. */
   readonly timeoutSeconds: number;
-  /** Deletes the key before it is replaced: no token is vended until another key is put in. */
+  /** Does not replace the key. No token is vended until an operator puts another key in. */
   readonly deleteFirst: boolean;
-  /** A key that is deleted first, where the account holds as many as it may. */
+  /** A key to delete first, if the account has reached its limit of keys. */
   readonly makeRoom?: string | undefined;
 }
 
-/** What was done, in this order, and what was seen. */
+/** One step, in the order in which they ran, and what the other side answered. */
 export interface RevocationStep {
   readonly step: "make room" | "replace" | "delete" | "list" | "token" | "containers" | "rules" | "labels";
   readonly ok: boolean;
-  /** For people: what the other side answered. */
+  /** For people. */
   readonly seen: string;
 }
 
@@ -49,19 +43,18 @@ export interface RevocationReport {
   readonly steps: readonly RevocationStep[];
   /** The platform no longer lists the key, and refuses a token that was signed with it. */
   readonly proved: boolean;
-  /** Service accounts that are left without a working key. */
+  /** Service accounts without a working key. */
   readonly withoutKey: readonly string[];
-  /** What an operator has still to do, each a sentence. */
+  /** What an operator still has to do, one sentence each. */
   readonly leftToDo: readonly string[];
 }
 
 /**
- * Takes a leaked key out of use: replaces it, then deletes it whatever came of that, then asks the
- * platform for proof.
+ * Revokes a leaked key: replaces it, deletes it, and asks the platform for proof.
  *
- * The replacement is an attempt, bounded in time: a leaked key is worse than an outage. Success is
- * positive evidence alone: with another key, the platform lists its keys and this one is not among
- * them; and a token signed with it is refused. Every step says what was seen; none stops the next.
+ * The key is deleted even if it could not be replaced in time, because a leaked key is worse than an
+ * outage. Only the platform's answers are a proof: it lists the keys without this one, and it refuses
+ * a token signed with it. A step that fails does not stop the next one.
  */
 export async function revokeKey(
   ports: RevocationPorts,

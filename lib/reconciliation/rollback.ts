@@ -10,7 +10,7 @@ import type { ReplacementPorts } from "./replace-key.ts";
 export interface RollbackReport {
   /** The key that is current now. */
   readonly keyId: string;
-  /** The key that was current; absent where the platform no longer has it. */
+  /** The key that was current. Absent if the platform no longer has it. */
   readonly supersededKeyId?: string;
   readonly pending: PendingOutcome;
   /** What was not done although the key is current. */
@@ -18,7 +18,7 @@ export interface RollbackReport {
 }
 
 /**
- * Makes the previous version of a secret current again, once its key is proved to work: before the
+ * Makes the previous version of a secret current again, if its key works. It is tried before the
  * label moves and after it, because reconciliation may have deleted the key between the two.
  *
  * @throws KeyLifecycleError there is no previous version, or its key is refused.
