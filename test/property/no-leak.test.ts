@@ -115,7 +115,8 @@ describe("for any request and any secret", () => {
   });
 
   it("the test finds a leak of 16 characters and none that is shorter", () => {
-    expect(leaksOf(keyWindows, `x${base64.slice(40, 56)}y`)).toHaveLength(1);
-    expect(leaksOf(keyWindows, `x${base64.slice(40, 55)}\ny`)).toEqual([]);
+    // Between characters that base64 does not have: a letter could happen to continue the key.
+    expect(leaksOf(keyWindows, `.${base64.slice(40, 56)}.`)).toHaveLength(1);
+    expect(leaksOf(keyWindows, `.${base64.slice(40, 55)}\n.`)).toEqual([]);
   });
 });
