@@ -90,7 +90,7 @@ export default tseslint.config(
   {
     files: ["**/*.ts"],
     extends: [tseslint.configs.strictTypeChecked, tseslint.configs.stylisticTypeChecked],
-    languageOptions: { parserOptions: { projectService: true } },
+    languageOptions: { parserOptions: { project: "tsconfig.json" } },
     rules: {
       // `import()` types are the only way to name a type inside an ambient module.
       "@typescript-eslint/consistent-type-imports": ["error", { disallowTypeAnnotations: false }],
