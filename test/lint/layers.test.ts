@@ -12,7 +12,7 @@ const OWN = /^(?:layers\/|no-restricted-(?:properties|syntax)$)/;
 const eslint = new ESLint({
   cwd: root,
   ruleFilter: ({ ruleId }) => OWN.test(ruleId),
-  overrideConfig: { languageOptions: { parserOptions: { projectService: false } } },
+  overrideConfig: { languageOptions: { parserOptions: { project: null } } },
 });
 
 async function problemsOf(file: string, code: string): Promise<string[]> {
