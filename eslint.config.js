@@ -15,7 +15,7 @@ const library = {
   token: { folders: ["epoch.ts", "keys"], packages: ["jose", "node:crypto"] },
   http: { folders: ["caller", "grants", "token", "outcome.ts"], packages: ["zod"] },
   audit: { folders: ["caller", "epoch.ts", "grants", "http", "keys", "token", "outcome.ts"], packages: [] },
-  voximplant: { folders: ["epoch.ts"], packages: ["node:util", "zod"] },
+  voximplant: { folders: ["epoch.ts"], packages: ["zod"] },
   "key-lifecycle": {
     folders: ["audit", "epoch.ts", "grants", "keys", "token", "voximplant"],
     packages: ["*"],

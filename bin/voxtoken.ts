@@ -49,7 +49,7 @@ function homeDirectory(): string | undefined {
 
 /**
  * Node's fetch, or undici's if a proxy is configured by HTTPS_PROXY, HTTP_PROXY and NO_PROXY, as
- * for curl. undici is loaded only then, because it takes 50 ms.
+ * for curl. undici is loaded only then, because it is large.
  */
 async function chooseFetch(): Promise<typeof fetch> {
   if (!PROXY_VARIABLES.some((name) => readVariable(env, name) !== undefined)) return globalThis.fetch;

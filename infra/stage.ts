@@ -1,4 +1,4 @@
-import { getAtt, ref, type Resources, sub, retained } from "./cloudformation.ts";
+import { getAtt, ref, type Resources, retained, sub } from "./cloudformation.ts";
 import { restApi } from "./api.ts";
 import type { Options } from "./options.ts";
 

@@ -151,7 +151,7 @@ function decode(token: string): { header: Record<string, unknown>; claims: Recor
 /** Only the vending function has run when this is called. */
 function auditRecords({ lines }: Stack): AuditRecord[] {
   const documents = lines.filter((line) => line.startsWith("{")).map((line): unknown => JSON.parse(line));
-  return documents.filter(isRecord).filter(({ type }) => type === "audit") as unknown as AuditRecord[];
+  return documents.filter(isAuditRecord);
 }
 
 /**
@@ -160,6 +160,11 @@ function auditRecords({ lines }: Stack): AuditRecord[] {
  */
 function withoutMetrics(record: AuditRecord): object {
   return Object.fromEntries(Object.entries(record).filter(([name]) => /^[a-z]/.test(name)));
+}
+
+/** The function's own type says what a line of this type has. */
+function isAuditRecord(value: unknown): value is AuditRecord {
+  return isRecord(value) && value["type"] === "audit";
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

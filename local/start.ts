@@ -1,6 +1,4 @@
-/**
- * `npm start`: the local stack, kept running on loopback.
- */
+/** `npm start`: the local stack, kept running on loopback. */
 import { once } from "node:events";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";

@@ -46,6 +46,7 @@ let secretsAsked: string[];
 let audit: string[];
 let logged: string[];
 let writeAudit: (line: string) => void;
+let basePath: string | undefined;
 
 beforeEach(() => {
   key = () => Promise.resolve(fresh);
@@ -53,12 +54,14 @@ beforeEach(() => {
   audit = [];
   logged = [];
   writeAudit = (line) => audit.push(line);
+  basePath = undefined;
 });
 
 function makeVend(
   context: InvocationContext | undefined = { awsRequestId: "lambda-1" },
 ): (event: unknown) => Promise<HttpResponse> {
   const handler = createVendHandler({
+    basePath,
     deployment: "vendor-dev",
     grants: indexGrants(policy),
     getSigningKey: (secret) => {
@@ -127,6 +130,14 @@ describe.each(eventFormats)("through a %s", (_, makeEvent) => {
       expect(Date.parse(tokenOf(response).expires_at)).toBe(exp * 1000);
     },
   );
+
+  it("is found below the base path of a custom domain, and without it", async () => {
+    basePath = "tokens";
+    const path = "/v1/service-accounts/outbound-calls/token";
+    for (const prefix of ["", "/tokens"])
+      expect((await call(makeEvent({ path: prefix + path }))).statusCode).toBe(200);
+    expect((await call(makeEvent({ path: `/other${path}` }))).statusCode).toBe(404);
+  });
 
   it("makes a child account that the grant lists the issuer", async () => {
     const response = await call(makeEvent({ body: '{"account_id":7654321}' }));

@@ -1,8 +1,7 @@
 import { Command, CommanderError } from "commander";
 import packageJson from "../../package.json" with { type: "json" };
 import { apiCommand } from "./api.ts";
-import type { CliError } from "./cli-error.ts";
-import { EXIT } from "./cli-error.ts";
+import { type CliError, EXIT } from "./cli-error.ts";
 import { completionCommand } from "./completion.ts";
 import { doctorCommand } from "./doctor.ts";
 import { execCommand } from "./exec.ts";

@@ -4,7 +4,8 @@ import { createTokenProvider } from "../client/token-provider.ts";
 import { managementApiUrl } from "./api.ts";
 import { CliError, EXIT } from "./cli-error.ts";
 import type { Io } from "./io.ts";
-import { addRequestOptions, type RequestFlags, vendorOptions, wholeNumber } from "./vendor.ts";
+import { addRequestOptions, type RequestFlags, vendorOptions } from "./vendor.ts";
+import { wholeNumber } from "./whole-number.ts";
 
 interface ServeFlags extends RequestFlags {
   readonly port: number;
@@ -66,7 +67,10 @@ async function serve(io: Io, serviceAccount: string, flags: ServeFlags): Promise
       if (flags.quiet !== true) io.stdout.write(`${new Date(io.now()).toISOString()} ${line}\n`);
     },
   });
-  const stopped = new Promise<void>((resolve) => io.onInterrupt?.(resolve));
+  let stopListening: (() => void) | undefined;
+  const stopped = new Promise<void>((resolve) => {
+    stopListening = io.onInterrupt?.(resolve);
+  });
   const address = await listen(server, port);
   try {
     await writeCredentials(file, key).catch((cause: unknown) => {
@@ -82,6 +86,8 @@ async function serve(io: Io, serviceAccount: string, flags: ServeFlags): Promise
       await stopped;
     } finally {
       await removeCredentials(file, key);
+      // A second signal ends the process at once.
+      stopListening?.();
     }
   } finally {
     await close(server);

@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, Option } from "commander";
 import { connect, findCredentials } from "../client/connection.ts";
 import type { ClientEvent } from "../client/events.ts";
 import { lifetimeOf } from "../client/lifetime.ts";
@@ -12,6 +12,7 @@ import { CliError, EXIT } from "./cli-error.ts";
 import { credentialIdentity } from "./credential-identity.ts";
 import type { Io } from "./io.ts";
 import { throughCache } from "./token-cache.ts";
+import { wholeNumber } from "./whole-number.ts";
 
 /** How to reach the vendor, and as whom. */
 export interface VendorFlags {
@@ -193,17 +194,4 @@ function describe(event: ClientEvent): string {
     case "refresh_failed":
       return event.type;
   }
-}
-
-/** The parser of an option's value. @param what completes "It must be" */
-export function wholeNumber(
-  least: number,
-  most: number,
-  what = `a whole number from ${least} to ${most}`,
-): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (/^\d+$/.test(text) && value >= least && value <= most) return value;
-    throw new InvalidArgumentError(`It must be ${what}.`);
-  };
 }

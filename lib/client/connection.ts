@@ -77,7 +77,7 @@ export function connect(vendor: Vendor): Send {
   /**
    * Two refusals can be fixed here: a wrong clock and expired credentials. Each is retried once.
    */
-  async function sendFixed<T>(send: (forceRefresh: boolean) => Promise<T>): Promise<T> {
+  async function sendCorrected<T>(send: (forceRefresh: boolean) => Promise<T>): Promise<T> {
     const skewBefore = skewMs;
     try {
       return await send(false);
@@ -97,7 +97,7 @@ export function connect(vendor: Vendor): Send {
       inOrder,
       async (endpoint, remainingMs) => {
         const deadline = runtime.monotonic() + remainingMs;
-        const result = await sendFixed(async (forceRefresh) =>
+        const result = await sendCorrected(async (forceRefresh) =>
           read(await send(endpoint, request, deadline, forceRefresh)),
         );
         const { endpoints } = vendor;

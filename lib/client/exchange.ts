@@ -1,3 +1,4 @@
+import { networkReason } from "../voximplant/errors.ts";
 import { readBounded } from "../voximplant/read-bounded.ts";
 import { TokenError } from "./errors.ts";
 import { orAborted } from "./runtime.ts";
@@ -46,24 +47,8 @@ export async function exchange(
   } catch (error) {
     if (error instanceof TokenError) throw error;
     if (signal.aborted) throw new TokenError("timeout", `${url.origin} did not answer in time`);
-    throw new TokenError("network", `${url.origin} cannot be reached: ${reason(error)}`, { cause: error });
+    throw new TokenError("network", `${url.origin} cannot be reached: ${networkReason(error)}`, {
+      cause: error,
+    });
   }
-}
-
-/** What an error is known to have, whichever realm and library it comes from. */
-interface ErrorLike {
-  readonly message?: unknown;
-  readonly code?: unknown;
-  readonly cause?: ErrorLike | null;
-  readonly errors?: readonly ErrorLike[];
-}
-
-/** The message of fetch is "fetch failed". Its cause says ECONNREFUSED, ENOTFOUND, and so on. */
-function reason(error: unknown): string {
-  let root = Object(error) as ErrorLike;
-  while (typeof root.cause === "object" && root.cause !== null) root = root.cause;
-  // An AggregateError: one error for each address that was tried.
-  const { message, code } = root.errors?.[0] ?? root;
-  if (typeof message !== "string") return "unknown reason";
-  return typeof code !== "string" || message.includes(code) ? message : `${message} (${code})`;
 }

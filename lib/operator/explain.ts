@@ -5,7 +5,7 @@ import { MAX_TTL_SECONDS, MIN_TTL_SECONDS, type TokenRequest } from "../grants/p
 import { isFailure } from "../outcome.ts";
 import { CliError, EXIT } from "../cli/cli-error.ts";
 import { colorsFor, type Io } from "../cli/io.ts";
-import { wholeNumber } from "../cli/vendor.ts";
+import { wholeNumber } from "../cli/whole-number.ts";
 import { callerOf, GRANTS_FILE, readPolicy } from "./grants-file.ts";
 
 interface Options {

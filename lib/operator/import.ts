@@ -11,7 +11,7 @@ import { isRefusal } from "../voximplant/errors.ts";
 import type { Account } from "../voximplant/methods.ts";
 import { CliError, EXIT } from "../cli/cli-error.ts";
 import type { Io } from "../cli/io.ts";
-import { wholeNumber } from "../cli/vendor.ts";
+import { wholeNumber } from "../cli/whole-number.ts";
 import {
   addOperatorOptions,
   explain,

@@ -55,12 +55,10 @@ export function deploymentOf(
   { env }: Pick<Io, "env">,
   { deployment }: Pick<OperatorFlags, "deployment">,
 ): string {
-  return deployment ?? readVariable(env, "VOXTOKEN_DEPLOYMENT") ?? `${SERVICE}-dev`;
+  return present(deployment) ?? readVariable(env, "VOXTOKEN_DEPLOYMENT") ?? `${SERVICE}-dev`;
 }
 
-/**
- * The stage in the deployment's name. If Secrets Manager is on this machine, `local`.
- */
+/** The stage in the deployment's name. If Secrets Manager is on this machine, `local`. */
 function stageOf(io: Io, flags: OperatorFlags): string {
   const endpoint = awsEndpoint(io, "SECRETS_MANAGER");
   if (endpoint !== undefined && URL.canParse(endpoint) && isLoopback(new URL(endpoint))) return LOCAL_STAGE;

@@ -3,7 +3,7 @@ import { Command } from "commander";
 import type { RevocationReport } from "../reconciliation/revoke.ts";
 import { CliError, EXIT } from "../cli/cli-error.ts";
 import type { Io } from "../cli/io.ts";
-import { wholeNumber } from "../cli/vendor.ts";
+import { wholeNumber } from "../cli/whole-number.ts";
 import { addFunctionOptions, commandRunner, type FunctionFlags, type RunCommand } from "./key-functions.ts";
 import { addOperatorOptions, explain, openOperator, serviceAccountOf } from "./operator.ts";
 import { openPrompt } from "./prompt.ts";
@@ -99,10 +99,12 @@ function line(verdict: string, step: string, seen: string): string {
 
 function conclude(io: Io, report: RevocationReport): void {
   const { keyId, proved, withoutKey, leftToDo, steps } = report;
+  const isDone = proved && withoutKey.length === 0;
+  // The first sentence is the hint of the error, if there is one.
   const [first, ...more] = leftToDo;
-  for (const sentence of more) io.stderr.write(`${sentence}\n`);
+  for (const sentence of isDone ? leftToDo : more) io.stderr.write(`${sentence}\n`);
   if (!proved) throw new CliError(`key ${keyId} is not proved dead`, EXIT.failure, first);
-  if (withoutKey.length > 0) {
+  if (!isDone) {
     throw new CliError(
       `key ${keyId} is dead, and ${withoutKey.join(", ")} has no key to sign with`,
       EXIT.failure,

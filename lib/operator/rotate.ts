@@ -6,7 +6,7 @@ import { isSupersededVersion } from "../key-lifecycle/snapshot.ts";
 import { dropPending } from "../key-lifecycle/store-current.ts";
 import { CliError, EXIT } from "../cli/cli-error.ts";
 import type { Io } from "../cli/io.ts";
-import { wholeNumber } from "../cli/vendor.ts";
+import { wholeNumber } from "../cli/whole-number.ts";
 import { addFunctionOptions, type FunctionFlags } from "./key-functions.ts";
 import { addOperatorOptions, deploymentOf, explain, openOperator, serviceAccountOf } from "./operator.ts";
 import { openPrompt } from "./prompt.ts";

@@ -3,6 +3,7 @@ import {
   SecretNotFoundError,
   type SecretState,
   type SecretStore,
+  unfinishedVersion,
   versionWith,
 } from "../key-lifecycle/secret-store.ts";
 import { dropPending, storeCurrent } from "../key-lifecycle/store-current.ts";
@@ -100,7 +101,7 @@ export function reportLeftToDo(keyId: string, leftToDo: readonly string[]): void
 
 /** A rotation that is under way ends with what is stored now. */
 export function warnOfRotation(io: Io, secret: SecretState): void {
-  const pending = versionWith("AWSPENDING", secret);
-  if (pending === undefined || pending === versionWith("AWSCURRENT", secret)) return;
+  const pending = unfinishedVersion(secret);
+  if (pending === undefined) return;
   io.stderr.write(`A rotation of ${secret.name} is under way (version ${pending}); this ends it.\n`);
 }

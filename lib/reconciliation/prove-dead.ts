@@ -1,3 +1,4 @@
+import type { EpochMs } from "../epoch.ts";
 import type { AccountKey } from "../key-lifecycle/account-key.ts";
 import { SETTLING_PAUSES_MS, type Waiting } from "../key-lifecycle/settle.ts";
 import { isRefusal } from "../voximplant/errors.ts";
@@ -11,6 +12,9 @@ export interface Look {
   readonly seen: string;
 }
 
+/** No further look begins after this time: a platform that hangs must leave time for the report. */
+const LOOKS_END_MS = 120_000;
+
 /**
  * Asks the platform whether a key is dead: it accepts another key and does not list this one, and
  * it refuses a token signed with it. Only both together are a proof. Otherwise a wrong clock or an
@@ -21,16 +25,18 @@ export interface Look {
  * @param leaked the key itself; undefined if no secret holds its private key
  */
 export async function proveDead(
-  { sleep }: Waiting,
+  { sleep, now }: Waiting & { readonly now: () => EpochMs },
   signers: readonly AccountKey[],
   leaked: AccountKey | undefined,
   keyId: string,
 ): Promise<readonly Look[]> {
+  const startedAt = now();
   for (let looks = 0; ; looks += 1) {
     const seen = [await lookAtList(signers, keyId), await lookAtToken(leaked)];
     const pause = SETTLING_PAUSES_MS[looks];
     if (seen.every(({ ok }) => ok) || pause === undefined) return seen;
     if (signers.length === 0 && seen[1]?.ok === true) return seen;
+    if (now() - startedAt >= LOOKS_END_MS) return seen;
     await sleep(pause);
   }
 }

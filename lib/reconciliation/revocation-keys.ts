@@ -1,7 +1,7 @@
 import type { Policy, ServiceAccount } from "../grants/policy.ts";
 import type { AccountKey } from "../key-lifecycle/account-key.ts";
 import type { SecretVersion } from "../key-lifecycle/secret-store.ts";
-import { SETTLING_PAUSES_MS, STORE_PAUSES } from "../key-lifecycle/settle.ts";
+import { readUntil } from "../key-lifecycle/settle.ts";
 import type { KeyIdentity } from "../key-lifecycle/snapshot.ts";
 import { messageOf } from "./finding.ts";
 import type { ReplacementPorts } from "./replace-key.ts";
@@ -38,38 +38,41 @@ export async function readCurrentKeys(
  * Secrets Manager may lag, and a key that became current seconds ago would be deleted without a
  * replacement.
  */
-export async function readCurrentKeysSettled(
+export function readCurrentKeysSettled(
   ports: ReplacementPorts,
   policy: Policy,
   leakedId: string,
 ): Promise<CurrentKey[]> {
-  let found = await readCurrentKeys(ports, policy);
-  for (const pause of SETTLING_PAUSES_MS.slice(0, STORE_PAUSES)) {
-    if (found.some(({ key }) => key.keyId === leakedId)) break;
-    await ports.sleep(pause);
-    found = await readCurrentKeys(ports, policy);
-  }
-  return found;
+  return readUntil(
+    () => readCurrentKeys(ports, policy),
+    (found) => found.some(({ key }) => key.keyId === leakedId),
+    ports,
+  );
 }
 
-/** Opens the keys that match, from every secret that can be read. Logs those that cannot. */
+/** Opens the keys that match, from every version that can be read. Logs what cannot be read. */
 export async function openMatchingKeys(
   { store, readSecret, openKey, log }: ReplacementPorts,
   { serviceAccounts }: Policy,
   isWanted: (key: KeyIdentity, labels: ReadonlySet<string>) => boolean,
 ): Promise<AccountKey[]> {
   const found = new Map<string, AccountKey>();
-  for (const serviceAccount of serviceAccounts) {
-    try {
-      const { state, keys } = await readSecret(serviceAccount);
+  const orLog = async (what: string, work: () => Promise<void>) => {
+    await work().catch((error: unknown) => {
+      log("warn", `${what} cannot be searched for keys: ${messageOf(error)}`);
+    });
+  };
+  for (const { name, secret } of serviceAccounts) {
+    await orLog(`Secret ${secret}`, async () => {
+      const { state, keys } = await readSecret({ name, secret });
       for (const [versionId, key] of keys) {
         if (found.has(key.keyId) || !isWanted(key, state.stages.get(versionId) ?? new Set())) continue;
-        const version = await store.readVersion(state.arn, versionId);
-        if (version !== undefined) found.set(key.keyId, await openKey(version.value));
+        await orLog(`Version ${versionId} of secret ${secret}`, async () => {
+          const version = await store.readVersion(state.arn, versionId);
+          if (version !== undefined) found.set(key.keyId, await openKey(version.value));
+        });
       }
-    } catch (error) {
-      log("warn", `Secret ${serviceAccount.secret} cannot be searched for keys: ${messageOf(error)}`);
-    }
+    });
   }
   return [...found.values()];
 }

@@ -5,7 +5,7 @@ import { TokenError } from "../client/errors.ts";
 import type { TokenProvider } from "../client/token-provider.ts";
 import { createVoximplantFetch } from "../client/voximplant-fetch.ts";
 import { isLoopback } from "../voximplant/api-url.ts";
-import { errorCodes } from "../voximplant/errors.ts";
+import { errorCodes, networkReason } from "../voximplant/errors.ts";
 import type { ThrowawayKey } from "./throwaway-key.ts";
 
 export interface ServeOptions {
@@ -22,6 +22,7 @@ export interface ServeOptions {
 
 /** Below this path, as on the platform: official clients take another host, and no other path. */
 const PREFIX = "/platform_api";
+const METHOD_PATH = new RegExp(`^${PREFIX}(/[A-Za-z]+)?/?$`);
 const HEALTH = "/health";
 
 /** RFC 9110 §7.6.1, and what belongs to the client's connection with us. */
@@ -83,7 +84,7 @@ export function createTokenProxy(options: ServeOptions): Server {
     response.on("close", () => {
       const took = Math.round(monotonic() - startedAt);
       const status = response.writableFinished ? response.statusCode : "aborted";
-      // Something asks for the health every few seconds.
+      // Probes ask every few seconds.
       if (pathOf(request) === HEALTH && status === 200) return;
       log(`${request.method ?? ""} ${pathOf(request).slice(0, 200)} ${status} ${took} ms`);
     });
@@ -137,8 +138,13 @@ async function answer(
  * rebinding): its `Host` shows that. A forwarding header shows that the request comes from afar.
  */
 function refuseStrangers({ headers }: IncomingMessage): void {
-  const host = `http://${headers.host ?? ""}`;
-  if (!URL.canParse(host) || !isLoopback(new URL(host)) || new URL(host).host !== headers.host?.toLowerCase())
+  const { host = "" } = headers;
+  // Only a name and a port: in a URL, what precedes an "@" would be a user.
+  if (
+    !/^[\w.:[\]-]+$/.test(host) ||
+    !URL.canParse(`http://${host}`) ||
+    !isLoopback(new URL(`http://${host}`))
+  )
     throw new Refusal(
       403,
       errorCodes.forbidden,
@@ -159,7 +165,7 @@ function pathOf({ url = "" }: IncomingMessage): string {
  * The method's URL at the Management API. The request decides nothing but the method and the query.
  */
 function targetOf(request: IncomingMessage, apiUrl: string): URL {
-  const method = /^\/platform_api(\/[A-Za-z]+)?\/?$/.exec(pathOf(request));
+  const method = METHOD_PATH.exec(pathOf(request));
   if (method === null)
     throw new Refusal(404, errorCodes.forbidden, `only ${PREFIX} and ${PREFIX}/<Method> are passed on`);
   const target = new URL(`${apiUrl.replace(/\/+$/, "")}${method[1] ?? ""}`);
@@ -185,7 +191,7 @@ function asRefusal(error: unknown): Refusal {
     const code = error.denied ? errorCodes.authorizationFailed : INTERNAL_ERROR;
     return new Refusal(status, code, `no token: ${error.code}: ${error.message}`);
   }
-  return new Refusal(502, INTERNAL_ERROR, "the Management API cannot be reached");
+  return new Refusal(502, INTERNAL_ERROR, `the Management API cannot be reached: ${networkReason(error)}`);
 }
 
 /** The platform's code for its own failures is not known: this one is HTTP's. */

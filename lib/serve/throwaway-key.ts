@@ -8,7 +8,6 @@ const THROWAWAY_EMAIL = "throwaway@voxtoken.invalid";
 
 /** A key that no platform knows. It only proves that a request comes from the program beside us. */
 export interface ThrowawayKey {
-  readonly keyId: string;
   /** JSON, as the control panel gives it: the official clients read this. */
   readonly credentialsFile: string;
   /**
@@ -28,7 +27,6 @@ export async function makeThrowawayKey(accountId: number): Promise<ThrowawayKey>
   const keyId = randomUUID();
   const { publicKey, privateKey } = await generateKeyPair("RS256", { extractable: true });
   return {
-    keyId,
     credentialsFile: `${JSON.stringify(
       {
         account_email: THROWAWAY_EMAIL,
@@ -47,7 +45,7 @@ export async function makeThrowawayKey(accountId: number): Promise<ThrowawayKey>
         const { payload, protectedHeader } = await jwtVerify(token, publicKey, {
           algorithms: ["RS256"],
           requiredClaims: ["iss", "exp"],
-          // Longer than any official client takes: the .NET client signs for an hour.
+          // The .NET client signs for an hour, which is the longest.
           maxTokenAge: 3_600,
           clockTolerance: 5,
         });

@@ -1,8 +1,13 @@
-import { types } from "node:util";
 import * as z from "zod/mini";
 import type { EpochMs } from "../epoch.ts";
 import { parseApiUrl } from "./api-url.ts";
-import { errorCodes, VoximplantError, VoximplantFileError, VoximplantUnavailableError } from "./errors.ts";
+import {
+  errorCodes,
+  networkReason,
+  VoximplantError,
+  VoximplantFileError,
+  VoximplantUnavailableError,
+} from "./errors.ts";
 import { readBounded } from "./read-bounded.ts";
 
 /** A token, or the account's API key, which is deprecated and has every right. */
@@ -131,7 +136,7 @@ async function attemptOnce(
     });
     text = await readBounded(response, maxResponseBytes);
   } catch (cause) {
-    const detail = timeout.aborted ? "no answer in time" : describe(cause);
+    const detail = timeout.aborted ? "no answer in time" : networkReason(cause);
     return unavailable(method, detail, "unknown", cause);
   }
   if (text === undefined) {
@@ -182,11 +187,4 @@ function form(authorization: Authorization, parameters: Parameters): URLSearchPa
     fields.set("api_key", authorization.apiKey);
   }
   return fields;
-}
-
-/** The message of fetch is only `fetch failed`. Its cause says `ECONNREFUSED`. */
-function describe(error: unknown): string {
-  if (!types.isNativeError(error)) return "the request failed";
-  const { cause } = error;
-  return types.isNativeError(cause) ? `${error.message} (${cause.message})` : error.message;
 }

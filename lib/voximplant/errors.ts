@@ -84,6 +84,31 @@ export class VoximplantFileError extends Error {
   }
 }
 
+/** What an error is known to have, whichever realm and library it comes from. */
+interface ErrorLike {
+  readonly message?: unknown;
+  readonly code?: unknown;
+  readonly cause?: ErrorLike | null;
+  readonly errors?: readonly ErrorLike[];
+}
+
+/** More causes than any library nests. A cause may be its own cause. */
+const MAX_CAUSES = 10;
+
+/**
+ * Why a request failed. The message of fetch is only "fetch failed": its cause says ECONNREFUSED,
+ * ENOTFOUND, or what is wrong with a certificate.
+ */
+export function networkReason(error: unknown): string {
+  let root = Object(error) as ErrorLike;
+  for (let depth = 0; depth < MAX_CAUSES && typeof root.cause === "object" && root.cause !== null; depth += 1)
+    root = root.cause;
+  // An AggregateError has one error for each address that was tried.
+  const { message, code } = root.errors?.[0] ?? root;
+  if (typeof message !== "string") return "unknown reason";
+  return typeof code !== "string" || message.includes(code) ? message : `${message} (${code})`;
+}
+
 /** Whether `error` is a refusal of the platform with one of these names. */
 export function isRefusal(error: unknown, ...names: readonly ErrorCodeName[]): error is VoximplantError {
   return error instanceof VoximplantError && error.codeName !== undefined && names.includes(error.codeName);

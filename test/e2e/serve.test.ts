@@ -1,4 +1,5 @@
-import { execFile, spawnSync } from "node:child_process";
+import { execFile, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { chmod, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
@@ -173,6 +174,32 @@ describe("the credentials file", () => {
     expect(await readFile(file, "utf8")).toBe('{"private_key":"…"}');
   });
 });
+
+it.each(["SIGTERM", "SIGINT"] as const)(
+  "as a process, ends with 0 and removes the file on %s",
+  async (signal) => {
+    const file = await temporaryFile();
+    const child = spawn(
+      process.execPath,
+      ["dist/cli/voxtoken.js", "serve", "call-history", "--credentials", file, "--port", "0"],
+      {
+        env: {
+          ...process.env,
+          VOXTOKEN_URL: stack.url,
+          VOXIMPLANT_API_URL: stack.managementApi.apiUrl,
+          AWS_REGION: "us-east-1",
+        },
+        stdio: ["ignore", "pipe", "inherit"],
+      },
+    );
+    const ended = once(child, "exit");
+    await once(child.stdout, "data");
+    expect((await stat(file)).size).toBeGreaterThan(0);
+    child.kill(signal);
+    expect(await ended).toEqual([0, null]);
+    await expect(stat(file)).rejects.toThrow("ENOENT");
+  },
+);
 
 it("says what is wrong before it serves: no grant, and a port that is taken", async () => {
   const file = await temporaryFile();

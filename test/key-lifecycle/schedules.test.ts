@@ -583,6 +583,16 @@ describe("a revocation", () => {
     expect(exists(k2)).toBe(false);
   });
 
+  it("that succeeds still says what is left to do, if rules could not be moved", async () => {
+    await start();
+    const k2 = await leak();
+    world.faults.platform = (called) => (called === "GetRules" ? { status: 503, body: "{}" } : undefined);
+    const { status, err } = await revoke(k2);
+    expect(status).toBe(0);
+    expect(err).toMatch(/FAIL +rules/);
+    expect(err).toContain(`If routing rules were bound to key ${k2}, bind them to the new key`);
+  });
+
   it("with --delete-first leaves no key, and says what to type", async () => {
     await start();
     const k2 = await leak();

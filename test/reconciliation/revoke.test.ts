@@ -83,6 +83,40 @@ describe("a revocation", () => {
     expect(steps.find(({ step }) => step === "rules")?.seen).toContain("may not see routing rules");
   });
 
+  it("leaves time for its report while the platform hangs", async () => {
+    world = await startWorld();
+    const startedAt = world.clock.now;
+    // Each call of the platform takes as long as a call may take.
+    world.faults.platform = (method) => {
+      world.clock.now += 20_000;
+      return method === "GetKeys" ? platformFault(340) : undefined;
+    };
+    const report = await revoke(world.ports, policyFor(), world.keyWith("AWSCURRENT") ?? "");
+    expect(report.proved).toBe(false);
+    // The time-out of the function: infra/deployment.ts.
+    expect(world.clock.now - startedAt).toBeLessThan(600_000);
+  });
+
+  it("finds the leaked key in another version if one version cannot be read", async () => {
+    world = await startWorld();
+    for (const event of world.stagePending()) await rotateKey(world.ports, policyFor(), event);
+    const leaked = world.keyWith("AWSPREVIOUS") ?? "";
+    await world.secrets.call("PutSecretValue", {
+      SecretId: world.secret().arn,
+      SecretString: world.fileWith(leaked),
+      VersionStages: ["A-COPY"],
+    });
+    const { readVersion } = world.ports.store;
+    let failures = 0;
+    const store: SecretStore = {
+      ...world.ports.store,
+      readVersion: (secretId, versionId) =>
+        failures++ === 0 ? Promise.reject(new Error("throttled")) : readVersion(secretId, versionId),
+    };
+    const report = await revoke({ ...world.ports, store }, policyFor(), leaked);
+    expect({ failures: failures > 1, proved: report.proved }).toEqual({ failures: true, proved: true });
+  });
+
   describe("of a current key that somebody has deleted already", () => {
     const start = async () => {
       world = await startWorld();

@@ -10,6 +10,7 @@ import { makeThrowawayKey, type ThrowawayKey } from "../../lib/serve/throwaway-k
 
 const ACCOUNT = 1234567;
 const key = await makeThrowawayKey(ACCOUNT);
+const { key_id: keyId } = JSON.parse(key.credentialsFile) as { key_id: string };
 const stranger = await makeThrowawayKey(ACCOUNT);
 
 /** A token as an official client signs it, changed as the test says. */
@@ -173,7 +174,7 @@ const refused: readonly (readonly [string, number, string, Record<string, string
     "a token of another key under our key id",
     401,
     "/platform_api",
-    bearer(await sign(stranger, {}, { kid: key.keyId })),
+    bearer(await sign(stranger, {}, { kid: keyId })),
   ],
   ["a token under another key id", 401, "/platform_api", bearer(await sign(key, {}, { kid: "other" }))],
   ["an expired token", 401, "/platform_api", bearer(await sign(key, { iat: now - 100, exp: now - 36 }))],
@@ -214,6 +215,14 @@ it.each(refused)("refuses %s, and sends nothing on", async (_, expected, path, h
   expect(seen).toEqual([]);
 });
 
+it.each(["127.0.0.1", "127.0.0.1:80", "LocalHost:8790", "[::1]:8790"])(
+  "accepts the Host of this machine: %s",
+  async (host) => {
+    const { send } = await start();
+    expect(await send("/health", { host }, "GET", "")).toMatchObject({ status: 200 });
+  },
+);
+
 describe("if something fails", () => {
   it.each([
     ["the grants refuse", new TokenError("access_denied", "no", { status: 403 }), 403, 100],
@@ -229,9 +238,12 @@ describe("if something fails", () => {
   });
 
   it("answers 502 if the Management API cannot be reached, and shows no token", async () => {
-    const { send, lines } = await start(() => Promise.reject(new TypeError("fetch failed")));
+    const { send, lines } = await start(() =>
+      Promise.reject(new TypeError("fetch failed", { cause: new Error("connect ECONNREFUSED") })),
+    );
     const { status, text } = await send("/platform_api/GetKeys?secret=1", bearer(await sign()));
     expect(status).toBe(502);
+    expect(text).toContain("cannot be reached: connect ECONNREFUSED");
     expect(text + lines.join()).not.toMatch(/vended-token|eyJ|secret/);
   });
 

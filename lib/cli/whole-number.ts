@@ -1,0 +1,14 @@
+import { InvalidArgumentError } from "commander";
+
+/** Makes the parser of an option whose value is a whole number. @param what completes "It must be" */
+export function wholeNumber(
+  least: number,
+  most: number,
+  what = `a whole number from ${least} to ${most}`,
+): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && value >= least && value <= most) return value;
+    throw new InvalidArgumentError(`It must be ${what}.`);
+  };
+}
