@@ -18,9 +18,7 @@ function expect(holds: boolean, what: string): asserts holds {
 
 const SERVICE_ACCOUNT = "outbound-calls";
 
-title(
-  "Starting a gateway, the built functions, and stand-ins for Secrets Manager and Voximplant, on this machine",
-);
+title("Starting a gateway, the built functions and stand-ins, all on this machine");
 // Keys are not held here, so that a rotation shows at once.
 const stack = await startStack({ env: { SIGNING_KEY_TTL_SECONDS: "0" } });
 try {
@@ -54,7 +52,7 @@ async function showVending(stack: Stack, getToken: TokenProvider): Promise<void>
     "the token's sub is not the caller.",
   );
 
-  title("2. Voximplant accepts it (a stand-in, which checks the token as Voximplant documents)");
+  title("2. Voximplant accepts it (a stand-in that checks the token as documented)");
   const { result } = await callApi(getToken, "GetAccountInfo", {}, { apiUrl: stack.managementApi.apiUrl });
   show("GetAccountInfo", result);
   expect(isRecord(result) && result["account_id"] === claims["iss"], "the account is not the token's.");
@@ -175,7 +173,10 @@ function title(text: string): void {
   console.log(`\n${pc.bold(text)}`);
 }
 
+/** A text that is too long for a line of 80 columns is wrapped below its label. */
 function show(label: string, value: unknown): void {
   const text = typeof value === "string" ? value : JSON.stringify(value, undefined, 2);
-  console.log(`  ${pc.dim(`${label}:`)} ${text.replaceAll("\n", "\n  ")}`);
+  const isLong = typeof value === "string" && label.length + text.length > 76;
+  const shown = isLong ? `\n${text}`.replace(/([^\n]{1,76})(?: |$)/g, "  $1\n").trimEnd() : ` ${text}`;
+  console.log(`  ${pc.dim(`${label}:`)}${shown.replaceAll("\n", "\n  ")}`);
 }

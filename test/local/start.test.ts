@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { stripVTControlCharacters } from "node:util";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { LOCAL_ACCOUNT } from "../../local/credentials.ts";
 import { startSecretsManager } from "../../local/secrets-manager/server.ts";
@@ -128,6 +129,10 @@ describe("npm run demo", () => {
     ]) {
       expect(output).toContain(shown);
     }
+    const long = stripVTControlCharacters(output)
+      .split("\n")
+      .filter((line) => line.length > 80 && !line.includes("token_sha256"));
+    expect(long).toEqual([]);
     // Neither a JWT's signature nor a PEM is anything but a long run of such characters.
     expect(output).not.toMatch(/[A-Za-z0-9+/_-]{100}/);
     expect(output).not.toMatch(/warning|deprecat/i);
