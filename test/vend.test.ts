@@ -12,7 +12,7 @@ import type { HttpResponse } from "../lib/http/response.ts";
 import { importSigningKey } from "../lib/keys/signing-key.ts";
 import { MalformedSecretError, type KeyOutcome } from "../lib/keys/signing-keys.ts";
 import { createVendHandler, type InvocationContext } from "../lib/vend.ts";
-import { makeRsaPem } from "./fakes/credentials.ts";
+import { rsaPem } from "./fakes/rsa-keys.ts";
 import { billingWorker, eventFormats, type FakeRequest, restEvent } from "./fakes/events.ts";
 import { grant, roleArn, serviceAccount, userArn } from "./fakes/policy.ts";
 
@@ -33,7 +33,7 @@ const policy: Policy = {
   ],
 };
 
-const pem = makeRsaPem();
+const pem = rsaPem();
 const signingKey = await importSigningKey({ accountId: 1234567, keyId: "key-1", privateKey: pem });
 const noon = Date.UTC(2026, 10, 24, 12);
 const fresh: KeyOutcome = {

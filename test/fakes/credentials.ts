@@ -1,5 +1,7 @@
 import { generateKeyPairSync, randomUUID } from "node:crypto";
 
+import { rsaPem } from "./rsa-keys.ts";
+
 export interface KeyFile {
   account_email: string;
   account_id: number;
@@ -7,20 +9,21 @@ export interface KeyFile {
   private_key: string;
 }
 
-/** A credentials file as Voximplant gives it, around a key made just now. */
+/** A credentials file as Voximplant gives it, around a key of the run. */
 export function makeKeyFile(overrides: Partial<KeyFile> = {}): KeyFile {
   return {
     account_email: "telephony@example.com",
     account_id: 1234567,
     key_id: randomUUID(),
-    private_key: overrides.private_key ?? makeRsaPem(),
+    private_key: overrides.private_key ?? rsaPem(),
     ...overrides,
   };
 }
 
-export function makeRsaPem(modulusLength = 2048, type: "pkcs8" | "pkcs1" = "pkcs8"): string {
+/** A private key of a size that no key of the run has, PEM (PKCS #8). */
+export function makeRsaPem(modulusLength: number): string {
   const { privateKey } = generateKeyPairSync("rsa", { modulusLength });
-  return privateKey.export({ type, format: "pem" }).toString();
+  return privateKey.export({ type: "pkcs8", format: "pem" }).toString();
 }
 
 export function makeEcPem(): string {

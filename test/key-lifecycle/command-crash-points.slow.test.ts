@@ -9,16 +9,16 @@ import {
   ACCOUNT,
   credentialsFile,
   policyFor,
-  rsaKey,
   startWorld,
   voxtokenIn,
   type World,
   writeGrants,
 } from "./world.ts";
 import { rotateKey } from "../../lib/rotation/rotate-key.ts";
+import { rsaPem } from "../fakes/rsa-keys.ts";
 
 const NAME = "outbound-calls";
-const pem = rsaKey();
+const pem = rsaPem();
 const policy = policyFor();
 const grants = await writeGrants(mkdtempSync(join(tmpdir(), "crash-")));
 

@@ -12,14 +12,14 @@ import {
   credentialsFile,
   GRACE_MS,
   policyFor,
-  rsaKey,
   startWorld,
   voxtokenIn,
   type World,
   writeGrants,
 } from "./world.ts";
+import { rsaPem } from "../fakes/rsa-keys.ts";
 
-const pem = rsaKey();
+const pem = rsaPem();
 const policy = policyFor();
 const grants = await writeGrants(mkdtempSync(join(tmpdir(), "interleavings-")));
 const SERVICE_ACCOUNT = "outbound-calls";

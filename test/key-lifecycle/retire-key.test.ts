@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { moveRules } from "../../lib/key-lifecycle/retire-key.ts";
-import { ACCOUNT, rsaKey, startWorld, type World } from "./world.ts";
+import { ACCOUNT, startWorld, type World } from "./world.ts";
+import { rsaPem } from "../fakes/rsa-keys.ts";
 
 let world: World;
 afterEach(() => world.close());
@@ -9,7 +10,7 @@ describe("moving routing rules", () => {
   async function start() {
     world = await startWorld();
     const old = world.keyWith("AWSCURRENT") ?? "";
-    const next = world.platform.addKey({ accountId: ACCOUNT, pem: rsaKey() }).keyId;
+    const next = world.platform.addKey({ accountId: ACCOUNT, pem: rsaPem() }).keyId;
     const { api } = await world.ports.openKey(world.fileWith(old) ?? "");
     return { old, next, move: (from: string) => moveRules(api, [from], next, world.ports.log) };
   }

@@ -5,10 +5,10 @@ import { expect, it } from "vitest";
 
 import { openSecretsManager } from "../../lib/key-lifecycle/secrets-manager.ts";
 import { startSecretsManager } from "../../local/secrets-manager/server.ts";
-import { makeRsaPem } from "../fakes/credentials.ts";
+import { rsaPem } from "../fakes/rsa-keys.ts";
 
 it("an answer that is damaged in the middle of a key leaves nothing of it in the error", async () => {
-  const key = makeRsaPem().split("\n").slice(1, -2).join("");
+  const key = rsaPem().split("\n").slice(1, -2).join("");
   const server = await startSecretsManager({
     fault: () => ({
       status: 200,

@@ -1,5 +1,4 @@
-import { generateKeyPairSync, randomUUID } from "node:crypto";
-
+import { randomUUID } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
@@ -26,21 +25,13 @@ import { createManagementApi, type ManagementApiOptions } from "../../local/voxi
 import { startManagementApi } from "../../local/voximplant/server.ts";
 import { fakeIo } from "../fakes/io.ts";
 import { openDirectStore, openKeysCheaply } from "./direct-store.ts";
+import { worldPem } from "../fakes/rsa-keys.ts";
 import { runVoxtoken } from "../fakes/voxtoken.ts";
 
 export const ACCOUNT = 1234567;
 export const SECRET = "voximplant/outbound-calls";
 export const LIFETIMES = { signingKeyTtlSeconds: 300, signingKeyMaxStaleSeconds: 3600 };
 export const GRACE_MS = graceMs(LIFETIMES);
-
-/** Made once: a key takes longer to make than everything else in a test. */
-const pool = Array.from({ length: 8 }, () => rsaKey());
-
-export function rsaKey(bits = 2048): string {
-  return generateKeyPairSync("rsa", { modulusLength: bits })
-    .privateKey.export({ type: "pkcs8", format: "pem" })
-    .toString();
-}
 
 export function credentialsFile(keyId: string, pem: string, accountId = ACCOUNT): string {
   return JSON.stringify({
@@ -115,7 +106,7 @@ export async function startWorld(options: WorldOptions = {}) {
   const first = serviceAccounts.map((name, index) => ({
     name,
     keyId: randomUUID(),
-    pem: pool[index] ?? rsaKey(),
+    pem: worldPem(index),
   }));
   /** What goes wrong from now on; a test sets and clears it. */
   const faults: { platform?: FaultInjector | undefined; secrets?: FaultInjector | undefined } = {
@@ -139,7 +130,7 @@ export async function startWorld(options: WorldOptions = {}) {
       pattern: ".*",
       bindKeyId: keyId,
     })),
-    makePrivateKey: () => Promise.resolve(pool[nextKey++ % pool.length] ?? rsaKey()),
+    makePrivateKey: () => Promise.resolve(worldPem(nextKey++)),
     now,
     ...platformOptions,
     fault: (operation, n) => faults.platform?.(operation, n),
@@ -281,7 +272,7 @@ export async function startWorld(options: WorldOptions = {}) {
      * id.
      */
     async plantCurrent(name = "outbound-calls"): Promise<string> {
-      const pem = pool[0] ?? rsaKey();
+      const pem = worldPem(0);
       const roles = ["Developer", "Support"];
       const { keyId } = platform.addKey({ accountId: ACCOUNT, pem, name: "from the panel", roles });
       const process = openProcess("import");

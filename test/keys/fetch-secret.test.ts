@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { fetchFromSecretsManager, SecretUnavailableError } from "../../lib/keys/fetch-secret.ts";
 import type { FaultInjector } from "../../local/fault.ts";
 import { type SecretsManager, startSecretsManager } from "../../local/secrets-manager/server.ts";
-import { makeRsaPem } from "../fakes/credentials.ts";
+import { rsaPem } from "../fakes/rsa-keys.ts";
 
 const created = new Date("2026-11-24T12:00:00Z");
 let server: SecretsManager | undefined;
@@ -87,7 +87,7 @@ describe("a secret", () => {
   });
 
   it("leaves no part of a key in the error if the answer is cut off", async () => {
-    const key = makeRsaPem().split("\n").slice(1, -2).join("");
+    const key = rsaPem().split("\n").slice(1, -2).join("");
     const body = `{"SecretString": "${key.slice(0, 200)}"${key.slice(200)}"}`;
     const fetchSecret = await fetchFrom(() => ({
       status: 200,

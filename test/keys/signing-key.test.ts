@@ -1,9 +1,10 @@
-import { createPublicKey, generateKeyPairSync, verify, webcrypto } from "node:crypto";
+import { createPrivateKey, createPublicKey, generateKeyPairSync, verify, webcrypto } from "node:crypto";
 
 import { describe, expect, it } from "vitest";
 
 import { importSigningKey } from "../../lib/keys/signing-key.ts";
 import { makeEcPem, makeRsaPem } from "../fakes/credentials.ts";
+import { rsaPem } from "../fakes/rsa-keys.ts";
 
 const importPem = (privateKey: string) =>
   importSigningKey({ accountId: 1234567, keyId: "key-1", privateKey });
@@ -12,7 +13,7 @@ describe("a signing key", () => {
   it.each(["pkcs8", "pkcs1"] as const)(
     "is imported from a %s PEM, and signs what others verify",
     async (type) => {
-      const pem = makeRsaPem(2048, type);
+      const pem = createPrivateKey(rsaPem()).export({ type, format: "pem" }).toString();
       const { key, keyId, accountId } = await importPem(pem);
 
       const signature = await webcrypto.subtle.sign("RSASSA-PKCS1-v1_5", key, Buffer.from("message"));
@@ -24,14 +25,14 @@ describe("a signing key", () => {
   );
 
   it("cannot be exported, in any format", async () => {
-    const { key } = await importPem(makeRsaPem());
+    const { key } = await importPem(rsaPem());
     expect(key.extractable).toBe(false);
     await expect(webcrypto.subtle.exportKey("pkcs8", key)).rejects.toThrow();
     await expect(webcrypto.subtle.exportKey("jwk", key)).rejects.toThrow();
   });
 
   it("is accepted with Windows line ends and surrounding blank lines", async () => {
-    await expect(importPem(`\r\n${makeRsaPem().replaceAll("\n", "\r\n")}\r\n`)).resolves.toBeDefined();
+    await expect(importPem(`\r\n${rsaPem().replaceAll("\n", "\r\n")}\r\n`)).resolves.toBeDefined();
   });
 
   const rsaPss = () =>
@@ -40,13 +41,13 @@ describe("a signing key", () => {
       format: "pem",
     });
   const encrypted = () =>
-    generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey.export({
+    createPrivateKey(rsaPem()).export({
       type: "pkcs8",
       format: "pem",
       cipher: "aes-256-cbc",
       passphrase: "secret",
     });
-  const publicKey = () => createPublicKey(makeRsaPem()).export({ type: "spki", format: "pem" });
+  const publicKey = () => createPublicKey(rsaPem()).export({ type: "spki", format: "pem" });
 
   it.each([
     ["an EC key", makeEcPem, /this one is ec/],
@@ -55,7 +56,7 @@ describe("a signing key", () => {
     ["a 2047-bit key", () => makeRsaPem(2047), /this key has 2047/],
     ["an encrypted key", encrypted, /not an unencrypted private key/],
     ["a public key", publicKey, /not an unencrypted private key/],
-    ["a truncated PEM", () => makeRsaPem().slice(0, 800), /not an unencrypted private key/],
+    ["a truncated PEM", () => rsaPem().slice(0, 800), /not an unencrypted private key/],
     ["no PEM", () => "MIIEvQIBADANBgkqhkiG9w0", /not an unencrypted private key/],
   ])("cannot be %s, and the message quotes none of it", async (_, makePem, message) => {
     const pem = makePem().toString();

@@ -3,11 +3,12 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { type FetchSecret, SecretUnavailableError } from "../../lib/keys/fetch-secret.ts";
 import { type GetSigningKey, holdSigningKeys } from "../../lib/keys/signing-keys.ts";
 import { makeEcPem, makeKeyFile, makeRsaPem } from "../fakes/credentials.ts";
+import { rsaPem } from "../fakes/rsa-keys.ts";
 
 const ttlSeconds = 300;
 const maxStaleSeconds = 3600;
 const secret = "voximplant/outbound-calls";
-const pem = makeRsaPem();
+const pem = rsaPem();
 const first = JSON.stringify(makeKeyFile({ key_id: "key-1", private_key: pem }));
 const second = JSON.stringify(makeKeyFile({ key_id: "key-2", private_key: pem }));
 

@@ -3,20 +3,16 @@ import {
   PutSecretValueCommand,
   SecretsManagerClient,
 } from "@aws-sdk/client-secrets-manager";
-import { generateKeyPairSync } from "node:crypto";
 import { importPKCS8, SignJWT } from "jose";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { createSecretsManager, type SecretsManagerOptions } from "../../local/secrets-manager/in-process.ts";
 import { createManagementApi, type ManagementApiOptions } from "../../local/voximplant/in-process.ts";
+import { rsaPem } from "../fakes/rsa-keys.ts";
 
 const SecretId = "voximplant/outbound-calls";
 const accountId = 1234567;
 const keyId = "00000000-0000-4000-8000-000000000001";
-const { privateKey } = generateKeyPairSync("rsa", {
-  modulusLength: 2048,
-  publicKeyEncoding: { type: "spki", format: "pem" },
-  privateKeyEncoding: { type: "pkcs8", format: "pem" },
-});
+const privateKey = rsaPem();
 
 afterEach(() => {
   vi.restoreAllMocks();

@@ -1,18 +1,13 @@
-import { generateKeyPairSync } from "node:crypto";
 import { importPKCS8, SignJWT } from "jose";
 import { describe, expect, it } from "vitest";
 import { createManagementApi, type ManagementApiOptions } from "../../local/voximplant/in-process.ts";
+import { rsaPem } from "../fakes/rsa-keys.ts";
 
-const [firstPem, secondPem] = [rsa(), rsa()];
+const [firstPem, secondPem] = [rsaPem(), rsaPem()];
 const accountId = 1234567;
 const childId = 7654321;
 const first = "00000000-0000-4000-8000-000000000001";
 const START = Date.UTC(2026, 10, 24, 12);
-
-function rsa(): string {
-  const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
-  return privateKey.export({ type: "pkcs8", format: "pem" }).toString();
-}
 
 function open(options: Partial<ManagementApiOptions> = {}) {
   const clock = { now: START };

@@ -1,15 +1,27 @@
-import { createSign, generateKeyPairSync, type KeyObject } from "node:crypto";
+import {
+  createPrivateKey,
+  createPublicKey,
+  createSign,
+  generateKeyPairSync,
+  type KeyObject,
+} from "node:crypto";
 import { SignJWT } from "jose";
 import { describe, expect, it } from "vitest";
 import { verifyToken } from "../../local/voximplant/token.ts";
+import { rsaPem } from "../fakes/rsa-keys.ts";
 
-const key = generateKeyPairSync("rsa", { modulusLength: 2048 });
-const other = generateKeyPairSync("rsa", { modulusLength: 2048 });
+const key = keyPair();
+const other = keyPair();
 const elliptic = generateKeyPairSync("ec", { namedCurve: "P-256" });
 
 const now = 1_800_000_000;
 const header = { alg: "RS256", typ: "JWT", kid: "known" };
 const claims = { iss: 1234567, iat: now - 5, exp: now + 300 };
+
+function keyPair() {
+  const privateKey = createPrivateKey(rsaPem());
+  return { privateKey, publicKey: createPublicKey(privateKey) };
+}
 
 function sign(payload: object, protectedHeader: { alg: string } = header, by: KeyObject = key.privateKey) {
   return new SignJWT({ ...payload }).setProtectedHeader(protectedHeader).sign(by);

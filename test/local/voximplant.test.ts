@@ -1,4 +1,4 @@
-import { createPublicKey, generateKeyPairSync } from "node:crypto";
+import { createPublicKey } from "node:crypto";
 import { importPKCS8, SignJWT } from "jose";
 import { afterEach, describe, expect, it } from "vitest";
 import { platformFault } from "../../local/voximplant/error.ts";
@@ -7,12 +7,9 @@ import {
   type ManagementApiOptions,
   startManagementApi,
 } from "../../local/voximplant/server.ts";
+import { rsaPem } from "../fakes/rsa-keys.ts";
 
-const { privateKey } = generateKeyPairSync("rsa", {
-  modulusLength: 2048,
-  publicKeyEncoding: { type: "spki", format: "pem" },
-  privateKeyEncoding: { type: "pkcs8", format: "pem" },
-});
+const privateKey = rsaPem();
 const accountId = 1234567;
 const apiKey = "the-deprecated-api-key";
 const keyId = "00000000-0000-4000-8000-000000000001";

@@ -14,11 +14,12 @@ import {
   ACCOUNT,
   credentialsFile,
   operatorEnv,
-  rsaKey,
   startWorld,
   type World,
   writeGrants,
 } from "../key-lifecycle/world.ts";
+import { makeRsaPem } from "../fakes/credentials.ts";
+import { rsaPem } from "../fakes/rsa-keys.ts";
 
 let world: World;
 let folder: string;
@@ -30,8 +31,8 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-const pem = rsaKey();
-const small = rsaKey(1024);
+const pem = rsaPem();
+const small = makeRsaPem(1024);
 const ec = generateKeyPairSync("ec", { namedCurve: "P-256" })
   .privateKey.export({ type: "pkcs8", format: "pem" })
   .toString();

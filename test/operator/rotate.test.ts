@@ -16,12 +16,12 @@ import {
   ACCOUNT,
   operatorEnv,
   policyFor,
-  rsaKey,
   startWorld,
   type World,
   type WorldOptions,
   writeGrants,
 } from "../key-lifecycle/world.ts";
+import { rsaPem } from "../fakes/rsa-keys.ts";
 
 let world: World;
 let folder: string;
@@ -202,7 +202,7 @@ describe("voxtoken admin keys", () => {
   it("shows each key beside what manages it", async () => {
     await start();
     await voxtoken("rotate", "outbound-calls", "--now");
-    world.platform.addKey({ accountId: ACCOUNT, pem: rsaKey(), name: "evil\u001b[2J", roles: ["Owner"] });
+    world.platform.addKey({ accountId: ACCOUNT, pem: rsaPem(), name: "evil\u001b[2J", roles: ["Owner"] });
     const { status, out } = await voxtoken("keys", "--direct");
     expect(status).toBe(0);
     const lines = out.trim().split("\n");

@@ -12,6 +12,7 @@ import type { Grant, Policy, TokenRequest } from "../../lib/grants/policy.ts";
 import { findRedundantGrants } from "../../lib/grants/suspicions.ts";
 import type { Question } from "../../lib/grants/conditions.ts";
 import { isFailure } from "../../lib/outcome.ts";
+import { runs } from "../fakes/at-length.ts";
 import {
   callers,
   grants,
@@ -73,7 +74,7 @@ describe("a decision", () => {
           });
         }
       }),
-      { numRuns: 2000 },
+      runs(2000),
     );
   });
 
@@ -184,7 +185,7 @@ describe("a decision", () => {
         expect(fitting.length > 0).toBe(!isFailure(decision) || decision.reason === "ttl_too_long");
         for (const { unmet } of explained) expect(unmet).not.toContain("");
       }),
-      { numRuns: 1000 },
+      runs(1000),
     );
   });
 
@@ -195,7 +196,7 @@ describe("a decision", () => {
         const fewer = { ...policy, grants: policy.grants.filter((grant) => !redundant.has(grant)) };
         expect(outcomeOf(fewer, question)).toBe(outcomeOf(policy, question));
       }),
-      { numRuns: 1000 },
+      runs(1000),
     );
   });
 
@@ -212,7 +213,7 @@ describe("a decision", () => {
           }
         }
       }),
-      { numRuns: 400 },
+      runs(400),
     );
     expect(found).toBeGreaterThan(50);
   });
@@ -228,7 +229,7 @@ describe("the matcher", () => {
       fc.property(pattern, text, (p, t) => {
         expect(matchesGlob(p, t)).toBe(naiveGlob(p, t));
       }),
-      { numRuns: 5000 },
+      runs(5000),
     );
   });
 
@@ -320,7 +321,7 @@ describe("the parser", () => {
           expect(column).toBeGreaterThanOrEqual(1);
         }
       }),
-      { numRuns: 1000 },
+      runs(1000),
     );
   });
 

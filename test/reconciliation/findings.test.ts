@@ -7,13 +7,13 @@ import {
   credentialsFile,
   GRACE_MS,
   policyFor,
-  rsaKey,
   startWorld,
   type World,
 } from "../key-lifecycle/world.ts";
+import { rsaPem } from "../fakes/rsa-keys.ts";
 
 const CHILD = 7654321;
-const pem = rsaKey();
+const pem = rsaPem();
 let world: World;
 afterEach(() => world.close());
 

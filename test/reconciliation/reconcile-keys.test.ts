@@ -9,12 +9,13 @@ import { reconcileKeys } from "../../lib/reconciliation/reconcile-keys.ts";
 import { keyName, labelKey } from "../../lib/key-lifecycle/key-label.ts";
 import { rotateKey } from "../../lib/rotation/rotate-key.ts";
 import { platformFault } from "../../local/voximplant/error.ts";
-import { ACCOUNT, GRACE_MS, policyFor, rsaKey, startWorld, type World } from "../key-lifecycle/world.ts";
+import { ACCOUNT, GRACE_MS, policyFor, startWorld, type World } from "../key-lifecycle/world.ts";
+import { rsaPem } from "../fakes/rsa-keys.ts";
 
 let world: World;
 afterEach(() => world.close());
 
-const pem = rsaKey();
+const pem = rsaPem();
 const plant = (name = "a stranger") =>
   world.platform.addKey({ accountId: ACCOUNT, pem, name, roles: ["Owner"] }).keyId;
 const exists = (keyId: string) => world.platform.keys.has(keyId);

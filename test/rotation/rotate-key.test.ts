@@ -7,7 +7,8 @@ import { revokeKey } from "../../lib/reconciliation/revoke.ts";
 import { rollBack } from "../../lib/reconciliation/rollback.ts";
 import { rotateKey } from "../../lib/rotation/rotate-key.ts";
 import { platformFault } from "../../local/voximplant/error.ts";
-import { ACCOUNT, GRACE_MS, policyFor, rsaKey, startWorld, type World } from "../key-lifecycle/world.ts";
+import { ACCOUNT, GRACE_MS, policyFor, startWorld, type World } from "../key-lifecycle/world.ts";
+import { rsaPem } from "../fakes/rsa-keys.ts";
 
 const policy = policyFor();
 let world: World;
@@ -283,7 +284,7 @@ describe("at the limit of keys (437)", () => {
 
   it("a rotation deletes nothing else, and says what to do and from when on it would go", async () => {
     world = await startWorld({ keyLimit: 3 });
-    const stranger = world.platform.addKey({ accountId: ACCOUNT, pem: rsaKey() }).keyId;
+    const stranger = world.platform.addKey({ accountId: ACCOUNT, pem: rsaPem() }).keyId;
     await carryOut(ALL, stage());
     const retirable = new Date(world.clock.now + GRACE_MS).toISOString();
     const error = await carryOut(ALL, stage()).catch((e: unknown) => String(e));

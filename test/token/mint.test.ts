@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 
 import { importSigningKey, type SigningKey } from "../../lib/keys/signing-key.ts";
 import { mintToken } from "../../lib/token/mint.ts";
-import { makeRsaPem } from "../fakes/credentials.ts";
+import { rsaPem } from "../fakes/rsa-keys.ts";
 
 const claims = {
   iss: 1234567,
@@ -14,7 +14,7 @@ const claims = {
   sub: "arn:aws:iam::111122223333:role/billing-worker",
   jti: "7d444840-9dc0-11d1-b245-5ffdce74fad2",
 };
-const pem = makeRsaPem();
+const pem = rsaPem();
 const publicKey = createPublicKey(pem);
 
 describe("a minted token", () => {

@@ -6,7 +6,7 @@ import { formatProblem, parseGrants } from "../../lib/grants/parse.ts";
 import { importSigningKey } from "../../lib/keys/signing-key.ts";
 import { createVendHandler } from "../../lib/vend.ts";
 import { startGateway, type Gateway } from "../../local/gateway/server.ts";
-import { makeRsaPem } from "../fakes/credentials.ts";
+import { rsaPem } from "../fakes/rsa-keys.ts";
 
 const identity = {
   accessKeyId: "AKIDEXAMPLE",
@@ -31,7 +31,7 @@ let tokens: string[];
 beforeAll(async () => {
   const parsed = parseGrants(grants, "grants.yml");
   if ("problems" in parsed) throw new Error(parsed.problems.map(formatProblem).join("\n"));
-  const signingKey = await importSigningKey({ accountId: 1234567, keyId: "key-1", privateKey: makeRsaPem() });
+  const signingKey = await importSigningKey({ accountId: 1234567, keyId: "key-1", privateKey: rsaPem() });
   const handler = createVendHandler({
     deployment: "vendor-dev",
     grants: indexGrants(parsed.policy),

@@ -16,13 +16,14 @@ import {
 } from "../../local/voximplant/server.ts";
 import { fakeIo } from "../fakes/io.ts";
 import { runVoxtoken } from "../fakes/voxtoken.ts";
-import { ACCOUNT, credentialsFile, rsaKey } from "../key-lifecycle/world.ts";
+import { ACCOUNT, credentialsFile } from "../key-lifecycle/world.ts";
+import { rsaPem } from "../fakes/rsa-keys.ts";
 
 const CHILD = 7654321;
 const GIVEN = "11111111-2222-4333-8444-555555555555";
 const OTHER = "99999999-2222-4333-8444-555555555555";
-const pem = rsaKey();
-const pool = Array.from({ length: 4 }, () => rsaKey());
+const pem = rsaPem();
+const pool = Array.from({ length: 4 }, () => rsaPem());
 
 interface Call {
   readonly method: string;
@@ -661,7 +662,7 @@ describe("voxtoken admin probe", () => {
       return () => {
         const child = spawn(
           process.execPath,
-          ["--import", "tsx", "bin/voxtoken.ts", "admin", "probe", "--credentials", file],
+          ["dist/cli/voxtoken.js", "admin", "probe", "--credentials", file],
           { env: { ...process.env, VOXIMPLANT_API_URL: api.apiUrl }, stdio: ["ignore", "pipe", "pipe"] },
         );
         let shown = "";

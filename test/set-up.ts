@@ -1,0 +1,27 @@
+import { generateKeyPair } from "node:crypto";
+import { resolve } from "node:path";
+import { promisify } from "node:util";
+
+import type { TestProject } from "vitest/node";
+
+import { bundlePackage } from "../scripts/bundle-package.ts";
+import { bundleFunctions } from "../scripts/bundle.ts";
+import { loadPolicy } from "../scripts/load-policy.ts";
+
+/**
+ * Vitest's global set-up. The end-to-end tests run the code as it is deployed and published, never
+ * an old build of it. The functions have the sample policy, and a folder of their own: what `npm
+ * run build` made of the real one stays. RSA keys are made once for a run: one takes longer than
+ * most tests (see test/fakes/rsa-keys.ts).
+ */
+export async function setup({ provide }: TestProject): Promise<void> {
+  const keys = Promise.all(Array.from({ length: 16 }, makeRsaPem));
+  await bundlePackage();
+  await bundleFunctions(await loadPolicy(resolve("local/grants.yml")), resolve("dist/test/functions"));
+  provide("rsaKeys", await keys);
+}
+
+async function makeRsaPem(): Promise<string> {
+  const { privateKey } = await promisify(generateKeyPair)("rsa", { modulusLength: 2048 });
+  return privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+}
