@@ -1,5 +1,6 @@
 import { serverTime } from "../client/answer.ts";
-import { callApi, isTokenRefusal } from "../client/call-api.ts";
+import { callApi } from "../client/call-api.ts";
+import { isTokenRefusal } from "../client/token-refusal.ts";
 import { connect, findCredentials } from "../client/connection.ts";
 import { type Endpoint, resourceUrl } from "../client/endpoint.ts";
 import { exchange } from "../client/exchange.ts";

@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import { connect, findCredentials } from "../client/connection.ts";
-import type { ClientEvent } from "../client/events.ts";
+import type { ClientEvent } from "../client/options.ts";
 import { lifetimeOf } from "../client/lifetime.ts";
 import { parseServiceAccount, parseVendorOptions, type VendorOptions } from "../client/options.ts";
 import { requestToken } from "../client/requests.ts";

@@ -1,10 +1,11 @@
 import { present } from "../environment.ts";
 import { apiUrlProblem, MANAGEMENT_API_URL, parseApiUrl } from "../voximplant/api-url.ts";
 import { callMethod, type Parameters } from "../voximplant/call.ts";
-import { errorCodes, VoximplantError } from "../voximplant/errors.ts";
+import { VoximplantError } from "../voximplant/errors.ts";
 import { TokenError } from "./errors.ts";
 import { type Runtime, systemRuntime } from "./runtime.ts";
 import type { TokenProvider } from "./token-provider.ts";
+import { withVendedToken } from "./token-refusal.ts";
 
 export interface ApiOptions {
   /**
@@ -51,14 +52,13 @@ export async function callApi(
     ...(signal === undefined ? {} : { signal }),
   };
   const repeatable = options.repeatable ?? method.startsWith("Get");
-  const { accessToken } = await getToken({ signal });
-  try {
-    return await callMethod(connection, { token: accessToken }, method, parameters, { repeatable });
-  } catch (error) {
-    if (!(error instanceof VoximplantError) || !isTokenRefusal(error.code)) throw error;
-    const { accessToken: token } = await getToken({ signal, rejected: accessToken });
-    return await callMethod(connection, { token }, method, parameters, { repeatable });
-  }
+  return withVendedToken(
+    getToken,
+    signal,
+    (token) => callMethod(connection, { token }, method, parameters, { repeatable }),
+    (outcome) =>
+      "error" in outcome && outcome.error instanceof VoximplantError ? outcome.error.code : undefined,
+  );
 }
 
 /** @throws TokenError `invalid_options`: the token would go in clear to another machine */
@@ -67,14 +67,4 @@ export function apiUrlOf(options: ApiOptions): string {
   const problem = apiUrlProblem(apiUrl);
   if (problem !== undefined) throw new TokenError("invalid_options", `apiUrl ${problem}`);
   return parseApiUrl(apiUrl, "apiUrl");
-}
-
-/**
- * Whether a new token may help: the token has expired, its key was rotated or deleted, or the
- * platform does not say. The method did not run, so any method can be called again.
- */
-export function isTokenRefusal(code: unknown): boolean {
-  const { tokenExpired, invalidToken, invalidKeyId, authorizationFailed } = errorCodes;
-  const codes: readonly unknown[] = [tokenExpired, invalidToken, invalidKeyId, authorizationFailed];
-  return codes.includes(code);
 }

@@ -3,9 +3,8 @@ export { type ApiOptions, callApi, type CallOptions } from "./call-api.ts";
 export type { CredentialProvider } from "./credentials.ts";
 export { type Entitlements, fetchEntitlements } from "./entitlements.ts";
 export { TokenError, type TokenErrorCode } from "./errors.ts";
-export type { ClientEvent } from "./events.ts";
 export { useVendedTokens, type VoximplantNodeClient } from "./node-client.ts";
-export type { VendorOptions } from "./options.ts";
+export type { ClientEvent, VendorOptions } from "./options.ts";
 export type { Runtime } from "./runtime.ts";
 export type { AwsCredentials } from "./sign.ts";
 export {

@@ -1,7 +1,6 @@
-import { isTokenRefusal } from "./call-api.ts";
 import { TokenError } from "./errors.ts";
 import type { TokenProvider } from "./token-provider.ts";
-import { refusalCode } from "./voximplant-fetch.ts";
+import { errorCodeIn, withVendedToken } from "./token-refusal.ts";
 
 /** What is used of `@voximplant/apiclient-nodejs`, 4.11 and later. */
 export interface VoximplantNodeClient {
@@ -51,18 +50,16 @@ export function useVendedTokens<Client extends VoximplantNodeClient>(
     }
   };
 
-  const makeRequest: MakeRequest = async (...args) => {
-    const { accessToken } = await getToken();
-    try {
-      const answer = await send(accessToken, args);
-      if (!isTokenRefusal(refusalCode(answer))) return answer;
-    } catch (error) {
-      const { response } = error as { response?: { data?: unknown } };
-      if (!isTokenRefusal(refusalCode(response?.data))) throw error;
-    }
-    const { accessToken: renewed } = await getToken({ rejected: accessToken });
-    return send(renewed, args);
-  };
+  const makeRequest: MakeRequest = (...args) =>
+    withVendedToken(
+      getToken,
+      undefined,
+      (accessToken) => send(accessToken, args),
+      (outcome) => {
+        if ("answer" in outcome) return errorCodeIn(outcome.answer);
+        return errorCodeIn((outcome.error as { response?: { data?: unknown } } | undefined)?.response?.data);
+      },
+    );
   Reflect.set(client, "makeRequest", makeRequest);
   return client;
 }

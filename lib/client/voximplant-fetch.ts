@@ -1,7 +1,8 @@
-import { type ApiOptions, apiUrlOf, isTokenRefusal } from "./call-api.ts";
+import { type ApiOptions, apiUrlOf } from "./call-api.ts";
 import { TokenError } from "./errors.ts";
 import { systemRuntime } from "./runtime.ts";
 import type { TokenProvider } from "./token-provider.ts";
+import { errorCodeIn, withVendedToken } from "./token-refusal.ts";
 
 /**
  * Creates a `fetch` for the Management API that adds a vended token to each request. If the
@@ -23,17 +24,15 @@ export function createVoximplantFetch(getToken: TokenProvider, options: ApiOptio
     if (url.origin !== ownOrigin && !isVoximplant(url)) {
       throw new TokenError("invalid_options", `${url.origin} is not Voximplant: no token is sent there`);
     }
-    const send = (original: Request, token: string) => {
-      const authorized = new Request(original);
+    const send = (token: string) => {
+      // A copy, because a body can be sent only once.
+      const authorized = new Request(request.clone());
       authorized.headers.set("authorization", `Bearer ${token}`);
       return runtime.fetch(authorized);
     };
-    const again = request.clone();
-    const { accessToken } = await getToken({ signal: request.signal });
-    const response = await send(request, accessToken);
-    if (!isTokenRefusal(await errorCode(response))) return response;
-    const { accessToken: renewed } = await getToken({ signal: request.signal, rejected: accessToken });
-    return send(again, renewed);
+    return withVendedToken(getToken, request.signal, send, (outcome) =>
+      "answer" in outcome ? errorCode(outcome.answer) : undefined,
+    );
   };
 }
 
@@ -51,14 +50,5 @@ async function errorCode(response: Response): Promise<unknown> {
     .clone()
     .json()
     .catch(() => undefined);
-  return refusalCode(body);
-}
-
-/** `{"error": {"code"}}`, or `{"errors": [{"code"}]}`. */
-export function refusalCode(body: unknown): unknown {
-  const { error, errors } = Object(body) as {
-    error?: { code?: unknown } | null;
-    errors?: { code?: unknown }[];
-  };
-  return error?.code ?? errors?.[0]?.code;
+  return errorCodeIn(body);
 }

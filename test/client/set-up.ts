@@ -1,5 +1,5 @@
 import { onTestFinished } from "vitest";
-import type { ClientEvent } from "../../lib/client/events.ts";
+import type { ClientEvent } from "../../lib/client/options.ts";
 import { createTokenProvider, TokenError, type TokenProviderOptions } from "../../lib/client/index.ts";
 import { fakeClock } from "../fakes/clock.ts";
 import { type Behaviour, startVendor } from "../fakes/vendor-server.ts";

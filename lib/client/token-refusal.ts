@@ -1,0 +1,50 @@
+import { errorCodes } from "../voximplant/errors.ts";
+import type { TokenProvider } from "./token-provider.ts";
+
+/** How sending a request with a token ended: with an answer, or with what was thrown. */
+export type Outcome<Answer> = { readonly answer: Answer } | { readonly error: unknown };
+
+/**
+ * Sends a request with a vended token. If the platform refuses the token, sends it once more with a
+ * new one: the method did not run, so any method can be sent again.
+ *
+ * @param codeOf the platform's error code in an outcome; undefined where there is none
+ * @throws what `getToken` and `send` throw
+ */
+export async function withVendedToken<Answer>(
+  getToken: TokenProvider,
+  signal: AbortSignal | undefined,
+  send: (accessToken: string) => Promise<Answer>,
+  codeOf: (outcome: Outcome<Answer>) => unknown,
+): Promise<Answer> {
+  const { accessToken } = await getToken({ signal });
+  const outcome: Outcome<Answer> = await send(accessToken).then(
+    (answer) => ({ answer }),
+    (error: unknown) => ({ error }),
+  );
+  if (isTokenRefusal(await codeOf(outcome))) {
+    const renewed = await getToken({ signal, rejected: accessToken });
+    return send(renewed.accessToken);
+  }
+  if ("error" in outcome) throw outcome.error;
+  return outcome.answer;
+}
+
+/**
+ * Whether a new token may help: the token has expired, its key was rotated or deleted, or the
+ * platform does not say.
+ */
+export function isTokenRefusal(code: unknown): boolean {
+  const { tokenExpired, invalidToken, invalidKeyId, authorizationFailed } = errorCodes;
+  const codes: readonly unknown[] = [tokenExpired, invalidToken, invalidKeyId, authorizationFailed];
+  return codes.includes(code);
+}
+
+/** The error code in an answer's JSON: `{"error": {"code"}}`, or `{"errors": [{"code"}]}`. */
+export function errorCodeIn(body: unknown): unknown {
+  const { error, errors } = Object(body) as {
+    error?: { code?: unknown } | null;
+    errors?: { code?: unknown }[];
+  };
+  return error?.code ?? errors?.[0]?.code;
+}
