@@ -1,7 +1,7 @@
 /**
- * What a token costs, as multiples of what cannot be had for less: one RSA signature with the same
- * key, and the start of a bare Node. Both sides of a ratio are taken in turns within this one run,
- * so that a busy machine slows both.
+ * What a token costs, as a multiple of two lower bounds: one RSA signature with the same key, and
+ * the start of a bare Node. Both sides of a ratio are taken in turns within this one run, so that a
+ * busy machine slows both.
  *
  *   npm run bench
  */
@@ -30,8 +30,8 @@ const refused = restEvent({ userArn: billingWorker.replace("billing-worker", "in
 
 const median = (values: number[]) => values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN;
 /**
- * The median of the ratios of neighbours, rather than the ratio of medians: neighbours shared the
- * machine's mood.
+ * The median of the ratios of neighbours, rather than the ratio of medians: both runs of a pair met
+ * the same load.
  */
 const ratio = (values: number[], baseline: number[]) =>
   median(values.map((value, round) => value / (baseline[round] ?? NaN)));

@@ -1,6 +1,8 @@
 import type { Policy } from "../lib/grants/policy.ts";
 
-/** The accounts and organisations of the grants. An API's resource policy knows no more. */
+/**
+ * The accounts and organisations of the grants: all that the API's resource policy is made from.
+ */
 export interface Admitted {
   /** `arn:<partition>:iam::<account>:root` of each account that a principal names. */
   readonly accountRoots: readonly string[];

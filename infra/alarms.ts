@@ -14,12 +14,9 @@ interface Alarm {
   readonly threshold: number;
   /** 300 unless said otherwise. */
   readonly periodSeconds?: number;
-  /** So many breaching of so many; 1 of 1 unless said otherwise. */
+  /** How many of how many periods must breach the threshold. Default: 1 of 1. */
   readonly periods?: readonly [breaching: number, looked: number];
-  /**
-   * What silence means: nothing wrong, unless said otherwise; the very thing watched for; or no
-   * news.
-   */
+  /** How missing data counts. Default: not breaching. */
   readonly silence?: "breaching" | "ignore";
 }
 
@@ -139,7 +136,7 @@ function keyAlarms(options: Options): Readonly<Record<string, Alarm>> {
       metric: metric.own("UnknownKeys", options),
       statistic: "Maximum",
       threshold: 1,
-      // One reconciliation says so, the next says that it is over.
+      // Each reconciliation reports the metric: the next one without a finding ends the alarm.
       silence: "ignore",
     },
     "orphan-keys": {

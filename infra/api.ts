@@ -25,8 +25,8 @@ const methods = [
 
 /**
  * What the gateway can check of a token request. JSON Schema draft 4, as API Gateway reads it. It
- * cannot say how long a body may be; the function does. A null, because nothing in AWS's documents
- * says what an absent body is taken for.
+ * cannot say how long a body may be; the function does. Null is allowed because AWS does not
+ * document how an absent body is validated.
  */
 const tokenRequestSchema = {
   $schema: "http://json-schema.org/draft-04/schema#",
@@ -98,8 +98,8 @@ function methodResources(): Resources {
 }
 
 /**
- * SourceArn contains the account; API Gateway is not documented to send it apart, as SourceAccount
- * would ask.
+ * SourceArn contains the account. There is no SourceAccount: AWS does not document that API Gateway
+ * sends it.
  */
 function permissionResources(stage: string): Resources {
   return Object.fromEntries(
@@ -131,7 +131,8 @@ export function apiResources(policy: Policy, options: Options): Resources {
         EndpointConfiguration: isPrivate
           ? { Types: ["PRIVATE"], VpcEndpointIds: options.vpcEndpointIds }
           : { Types: ["REGIONAL"] },
-        // With a domain of one's own there is one way in, with the TLS version that domain.ts says.
+        // With a custom domain the default endpoint is off, so that the domain's TLS version always
+        // applies.
         DisableExecuteApiEndpoint: options.domainName !== undefined,
         Policy: apiResourcePolicy(admittedBy(policy), options.vpcEndpointIds),
       },

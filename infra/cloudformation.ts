@@ -36,10 +36,7 @@ export const sub = (template: string) => (template.includes("${") ? { "Fn::Sub":
 
 export const account = ref("AWS::AccountId");
 export const region = ref("AWS::Region");
-/**
- * Every principal of the stack's own account whom IAM allows as well: a resource policy's way to
- * say "ask IAM".
- */
+/** The stack's own account: every principal there whom IAM allows as well. */
 export const accountPrincipal = { AWS: sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:root") };
 
 export const policyDocument = (statements: readonly Statement[]) => ({

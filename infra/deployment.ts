@@ -5,10 +5,9 @@ import { DeploymentError, type Options, parameterNames, parseOptions } from "./o
 import { template } from "./template.ts";
 
 /**
- * All that serverless.yml takes from here, for one deployment.
+ * What serverless.yml includes, for one deployment.
  *
- * @param given the `--param` arguments as they were typed, so that a misspelt one is refused and
- *   not ignored
+ * @param given the `--param` arguments as they were typed: a misspelt one is refused
  * @throws DeploymentError on bad parameters, before anything is packaged
  */
 export function describeDeployment(

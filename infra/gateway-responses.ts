@@ -4,7 +4,7 @@ import { ref, type Resources } from "./cloudformation.ts";
 /**
  * API Gateway's own answers in the shape of every other error of the API.
  *
- * A template here is no Velocity: API Gateway only puts `$context` variables in.
+ * Templates here are not Velocity: API Gateway only replaces `$context` variables.
  * `$context.error.messageString` is the message already quoted as JSON, so it stands without
  * quotation marks. `$context.error.validationErrorString` would say more about a bad body, but
  * holds bare quotation marks; the body's answer is our own sentence instead. An internal error
@@ -57,7 +57,7 @@ export const gatewayResponses: Readonly<Record<string, GatewayResponse>> = {
   INTEGRATION_FAILURE: fault(500),
   INTEGRATION_TIMEOUT: fault(500),
 
-  // Whatever AWS adds one day. A status here would overwrite that of every type that is not listed
+  // For types that AWS adds later. A status here would replace the status of every type not listed
   // above.
   DEFAULT_4XX: { error: "invalid_request", description: awsText },
   DEFAULT_5XX: fault(),

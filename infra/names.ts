@@ -3,7 +3,7 @@ import type { Policy } from "../lib/grants/policy.ts";
 import { ref, sub } from "./cloudformation.ts";
 import type { Options } from "./options.ts";
 
-/** What the pieces call each other by. */
+/** The names by which the parts of the template refer to each other. */
 export type FunctionName = "vend-token" | "rotate-key" | "reconcile-keys";
 
 const logicalNames = {
@@ -32,8 +32,8 @@ export const functionsOf = ({ secondary }: Options): readonly FunctionName[] =>
 
 export const vendRoleName = (region: string, { prefix }: Options) => `${prefix}-${region}-vend-token`;
 /**
- * The vending function's role in another region: roles are global, and this one has a name so that
- * it can be told.
+ * The vending function's role in another region: it has a fixed name, because a policy in the
+ * primary region names it.
  */
 export const vendRoleArnIn = (region: string, options: Options) =>
   sub(`arn:\${AWS::Partition}:iam::\${AWS::AccountId}:role/${vendRoleName(region, options)}`);
@@ -88,10 +88,10 @@ export const secretArnPattern = (name: string, region = "${AWS::Region}") =>
 /** Whether this stack makes the secrets and their KMS key, so that it can refer to them. */
 export const makesSecrets = ({ secondary, secrets }: Options) => !secondary && secrets === "create";
 
-/** What a role names as its resource: the very secret, or a secret that the stack does not make. */
+/** For a role's `Resource`: the secret, or its ARN pattern if this stack does not make it. */
 export const secretArn = (secret: GrantedSecret, options: Options) =>
   makesSecrets(options) ? ref(secret.logicalId) : secretArnPattern(secret.name);
 
-/** What a resource that belongs to a secret names it by. */
+/** For a property `SecretId`. */
 export const secretId = (secret: GrantedSecret, options: Options) =>
   makesSecrets(options) ? ref(secret.logicalId) : secret.name;

@@ -3,8 +3,8 @@ import type { Options } from "./options.ts";
 
 export const alarmTopic = "AlarmTopic";
 /**
- * A KMS key apart from the secrets' one, because services use it: alarms, and the logs where that
- * is asked for.
+ * A second KMS key, because AWS services use it: the alarms' topic, and the logs with
+ * `encryptLogs`.
  */
 export const operationsKey = "OperationsKey";
 
@@ -30,7 +30,7 @@ export function operationsResources(options: Options): Resources {
         EnableKeyRotation: true,
         KeyPolicy: policyDocument([
           {
-            // Nothing kept under this key is secret from the account's own administrators.
+            // The account's administrators may read everything that this key encrypts.
             Sid: "AdministerAndUseThroughIam",
             Effect: "Allow",
             Principal: accountPrincipal,

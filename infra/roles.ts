@@ -14,7 +14,7 @@ import { DeploymentError, type Options } from "./options.ts";
 import { MAX_POLICY_SIZE, policySize } from "./policy-size.ts";
 import { signingKeysKeyStatement } from "./signing-keys-key.ts";
 
-/** What each function does with the secrets, and nothing besides. */
+/** The Secrets Manager actions of each function. */
 const secretActions = {
   "vend-token": ["GetSecretValue"],
   "rotate-key": [
@@ -24,7 +24,7 @@ const secretActions = {
     "PutSecretValue",
     "UpdateSecretVersionStage",
   ],
-  // It writes only to revoke a key or to roll back; the schedule alone writes nothing but a tag.
+  // It writes values and labels only to revoke and to roll back; the scheduled run writes a tag.
   "reconcile-keys": [
     "DescribeSecret",
     "GetSecretValue",

@@ -27,8 +27,8 @@ export function throughSecretsManager(secretArns: readonly unknown[], regions: r
 }
 
 /**
- * What a role names as the key. The ARN of a key that an earlier stack has left is not known here:
- * its alias stands for it, as a condition.
+ * For a role's statement: the key as its resource. The ARN of a key that an earlier stack left is
+ * not known here, so a condition names its alias.
  * https://docs.aws.amazon.com/kms/latest/developerguide/alias-authorization.html
  */
 export function signingKeysKeyStatement(secretArns: readonly unknown[], options: Options) {
@@ -94,8 +94,7 @@ function keyPolicy(secrets: readonly GrantedSecret[], options: Options): readonl
       Resource: "*", // In a key policy: this key.
     },
     {
-      // Reading, importing, rotating, replicating: by whom IAM lets, and reading only by whom the
-      // secret's policy lets.
+      // IAM decides who may write and replicate. The secret's policy decides who may read.
       Sid: "UseThroughSecretsManagerForTheseSecrets",
       Effect: "Allow",
       Principal: accountPrincipal,

@@ -66,9 +66,9 @@ export function stageResources(options: Options, deployment: string): Resources 
 }
 
 /**
- * API Gateway writes logs with one role per account and region, whoever's APIs they are; without it
- * a stage with an access log is refused. It stays when the stack goes, because other APIs may have
- * come to use it. `--param apiGatewayLogRole=existing` where the account has one.
+ * API Gateway writes the logs of all APIs of an account and region with one role. Without it, a
+ * stage with an access log is refused. The role outlives the stack, because other APIs may use it.
+ * If the account has one: `apiGatewayLogRole: existing`.
  * https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-logging.html
  */
 const accountLogRole: Resources = {

@@ -15,8 +15,8 @@ import { signingKeysKeyResources } from "./signing-keys-key.ts";
 import { stageResources } from "./stage.ts";
 
 /**
- * The whole stack but the functions themselves, which serverless.yml declares. Whatever the grants
- * and AWS could disagree about is derived from the policy here.
+ * The whole stack except the functions, which serverless.yml declares. Everything that depends on
+ * the grants is derived from them here.
  */
 export function template(policy: Policy, options: Options): { Resources: Resources; Outputs: Outputs } {
   const secrets = grantedSecrets(policy);

@@ -21,7 +21,7 @@ export interface Answer {
   readonly body: string | Buffer;
 }
 
-/** How a call is carried out: what to answer, and what goes wrong on the way. */
+/** How a call is carried out: the answer, and the fault that a test injects. */
 export interface Call {
   readonly fault: Fault | undefined;
   readonly answer: () => Answer | Promise<Answer>;

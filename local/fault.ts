@@ -1,5 +1,5 @@
 /**
- * What a stand-in does to one call, so that a test can see how its clients bear it:
+ * What a stand-in does to one call, to test how its clients react:
  *
  * - `{ delayMs }`: carries it out, and answers late;
  * - `{ drop: "before" }`: breaks the connection without carrying it out;

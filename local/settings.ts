@@ -2,9 +2,9 @@ import { type Environment, readVariable } from "../lib/environment.ts";
 import type { StackOptions } from "./stack.ts";
 
 /**
- * What of this process's environment reaches the local stack: a Secrets Manager that is already
- * there, with the credentials for it, and how long keys are held. Everything else stays outside,
- * real credentials above all.
+ * The variables of this process that reach the local stack: a Secrets Manager that is already
+ * running, its credentials, and how long keys are cached. Nothing else does, above all no real
+ * credentials.
  */
 export function settingsFrom(environment: Environment): Pick<StackOptions, "externalSecretsManager" | "env"> {
   const pick = (...names: string[]) =>

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { headerOf, type RawRequest } from "../exchange.ts";
 import { forbidden, missingToken, type Refusal } from "./refusal.ts";
 
-/** What a request says of its own signature; nothing of it is believed yet. */
+/** What a request claims about its signature. Nothing of it is verified yet. */
 export interface Authorization {
   readonly accessKeyId: string;
   /** Of the credential's scope: `20261124`, `us-east-1`, `execute-api`, `aws4_request`. */
@@ -17,7 +17,7 @@ export interface Authorization {
   readonly expiresSeconds?: number;
 }
 
-/** What stands in the request, complete or not. */
+/** The fields that the request has, complete or not. */
 interface Parts {
   readonly Credential: string | undefined;
   readonly SignedHeaders: string | undefined;

@@ -3,8 +3,8 @@ import { getCanonicalQuery } from "@smithy/signature-v4";
 import type { RawRequest } from "../exchange.ts";
 
 /**
- * The canonical requests that a signer may have signed, most usual first. All of them cover the
- * same bytes; signers differ in how they write them down:
+ * The canonical requests that a signer may have signed, most frequent first. All cover the same
+ * bytes, but signers encode them differently:
  *
  * - the AWS SDKs and botocore encode the path once more and sort the query;
  * - curl (`--aws-sigv4`) takes the path and, in some versions, the query as they are.

@@ -8,7 +8,7 @@ import type { RawRequest } from "../exchange.ts";
 import type { Identity } from "./identity.ts";
 import type { RouteMatch } from "./route.ts";
 
-/** All that API Gateway knows of a request when it calls the function. */
+/** What API Gateway knows about a request when it calls the function. */
 export interface Invocation {
   readonly request: RawRequest;
   readonly match: RouteMatch;
@@ -94,7 +94,7 @@ export function restEvent({
 
 type Iam = APIGatewayEventRequestContextIAMAuthorizer["iam"];
 
-/** As the type has it, but for the organisation: an account need not be in one. */
+/** As the type declares it, except that an account may have no organisation. */
 export type HttpApiEvent = APIGatewayProxyEventV2WithRequestContext<
   APIGatewayEventRequestContextV2WithAuthorizer<{
     iam: Omit<Iam, "principalOrgId"> & { principalOrgId: string | null };

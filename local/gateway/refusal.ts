@@ -3,9 +3,8 @@ import type { ErrorCode } from "../../lib/http/wire.ts";
 const faultText = "The service failed; the request id finds the reason in its log.";
 
 /**
- * What the deployed gateway responses make of API Gateway's own answers. Written out again on
- * purpose: the stand-in is the second opinion. test/local/gateway/refusal.test.ts compares it with
- * infra/gateway-responses.ts.
+ * The deployed gateway responses. Repeated here on purpose: the stand-in is the second opinion.
+ * test/local/gateway/refusal.test.ts compares it with infra/gateway-responses.ts.
  */
 const responses = {
   INVALID_SIGNATURE: { error: "not_authorized", status: 403 },

@@ -57,7 +57,7 @@ function checkScope({
   if (service !== "execute-api") {
     return invalid("Credential should be scoped to correct service: 'execute-api'.");
   }
-  // The stand-in is in whatever region it is called in.
+  // The stand-in accepts any region: it has none of its own.
   if (!/^[a-z]{2,4}(-[a-z]+)+-\d$/.test(region)) {
     return invalid(`Credential should be scoped to a valid region, not '${region}'.`);
   }

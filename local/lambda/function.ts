@@ -22,12 +22,12 @@ export interface LambdaOptions {
   readonly name: string;
   /** Path of the built bundle. */
   readonly bundle: string;
-  /** All of its environment: it inherits nothing. */
+  /** Its whole environment: it inherits nothing from this process. */
   readonly env: Readonly<Record<string, string>>;
   /** Everything that it writes, line by line: CloudWatch Logs would have it. */
   readonly onLine: (line: string) => void;
   readonly timeoutMs?: number;
-  /** Told once when it runs no more, by itself or by `close`. */
+  /** Called once when the function has ended. */
   readonly onEnd?: () => void;
 }
 

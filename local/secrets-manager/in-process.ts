@@ -109,8 +109,7 @@ export interface SecretsManagerCall {
 
 /**
  * A stand-in for AWS Secrets Manager: its JSON 1.1 protocol, stages, tokens and errors, in memory.
- * It asks for no credentials and believes every caller. {@link startSecretsManager} serves it over
- * HTTP.
+ * It checks no credentials. {@link startSecretsManager} serves it over HTTP.
  */
 export function createSecretsManager(options: SecretsManagerOptions = {}): InProcessSecretsManager {
   const state: SecretsState = {

@@ -72,8 +72,8 @@ export interface ManagementApiCall {
 
 /**
  * A stand-in for Voximplant's Management API: it verifies tokens as the platform documents, and
- * keeps keys, roles and rules in memory. What nobody outside knows about the platform is an option.
- * {@link startManagementApi} serves it over HTTP.
+ * keeps keys, roles and rules in memory. Where the platform's behaviour is not known, an option
+ * selects it. {@link startManagementApi} serves it over HTTP.
  */
 export function createManagementApi(options: ManagementApiOptions): InProcessManagementApi {
   const now = options.now ?? (() => new Date());

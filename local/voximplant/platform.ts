@@ -4,7 +4,7 @@ import { roles } from "./roles.ts";
 export interface Account {
   readonly accountId: number;
   readonly email: string;
-  /** Deprecated, and all-powerful. */
+  /** Deprecated. It may do everything in the account. */
   readonly apiKey?: string;
   readonly childAccountIds: readonly number[];
 }
