@@ -6,7 +6,8 @@
 // TagResource (only the tag voximplant-token-vendor:roles); kms:Decrypt and kms:GenerateDataKey on
 // their key, through Secrets Manager. On the vending function: lambda:GetFunctionConfiguration and
 // UpdateFunctionConfiguration, so that its containers forget a revoked key.
-// Environment: SIGNING_KEY_* as in the vending function. Time-out: 600 s, for a revocation.
+// Environment: SIGNING_KEY_* as in the vending function; REPLICA_REGIONS, which every secret must
+// have a replica in. Time-out: 600 s, for a revocation.
 import { randomUUID } from "node:crypto";
 
 import policy from "../grants.yml";
@@ -42,6 +43,7 @@ export const handler = createReconciliationHandler({
   sleep: connection.sleep,
   newId: randomUUID,
   graceMs: graceMs(configuration),
+  replicaRegions: configuration.replicaRegions,
   // Outside Lambda there are no containers that hold a key.
   ...(deployment !== LOCAL && {
     forgetKeys: (replicas) => forgetKeys(`${deployment}-vend-token`, [region, ...replicas], connection.now()),

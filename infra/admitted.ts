@@ -4,8 +4,7 @@ import type { Policy } from "../lib/grants/policy.ts";
  * The accounts and organisations of the grants: all that the API's resource policy is made from.
  */
 export interface Admitted {
-  /** `arn:<partition>:iam::<account>:root` of each account that a principal names. */
-  readonly accountRoots: readonly string[];
+  /** Each account that a principal names. */
   readonly accountIds: readonly string[];
   /** Where the account is a wildcard, the organisation that the grant then has to name. */
   readonly organizationIds: readonly string[];
@@ -18,13 +17,13 @@ const sorted = (values: Iterable<string>) => [...new Set(values)].sort();
  * disagree.
  */
 export function admittedBy(policy: Policy): Admitted {
-  const roots: string[] = [];
+  const accounts: string[] = [];
   const organizations: string[] = [];
   for (const grant of policy.grants) {
     for (const { arn } of grant.principals) {
-      const [, partition = "", , , accountId = ""] = arn.split(":");
+      const accountId = arn.split(":")[4] ?? "";
       if (/^\d{12}$/.test(accountId)) {
-        roots.push(`arn:${partition}:iam::${accountId}:root`);
+        accounts.push(accountId);
       } else if (grant.principalOrgId !== undefined) {
         organizations.push(grant.principalOrgId);
       } else {
@@ -32,10 +31,5 @@ export function admittedBy(policy: Policy): Admitted {
       }
     }
   }
-  const accountRoots = sorted(roots);
-  return {
-    accountRoots,
-    accountIds: sorted(accountRoots.map((root) => root.split(":")[4] ?? "")),
-    organizationIds: sorted(organizations),
-  };
+  return { accountIds: sorted(accounts), organizationIds: sorted(organizations) };
 }

@@ -1,7 +1,7 @@
-import { ref, type Resource, type Resources } from "./cloudformation.ts";
+import type { Resource, Resources } from "./cloudformation.ts";
 import { type MetricSource, metric } from "./metrics.ts";
 import { functionsOf } from "./names.ts";
-import { alarmTopic } from "./operations.ts";
+import { topicArn } from "./operations.ts";
 import type { Options } from "./options.ts";
 
 interface Alarm {
@@ -202,18 +202,21 @@ export function alarmResources(options: Options): Resources {
   return Object.fromEntries(
     Object.entries(alarms(options)).map(([name, alarm]) => [
       alarmId(name),
-      alarmResource(`${options.prefix}-${name}`, alarm),
+      alarmResource(`${options.prefix}-${name}`, alarm, options),
     ]),
   );
 }
 
-function alarmResource(name: string, alarm: Alarm): Resource {
+/** The page with the alarms' entries, for people who read an alarm in a mail. */
+export const runbookUrl = (options: Options) => options.runbookUrl ?? "docs/runbook.md";
+
+function alarmResource(name: string, alarm: Alarm, options: Options): Resource {
   const [breaching, looked] = alarm.periods ?? [1, 1];
   return {
     Type: "AWS::CloudWatch::Alarm",
     Properties: {
       AlarmName: name,
-      AlarmDescription: `${alarm.meaning} What to do: docs/runbook.md#${alarm.runbook}`,
+      AlarmDescription: `${alarm.meaning} What to do: ${runbookUrl(options)}#${alarm.runbook}`,
       Namespace: alarm.metric.namespace,
       MetricName: alarm.metric.name,
       Dimensions: Object.entries(alarm.metric.dimensions).map(([Name, Value]) => ({ Name, Value })),
@@ -224,8 +227,8 @@ function alarmResource(name: string, alarm: Alarm): Resource {
       EvaluationPeriods: looked,
       DatapointsToAlarm: breaching,
       TreatMissingData: alarm.silence ?? "notBreaching",
-      AlarmActions: [ref(alarmTopic)],
-      OKActions: [ref(alarmTopic)],
+      AlarmActions: [topicArn(options)],
+      OKActions: [topicArn(options)],
     },
   };
 }

@@ -5,6 +5,7 @@ import { type Resources, sub } from "./cloudformation.ts";
 import { type MetricSource, metric } from "./metrics.ts";
 import { functionsOf, logGroupName } from "./names.ts";
 import type { Options } from "./options.ts";
+import { queries } from "./queries.ts";
 
 /** A grid of 24 columns: three rows of three widgets, and the alarms above them. */
 const third = 8;
@@ -47,14 +48,8 @@ export function dashboardResources(policy: Policy, options: Options): Resources 
   });
   const places = place([
     metricsWidget("Tokens by service account", perAccount("TokensVended", "Sum")),
-    logWidget(
-      "Who gets how many tokens for what",
-      "filter outcome = 'vended' | stats count(*) as tokens by principal, service_account, grant | sort tokens desc | limit 50",
-    ),
-    logWidget(
-      "Refusals by reason and principal",
-      "filter outcome = 'refused' | stats count(*) as refusals by reason, principal, service_account | sort refusals desc | limit 50",
-    ),
+    logWidget("Who gets how many tokens for what", queries["tokens by principal"]),
+    logWidget("Refusals by reason and principal", queries["refusals by reason"]),
     metricsWidget("Refusals", [
       [metric.own("Refusals", options), "Sum", "by the function"],
       [metric.own("GatewayRefusals", options), "Sum", "by API Gateway"],

@@ -1,38 +1,54 @@
 import type { Policy } from "../lib/grants/policy.ts";
 import { sub } from "./cloudformation.ts";
-import { functionName, lambdaOf, roleOf } from "./names.ts";
+import { functionName, functionsOf, lambdaOf, roleOf } from "./names.ts";
 import { DeploymentError, type Options, parameterNames, parseOptions } from "./options.ts";
+import { tagged } from "./tags.ts";
 import { template } from "./template.ts";
+
+/** Refuses parameters that a later deployment would forget, and names that no parameter has. */
+export function checkParameters(
+  stage: string,
+  onCommandLine: readonly string[],
+  inFile: readonly string[],
+): void {
+  const nameOf = (argument: string) => argument.split("=")[0] ?? "";
+  if (onCommandLine.length > 0) {
+    throw new DeploymentError(
+      `--param ${onCommandLine.map(nameOf).join(", ")}: parameters belong into serverless.yml, below params.${stage}. ` +
+        "On the command line they would be gone with the next deployment, and so would what they made.",
+    );
+  }
+  const unknown = inFile.filter((name) => !parameterNames.includes(name));
+  if (unknown.length > 0) {
+    throw new DeploymentError(
+      `serverless.yml, params: no such parameter: ${unknown.join(", ")}. There are ${parameterNames.join(", ")}.`,
+    );
+  }
+}
 
 /**
  * What serverless.yml includes, for one deployment.
  *
- * @param given the `--param` arguments as they were typed: a misspelt one is refused
  * @throws DeploymentError on bad parameters, before anything is packaged
  */
 export function describeDeployment(
   policy: Policy,
   deployment: { service: string; stage: string; region: string },
   values: Readonly<Record<string, string>>,
-  given: readonly string[],
 ) {
-  const unknown = given
-    .map((argument) => argument.split("=")[0] ?? "")
-    .filter((name) => !parameterNames.includes(name));
-  if (unknown.length > 0) {
-    throw new DeploymentError(
-      `No such parameter: ${unknown.join(", ")}. There are ${parameterNames.join(", ")}.`,
-    );
-  }
   const options = parseOptions(deployment, values);
   return {
     resources: {
       ...template(policy, options),
       // What osls merges into the resources that it makes itself.
       extensions: {
+        ...Object.fromEntries(
+          functionsOf(options).map((name) => [lambdaOf(name), { Properties: tagged(options) }]),
+        ),
         [lambdaOf("vend-token")]: {
-          Properties: { ReservedConcurrentExecutions: options.reservedConcurrency },
+          Properties: { ReservedConcurrentExecutions: options.reservedConcurrency, ...tagged(options) },
         },
+        ServerlessDeploymentBucket: { Properties: tagged(options) },
       },
     },
     keyFunctions: keyFunctions(options),
@@ -68,6 +84,9 @@ function keyFunctions(options: Options) {
       // containers.
       timeout: 600,
       role: sub(`\${${roleOf("reconcile-keys")}.Arn}`),
+      ...(options.replicaRegions.length > 0 && {
+        environment: { REPLICA_REGIONS: options.replicaRegions.join(",") },
+      }),
       package: { artifact: ".serverless/reconcile-keys.zip" },
     },
   };

@@ -1,10 +1,10 @@
 import { account, getAtt, ref, type Resources } from "./cloudformation.ts";
-import { DeploymentError, type Options } from "./options.ts";
-import { type GrantedSecret, lambdaOf, secretId } from "./names.ts";
+import { type GrantedSecret, lambdaOf, named, secretId } from "./names.ts";
+import type { Options } from "./options.ts";
 
 /**
- * The schedules: of reconciliation, and of rotation for the service accounts that `--param rotate`
- * names (or `all`).
+ * The schedules: of reconciliation, and of rotation for the service accounts that `rotate` names
+ * (or `all`).
  *
  * A secret gets its rotation schedule only in a deployment after its import. Secrets Manager tries a
  * new schedule at once. With RotateImmediatelyOnUpdate false it runs only testSecret, on a temporary
@@ -25,7 +25,7 @@ export function keyLifeResources(secrets: readonly GrantedSecret[], options: Opt
       },
     },
     ...Object.fromEntries(
-      rotatedSecrets(secrets, options).map((secret) => [
+      named("rotate", secrets, options).map((secret) => [
         `${secret.logicalId}Rotation`,
         {
           Type: "AWS::SecretsManager::RotationSchedule",
@@ -42,22 +42,6 @@ export function keyLifeResources(secrets: readonly GrantedSecret[], options: Opt
     ),
     ...reconciliationResources(options),
   };
-}
-
-/** @throws DeploymentError where `rotate` names a service account that the grants do not know. */
-export function rotatedSecrets(
-  secrets: readonly GrantedSecret[],
-  { rotate }: Options,
-): readonly GrantedSecret[] {
-  if (rotate.length === 1 && rotate[0] === "all") return secrets;
-  const known = secrets.flatMap(({ serviceAccounts }) => serviceAccounts);
-  const unknown = rotate.filter((name) => !known.includes(name));
-  if (unknown.length > 0) {
-    throw new DeploymentError(
-      `--param rotate: no service account ${unknown.join(", ")} in the grants; there are ${known.join(", ")} (or all)`,
-    );
-  }
-  return secrets.filter(({ serviceAccounts }) => serviceAccounts.some((name) => rotate.includes(name)));
 }
 
 function reconciliationResources({ reconcileMinutes }: Options): Resources {

@@ -1,5 +1,5 @@
 import { METRIC_NAMESPACE, type MetricName, metricUnits } from "../lib/audit/metrics.ts";
-import { getAtt, ref, type Resource, type Resources } from "./cloudformation.ts";
+import { getAtt, ref, type Resource, type Resources, retained } from "./cloudformation.ts";
 import { type FunctionName, functionsOf, logGroupName, logGroupOf } from "./names.ts";
 import { operationsKey } from "./operations.ts";
 import type { Options } from "./options.ts";
@@ -23,6 +23,7 @@ export function logResources(options: Options): Resources {
 
 const logGroup = (name: string, options: Options): Resource => ({
   Type: "AWS::Logs::LogGroup",
+  ...(options.retainLogs && retained),
   Properties: {
     LogGroupName: name,
     RetentionInDays: options.logRetentionDays,

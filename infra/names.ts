@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Policy } from "../lib/grants/policy.ts";
 import { ref, sub } from "./cloudformation.ts";
-import type { Options } from "./options.ts";
+import { DeploymentError, type Options } from "./options.ts";
 
 /** The names by which the parts of the template refer to each other. */
 export type FunctionName = "vend-token" | "rotate-key" | "reconcile-keys";
@@ -36,7 +36,9 @@ export const vendRoleName = (region: string, { prefix }: Options) => `${prefix}-
  * primary region names it.
  */
 export const vendRoleArnIn = (region: string, options: Options) =>
-  sub(`arn:\${AWS::Partition}:iam::\${AWS::AccountId}:role/${vendRoleName(region, options)}`);
+  sub(
+    `arn:\${AWS::Partition}:iam::\${AWS::AccountId}:role${options.rolePath}${vendRoleName(region, options)}`,
+  );
 
 /** The KMS key that encrypts the secrets. */
 export const signingKeysKey = "SigningKeysKey";
@@ -95,3 +97,25 @@ export const secretArn = (secret: GrantedSecret, options: Options) =>
 /** For a property `SecretId`. */
 export const secretId = (secret: GrantedSecret, options: Options) =>
   makesSecrets(options) ? ref(secret.logicalId) : secret.name;
+
+/**
+ * The secrets of the service accounts that a parameter names, or all.
+ *
+ * @throws DeploymentError the grants have no such service account
+ */
+export function named(
+  parameter: "rotate" | "replicate",
+  secrets: readonly GrantedSecret[],
+  options: Options,
+): readonly GrantedSecret[] {
+  const names = options[parameter];
+  if (names.length === 1 && names[0] === "all") return secrets;
+  const known = secrets.flatMap(({ serviceAccounts }) => serviceAccounts);
+  const unknown = names.filter((name) => !known.includes(name));
+  if (unknown.length > 0) {
+    throw new DeploymentError(
+      `${parameter}: no service account ${unknown.join(", ")} in the grants; there are ${known.join(", ")} (or all)`,
+    );
+  }
+  return secrets.filter(({ serviceAccounts }) => serviceAccounts.some((name) => names.includes(name)));
+}

@@ -1,27 +1,78 @@
-import { account, accountPrincipal, policyDocument, ref, type Resources, sub } from "./cloudformation.ts";
+import {
+  account,
+  accountPrincipal,
+  policyDocument,
+  ref,
+  type Resources,
+  type Statement,
+  sub,
+} from "./cloudformation.ts";
 import type { Options } from "./options.ts";
 
-export const alarmTopic = "AlarmTopic";
+const alarmTopic = "AlarmTopic";
+/** Where alarms go: the deployment's own topic, or one that exists. */
+export const topicArn = ({ alarmTopicArn }: Options) => alarmTopicArn ?? ref(alarmTopic);
 /**
  * A second KMS key, because AWS services use it: the alarms' topic, and the logs with
  * `encryptLogs`.
  */
 export const operationsKey = "OperationsKey";
 
+/** An AWS service that publishes to the topic, and for which of its resources. */
+interface Publisher {
+  readonly sid: string;
+  readonly service: string;
+  readonly condition: NonNullable<Statement["Condition"]>;
+}
+
+const publishersOf = ({ prefix, tripwires }: Options): readonly Publisher[] => [
+  {
+    sid: "OwnAlarms",
+    service: "cloudwatch.amazonaws.com",
+    condition: {
+      StringEquals: { "aws:SourceAccount": account },
+      ArnLike: {
+        "aws:SourceArn": sub("arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:*"),
+      },
+    },
+  },
+  ...(tripwires
+    ? [
+        {
+          sid: "OwnTripwires",
+          service: "events.amazonaws.com",
+          condition: {
+            ArnLike: {
+              "aws:SourceArn": sub(
+                `arn:\${AWS::Partition}:events:\${AWS::Region}:\${AWS::AccountId}:rule/${prefix}-tripwire-*`,
+              ),
+            },
+          },
+        },
+      ]
+    : []),
+];
+
+const topicUse = ({ sid, service, condition }: Publisher): Statement => ({
+  Sid: `${sid}ToTheTopic`,
+  Effect: "Allow",
+  Principal: { Service: service },
+  Action: ["kms:Decrypt", "kms:GenerateDataKey*"],
+  Resource: "*",
+  Condition: condition,
+});
+
 /**
- * Where alarms go: one encrypted topic.
+ * Where alarms go: one encrypted topic, unless one exists.
  *
  * The key is our own because CloudWatch cannot publish to a topic under the AWS-managed
  * `alias/aws/sns`: that key's policy cannot be given a statement for it.
  * https://docs.aws.amazon.com/sns/latest/dg/sns-enable-encryption-for-topic-sqs-queue-subscriptions.html
  */
 export function operationsResources(options: Options): Resources {
-  const ownAlarms = {
-    StringEquals: { "aws:SourceAccount": account },
-    ArnLike: {
-      "aws:SourceArn": sub("arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:*"),
-    },
-  };
+  const publishers = publishersOf(options);
+  const ownTopic = options.alarmTopicArn === undefined;
+  if (!ownTopic && !options.encryptLogs) return {};
   return {
     [operationsKey]: {
       Type: "AWS::KMS::Key",
@@ -37,18 +88,17 @@ export function operationsResources(options: Options): Resources {
             Action: "kms:*",
             Resource: "*",
           },
-          {
-            Sid: "AlarmsToTheTopic",
-            Effect: "Allow",
-            Principal: { Service: "cloudwatch.amazonaws.com" },
-            Action: ["kms:Decrypt", "kms:GenerateDataKey*"],
-            Resource: "*",
-            Condition: ownAlarms,
-          },
+          ...(ownTopic ? publishers.map((publisher) => topicUse(publisher)) : []),
           ...(options.encryptLogs ? [logsUseTheKey] : []),
         ]),
       },
     },
+    ...(ownTopic && topicResources(options, publishers)),
+  };
+}
+
+function topicResources(options: Options, publishers: readonly Publisher[]): Resources {
+  return {
     [alarmTopic]: {
       Type: "AWS::SNS::Topic",
       Properties: { TopicName: `${options.prefix}-alarms`, KmsMasterKeyId: ref(operationsKey) },
@@ -57,16 +107,16 @@ export function operationsResources(options: Options): Resources {
       Type: "AWS::SNS::TopicPolicy",
       Properties: {
         Topics: [ref(alarmTopic)],
-        PolicyDocument: policyDocument([
-          {
-            Sid: "OwnAlarms",
+        PolicyDocument: policyDocument(
+          publishers.map(({ sid, service, condition }) => ({
+            Sid: sid,
             Effect: "Allow",
-            Principal: { Service: "cloudwatch.amazonaws.com" },
+            Principal: { Service: service },
             Action: "sns:Publish",
             Resource: ref(alarmTopic),
-            Condition: ownAlarms,
-          },
-        ]),
+            Condition: condition,
+          })),
+        ),
       },
     },
     ...(options.alarmEmail !== undefined && {

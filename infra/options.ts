@@ -2,9 +2,8 @@ import * as z from "zod";
 import { REGION } from "../lib/partitions.ts";
 
 /**
- * The parameters of a deployment, as `--param name=value` or the `params` of serverless.yml give
- * them: strings, where an empty one stands for "not wanted". serverless.yml documents each and
- * holds the defaults.
+ * The parameters of a deployment, as `params` in serverless.yml gives them: strings, where an empty
+ * one means "not wanted". serverless.yml documents each and has the defaults.
  */
 const list = z
   .string()
@@ -19,6 +18,21 @@ const whole = (minimum: number, maximum: number) => z.coerce.number().int().min(
 const optionalWhole = (minimum: number, maximum: number) =>
   z.union([z.literal("").transform(() => undefined), whole(minimum, maximum)]);
 const flag = z.enum(["true", "false"], "true or false").transform((text) => text === "true");
+
+/** `team=voice,cost=42`. https://docs.aws.amazon.com/tag-editor/latest/userguide/tagging.html */
+const tags = list.pipe(
+  z
+    .array(
+      z.string().regex(/^(?!aws:)[\w .:/+@-]{1,128}=[\w .:/=+@-]{0,256}$/, "name=value, separated by commas"),
+    )
+    .max(40)
+    .transform((pairs) =>
+      pairs.map((pair) => {
+        const [Key = "", ...value] = pair.split("=");
+        return { Key, Value: value.join("=") };
+      }),
+    ),
+);
 
 const regionName = new RegExp(`^${REGION}$`);
 
@@ -38,17 +52,22 @@ const parameters = z.strictObject({
   secrets: z.enum(["create", "existing"], "create or existing"),
   rotate: list,
   rotationDays: whole(1, 1_000),
+  replicate: list,
   // An alarm looks at three turns, and CloudWatch looks back a day.
   reconcileMinutes: whole(1, 480),
   logRetentionDays: z.coerce
     .number()
     .refine((days) => retentionDays.includes(days), `one of ${retentionDays.join(", ")}`),
+  retainLogs: flag,
   encryptLogs: flag,
   apiGatewayLogRole: z.enum(["create", "existing"], "create or existing"),
   auditDestinationArn: optional(
     /^arn:[a-z-]+:logs:[a-z0-9-]+:\d{12}:destination:.+$/,
     "the ARN of a CloudWatch Logs destination",
   ),
+  alarmTopicArn: optional(/^arn:[a-z-]+:sns:[a-z0-9-]+:\d{12}:[\w-]+$/, "the ARN of an SNS topic"),
+  runbookUrl: optional(/^https:\/\/\S+$/, "an https:// URL"),
+  tripwires: flag,
   alarmEmail: optional(/^[^@\s]+@[^@\s]+$/, "an e-mail address"),
   latencyAlarmMilliseconds: whole(1, 29_000),
   refusalsAlarmCount: whole(1, 1_000_000),
@@ -58,6 +77,11 @@ const parameters = z.strictObject({
   basePath: optional(/^[\w.~-]+(\/[\w.~-]+)*$/, "a path without slashes at its ends, as tokens"),
   certificateArn: optional(/^arn:[a-z-]+:acm:.+:certificate\/.+$/, "the ARN of an ACM certificate"),
   hostedZoneId: optional(/^Z[A-Z0-9]+$/, "the id of a Route 53 hosted zone"),
+  kmsKeyArn: optional(/^arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key\/[\w-]+$/, "the ARN of a KMS key"),
+  permissionsBoundaryArn: optional(/^arn:[a-z-]+:iam::(\d{12}|aws):policy\/\S+$/, "the ARN of an IAM policy"),
+  rolePath: z.string().regex(/^\/([\w+=,.@-]+\/)*$/, "/ or a path between slashes, as /teams/voice/"),
+  deployerArn: optional(/^arn:[a-z-]+:iam::\d{12}:role\/\S+$/, "the ARN of a role"),
+  tags,
   primaryRegion: optional(regionName, "an AWS region"),
   replicaRegions: listOf(regionName, "AWS regions, separated by commas"),
 });
@@ -93,7 +117,7 @@ export function parseOptions(
   if (!parsed.success) {
     for (const issue of parsed.error.issues) {
       const name = issue.path[0];
-      problems.push(name === undefined ? issue.message : `--param ${String(name)}: ${issue.message}`);
+      problems.push(name === undefined ? issue.message : `${String(name)}: ${issue.message}`);
     }
   }
   // Role names take 64 characters and carry prefix, region and function (see roles.ts).
@@ -102,36 +126,50 @@ export function parseOptions(
   }
   if (parsed.success) problems.push(...contradictions(parsed.data, deployment.region));
   if (!parsed.success || problems.length > 0) {
-    throw new DeploymentError(`The deployment's parameters are not usable:\n  ${problems.join("\n  ")}`);
+    throw new DeploymentError(
+      `The parameters in serverless.yml, below params, are not usable:\n  ${problems.join("\n  ")}`,
+    );
   }
   const { service, stage, region } = deployment;
   const { primaryRegion } = parsed.data;
   const secondary = primaryRegion !== undefined && primaryRegion !== region;
-  return { ...parsed.data, prefix: `${service}-${stage}`, stage, region, secondary };
+  // One serverless.yml serves every region: a secondary ignores what is the primary's.
+  const ofPrimary = secondary && {
+    rotate: [],
+    replicate: [],
+    replicaRegions: [],
+    secrets: "create" as const,
+  };
+  return { ...parsed.data, ...ofPrimary, prefix: `${service}-${stage}`, stage, region, secondary };
 }
 
 function contradictions(options: z.infer<typeof parameters>, region: string): string[] {
   const problems: string[] = [];
   if ((options.domainName === undefined) !== (options.certificateArn === undefined)) {
-    problems.push("--param domainName and certificateArn: give both or neither");
+    problems.push("domainName and certificateArn: give both or neither");
   }
   if (options.basePath !== undefined && options.domainName === undefined) {
-    problems.push("--param basePath: needs domainName as well");
+    problems.push("basePath: needs domainName as well");
   }
   if (options.hostedZoneId !== undefined && options.domainName === undefined) {
-    problems.push("--param hostedZoneId: needs domainName as well");
+    problems.push("hostedZoneId: needs domainName as well");
   }
   if (options.domainName !== undefined && options.vpcEndpointIds.length > 0) {
-    problems.push("--param domainName: a private API (vpcEndpointIds) has no regional custom domain");
+    problems.push("domainName: a private API (vpcEndpointIds) has no regional custom domain");
   }
-  if (options.replicaRegions.includes(region)) {
-    problems.push(`--param replicaRegions: ${region} is the region that is deployed; name the others`);
+  if (options.replicaRegions.includes(region) && [undefined, region].includes(options.primaryRegion)) {
+    problems.push(`replicaRegions: ${region} is the region that is deployed; name the others`);
   }
-  if (options.primaryRegion !== undefined && options.primaryRegion !== region) {
-    for (const name of ["replicaRegions", "rotate"] as const) {
-      if (options[name].length > 0)
-        problems.push(`--param ${name}: belongs to the deployment in the primary region`);
-    }
+  if (options.tripwires && options.deployerArn === undefined) {
+    problems.push(
+      "tripwires: needs deployerArn, because every deployment makes the changes that they report",
+    );
+  }
+  if (options.alarmTopicArn !== undefined && options.alarmEmail !== undefined) {
+    problems.push("alarmEmail: subscribe it to the topic of alarmTopicArn instead");
+  }
+  if (options.replicaRegions.length > 0 && options.kmsKeyArn?.includes(":key/mrk-") === false) {
+    problems.push("kmsKeyArn: with replicaRegions it must be a multi-Region key (mrk-…)");
   }
   return problems;
 }

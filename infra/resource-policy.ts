@@ -11,14 +11,15 @@ import { account, policyDocument, type Statement } from "./cloudformation.ts";
  *   policy can only deny.
  * - A caller of another account needs both (table B). So the accounts of the grants need the Allow.
  *
- * The Deny refuses everyone else, whatever their IAM policies say. It applies if neither the account
+ * The Allow names no account, because the Deny does: a policy may have 8,192 characters, and each
+ * account stands in it once. The Deny refuses everyone else, whatever their IAM policies say. It applies if neither the account
  * nor the organisation is in the grants. An absent condition key counts as "not equal": an account
  * without an organisation has no aws:PrincipalOrgID.
  *
  * `execute-api:/*` is this API: API Gateway completes the ARN when it stores the policy.
  */
 export function apiResourcePolicy(admitted: Admitted, vpcEndpointIds: readonly string[]) {
-  const { accountIds, accountRoots, organizationIds } = admitted;
+  const { accountIds, organizationIds } = admitted;
   const invoke = { Action: "execute-api:Invoke", Resource: "execute-api:/*" };
   const otherAccount = { "aws:PrincipalAccount": account };
   const known = {
@@ -35,22 +36,13 @@ export function apiResourcePolicy(admitted: Admitted, vpcEndpointIds: readonly s
       ...(Object.keys(known).length > 0 && { Condition: { StringNotEquals: known } }),
     },
   ];
-  if (accountRoots.length > 0) {
+  if (Object.keys(known).length > 0) {
     statements.push({
       Sid: "AdmitTheOtherAccountsOfTheGrants",
       Effect: "Allow",
-      Principal: { AWS: accountRoots },
-      ...invoke,
-      Condition: { StringNotEquals: otherAccount },
-    });
-  }
-  if (organizationIds.length > 0) {
-    statements.push({
-      Sid: "AdmitTheOrganisationsOfTheGrants",
-      Effect: "Allow",
       Principal: "*",
       ...invoke,
-      Condition: { StringEquals: { "aws:PrincipalOrgID": organizationIds }, StringNotEquals: otherAccount },
+      Condition: { StringNotEquals: otherAccount },
     });
   }
   if (vpcEndpointIds.length > 0) {

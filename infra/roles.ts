@@ -7,12 +7,10 @@ import {
   logGroupOf,
   roleOf,
   secretArn,
-  secretArnPattern,
   vendRoleName,
 } from "./names.ts";
-import { DeploymentError, type Options } from "./options.ts";
-import { MAX_POLICY_SIZE, policySize } from "./policy-size.ts";
-import { signingKeysKeyStatement } from "./signing-keys-key.ts";
+import type { Options } from "./options.ts";
+import { replicaKeysStatement, signingKeysKeyStatement } from "./signing-keys-key.ts";
 
 /** The Secrets Manager actions of each function. */
 const secretActions = {
@@ -50,19 +48,19 @@ export function roleResources(
   return Object.fromEntries(functions.map((name) => [roleOf(name), role(name, secrets, options)]));
 }
 
+/** Path and permissions boundary, for every role of the stack. */
+export const roleSettings = ({ rolePath, permissionsBoundaryArn }: Options) => ({
+  ...(rolePath !== "/" && { Path: rolePath }),
+  ...(permissionsBoundaryArn !== undefined && { PermissionsBoundary: permissionsBoundaryArn }),
+});
+
 function role(name: FunctionName, secrets: readonly GrantedSecret[], options: Options): Resource {
   const policy = policyDocument(statements(name, secrets, options));
-  const size = policySize(policy, secrets, options);
-  if (size > MAX_POLICY_SIZE) {
-    throw new DeploymentError(
-      `The IAM policy of ${name} needs ${size} characters for ${secrets.length} secrets, and IAM accepts ` +
-        `${MAX_POLICY_SIZE}. Divide the service accounts between two deployments, or shorten the secrets' names.`,
-    );
-  }
   return {
     Type: "AWS::IAM::Role",
     Properties: {
       ...(name === "vend-token" && { RoleName: vendRoleName(options.region, options) }),
+      ...roleSettings(options),
       AssumeRolePolicyDocument: policyDocument([
         {
           Sid: "Lambda",
@@ -112,11 +110,10 @@ function statements(
       Sid: "TheirKeyThroughSecretsManager",
       Effect: "Allow",
       Action: keyActions[name],
-      ...signingKeysKeyStatement(
-        secrets.map((secret) => secretArnPattern(secret.name)),
-        options,
-      ),
+      ...signingKeysKeyStatement(options),
     },
+    // Storing a value writes the replicas too.
+    ...(name !== "vend-token" && options.replicaRegions.length > 0 ? [replicaKeysStatement(options)] : []),
     {
       Sid: "OwnLog",
       Effect: "Allow",

@@ -3,19 +3,21 @@ import {
   type FunctionName,
   type GrantedSecret,
   makesSecrets,
+  named,
   roleOf,
   secretId,
   signingKeysAlias,
-  signingKeysKey,
   vendRoleArnIn,
 } from "./names.ts";
 import type { Options } from "./options.ts";
+import { inRegion, signingKeysKeyArn } from "./signing-keys-key.ts";
 
 /**
  * The secrets, without a value, which an operator imports. Secrets and policies outlive the stack,
- * because Voximplant keeps no copy of a private key. With `--param secrets=existing` the stack makes
- * only the policies, for secrets that an earlier stack has left. A secondary region has none of
- * them: it reads the primary's replicas.
+ * because Voximplant keeps no copy of a private key. With `secrets: existing` the stack makes only
+ * the policies, for secrets that an earlier stack has left. A secondary region has none of them: it
+ * reads the primary's replicas. A secret is replicated only in a deployment after its import: AWS
+ * removes the replicas of a secret without a value.
  */
 export function secretResources(
   secrets: readonly GrantedSecret[],
@@ -23,9 +25,12 @@ export function secretResources(
   functions: readonly FunctionName[],
 ): Resources {
   if (options.secondary) return {};
+  const replicated = options.replicaRegions.length > 0 ? named("replicate", secrets, options) : [];
   return Object.fromEntries(
     secrets.flatMap((secret): (readonly [string, Resource])[] => [
-      ...(makesSecrets(options) ? [[secret.logicalId, secretResource(secret, options)] as const] : []),
+      ...(makesSecrets(options)
+        ? [[secret.logicalId, secretResource(secret, options, replicated.includes(secret))] as const]
+        : []),
       [
         `${secret.logicalId}Policy`,
         {
@@ -42,19 +47,24 @@ export function secretResources(
   );
 }
 
-function secretResource({ name, serviceAccounts }: GrantedSecret, options: Options): Resource {
+function secretResource(
+  { name, serviceAccounts }: GrantedSecret,
+  options: Options,
+  isReplicated: boolean,
+): Resource {
   return {
     Type: "AWS::SecretsManager::Secret",
     ...retained,
     Properties: {
       Name: name,
       Description: `The key of the Voximplant service account ${serviceAccounts.join(", ")}: the credentials file, unchanged.`,
-      KmsKeyId: getAtt(signingKeysKey, "Arn"),
-      ...(options.replicaRegions.length > 0 && {
-        // The key that the stack of that region makes; its alias is the same everywhere.
-        ReplicaRegions: options.replicaRegions.map((replica) => ({
-          Region: replica,
-          KmsKeyId: signingKeysAlias(options),
+      KmsKeyId: signingKeysKeyArn(options),
+      ...(isReplicated && {
+        ReplicaRegions: options.replicaRegions.map((region) => ({
+          Region: region,
+          // The key that the stack of that region makes: its alias is the same everywhere.
+          KmsKeyId:
+            options.kmsKeyArn === undefined ? signingKeysAlias(options) : inRegion(options.kmsKeyArn, region),
         })),
       }),
     },
@@ -77,21 +87,41 @@ function secretResource({ name, serviceAccounts }: GrantedSecret, options: Optio
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notprincipal.html
  */
 export function secretResourcePolicy(options: Options, functions: readonly FunctionName[]) {
+  const readers = [
+    ...functions.map((name) => getAtt(roleOf(name), "Arn")),
+    // A replica carries this policy too, and is read by the vending function over there.
+    ...options.replicaRegions.map((replica) => vendRoleArnIn(replica, options)),
+  ];
+  const deny = {
+    Effect: "Deny" as const,
+    Principal: "*",
+    Action: "secretsmanager:GetSecretValue",
+    Resource: "*", // The secret that has this policy.
+  };
+  const { deployerArn } = options;
+  if (deployerArn === undefined) {
+    return policyDocument([
+      {
+        Sid: "OnlyTheFunctionsReadTheKey",
+        ...deny,
+        Condition: { ArnNotEquals: { "aws:PrincipalArn": readers } },
+      },
+    ]);
+  }
+  // Not by aws:CalledVia alone: with {{resolve:secretsmanager:…}} in a template, anyone who may
+  // deploy any stack could read the key.
   return policyDocument([
     {
       Sid: "OnlyTheFunctionsReadTheKey",
-      Effect: "Deny",
-      Principal: "*",
-      Action: "secretsmanager:GetSecretValue",
-      Resource: "*", // The secret that has this policy.
+      ...deny,
+      Condition: { ArnNotEquals: { "aws:PrincipalArn": [...readers, deployerArn] } },
+    },
+    {
+      Sid: "TheDeployerReadsItOnlyThroughCloudFormation",
+      ...deny,
       Condition: {
-        ArnNotEquals: {
-          "aws:PrincipalArn": [
-            ...functions.map((name) => getAtt(roleOf(name), "Arn")),
-            // A replica carries this policy too, and is read by the vending function over there.
-            ...options.replicaRegions.map((replica) => vendRoleArnIn(replica, options)),
-          ],
-        },
+        ArnEquals: { "aws:PrincipalArn": [deployerArn] },
+        "ForAllValues:StringNotEquals": { "aws:CalledVia": ["cloudformation.amazonaws.com"] },
       },
     },
   ]);

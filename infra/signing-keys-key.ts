@@ -12,39 +12,68 @@ import { type GrantedSecret, secretArnPattern, signingKeysAlias, signingKeysKey 
 import type { Options } from "./options.ts";
 
 /**
- * Used through Secrets Manager alone, for these secrets alone. Both halves of the condition matter:
- * kms:ViaService keeps everybody from calling KMS directly, the encryption context (which Secrets
- * Manager sets to the secret's ARN) keeps the key from encrypting anything else.
+ * For a key policy: used through Secrets Manager alone, for these secrets alone. Both conditions
+ * matter. kms:ViaService keeps everyone from calling KMS directly. The encryption context, which
+ * Secrets Manager sets to the secret's ARN, keeps the key from encrypting anything else.
  * https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html
  */
-export function throughSecretsManager(secretArns: readonly unknown[], regions: readonly string[]) {
+function throughSecretsManager(secretArns: readonly unknown[], regions: readonly string[]) {
   return {
-    StringEquals: {
-      "kms:ViaService": regions.map((name) => sub(`secretsmanager.${name}.amazonaws.com`)),
-    },
+    StringEquals: { "kms:ViaService": regions.map(secretsManagerIn) },
     StringLike: { "kms:EncryptionContext:SecretARN": secretArns },
   };
 }
 
+const secretsManagerIn = (region: string) => sub(`secretsmanager.${region}.amazonaws.com`);
+const anyKeyIn = (region: string) => sub(`arn:\${AWS::Partition}:kms:${region}:\${AWS::AccountId}:key/*`);
+const hasOurAlias = (options: Options) => ({
+  "ForAnyValue:StringEquals": { "kms:ResourceAliases": [signingKeysAlias(options)] },
+});
+
+/** The KMS key of the secrets, or undefined if this stack does not know its ARN. */
+export const signingKeysKeyArn = ({ kmsKeyArn, secrets }: Options) =>
+  kmsKeyArn ?? (secrets === "create" ? getAtt(signingKeysKey, "Arn") : undefined);
+
 /**
- * For a role's statement: the key as its resource. The ARN of a key that an earlier stack left is
- * not known here, so a condition names its alias.
+ * For a role's statement: the key as its resource, through Secrets Manager. The key's own policy
+ * limits it to these secrets, so the role does not repeat their names: IAM accepts 10,240
+ * characters. The ARN of a key that an earlier stack left is not known, so a condition names its
+ * alias.
  * https://docs.aws.amazon.com/kms/latest/developerguide/alias-authorization.html
  */
-export function signingKeysKeyStatement(secretArns: readonly unknown[], options: Options) {
-  const through = throughSecretsManager(secretArns, ["${AWS::Region}"]);
-  if (options.secrets === "create") return { Resource: getAtt(signingKeysKey, "Arn"), Condition: through };
+export function signingKeysKeyStatement(options: Options) {
+  const through = { StringEquals: { "kms:ViaService": [secretsManagerIn("${AWS::Region}")] } };
+  const arn = signingKeysKeyArn(options);
+  if (arn !== undefined) return { Resource: arn, Condition: through };
+  return { Resource: anyKeyIn("${AWS::Region}"), Condition: { ...through, ...hasOurAlias(options) } };
+}
+
+/**
+ * For the role of a function that stores keys: the keys of the replicas.
+ * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ReplicateSecretToRegions.html
+ */
+export function replicaKeysStatement(options: Options): Statement {
+  const { kmsKeyArn, replicaRegions } = options;
   return {
-    Resource: sub("arn:${AWS::Partition}:kms:${AWS::Region}:${AWS::AccountId}:key/*"),
+    Sid: "ReplicasKeysThroughSecretsManager",
+    Effect: "Allow",
+    Action: ["kms:Encrypt", "kms:GenerateDataKey"],
+    Resource: replicaRegions.map((region) =>
+      kmsKeyArn === undefined ? anyKeyIn(region) : inRegion(kmsKeyArn, region),
+    ),
     Condition: {
-      ...through,
-      "ForAnyValue:StringEquals": { "kms:ResourceAliases": [signingKeysAlias(options)] },
+      StringEquals: { "kms:ViaService": ["${AWS::Region}", ...replicaRegions].map(secretsManagerIn) },
+      ...(kmsKeyArn === undefined && hasOurAlias(options)),
     },
   };
 }
 
+/** A multi-Region key has the same id in each region. */
+export const inRegion = (keyArn: string, region: string) =>
+  keyArn.replace(/^(arn:[^:]+:kms:)[^:]+/, `$1${region}`);
+
 export function signingKeysKeyResources(secrets: readonly GrantedSecret[], options: Options): Resources {
-  if (options.secrets === "existing") return {};
+  if (options.secrets === "existing" || options.kmsKeyArn !== undefined) return {};
   return {
     [signingKeysKey]: {
       Type: "AWS::KMS::Key",

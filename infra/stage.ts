@@ -1,6 +1,7 @@
 import { getAtt, ref, type Resources, retained, sub } from "./cloudformation.ts";
 import { restApi } from "./api.ts";
 import type { Options } from "./options.ts";
+import { roleSettings } from "./roles.ts";
 
 export const accessLogGroup = "AccessLogGroup";
 
@@ -50,7 +51,8 @@ export function stageResources(options: Options, deployment: string): Resources 
           {
             HttpMethod: "*",
             ResourcePath: "/*",
-            MetricsEnabled: true,
+            // Per method, and billed. The alarms use the metrics of the stage, which are free.
+            MetricsEnabled: false,
             ThrottlingRateLimit: options.throttlingRateLimit,
             ThrottlingBurstLimit: options.throttlingBurstLimit,
             // Execution logs with data tracing write whole response bodies: the tokens.
@@ -61,7 +63,7 @@ export function stageResources(options: Options, deployment: string): Resources 
       },
       ...(createsLogRole && { DependsOn: ["ApiGatewayAccount"] }),
     },
-    ...(createsLogRole && accountLogRole),
+    ...(createsLogRole && accountLogRole(options)),
   };
 }
 
@@ -71,11 +73,12 @@ export function stageResources(options: Options, deployment: string): Resources 
  * If the account has one: `apiGatewayLogRole: existing`.
  * https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-logging.html
  */
-const accountLogRole: Resources = {
+const accountLogRole = (options: Options): Resources => ({
   ApiGatewayLogRole: {
     Type: "AWS::IAM::Role",
     ...retained,
     Properties: {
+      ...roleSettings(options),
       AssumeRolePolicyDocument: {
         Version: "2012-10-17",
         Statement: [
@@ -93,4 +96,4 @@ const accountLogRole: Resources = {
     ...retained,
     Properties: { CloudWatchRoleArn: getAtt("ApiGatewayLogRole", "Arn") },
   },
-};
+});

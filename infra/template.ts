@@ -1,18 +1,22 @@
 import type { Policy } from "../lib/grants/policy.ts";
 import { alarmResources } from "./alarms.ts";
 import { apiResources, deploymentOf, restApi } from "./api.ts";
-import { getAtt, type Outputs, ref, type Resources, sub } from "./cloudformation.ts";
+import { getAtt, type Outputs, type Resources, sub } from "./cloudformation.ts";
 import { dashboardResources } from "./dashboard.ts";
 import { domainResources } from "./domain.ts";
 import { logResources } from "./logs.ts";
-import { rotatedSecrets, keyLifeResources } from "./key-life.ts";
-import { functionsOf, grantedSecrets } from "./names.ts";
-import { alarmTopic, operationsResources } from "./operations.ts";
+import { keyLifeResources } from "./key-life.ts";
+import { checkLimits } from "./limits.ts";
+import { functionsOf, grantedSecrets, named } from "./names.ts";
+import { operationsResources, topicArn } from "./operations.ts";
 import type { Options } from "./options.ts";
+import { queryResources } from "./queries.ts";
 import { roleResources } from "./roles.ts";
 import { secretResources } from "./secrets.ts";
 import { signingKeysKeyResources } from "./signing-keys-key.ts";
 import { stageResources } from "./stage.ts";
+import { withTags } from "./tags.ts";
+import { tripwireResources } from "./tripwires.ts";
 
 /**
  * The whole stack except the functions, which serverless.yml declares. Everything that depends on
@@ -22,8 +26,8 @@ export function template(policy: Policy, options: Options): { Resources: Resourc
   const secrets = grantedSecrets(policy);
   const functions = functionsOf(options);
   const api = apiResources(policy, options);
-  return {
-    Resources: {
+  const resources = withTags(
+    {
       ...api,
       ...stageResources(options, deploymentOf(api)),
       ...domainResources(options),
@@ -35,7 +39,14 @@ export function template(policy: Policy, options: Options): { Resources: Resourc
       ...operationsResources(options),
       ...alarmResources(options),
       ...dashboardResources(policy, options),
+      ...queryResources(options),
+      ...tripwireResources(secrets, options),
     },
+    options,
+  );
+  checkLimits(resources, secrets, options);
+  return {
+    Resources: resources,
     Outputs: {
       ApiUrl: {
         Description: "What clients take as --url and VOXTOKEN_URL.",
@@ -48,7 +59,7 @@ export function template(policy: Policy, options: Options): { Resources: Resourc
         Description: "In front of /<stage>/<method>/<path> in a caller's IAM policy.",
         Value: sub(`arn:\${AWS::Partition}:execute-api:\${AWS::Region}:\${AWS::AccountId}:\${${restApi}}`),
       },
-      AlarmTopicArn: { Description: "Subscribe to it.", Value: ref(alarmTopic) },
+      AlarmTopicArn: { Description: "Subscribe to it.", Value: topicArn(options) },
       ...(options.domainName !== undefined && {
         DomainTarget: {
           Description: "Where the domain's DNS record has to point.",
@@ -57,9 +68,9 @@ export function template(policy: Policy, options: Options): { Resources: Resourc
       }),
       ...(!options.secondary && {
         Rotated: {
-          Description: "Secrets with a rotation schedule (--param rotate).",
+          Description: "Secrets with a rotation schedule (rotate).",
           Value:
-            rotatedSecrets(secrets, options)
+            named("rotate", secrets, options)
               .map(({ name }) => name)
               .join(", ") || "none",
         },

@@ -1,5 +1,6 @@
 import * as z from "zod/mini";
 import { type Environment, withoutEmpty } from "./environment.ts";
+import { REGION } from "./partitions.ts";
 import { apiUrlProblem, MANAGEMENT_API_URL, parseApiUrl } from "./voximplant/api-url.ts";
 
 /** All problems of the environment, one line for each variable. */
@@ -31,6 +32,12 @@ const variables = z.object({
       .string()
       .check(z.regex(/^[\w.~-]+(?:\/[\w.~-]+)*$/, "must be a path without slashes at its ends, as tokens")),
   ),
+  REPLICA_REGIONS: z._default(
+    z
+      .string()
+      .check(z.regex(new RegExp(`^${REGION}(?:,${REGION})*$`), "must be AWS regions, separated by commas")),
+    "",
+  ),
   VOXIMPLANT_API_URL: z._default(
     z.string().check((payload) => {
       const message = apiUrlProblem(payload.value);
@@ -49,6 +56,8 @@ export interface Configuration {
   readonly voximplantApiUrl: string;
   /** The base path of a custom domain's mapping. */
   readonly basePath: string | undefined;
+  /** The regions that must have a replica of each secret. */
+  readonly replicaRegions: readonly string[];
   /** `<service>-<stage>`, or `local`. */
   readonly deployment: string;
 }
@@ -70,6 +79,7 @@ export function readConfiguration(environment: Environment): Configuration {
     signingKeyMaxStaleSeconds: parsed.data.SIGNING_KEY_MAX_STALE_SECONDS,
     voximplantApiUrl: parseApiUrl(parsed.data.VOXIMPLANT_API_URL, "VOXIMPLANT_API_URL"),
     basePath: parsed.data.BASE_PATH,
+    replicaRegions: parsed.data.REPLICA_REGIONS.split(",").filter((region) => region !== ""),
     deployment:
       /^(.+)-(?:vend-token|rotate-key|reconcile-keys)$/.exec(parsed.data.AWS_LAMBDA_FUNCTION_NAME)?.[1] ??
       LOCAL,

@@ -15,6 +15,7 @@ describe("the functions' configuration", () => {
   it("has defaults for everything", () => {
     expect(readConfiguration({})).toEqual({
       basePath: undefined,
+      replicaRegions: [],
       deployment: "local",
       signingKeyTtlSeconds: 300,
       signingKeyMaxStaleSeconds: 3600,

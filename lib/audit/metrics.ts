@@ -49,32 +49,36 @@ export type MetricValues<Writer extends MetricWriter> = Readonly<
  * The properties that make a JSON log line a CloudWatch metric as well. Every metric has the
  * dimension `Deployment`: two stages may share an account and a region.
  *
+ * @param byServiceAccount the metrics that are counted by `service_account`, a property of the same
+ *   line, as well. AWS charges for each value of a dimension as a metric of its own, so name only
+ *   what a dashboard shows.
  * @param deployment `<service>-<stage>`, or `local`
- * @param dimensionSets more dimensions: names of properties of the same line. Keep their values
- *   bounded: AWS charges for each new value as a metric of its own.
  * @see https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
  */
 export function embeddedMetrics<Writer extends MetricWriter>(
   writer: Writer,
   values: MetricValues<Writer>,
-  dimensionSets: readonly (readonly string[])[],
+  byServiceAccount: readonly MetricName<Writer>[],
   deployment: string,
   now: EpochMs,
 ): Partial<Record<MetricName<Writer>, number>> & { readonly Deployment: string; readonly _aws: object } {
   const counted = Object.entries<number | undefined>(values).filter(([, value]) => value !== undefined);
   const units: Readonly<Record<string, string>> = metricUnits[writer];
   const definitions = counted.map(([name]) => ({ Name: name, Unit: units[name] }));
+  const detailed = definitions.filter(({ Name }) => byServiceAccount.some((name) => name === Name));
+  const directive = (Dimensions: readonly string[], Metrics: typeof definitions) => ({
+    Namespace: METRIC_NAMESPACE,
+    Dimensions: [Dimensions],
+    Metrics,
+  });
   return {
     ...(Object.fromEntries(counted) as Partial<Record<MetricName<Writer>, number>>),
     Deployment: deployment,
     _aws: {
       Timestamp: now,
       CloudWatchMetrics: [
-        {
-          Namespace: METRIC_NAMESPACE,
-          Dimensions: dimensionSets.map((names) => ["Deployment", ...names]),
-          Metrics: definitions,
-        },
+        directive(["Deployment"], definitions),
+        ...(detailed.length > 0 ? [directive(["Deployment", "service_account"], detailed)] : []),
       ],
     },
   };

@@ -108,9 +108,6 @@ function metricsOf(
   const kind = kindOf(outcome);
   const { reason } = outcome;
   const createdAt = key && "held" in key ? key.held.createdAt : undefined;
-  const dimensionSets: string[][] = [[]];
-  if (allowance) dimensionSets.push(["service_account"]);
-  if (kind === "refused") dimensionSets.push(["reason"]);
   return embeddedMetrics(
     "vend-token",
     {
@@ -123,7 +120,7 @@ function metricsOf(
       KeyServedStale: oneIf(kind === "vended" && key?.state === "stale"),
       KeyAgeSeconds: createdAt === undefined ? undefined : (now - createdAt) / 1000,
     },
-    dimensionSets,
+    allowance ? ["TokensVended", "KeyAgeSeconds"] : [],
     deployment,
     now,
   );

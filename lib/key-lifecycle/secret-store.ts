@@ -62,8 +62,15 @@ export interface SecretState {
   /** Labels by version id. A version without a label is missing. */
   readonly stages: ReadonlyMap<string, ReadonlySet<string>>;
   /** The other regions that have a replica. */
-  readonly replicas: readonly { readonly region: string; readonly inSync: boolean }[];
+  readonly replicas: readonly Replica[];
   readonly tags: ReadonlyMap<string, string>;
+}
+
+export interface Replica {
+  readonly region: string;
+  readonly inSync: boolean;
+  /** Why it is not in sync, in AWS's words. Absent where AWS gives no reason. */
+  readonly problem?: string | undefined;
 }
 
 /** The id of the version that has the label. */

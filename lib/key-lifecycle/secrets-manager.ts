@@ -62,9 +62,10 @@ export function openSecretsManager(client: SecretsManagerClient): SecretStore {
         stages: new Map(
           Object.entries(answer.VersionIdsToStages ?? {}).map(([id, stages]) => [id, new Set(stages)]),
         ),
-        replicas: (answer.ReplicationStatus ?? []).map(({ Region = "?", Status }) => ({
+        replicas: (answer.ReplicationStatus ?? []).map(({ Region = "?", Status, StatusMessage }) => ({
           region: Region,
           inSync: Status === "InSync",
+          problem: Status === "Failed" ? (StatusMessage ?? "no reason given") : undefined,
         })),
         tags: new Map((answer.Tags ?? []).map(({ Key = "", Value = "" }) => [Key, Value])),
       };

@@ -16,6 +16,8 @@ export interface SnapshotPorts {
   readonly now: () => EpochMs;
   /** How long a superseded key is kept: see grace.ts. */
   readonly graceMs: number;
+  /** The regions that must have a replica of each secret. Default: none. */
+  readonly replicaRegions?: readonly string[] | undefined;
 }
 
 /** The keys of one Voximplant account, with their states. */

@@ -1,13 +1,17 @@
 import type { EpochMs } from "../epoch.ts";
-import { replicasInSync, unfinishedVersion, versionWith } from "../key-lifecycle/secret-store.ts";
+import { unfinishedVersion, versionWith } from "../key-lifecycle/secret-store.ts";
 import { isSupersededVersion, type SecretSnapshot } from "../key-lifecycle/snapshot.ts";
+import type { SnapshotPorts } from "../key-lifecycle/take-snapshot.ts";
 import { type Finding, reported } from "./finding.ts";
 
 const DAY_MS = 86_400_000;
 
+type LatenessPorts = Pick<SnapshotPorts, "now" | "replicaRegions">;
+
 /** Finds what is late in a secret: a rotation, the end of a rotation, or a replica. */
-export function findLateness(secret: SecretSnapshot, now: EpochMs): Finding[] {
-  return [overdueKey(secret, now), stuckRotation(secret, now), replicaBehind(secret, now)].filter(
+export function findLateness(secret: SecretSnapshot, ports: LatenessPorts): Finding[] {
+  const now = ports.now();
+  return [overdueKey(secret, now), stuckRotation(secret, now), replicaBehind(secret, ports)].filter(
     (finding) => finding !== undefined,
   );
 }
@@ -48,14 +52,32 @@ function stuckRotation(
   );
 }
 
-function replicaBehind({ serviceAccount, state }: SecretSnapshot, now: EpochMs): Finding | undefined {
-  if (replicasInSync(state) || !(now - state.lastChangedAt > DAY_MS)) return undefined;
-  const regions = state.replicas.filter(({ inSync }) => !inSync).map(({ region }) => region);
+/**
+ * CloudFormation has reported success for a replica that failed, and AWS removes the replicas of a
+ * secret without a value. So the secret itself is asked.
+ * https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/1459
+ */
+function replicaBehind(
+  { serviceAccount, state }: SecretSnapshot,
+  { now, replicaRegions = [] }: LatenessPorts,
+): Finding | undefined {
+  const failed = state.replicas.filter(({ problem }) => problem !== undefined);
+  const missing = replicaRegions.filter((name) => state.replicas.every(({ region }) => region !== name));
+  const behind = state.replicas.filter(({ inSync }) => !inSync).map(({ region }) => region);
+  const isLate = now() - state.lastChangedAt > DAY_MS;
+  if (failed.length === 0 && !(isLate && [...missing, ...behind].length > 0)) return undefined;
+  const problems = [
+    ...failed.map(({ region, problem = "" }) => `The copy of ${state.name} in ${region} failed: ${problem}.`),
+    ...(isLate && missing.length > 0 ? [`${state.name} has no copy in ${missing.join(", ")}.`] : []),
+    ...(isLate && behind.length > 0
+      ? [`The copy of ${state.name} in ${behind.join(", ")} has been behind for over a day.`]
+      : []),
+  ];
   return reported(
     "replica_behind",
     serviceAccount,
-    `The copy of ${state.name} in ${regions.join(", ")} has been behind for over a day. Functions there may use an ` +
-      "old key, and no superseded key is deleted. See why with `aws secretsmanager describe-secret " +
+    `${problems.join(" ")} Functions there may use an old key, and no superseded key is deleted while a copy is ` +
+      "behind. See why with `aws secretsmanager describe-secret " +
       `--secret-id ${state.name} --query ReplicationStatus\`.`,
   );
 }

@@ -28,7 +28,7 @@ export async function reconcileKeys(ports: SnapshotPorts, policy: Policy): Promi
   const findings = [
     ...failures.map(notExamined),
     ...examineSecrets(policy, snapshot),
-    ...secrets.flatMap((secret) => findLateness(secret, ports.now())),
+    ...secrets.flatMap((secret) => findLateness(secret, ports)),
   ];
   for (const account of accounts) {
     for (const classified of account.keys) {

@@ -20,7 +20,7 @@ export function reportFindings(
         type: "reconciliation",
         time: new Date(now).toISOString(),
         service_account: name,
-        ...embeddedMetrics("reconcile-keys", metrics, [[], ["service_account"]], deployment, now),
+        ...embeddedMetrics("reconcile-keys", metrics, [], deployment, now),
       }),
     );
   }

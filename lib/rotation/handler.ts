@@ -40,8 +40,7 @@ export function createRotationHandler(options: RotationHandlerOptions): (event: 
       record({ outcome: "key_rotation" });
     } catch (error) {
       const detail = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-      const dimensions = serviceAccount === undefined ? [[]] : [[], ["service_account"]];
-      const metrics = embeddedMetrics("rotate-key", { RotationFailed: 1 }, dimensions, deployment, now());
+      const metrics = embeddedMetrics("rotate-key", { RotationFailed: 1 }, [], deployment, now());
       record({ outcome: "failed", detail, ...metrics });
       throw error;
     }

@@ -11,13 +11,13 @@ describe("the list of metrics", () => {
 
   it("does not compile with a metric that is written and not listed", () => {
     // @ts-expect-error RotationDelayed is not listed
-    const line = embeddedMetrics("rotate-key", { RotationFailed: 1, RotationDelayed: 1 }, [[]], "dev", 0);
+    const line = embeddedMetrics("rotate-key", { RotationFailed: 1, RotationDelayed: 1 }, [], "dev", 0);
     expect(line.RotationFailed).toBe(1);
   });
 
   it("does not compile with a metric that is listed and not written", () => {
     // @ts-expect-error RotationFailed is missing
-    expect(embeddedMetrics("rotate-key", {}, [[]], "dev", 0)).not.toHaveProperty("RotationFailed");
+    expect(embeddedMetrics("rotate-key", {}, [], "dev", 0)).not.toHaveProperty("RotationFailed");
   });
 });
 
@@ -25,7 +25,7 @@ it("writes the value and the unit of each metric, and leaves out what was not co
   const counts = { RolesChanged: undefined, CurrentKeyMissing: undefined, KeyLifeOverdue: undefined };
   const more = { OrphanKeys: 0, KeysRetired: 2, WrongAccountKey: undefined, ReconciliationFailed: undefined };
   const values = { UnknownKeys: undefined, ...counts, ...more };
-  expect(embeddedMetrics("reconcile-keys", values, [[], ["service_account"]], "vendor-dev", 1)).toEqual({
+  expect(embeddedMetrics("reconcile-keys", values, ["KeysRetired", "UnknownKeys"], "vendor-dev", 1)).toEqual({
     OrphanKeys: 0,
     KeysRetired: 2,
     Deployment: "vendor-dev",
@@ -34,11 +34,16 @@ it("writes the value and the unit of each metric, and leaves out what was not co
       CloudWatchMetrics: [
         {
           Namespace: "VoximplantTokenVendor",
-          Dimensions: [["Deployment"], ["Deployment", "service_account"]],
+          Dimensions: [["Deployment"]],
           Metrics: [
             { Name: "OrphanKeys", Unit: "Count" },
             { Name: "KeysRetired", Unit: "Count" },
           ],
+        },
+        {
+          Namespace: "VoximplantTokenVendor",
+          Dimensions: [["Deployment", "service_account"]],
+          Metrics: [{ Name: "KeysRetired", Unit: "Count" }],
         },
       ],
     },

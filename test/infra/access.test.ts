@@ -24,15 +24,16 @@ interface Principal {
   readonly policies: readonly unknown[];
 }
 
-const functionRole = (name: string, logicalId: string, template = stack): Principal => {
-  const role = String(resolved({ "Fn::GetAtt": [logicalId, "Arn"] })).split("/")[1] ?? "";
+const functionRole = (name: string, logicalId: string, template = stack, at = place): Principal => {
+  const resolveThere = (value: unknown) => resolveIntrinsics(value, template, at);
+  const role = String(resolveThere({ "Fn::GetAtt": [logicalId, "Arn"] })).split("/")[1] ?? "";
   const policies = property(template.Resources[logicalId], "Policies") as readonly {
     PolicyDocument: unknown;
   }[];
   return {
     name,
     arn: `arn:aws:sts::${place.accountId}:assumed-role/${role}/session`,
-    policies: policies.map(({ PolicyDocument }) => resolved(PolicyDocument)),
+    policies: policies.map(({ PolicyDocument }) => resolveThere(PolicyDocument)),
   };
 };
 const everything = { Version: "2012-10-17", Statement: [{ Effect: "Allow", Action: "*", Resource: "*" }] };
@@ -129,6 +130,7 @@ const operatorActions: Readonly<Record<string, string>> = {
   "secretsmanager:CancelRotateSecret": "switch the rotation of a secret off by hand",
   "kms:GenerateDataKey": "`import`, `bootstrap`: encrypt the stored key, through Secrets Manager",
   "kms:Decrypt": "`import`, `bootstrap`: Secrets Manager asks for it whenever a value is stored",
+  "kms:Encrypt": "`import`, `bootstrap`: write the replicas, which have a key of their own in each region",
   "lambda:InvokeFunction":
     "`keys`, `revoke`, `rollback`: invoke `reconcile-keys`; `rotate`: AWS asks for it on `rotate-key`",
 };
@@ -217,7 +219,7 @@ ${Object.entries(operatorActions)
   it("says what each action of the operator's policy is for", () => {
     const { Statement } = operatorPolicy as { Statement: readonly { Action: string | string[] }[] };
     const granted = Statement.flatMap(({ Action }) => Action);
-    expect([...granted].sort()).toEqual(Object.keys(operatorActions).sort());
+    expect([...new Set(granted)].sort()).toEqual(Object.keys(operatorActions).sort());
   });
 
   it.each(["operator, with docs/policies/operator.json", "deployer or administrator, with every permission"])(
@@ -271,6 +273,99 @@ ${Object.entries(operatorActions)
     expect(await can(twoRegions, [changeIn("eu-west-1")])).toBe(true);
     expect(await can(twoRegions, [changeIn("eu-north-1")])).toBe(false);
     expect(await can(twoRegions, [lambda("UpdateFunctionConfiguration", "rotate-key")])).toBe(false);
+  });
+
+  describe("with replicas in another region", () => {
+    const values = { primaryRegion: "us-east-1", replicaRegions: "eu-west-1", replicate: "all" };
+    const primary = stackOf(values);
+    const there = { accountId: place.accountId, region: "eu-west-1" };
+    const secondary = stackOf(values, { region: "eu-west-1" });
+    const replicaKey = String(
+      resolveIntrinsics({ "Fn::GetAtt": ["SigningKeysKey", "Arn"] }, secondary, there),
+    );
+    const replicaKeyPolicy = resolveIntrinsics(
+      property(secondary.Resources["SigningKeysKey"], "KeyPolicy"),
+      secondary,
+      there,
+    );
+    const onReplicaKey = (action: string, secretArn: string, alias = "dev"): Need => ({
+      action: `kms:${action}`,
+      resource: replicaKey,
+      resourcePolicy: replicaKeyPolicy,
+      context: {
+        ...viaSecretsManager(secretArn),
+        "kms:ResourceAliases": [`alias/voximplant-token-vendor-${alias}-signing-keys`],
+      },
+    });
+
+    it.each(["rotate-key", "reconcile-keys", "operator, with docs/policies/operator.json"])(
+      "lets %s write the replicas, under the key of their region",
+      async (name) => {
+        const [role = ""] =
+          { "rotate-key": ["RotateKeyRole"], "reconcile-keys": ["ReconcileKeysRole"] }[name] ?? [];
+        const principal =
+          role === "" ? principals.find((one) => one.name === name) : functionRole(name, role, primary);
+        if (principal === undefined) throw new Error(`no principal ${name}`);
+        for (const action of ["Encrypt", "GenerateDataKey"]) {
+          expect(await can(principal, [onReplicaKey(action, secret)])).toBe(true);
+          expect(await can(principal, [onReplicaKey(action, anotherSecret)])).toBe(false);
+          expect(await can(principal, [onReplicaKey(action, secret, "prod")])).toBe(false);
+        }
+        expect(await can(principal, [onReplicaKey("Decrypt", secret)])).toBe(false);
+      },
+    );
+
+    it("lets vend-token write none, and read the replica of its region", async () => {
+      const vend = functionRole("vend-token", "VendTokenRole", primary);
+      expect(await can(vend, [onReplicaKey("GenerateDataKey", secret)])).toBe(false);
+      const other = functionRole("vend-token", "VendTokenRole", secondary, there);
+      const replica = secret.replace("us-east-1", "eu-west-1");
+      const read: Need = { ...secrets("GetSecretValue"), resource: replica };
+      const via = {
+        ...viaSecretsManager(replica),
+        "kms:ViaService": "secretsmanager.eu-west-1.amazonaws.com",
+      };
+      const decrypt: Need = {
+        action: "kms:Decrypt",
+        resource: replicaKey,
+        resourcePolicy: replicaKeyPolicy,
+        context: via,
+      };
+      const policyOfPrimary = resolveIntrinsics(
+        property(primary.Resources[`${secretId}Policy`], "ResourcePolicy"),
+        primary,
+        place,
+      );
+      expect(await can(other, [{ ...read, resourcePolicy: policyOfPrimary }, decrypt])).toBe(true);
+    });
+  });
+
+  describe("with deployerArn", () => {
+    const deployer = `arn:aws:iam::${place.accountId}:role/deployer`;
+    const withDeployer = stackOf({ deployerArn: deployer });
+    const resourcePolicy = resolveIntrinsics(
+      property(withDeployer.Resources[`${secretId}Policy`], "ResourcePolicy"),
+      withDeployer,
+      place,
+    );
+    const reads = (principal: string, calledVia?: string) =>
+      isAllowed({
+        ...secrets("GetSecretValue"),
+        principal,
+        identityPolicies: [everything],
+        resourcePolicy,
+        context: calledVia === undefined ? {} : { "aws:CalledVia": [calledVia] },
+      });
+    const session = `arn:aws:sts::${place.accountId}:assumed-role/deployer/session`;
+    const other = `arn:aws:sts::${place.accountId}:assumed-role/admin/session`;
+
+    it("lets CloudFormation read a secret for the deployer, and neither alone", async () => {
+      expect(await reads(session, "cloudformation.amazonaws.com")).toBe(true);
+      expect(await reads(session)).toBe(false);
+      expect(await reads(session, "athena.amazonaws.com")).toBe(false);
+      expect(await reads(other, "cloudformation.amazonaws.com")).toBe(false);
+      expect(await reads(other)).toBe(false);
+    });
   });
 
   it("lets reconciliation set the one tag that it keeps, and no other", async () => {

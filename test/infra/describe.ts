@@ -26,6 +26,26 @@ export const sampleGrants = readFileSync(join(root, "local", "grants.yml"), "utf
 /** The parameters' defaults, as serverless.yml has them. */
 export const defaults = params.default;
 
+/** Every parameter that adds something to the stack, as a company with many rules sets them. */
+export const WITH_EVERYTHING = {
+  encryptLogs: "true",
+  retainLogs: "true",
+  quietAlarmMinutes: "60",
+  replicaRegions: "eu-west-1",
+  auditDestinationArn: "arn:aws:logs:us-east-1:999988887777:destination:audit",
+  domainName: "tokens.example.com",
+  certificateArn: "arn:aws:acm:us-east-1:999988887777:certificate/0a1b2c3d-0a1b-2c3d-4e5f-0a1b2c3d4e5f",
+  hostedZoneId: "Z0123456789ABCDEFGHIJ",
+  alarmTopicArn: "arn:aws:sns:us-east-1:999988887777:oncall",
+  runbookUrl: "https://wiki.example.com/voximplant",
+  tripwires: "true",
+  kmsKeyArn: "arn:aws:kms:us-east-1:999988887777:key/mrk-0a1b",
+  permissionsBoundaryArn: "arn:aws:iam::999988887777:policy/boundary",
+  rolePath: "/teams/voice/",
+  deployerArn: "arn:aws:iam::999988887777:role/teams/deployer",
+  tags: "team=voice,cost=42",
+};
+
 /** The template of {@link describeWith}, as JSON has it. */
 export const stackOf = (...given: Parameters<typeof describeWith>): Template =>
   JSON.parse(JSON.stringify(describeWith(...given).resources)) as Template;
@@ -40,6 +60,5 @@ export function describeWith(
 ) {
   const parsed = parseGrants(grants, "grants.yml", stage);
   if ("problems" in parsed) throw new Error(parsed.problems.map(formatProblem).join("\n"));
-  const given = Object.entries(values).map(([name, value]) => `${name}=${value}`);
-  return describeDeployment(parsed.policy, { service, stage, region }, { ...defaults, ...values }, given);
+  return describeDeployment(parsed.policy, { service, stage, region }, { ...defaults, ...values });
 }

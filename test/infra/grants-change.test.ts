@@ -20,7 +20,7 @@ describe("a change of the grants", () => {
     expect(property(after.Resources["RestApi"], "Policy")).toMatchObject({
       Statement: [
         { Condition: { StringNotEquals: { "aws:PrincipalAccount": ["111122223333", "444455556666"] } } },
-        { Principal: { AWS: ["arn:aws:iam::111122223333:root", "arn:aws:iam::444455556666:root"] } },
+        { Effect: "Allow", Principal: "*" },
       ],
     });
   });

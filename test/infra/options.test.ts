@@ -1,8 +1,29 @@
 import { describe, expect, it } from "vitest";
+import { checkParameters } from "../../infra/deployment.ts";
 import { parameterNames } from "../../infra/options.ts";
-import { defaults, provider, stackOf } from "./describe.ts";
-import { resolveIntrinsics } from "./resolve.ts";
+import { defaults, describeWith, provider, stackOf, WITH_EVERYTHING } from "./describe.ts";
 import { permissions, property, resourcesOf } from "./promises.ts";
+
+/** The types of the stack that take no tags. */
+const WITHOUT_TAGS = [
+  "AWS::ApiGateway::Account",
+  "AWS::ApiGateway::BasePathMapping",
+  "AWS::ApiGateway::Deployment",
+  "AWS::ApiGateway::GatewayResponse",
+  "AWS::ApiGateway::Method",
+  "AWS::ApiGateway::Model",
+  "AWS::ApiGateway::RequestValidator",
+  "AWS::ApiGateway::Resource",
+  "AWS::CloudWatch::Dashboard",
+  "AWS::Lambda::EventInvokeConfig",
+  "AWS::Lambda::Permission",
+  "AWS::Logs::MetricFilter",
+  "AWS::Logs::QueryDefinition",
+  "AWS::Logs::SubscriptionFilter",
+  "AWS::Route53::RecordSet",
+  "AWS::SecretsManager::ResourcePolicy",
+  "AWS::SecretsManager::RotationSchedule",
+];
 
 describe("the parameters", () => {
   it("all stand in serverless.yml with their defaults", () => {
@@ -10,21 +31,29 @@ describe("the parameters", () => {
   });
 
   it.each([
-    [{ reconcileMinutes: "0" }, "--param reconcileMinutes"],
-    [{ logRetentionDays: "100" }, "--param logRetentionDays: one of 1, 3, 5"],
-    [{ encryptLogs: "yes" }, "--param encryptLogs: true or false"],
-    [{ vpcEndpointIds: "vpc-1" }, "--param vpcEndpointIds: ids of VPC endpoints"],
+    [{ reconcileMinutes: "0" }, "reconcileMinutes"],
+    [{ logRetentionDays: "100" }, "logRetentionDays: one of 1, 3, 5"],
+    [{ encryptLogs: "yes" }, "encryptLogs: true or false"],
+    [{ vpcEndpointIds: "vpc-1" }, "vpcEndpointIds: ids of VPC endpoints"],
     [{ auditDestinationArn: "arn:aws:s3:::bucket" }, "the ARN of a CloudWatch Logs destination"],
     [{ domainName: "tokens.example.com" }, "domainName and certificateArn: give both or neither"],
-    [{ basePath: "tokens" }, "--param basePath: needs domainName as well"],
-    [{ basePath: "/tokens" }, "--param basePath: a path without slashes at its ends, as tokens"],
-    [{ hostedZoneId: "Z123" }, "--param hostedZoneId: needs domainName as well"],
+    [{ basePath: "tokens" }, "basePath: needs domainName as well"],
+    [{ basePath: "/tokens" }, "basePath: a path without slashes at its ends, as tokens"],
+    [{ hostedZoneId: "Z123" }, "hostedZoneId: needs domainName as well"],
     [{ replicaRegions: "us-east-1" }, "us-east-1 is the region that is deployed"],
+    [{ kmsKeyArn: "alias/key" }, "kmsKeyArn: the ARN of a KMS key"],
     [
-      { primaryRegion: "eu-west-1", rotate: "all" },
-      "--param rotate: belongs to the deployment in the primary region",
+      { kmsKeyArn: "arn:aws:kms:us-east-1:999988887777:key/0a1b", replicaRegions: "eu-west-1" },
+      "kmsKeyArn: with replicaRegions it must be a multi-Region key",
     ],
-    [{ alarmMail: "a@example.com" }, "No such parameter: alarmMail"],
+    [{ tags: "team" }, "tags: name=value, separated by commas"],
+    [{ tags: "aws:team=voice" }, "tags: name=value, separated by commas"],
+    [{ rolePath: "teams" }, "rolePath: / or a path between slashes"],
+    [{ runbookUrl: "http://wiki" }, "runbookUrl: an https:// URL"],
+    [
+      { alarmTopicArn: "arn:aws:sns:us-east-1:999988887777:oncall", alarmEmail: "a@example.com" },
+      "alarmEmail: subscribe it to the topic of alarmTopicArn instead",
+    ],
   ])("refuse %j", (values, problem) => {
     expect(() => stackOf(values as Record<string, string>)).toThrow(problem);
   });
@@ -33,6 +62,96 @@ describe("the parameters", () => {
     expect(() => stackOf({ encryptLogs: "yes", reconcileMinutes: "0" }, { stage: "Prod" })).toThrow(
       /reconcileMinutes[^]*encryptLogs[^]*--stage Prod/,
     );
+  });
+});
+
+describe("parameters on the command line", () => {
+  it("are refused, because the next deployment would forget them", () => {
+    expect(() => {
+      checkParameters("prod", ["alarmEmail=a@example.com", "rotate=all"], []);
+    }).toThrow(/^--param alarmEmail, rotate: parameters belong into serverless.yml, below params.prod\./);
+  });
+
+  it("and misspelt ones in serverless.yml are refused", () => {
+    expect(() => {
+      checkParameters("prod", [], [...parameterNames, "alarmMail"]);
+    }).toThrow("serverless.yml, params: no such parameter: alarmMail.");
+    expect(() => {
+      checkParameters("prod", [], parameterNames);
+    }).not.toThrow();
+  });
+});
+
+describe("what a company asks of every stack", () => {
+  const everything = { ...WITH_EVERYTHING, rotate: "all", replicate: "all" };
+  const stack = stackOf(everything);
+
+  it("tags every resource that takes tags", () => {
+    const tags = [
+      { Key: "team", Value: "voice" },
+      { Key: "cost", Value: "42" },
+    ];
+    const untagged = Object.entries(stack.Resources).filter(
+      ([, one]) => one.Properties?.["Tags"] === undefined,
+    );
+    expect(new Set(untagged.map(([, { Type }]) => Type))).toEqual(new Set(WITHOUT_TAGS));
+    for (const [, { Properties }] of Object.entries(stack.Resources)) {
+      if (Properties?.["Tags"] !== undefined) expect(Properties["Tags"]).toEqual(tags);
+    }
+    const { extensions } = describeWith(everything).resources;
+    expect(Object.keys(extensions).sort()).toEqual([
+      "ReconcileKeysLambdaFunction",
+      "RotateKeyLambdaFunction",
+      "ServerlessDeploymentBucket",
+      "VendTokenLambdaFunction",
+    ]);
+    for (const extension of Object.values(extensions))
+      expect(extension.Properties).toMatchObject({ Tags: tags });
+  });
+
+  it("puts its path and its permissions boundary on every role, and names the replicas' readers with the path", () => {
+    const roles = resourcesOf(stack, "AWS::IAM::Role");
+    expect(roles).toHaveLength(4);
+    for (const [, { Properties }] of roles) {
+      expect(Properties).toMatchObject({
+        Path: "/teams/voice/",
+        PermissionsBoundary: "arn:aws:iam::999988887777:policy/boundary",
+      });
+    }
+    const [[, policy] = []] = resourcesOf(stack, "AWS::SecretsManager::ResourcePolicy");
+    expect(JSON.stringify(policy)).toContain(
+      ":role/teams/voice/voximplant-token-vendor-dev-eu-west-1-vend-token",
+    );
+  });
+
+  it("keeps the logs if asked", () => {
+    const kept = (one: typeof stack) =>
+      resourcesOf(one, "AWS::Logs::LogGroup").map(([, { DeletionPolicy }]) => DeletionPolicy);
+    expect(new Set(kept(stack))).toEqual(new Set(["RetainExceptOnCreate"]));
+    expect(new Set(kept(stackOf()))).toEqual(new Set([undefined]));
+  });
+
+  it("uses the topic and the KMS key that exist, and makes none", () => {
+    for (const type of ["AWS::SNS::Topic", "AWS::SNS::TopicPolicy", "AWS::KMS::Alias"])
+      expect(resourcesOf(stack, type)).toEqual([]);
+    expect(resourcesOf(stack, "AWS::KMS::Key").map(([id]) => id)).toEqual(["OperationsKey"]); // of the logs
+    for (const [, alarm] of resourcesOf(stack, "AWS::CloudWatch::Alarm"))
+      expect(property(alarm, "AlarmActions")).toEqual([WITH_EVERYTHING.alarmTopicArn]);
+    for (const [, secret] of resourcesOf(stack, "AWS::SecretsManager::Secret")) {
+      expect(secret.Properties).toMatchObject({
+        KmsKeyId: "arn:aws:kms:us-east-1:999988887777:key/mrk-0a1b",
+        ReplicaRegions: [
+          { Region: "eu-west-1", KmsKeyId: "arn:aws:kms:eu-west-1:999988887777:key/mrk-0a1b" },
+        ],
+      });
+    }
+  });
+
+  it("has the runbook's address in every alarm's text", () => {
+    for (const [, alarm] of resourcesOf(stack, "AWS::CloudWatch::Alarm"))
+      expect(property(alarm, "AlarmDescription")).toMatch(
+        /What to do: https:\/\/wiki\.example\.com\/voximplant#[a-z-]+$/,
+      );
   });
 });
 
@@ -88,8 +207,28 @@ describe("a custom domain", () => {
 });
 
 describe("two regions", () => {
-  const primary = stackOf({ replicaRegions: "eu-west-1" });
-  const secondary = stackOf({ primaryRegion: "us-east-1" }, { region: "eu-west-1" });
+  /** One serverless.yml for both. */
+  const values = {
+    primaryRegion: "us-east-1",
+    replicaRegions: "eu-west-1",
+    rotate: "all",
+    replicate: "all",
+    secrets: "create",
+  };
+  const primary = stackOf(values);
+  const secondary = stackOf(values, { region: "eu-west-1" });
+
+  it("replicate a secret only where it is asked for, since AWS removes the replicas of an empty one", () => {
+    const replicated = (replicate: string) =>
+      resourcesOf(stackOf({ ...values, replicate }), "AWS::SecretsManager::Secret")
+        .filter(([, secret]) => secret.Properties?.["ReplicaRegions"] !== undefined)
+        .map(([, secret]) => property(secret, "Name"));
+    expect(replicated("")).toEqual([]);
+    expect(replicated("call-history")).toEqual(["voximplant/call-history"]);
+    expect(() => replicated("call-hystory")).toThrow(
+      "replicate: no service account call-hystory in the grants",
+    );
+  });
 
   it("share the secrets: the primary replicates them, under the key that the other region's stack makes", () => {
     for (const [, secret] of resourcesOf(primary, "AWS::SecretsManager::Secret")) {
@@ -154,31 +293,17 @@ describe("two regions", () => {
     );
   });
 
+  it("tell reconciliation which replicas every secret must have", () => {
+    const { reconcileKeys } = describeWith(values).keyFunctions;
+    expect(reconcileKeys?.environment).toEqual({ REPLICA_REGIONS: "eu-west-1" });
+    expect(describeWith().keyFunctions.reconcileKeys).not.toHaveProperty("environment");
+  });
+
   it("are one region where the primary is the region that is deployed", () => {
     expect(stackOf({ primaryRegion: "us-east-1" })).toEqual(stackOf());
   });
-});
 
-describe("the size of a role's policy", () => {
-  const grantsFor = (count: number) => {
-    const names = Array.from({ length: count }, (_, index) => `service-account-${index}`);
-    const lines = names.map((name) => `  ${name}: {secret: voximplant/${name}}\n`).join("");
-    const principals = "principals: [arn:aws:iam::111122223333:role/r]";
-    return `serviceAccounts:\n${lines}grants:\n  - ${principals}\n    serviceAccounts: [${names.join(", ")}]\n`;
-  };
-
-  it("allows 40 service accounts, also with two replica regions", () => {
-    const many = stackOf({ replicaRegions: "eu-west-1,eu-central-1" }, { grants: grantsFor(40) });
-    for (const name of ["VendTokenRole", "RotateKeyRole", "ReconcileKeysRole"]) {
-      const document = property(many.Resources[name], "Policies", 0, "PolicyDocument");
-      const place = { accountId: "999988887777", region: "us-east-1" };
-      expect(JSON.stringify(resolveIntrinsics(document, many, place)).length).toBeLessThan(10_240);
-    }
-  });
-
-  it("is refused before the deployment where IAM would refuse it", () => {
-    expect(() => stackOf({}, { grants: grantsFor(60) })).toThrow(
-      /The IAM policy of \S+ needs \d+ characters for 60 secrets, and IAM accepts 10240/,
-    );
+  it("deploy to the secondary what its own parameters say, whatever is the primary's", () => {
+    expect(secondary).toEqual(stackOf({ primaryRegion: "us-east-1" }, { region: "eu-west-1" }));
   });
 });

@@ -12,6 +12,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import type { Output, Resource } from "../../infra/cloudformation.ts";
+import { parseDocument } from "yaml";
 import { sampleGrants } from "./describe.ts";
 
 export interface Template {
@@ -27,12 +28,15 @@ export interface Packaged {
 }
 
 const root = resolve(import.meta.dirname, "../..");
-const files = ["serverless.yml", "package.json", "tsconfig.json"];
+const files = ["package.json", "tsconfig.json"];
 const folders = ["node_modules", "infra", "lib", "functions", "scripts"];
 
 export interface Run {
   /** `package`, which is done without credentials, unless said otherwise. */
   readonly command?: "package" | "deploy";
+  /** More of the command line. */
+  readonly args?: readonly string[];
+  /** Written into serverless.yml, below params. */
   readonly params?: Readonly<Record<string, string>>;
   /** The sample, unless said otherwise. */
   readonly grants?: string;
@@ -45,22 +49,12 @@ export interface Run {
  */
 async function runServerless(
   folder: string,
-  { command = "package", params = {}, grants = sampleGrants, environment }: Run,
+  { command = "package", args = [], environment, ...service }: Run,
 ): Promise<Packaged> {
-  mkdirSync(folder);
-  for (const name of files) copyFileSync(join(root, name), join(folder, name));
-  for (const name of folders) symlinkSync(join(root, name), join(folder, name));
-  writeFileSync(join(folder, "grants.yml"), grants);
-  const given = Object.entries(params).map(([name, value]) => `--param=${name}=${value}`);
+  writeService(folder, service);
   const serverless = join(root, "node_modules/.bin/serverless");
-  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("AWS_"));
-  const env = {
-    ...Object.fromEntries(inherited),
-    HOME: folder,
-    AWS_EC2_METADATA_DISABLED: "true",
-    ...environment,
-  };
-  await promisify(execFile)(serverless, [command, ...given], { cwd: folder, env });
+  const env = environmentOf(folder, environment);
+  await promisify(execFile)(serverless, [command, ...args], { cwd: folder, env });
 
   const out = join(folder, ".serverless");
   const templateFile = join(out, "cloudformation-template-update-stack.json");
@@ -71,12 +65,44 @@ async function runServerless(
   };
 }
 
+/** The folder of a user who has edited serverless.yml and grants.yml. */
+export function writeService(
+  folder: string,
+  { params = {}, grants = sampleGrants }: Pick<Run, "params" | "grants">,
+): void {
+  mkdirSync(folder);
+  for (const name of files) copyFileSync(join(root, name), join(folder, name));
+  writeFileSync(join(folder, "serverless.yml"), serverlessYml(params));
+  for (const name of folders) symlinkSync(join(root, name), join(folder, name));
+  writeFileSync(join(folder, "grants.yml"), grants);
+}
+
+/** This process's environment without its AWS settings. */
+export function environmentOf(home: string, environment: Run["environment"]): NodeJS.ProcessEnv {
+  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("AWS_"));
+  return {
+    ...Object.fromEntries(inherited),
+    HOME: home,
+    AWS_EC2_METADATA_DISABLED: "true",
+    ...environment,
+  };
+}
+
+/** The repository's serverless.yml, as a user edits it. */
+function serverlessYml(params: Readonly<Record<string, string>>): string {
+  const document = parseDocument(readFileSync(join(root, "serverless.yml"), "utf8"), { logLevel: "silent" });
+  for (const [name, value] of Object.entries(params)) document.setIn(["params", "dev", name], value);
+  return document.toString();
+}
+
 /** The runs of one test file: `run()` makes one, `clean()` removes what they left. */
 export function serverlessRuns() {
   const base = mkdtempSync(join(tmpdir(), "infra-test-"));
   let count = 0;
   return {
     run: (run: Run = {}) => runServerless(join(base, `service-${++count}`), run),
+    /** The name of a folder that does not exist yet. */
+    folder: () => join(base, `service-${++count}`),
     clean: () => {
       rmSync(base, { recursive: true, force: true });
     },

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { unzipSync } from "fflate";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { provider, sampleGrants, stackOf } from "./describe.ts";
+import { provider, sampleGrants, stackOf, WITH_EVERYTHING } from "./describe.ts";
 import { type Packaged, serverlessRuns, type Template } from "./package-service.ts";
 import { openMethods, permissions, property, resourcesOf, withProperties } from "./promises.ts";
 
@@ -77,21 +77,21 @@ describe("the template", () => {
   it.skipIf(!installed)(
     `has nothing that cfn-lint reports${installed ? "" : " (cfn-lint is not installed)"}`,
     () => {
+      const company = stackOf({ ...WITH_EVERYTHING, rotate: "all", replicate: "all" });
       const everything = stackOf({
         rotate: "all",
+        replicate: "all",
+        replicaRegions: "eu-west-1",
         encryptLogs: "true",
         alarmEmail: "oncall@example.com",
-        quietAlarmMinutes: "60",
-        replicaRegions: "eu-west-1",
-        auditDestinationArn: "arn:aws:logs:us-east-1:999988887777:destination:audit",
-        domainName: "tokens.example.com",
-        certificateArn: "arn:aws:acm:us-east-1:999988887777:certificate/0a1b2c3d-0a1b-2c3d-4e5f-0a1b2c3d4e5f",
-        hostedZoneId: "Z0123456789ABCDEFGHIJ",
+        tripwires: "true",
+        deployerArn: WITH_EVERYTHING.deployerArn,
       });
       const secondary = stackOf({ primaryRegion: "eu-west-1", vpcEndpointIds: "vpce-0a1b2c3d4e5f60718" });
       const { output, status } = lint({
         "packaged.json": packaged.template,
         "everything.json": withFunctions(everything, ["VendToken", "RotateKey", "ReconcileKeys"]),
+        "company.json": withFunctions(company, ["VendToken", "RotateKey", "ReconcileKeys"]),
         "secondary.json": withFunctions(secondary, ["VendToken"]),
       });
       expect({ status, output }).toEqual({ status: 0, output: "" });

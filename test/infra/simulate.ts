@@ -13,6 +13,9 @@ export interface Request {
   readonly context?: Readonly<Record<string, string | string[]>>;
 }
 
+/** Empty in the ARN of a bucket or of an API's settings, which are of the principal's account. */
+const accountOf = (arn: string) => arn.split(":")[4] ?? "";
+
 /**
  * Whether AWS would let a request through, by the policies of both sides.
  * @throws where the simulator takes a policy, an action or a condition key for a mistake
@@ -24,10 +27,10 @@ export async function isAllowed(request: Request): Promise<boolean> {
       request: {
         principal,
         action,
-        resource: { resource, accountId: resource.split(":")[4] ?? "" },
+        resource: { resource, accountId: accountOf(resource) || accountOf(principal) },
         contextVariables: {
           "aws:PrincipalArn": roleOrUser(principal),
-          "aws:PrincipalAccount": principal.split(":")[4] ?? "",
+          "aws:PrincipalAccount": accountOf(principal),
           ...context,
         },
       },

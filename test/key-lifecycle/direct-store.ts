@@ -22,7 +22,11 @@ interface Description {
   readonly RotationRules?: { readonly AutomaticallyAfterDays?: number };
   readonly LastChangedDate: number;
   readonly VersionIdsToStages?: Readonly<Record<string, string[]>>;
-  readonly ReplicationStatus?: readonly { readonly Region: string; readonly Status: string }[];
+  readonly ReplicationStatus?: readonly {
+    readonly Region: string;
+    readonly Status: string;
+    readonly StatusMessage?: string;
+  }[];
   readonly Tags?: readonly { readonly Key: string; readonly Value: string }[];
 }
 
@@ -71,9 +75,10 @@ export function openDirectStore(
         stages: new Map(
           Object.entries(answer.VersionIdsToStages ?? {}).map(([id, stages]) => [id, new Set(stages)]),
         ),
-        replicas: (answer.ReplicationStatus ?? []).map(({ Region, Status }) => ({
+        replicas: (answer.ReplicationStatus ?? []).map(({ Region, Status, StatusMessage }) => ({
           region: Region,
           inSync: Status === "InSync",
+          problem: Status === "Failed" ? (StatusMessage ?? "no reason given") : undefined,
         })),
         tags: new Map((answer.Tags ?? []).map(({ Key, Value }) => [Key, Value])),
       };

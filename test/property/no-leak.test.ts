@@ -10,6 +10,7 @@ import { createVendHandler } from "../../lib/vend.ts";
 import { makeKeyFile } from "../fakes/credentials.ts";
 import { billingWorker, httpEvent, restEvent } from "../fakes/events.ts";
 import { grant, roleArn, serviceAccount } from "../fakes/policy.ts";
+import { expectAuditRecord } from "../fakes/audit-schema.ts";
 
 const WINDOW = 16;
 const keyFile = makeKeyFile();
@@ -97,6 +98,10 @@ describe("for any request and any secret", () => {
 
           const { statusCode, body } = await handler(makeEvent(fields), { awsRequestId: "lambda-1" });
 
+          for (const line of lines) {
+            const written = JSON.parse(line) as { type?: string };
+            if (written.type === "audit") expectAuditRecord(written);
+          }
           let said = [...lines, body].join("\n");
           if (statusCode === 200 && body.includes("access_token")) {
             vended += 1;

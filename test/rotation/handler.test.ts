@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { createRotationHandler } from "../../lib/rotation/handler.ts";
 import { platformFault } from "../../local/voximplant/error.ts";
 import { policyFor, startWorld, type World } from "../key-lifecycle/world.ts";
+import { expectAuditRecord } from "../fakes/audit-schema.ts";
 
 let world: World;
 afterEach(() => world.close());
@@ -15,7 +16,12 @@ function start() {
     policy: policyFor(),
     writeLine: (line) => void lines.push(line),
   });
-  return { handle, records: () => lines.map((line) => JSON.parse(line) as Record<string, unknown>) };
+  const records = () => {
+    const parsed = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+    parsed.forEach(expectAuditRecord);
+    return parsed;
+  };
+  return { handle, records };
 }
 
 describe("the rotation function", () => {
@@ -47,7 +53,7 @@ describe("the rotation function", () => {
     expect(record).toMatchObject({ outcome: "failed", service_account: "outbound-calls", RotationFailed: 1 });
     expect(record?.["detail"]).toContain("error 104");
     expect(record?.["_aws"]).toMatchObject({
-      CloudWatchMetrics: [{ Dimensions: [["Deployment"], ["Deployment", "service_account"]] }],
+      CloudWatchMetrics: [{ Dimensions: [["Deployment"]] }],
     });
   });
 

@@ -9,6 +9,7 @@ import type { Identity } from "../../local/gateway/identity.ts";
 import { startSecretsManager } from "../../local/secrets-manager/server.ts";
 import { type Stack, type StackOptions, startStack } from "../../local/stack.ts";
 import { secondSigner, send, type Sign, type SignedRequest, smithy } from "./signers.ts";
+import { expectAuditRecord } from "../fakes/audit-schema.ts";
 
 const path = "/v1/service-accounts/outbound-calls/token";
 
@@ -125,6 +126,7 @@ describe("the local stack, through the built bundle", () => {
       { type: "audit", principal: "arn:aws:iam::111122223333:user/ops/alice" },
     ]);
     expect(written.join()).not.toContain(access_token.slice(-16));
+    for (const line of written) expectAuditRecord(JSON.parse(line) as object);
   });
 
   it("keeps the service accounts' keys for its owner alone, and uses them again after a restart", async () => {

@@ -1,0 +1,165 @@
+/**
+ * The stack as a plain CloudFormation template, for teams that do not deploy with osls: the template
+ * and the functions' zips in one folder, which `aws cloudformation package` and `deploy` take.
+ *
+ *   npm run template -- --stage STAGE --region REGION [--out DIR]
+ */
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { basename, join, relative, resolve } from "node:path";
+import { parseArgs } from "node:util";
+
+import { parse } from "yaml";
+import * as z from "zod";
+
+import { type Resources, sub } from "../infra/cloudformation.ts";
+import { checkParameters, describeDeployment } from "../infra/deployment.ts";
+import { type FunctionName, functionsOf, lambdaOf, logGroupOf } from "../infra/names.ts";
+import { DeploymentError, parseOptions } from "../infra/options.ts";
+import { findSamplePrincipals } from "../infra/sample.ts";
+import { tagged } from "../infra/tags.ts";
+import { InvalidGrantsError, loadPolicy } from "./load-policy.ts";
+import { packageBundles } from "./package-bundles.ts";
+
+class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+const usage = "Usage: npm run template -- --stage STAGE --region REGION [--out DIR]";
+
+const scalar = z.union([z.string(), z.number(), z.boolean()]).transform(String);
+const lambda = z.object({
+  description: z.string(),
+  handler: z.string(),
+  timeout: z.number(),
+  memorySize: z.number(),
+  environment: z.record(z.string(), z.string()).default({}),
+});
+/** What is read of serverless.yml: the one place for parameters and settings. */
+const configuration = z.object({
+  service: z.string(),
+  provider: z.object({
+    runtime: z.string(),
+    architecture: z.string(),
+    environment: z.record(z.string(), z.string()),
+  }),
+  params: z.record(z.string(), z.record(z.string(), scalar)),
+  functions: z.tuple([z.object({ vendToken: lambda.omit({ environment: true }) })], z.unknown()),
+});
+
+try {
+  const { stage, region, out } = readArguments();
+  const { service, provider, params, functions } = configuration.parse(
+    parse(await readFile("serverless.yml", "utf8"), { logLevel: "silent" }),
+  );
+  const values = { ...params["default"], ...params[stage] };
+  const variable = Object.entries(values).find(([, value]) => value.includes("${"));
+  if (variable !== undefined) {
+    throw new DeploymentError(
+      `params: ${variable[0]} contains a variable, which only osls resolves: ${variable[1]}`,
+    );
+  }
+  checkParameters(stage, [], Object.keys(values));
+  const grants = resolve(values["grants"] ?? "grants.yml");
+  const policy = await loadPolicy(grants, stage, (warning) => {
+    console.error(warning);
+  });
+  const sample = findSamplePrincipals(policy);
+  if (sample !== undefined) console.error(sample);
+
+  const deployment = { service, stage, region };
+  const options = parseOptions(deployment, values);
+  const { resources, keyFunctions } = describeDeployment(policy, deployment, values);
+  const settings: Record<FunctionName, unknown> = {
+    "vend-token": functions[0].vendToken,
+    "rotate-key": keyFunctions.rotateKey,
+    "reconcile-keys": keyFunctions.reconcileKeys,
+  };
+  const lambdas = functionsOf(options).map((name): [string, Resources[string]] => {
+    const { description, handler, timeout, memorySize, environment } = lambda.parse(settings[name]);
+    return [
+      lambdaOf(name),
+      {
+        Type: "AWS::Lambda::Function",
+        DependsOn: [logGroupOf(name)],
+        Properties: {
+          FunctionName: `${options.prefix}-${name}`,
+          Description: description,
+          Runtime: provider.runtime,
+          Architectures: [provider.architecture],
+          Handler: handler,
+          MemorySize: memorySize,
+          Timeout: timeout,
+          Role: sub(`\${${lambdaOf(name).replace("LambdaFunction", "Role")}.Arn}`),
+          TracingConfig: { Mode: "Active" },
+          Environment: { Variables: { ...withValues(provider.environment, values), ...environment } },
+          ...(name === "vend-token" && { ReservedConcurrentExecutions: options.reservedConcurrency }),
+          ...tagged(options),
+          Code: `./${name}.zip`,
+        },
+      },
+    ];
+  });
+
+  const zips = functionsOf(options).map((name) => join(resolve(out), `${name}.zip`));
+  await mkdir(resolve(out), { recursive: true });
+  await packageBundles(grants, stage, zips);
+  const file = join(resolve(out), "template.json");
+  const template = {
+    AWSTemplateFormatVersion: "2010-09-09",
+    Description: `${options.prefix}: short-lived Voximplant tokens for AWS IAM principals`,
+    Resources: { ...Object.fromEntries(lambdas), ...resources.Resources },
+    Outputs: resources.Outputs,
+  };
+  await writeFile(file, `${JSON.stringify(template, undefined, 2)}\n`);
+  const shown = relative(process.cwd(), file);
+  const packaged = join(relative(process.cwd(), resolve(out)), "packaged.yaml");
+  console.log(`${shown}, and beside it:
+${zips.map((zip) => `  ${basename(zip)}`).join("\n")}
+
+Next, with a bucket in ${region}:
+  aws cloudformation package --region ${region} --s3-bucket BUCKET \\
+    --template-file ${shown} \\
+    --output-template-file ${packaged}
+  aws cloudformation deploy --region ${region} --s3-bucket BUCKET \\
+    --template-file ${packaged} \\
+    --stack-name ${options.prefix} \\
+    --capabilities CAPABILITY_NAMED_IAM`);
+} catch (error) {
+  if (!(
+    error instanceof InvalidGrantsError ||
+    error instanceof DeploymentError ||
+    error instanceof UsageError
+  ))
+    throw error;
+  console.error(error.message);
+  process.exitCode = error instanceof UsageError ? 2 : 1;
+}
+
+/** `${param:name}` is all that serverless.yml uses there. */
+function withValues(
+  environment: Readonly<Record<string, string>>,
+  values: Readonly<Record<string, string>>,
+): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(environment).map(([name, text]) => [
+      name,
+      text.replace(/\$\{param:(\w+)\}/g, (_, parameter: string) => values[parameter] ?? ""),
+    ]),
+  );
+}
+
+function readArguments() {
+  try {
+    const { stage, region, out } = parseArgs({
+      options: {
+        stage: { type: "string" },
+        region: { type: "string" },
+        out: { type: "string", default: join("dist", "cloudformation") },
+      },
+    }).values;
+    if (stage === undefined || region === undefined) throw new Error("--stage and --region are missing");
+    return { stage, region, out };
+  } catch (error) {
+    throw new UsageError(`${(error as Error).message}\n${usage}`, { cause: error });
+  }
+}

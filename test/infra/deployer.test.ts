@@ -1,0 +1,305 @@
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { describe, expect, it } from "vitest";
+import { stackOf } from "./describe.ts";
+import { isAllowed } from "./simulate.ts";
+
+const ACCOUNT = "999988887777";
+const PREFIX = "voximplant-token-vendor-dev";
+const text = readFileSync(resolve(import.meta.dirname, "../../docs/policies/deployer.json"), "utf8");
+const policy: unknown = JSON.parse(
+  text.replaceAll("ACCOUNT_ID", ACCOUNT).replaceAll("REGION", "us-east-1").replaceAll("STAGE", "dev"),
+);
+
+const arn = (service: string, resource: string) => `arn:aws:${service}:us-east-1:${ACCOUNT}:${resource}`;
+const role = `arn:aws:iam::${ACCOUNT}:role/${PREFIX}-RotateKeyRole-0A1B2C`;
+const fn = arn("lambda", `function:${PREFIX}-vend-token`);
+const logGroup = arn("logs", `log-group:/aws/lambda/${PREFIX}-vend-token`);
+const api = "arn:aws:apigateway:us-east-1::/restapis/a1b2c3d4e5";
+const secret = arn("secretsmanager", "secret:voximplant/outbound-calls-a1b2c3");
+const key = arn("kms", "key/0a1b2c3d-0a1b-2c3d-4e5f-0a1b2c3d4e5f");
+const alias = arn("kms", `alias/${PREFIX}-signing-keys`);
+const topic = arn("sns", `${PREFIX}-alarms`);
+const rule = arn("events", `rule/${PREFIX}-ReconciliationSchedule-0A1B2C`);
+const viaCloudFormation = { "aws:CalledVia": ["cloudformation.amazonaws.com"] };
+
+interface Calls {
+  readonly actions: readonly string[];
+  readonly on: string;
+  readonly context?: Readonly<Record<string, string | string[]>>;
+}
+
+const partOfApi = (part: string): Calls => ({
+  actions: ["apigateway:GET", "apigateway:PATCH", "apigateway:DELETE"],
+  on: `${api}/${part}`,
+});
+/** The simulator's table has no POST on deployments, models and stages; the policy's ARN is the same. */
+const newPartOfApi = (kind: string): Calls => ({ actions: ["apigateway:POST"], on: `${api}/${kind}` });
+
+/** What CloudFormation calls, with the deployer's credentials, to make, change and delete each type. */
+const calls: Readonly<Record<string, readonly Calls[]>> = {
+  "AWS::ApiGateway::Account": [
+    { actions: ["apigateway:GET", "apigateway:PATCH"], on: "arn:aws:apigateway:us-east-1::/account" },
+    { actions: ["iam:PassRole"], on: role, context: { "iam:PassedToService": "apigateway.amazonaws.com" } },
+  ],
+  "AWS::ApiGateway::RestApi": [
+    { actions: ["apigateway:POST"], on: "arn:aws:apigateway:us-east-1::/restapis" },
+    {
+      actions: ["apigateway:GET", "apigateway:PATCH", "apigateway:DELETE", "apigateway:UpdateRestApiPolicy"],
+      on: api,
+    },
+  ],
+  "AWS::ApiGateway::Deployment": [partOfApi("deployments/x1y2z3")],
+  "AWS::ApiGateway::GatewayResponse": [
+    {
+      actions: ["apigateway:GET", "apigateway:PUT", "apigateway:DELETE"],
+      on: `${api}/gatewayresponses/THROTTLED`,
+    },
+  ],
+  "AWS::ApiGateway::Method": [
+    {
+      actions: ["apigateway:GET", "apigateway:PUT", "apigateway:DELETE"],
+      on: `${api}/resources/r1/methods/POST`,
+    },
+    { actions: ["apigateway:PUT"], on: `${api}/resources/r1/methods/POST/integration` },
+  ],
+  "AWS::ApiGateway::Model": [partOfApi("models/TokenRequest")],
+  "AWS::ApiGateway::RequestValidator": [newPartOfApi("requestvalidators"), partOfApi("requestvalidators/v1")],
+  "AWS::ApiGateway::Resource": [newPartOfApi("resources"), partOfApi("resources/r1")],
+  "AWS::ApiGateway::Stage": [partOfApi("stages/dev")],
+  "AWS::CloudWatch::Alarm": [
+    {
+      actions: ["cloudwatch:PutMetricAlarm", "cloudwatch:DeleteAlarms", "cloudwatch:TagResource"],
+      on: arn("cloudwatch", `alarm:${PREFIX}-latency`),
+    },
+  ],
+  "AWS::CloudWatch::Dashboard": [
+    {
+      actions: ["cloudwatch:PutDashboard", "cloudwatch:GetDashboard", "cloudwatch:DeleteDashboards"],
+      on: `arn:aws:cloudwatch::${ACCOUNT}:dashboard/${PREFIX}-us-east-1`,
+    },
+  ],
+  "AWS::Events::Rule": [
+    {
+      actions: ["PutRule", "DescribeRule", "DeleteRule", "PutTargets", "RemoveTargets", "TagResource"].map(
+        (action) => `events:${action}`,
+      ),
+      on: rule,
+    },
+  ],
+  "AWS::IAM::Role": [
+    {
+      actions: [
+        "CreateRole",
+        "GetRole",
+        "DeleteRole",
+        "PutRolePolicy",
+        "DeleteRolePolicy",
+        "UpdateAssumeRolePolicy",
+      ].map((action) => `iam:${action}`),
+      on: role,
+    },
+    { actions: ["iam:TagRole", "iam:PutRolePermissionsBoundary"], on: role },
+    {
+      actions: ["iam:AttachRolePolicy"],
+      on: role,
+      context: {
+        "iam:PolicyARN": "arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs",
+      },
+    },
+  ],
+  "AWS::KMS::Alias": [
+    {
+      actions: ["kms:CreateAlias", "kms:DeleteAlias", "kms:UpdateAlias"],
+      on: alias,
+      context: viaCloudFormation,
+    },
+    {
+      actions: ["kms:CreateAlias", "kms:DeleteAlias", "kms:UpdateAlias"],
+      on: key,
+      context: viaCloudFormation,
+    },
+  ],
+  "AWS::KMS::Key": [
+    {
+      actions: [
+        "DescribeKey",
+        "EnableKeyRotation",
+        "GetKeyPolicy",
+        "PutKeyPolicy",
+        "ScheduleKeyDeletion",
+        "TagResource",
+      ].map((action) => `kms:${action}`),
+      on: key,
+      context: viaCloudFormation,
+    },
+  ],
+  "AWS::Lambda::EventInvokeConfig": [
+    { actions: ["lambda:PutFunctionEventInvokeConfig", "lambda:DeleteFunctionEventInvokeConfig"], on: fn },
+  ],
+  "AWS::Lambda::Function": [
+    {
+      actions: [
+        "CreateFunction",
+        "GetFunction",
+        "UpdateFunctionCode",
+        "UpdateFunctionConfiguration",
+        "DeleteFunction",
+      ].map((action) => `lambda:${action}`),
+      on: fn,
+    },
+    { actions: ["lambda:PutFunctionConcurrency", "lambda:TagResource"], on: fn },
+    { actions: ["iam:PassRole"], on: role, context: { "iam:PassedToService": "lambda.amazonaws.com" } },
+  ],
+  "AWS::Lambda::Permission": [{ actions: ["lambda:AddPermission", "lambda:RemovePermission"], on: fn }],
+  "AWS::Logs::LogGroup": [
+    {
+      actions: [
+        "CreateLogGroup",
+        "DeleteLogGroup",
+        "PutRetentionPolicy",
+        "AssociateKmsKey",
+        "TagResource",
+      ].map((action) => `logs:${action}`),
+      on: logGroup,
+    },
+  ],
+  "AWS::Logs::MetricFilter": [
+    {
+      actions: ["logs:PutMetricFilter", "logs:DeleteMetricFilter"],
+      on: arn("logs", `log-group:/aws/apigateway/${PREFIX}/access`),
+    },
+  ],
+  "AWS::Logs::QueryDefinition": [
+    { actions: ["logs:PutQueryDefinition", "logs:DeleteQueryDefinition"], on: "*" },
+  ],
+  "AWS::Logs::SubscriptionFilter": [
+    { actions: ["logs:PutSubscriptionFilter", "logs:DeleteSubscriptionFilter"], on: logGroup },
+  ],
+  "AWS::S3::Bucket": [
+    {
+      actions: [
+        "CreateBucket",
+        "DeleteBucket",
+        "PutEncryptionConfiguration",
+        "PutBucketPublicAccessBlock",
+      ].map((action) => `s3:${action}`),
+      on: "arn:aws:s3:::voximplant-token-vendor-de-serverlessdeploymentbucket-0a1b2c",
+    },
+  ],
+  "AWS::SecretsManager::ResourcePolicy": [
+    {
+      actions: ["secretsmanager:PutResourcePolicy", "secretsmanager:DeleteResourcePolicy"],
+      on: secret,
+    },
+  ],
+  "AWS::SecretsManager::RotationSchedule": [
+    { actions: ["secretsmanager:RotateSecret", "secretsmanager:CancelRotateSecret"], on: secret },
+  ],
+  "AWS::SecretsManager::Secret": [
+    {
+      actions: ["CreateSecret", "DescribeSecret", "UpdateSecret", "DeleteSecret", "TagResource"].map(
+        (action) => `secretsmanager:${action}`,
+      ),
+      on: secret,
+    },
+    {
+      actions: ["secretsmanager:ReplicateSecretToRegions", "secretsmanager:RemoveRegionsFromReplication"],
+      on: secret,
+    },
+    {
+      actions: ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"],
+      on: key,
+      context: {
+        "kms:ViaService": "secretsmanager.eu-west-1.amazonaws.com",
+        "kms:ResourceAliases": [`alias/${PREFIX}-signing-keys`],
+      },
+    },
+  ],
+  "AWS::SNS::Subscription": [{ actions: ["sns:Subscribe"], on: topic }],
+  "AWS::SNS::Topic": [
+    {
+      actions: ["sns:CreateTopic", "sns:DeleteTopic", "sns:SetTopicAttributes", "sns:TagResource"],
+      on: topic,
+    },
+  ],
+  "AWS::SNS::TopicPolicy": [{ actions: ["sns:SetTopicAttributes"], on: topic }],
+};
+
+const deployerCan = (action: string, resource: string, context: Calls["context"] = {}) =>
+  isAllowed({
+    principal: `arn:aws:sts::${ACCOUNT}:assumed-role/deployer/session`,
+    action,
+    resource,
+    identityPolicies: [policy],
+    // KMS asks the key's policy too: this one leaves it to IAM, as AWS's default does.
+    resourcePolicy: action.startsWith("kms:") && resource === key ? leavesItToIam : undefined,
+    context,
+  });
+const leavesItToIam = {
+  Version: "2012-10-17",
+  Statement: [
+    { Effect: "Allow", Principal: { AWS: `arn:aws:iam::${ACCOUNT}:root` }, Action: "kms:*", Resource: "*" },
+  ],
+};
+
+describe("the deployer's policy", () => {
+  it("knows every type of the stack", () => {
+    const stack = stackOf({
+      rotate: "all",
+      alarmEmail: "a@example.com",
+      auditDestinationArn: `arn:aws:logs:us-east-1:${ACCOUNT}:destination:audit`,
+    });
+    const types = new Set(Object.values(stack.Resources).map(({ Type }) => Type));
+    const osls = ["AWS::Lambda::Function", "AWS::S3::Bucket"];
+    expect(Object.keys(calls).sort()).toEqual([...types, ...osls].sort());
+  });
+
+  it.each(Object.entries(calls))("allows what CloudFormation needs for %s", async (_, needs) => {
+    for (const { actions, on, context } of needs) {
+      for (const action of actions) {
+        expect({ action, allowed: await deployerCan(action, on, context) }).toEqual({
+          action,
+          allowed: true,
+        });
+      }
+    }
+  });
+
+  it.each([
+    ["cloudformation:CreateChangeSet", arn("cloudformation", `stack/${PREFIX}/0a1b`)],
+    ["cloudformation:DeleteStack", arn("cloudformation", `stack/${PREFIX}/0a1b`)],
+    ["s3:PutObject", "arn:aws:s3:::voximplant-token-vendor-de-serverlessdeploymentbucket-0a1b2c/zip"],
+  ])("allows what serverless itself calls: %s", async (action, resource) => {
+    expect(await deployerCan(action, resource)).toBe(true);
+  });
+
+  it.each([
+    ["reads no key", "secretsmanager:GetSecretValue", secret],
+    ["stores no key", "secretsmanager:PutSecretValue", secret],
+    ["calls no function", "lambda:InvokeFunction", fn],
+    ["touches no other function", "lambda:UpdateFunctionCode", arn("lambda", "function:other")],
+    ["touches no other secret", "secretsmanager:DeleteSecret", arn("secretsmanager", "secret:other-a1b2c3")],
+    ["touches no other role", "iam:PutRolePolicy", `arn:aws:iam::${ACCOUNT}:role/admin`],
+    ["touches no other stack", "cloudformation:DeleteStack", arn("cloudformation", "stack/other/0a1b")],
+    ["touches no other bucket", "s3:PutObject", "arn:aws:s3:::other/zip"],
+    ["changes no key's policy by itself", "kms:PutKeyPolicy", key],
+    ["makes no user", "iam:CreateUser", `arn:aws:iam::${ACCOUNT}:user/mallory`],
+    ["deletes no other log", "logs:DeleteLogGroup", arn("logs", "log-group:/aws/lambda/other")],
+  ])("%s", async (_, action, resource) => {
+    expect(await deployerCan(action, resource)).toBe(false);
+  });
+
+  it("gives no role to another service, and no other policy to a role", async () => {
+    expect(await deployerCan("iam:PassRole", role, { "iam:PassedToService": "ec2.amazonaws.com" })).toBe(
+      false,
+    );
+    const administrator = { "iam:PolicyARN": "arn:aws:iam::aws:policy/AdministratorAccess" };
+    expect(await deployerCan("iam:AttachRolePolicy", role, administrator)).toBe(false);
+  });
+
+  it("fits into a role's inline policy, which may have 10,240 characters", () => {
+    const filled = JSON.stringify(policy).replaceAll("us-east-1", "ap-southeast-1");
+    expect(filled.length).toBeLessThanOrEqual(10_240);
+  });
+});

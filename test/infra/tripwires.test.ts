@@ -1,0 +1,191 @@
+import { describe, expect, it } from "vitest";
+import { stackOf } from "./describe.ts";
+import { property, resourcesOf } from "./promises.ts";
+import { resolveIntrinsics } from "./resolve.ts";
+
+const DEPLOYER = "arn:aws:iam::999988887777:role/deployer";
+const stack = stackOf({ tripwires: "true", deployerArn: DEPLOYER });
+const place = { accountId: "999988887777", region: "us-east-1" };
+const resolved = (value: unknown) => resolveIntrinsics(value, stack, place);
+const text = (value: unknown) => String(resolved(value));
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** How EventBridge matches, as far as the patterns here go. */
+function matches(pattern: Json, event: Json | undefined): boolean {
+  return Object.entries(pattern).every(([name, wanted]) => {
+    if (name === "$or") return (wanted as Json[]).some((one) => matches(one, event));
+    const value = event?.[name];
+    if (!Array.isArray(wanted)) {
+      // An array of objects matches if one of them does.
+      const candidates = Array.isArray(value) ? (value as Json[]) : [value as Json | undefined];
+      return candidates.some((one) => matches(wanted as Json, one));
+    }
+    return wanted.some((one) => matchesValue(one, value));
+  });
+}
+
+function matchesValue(wanted: unknown, value: unknown): boolean {
+  if (typeof wanted !== "object" || wanted === null) return wanted === value;
+  const [[operator, operand] = []] = Object.entries(wanted);
+  if (operator === "exists") return (value !== undefined) === operand;
+  if (value === undefined) return false;
+  if (operator === "anything-but") return !(operand as unknown[]).includes(value);
+  if (operator === "wildcard") {
+    const parts = String(operand)
+      .split("*")
+      .map((part) => part.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&"));
+    return typeof value === "string" && new RegExp(`^${parts.join(".*")}$`).test(value);
+  }
+  throw new Error(`no operator ${String(operator)}`);
+}
+
+const tripped = (event: Json) =>
+  resourcesOf(stack, "AWS::Events::Rule")
+    .filter(([, rule]) => rule.Properties?.["EventPattern"] !== undefined)
+    .filter(([, rule]) => matches(resolved(property(rule, "EventPattern")) as Json, event))
+    .map(([, rule]) => String(property(rule, "Name")).replace("voximplant-token-vendor-dev-tripwire-", ""));
+
+/** Events as CloudTrail documents them, without what no pattern looks at. */
+const session = (role: string) => ({
+  type: "AssumedRole",
+  arn: `arn:aws:sts::999988887777:assumed-role/${role}/someone`,
+  sessionContext: { sessionIssuer: { type: "Role", arn: `arn:aws:iam::999988887777:role/${role}` } },
+});
+const event = (service: string, eventName: string, detail: Json) => ({
+  source: `aws.${service}`,
+  "detail-type": "AWS API Call via CloudTrail",
+  time: "2026-11-26T17:00:00Z",
+  detail: {
+    eventVersion: "1.11",
+    eventSource: `${service}.amazonaws.com`,
+    eventName,
+    readOnly: false,
+    userIdentity: session("developer"),
+    ...detail,
+  },
+});
+const keyArn = text({ "Fn::GetAtt": ["SigningKeysKey", "Arn"] });
+const restApiId = text({ Ref: "RestApi" });
+const reconciler = text({ "Fn::GetAtt": ["ReconcileKeysRole", "Arn"] });
+const byName = { requestParameters: { secretId: "voximplant/outbound-calls" } };
+
+describe("a tripwire reports", () => {
+  it.each([
+    ["a secret's new policy, by name", "secretsmanager", "PutResourcePolicy", byName, "secret-policy"],
+    [
+      "a secret's policy that is deleted, by ARN",
+      "secretsmanager",
+      "DeleteResourcePolicy",
+      {
+        requestParameters: {
+          secretId: "arn:aws:secretsmanager:us-east-1:999988887777:secret:voximplant/outbound-calls-a1b2c3",
+        },
+      },
+      "secret-policy",
+    ],
+    [
+      "the KMS key's new policy",
+      "kms",
+      "PutKeyPolicy",
+      { resources: [{ ARN: keyArn, type: "AWS::KMS::Key", accountId: "999988887777" }] },
+      "kms-key",
+    ],
+    ["a grant on the KMS key", "kms", "CreateGrant", { resources: [{ ARN: keyArn }] }, "kms-key"],
+    [
+      "new code, by name",
+      "lambda",
+      "UpdateFunctionCode20150331v2",
+      { requestParameters: { functionName: "voximplant-token-vendor-dev-vend-token" } },
+      "function",
+    ],
+    [
+      "a new configuration, by ARN",
+      "lambda",
+      "UpdateFunctionConfiguration20150331v2",
+      {
+        requestParameters: {
+          functionName:
+            "arn:aws:lambda:us-east-1:999988887777:function:voximplant-token-vendor-dev-rotate-key",
+        },
+      },
+      "function",
+    ],
+    ["another integration", "apigateway", "PutIntegration", { requestParameters: { restApiId } }, "api"],
+    ["another deployment", "apigateway", "CreateDeployment", { requestParameters: { restApiId } }, "api"],
+    [
+      "an IAM user, who has no session",
+      "secretsmanager",
+      "PutResourcePolicy",
+      { ...byName, userIdentity: { type: "IAMUser", arn: "arn:aws:iam::999988887777:user/mallory" } },
+      "secret-policy",
+    ],
+  ])("%s", (_, service, name, detail, rule) => {
+    expect(tripped(event(service, name, detail))).toEqual([rule]);
+  });
+});
+
+describe("no tripwire reports", () => {
+  const ofFunction = { requestParameters: { functionName: "voximplant-token-vendor-dev-vend-token" } };
+  it.each([
+    ["the deployer", "secretsmanager", "PutResourcePolicy", { ...byName, userIdentity: session("deployer") }],
+    [
+      "reconcile-keys, which makes vend-token forget a key",
+      "lambda",
+      "UpdateFunctionConfiguration20150331v2",
+      {
+        ...ofFunction,
+        userIdentity: { type: "AssumedRole", sessionContext: { sessionIssuer: { arn: reconciler } } },
+      },
+    ],
+    [
+      "another secret",
+      "secretsmanager",
+      "PutResourcePolicy",
+      { requestParameters: { secretId: "voximplant/other" } },
+    ],
+    ["another key", "kms", "CreateGrant", { resources: [{ ARN: `${keyArn}0` }] }],
+    ["another API", "apigateway", "PutIntegration", { requestParameters: { restApiId: "abc" } }],
+    ["a reader", "apigateway", "GetIntegration", { readOnly: true, requestParameters: { restApiId } }],
+    ["a rotation", "secretsmanager", "RotateSecret", byName],
+  ])("%s", (_, service, name, detail) => {
+    expect(tripped(event(service, name, detail))).toEqual([]);
+  });
+});
+
+describe("the tripwires", () => {
+  it("are off unless asked for, and need to know the deployer", () => {
+    expect(resourcesOf(stackOf(), "AWS::Events::Rule").map(([id]) => id)).toEqual(["ReconciliationSchedule"]);
+    expect(() => stackOf({ tripwires: "true" })).toThrow("tripwires: needs deployerArn");
+  });
+
+  it("publish to the encrypted topic, which admits the rules of this deployment alone", () => {
+    const rules = "arn:aws:events:us-east-1:999988887777:rule/voximplant-token-vendor-dev-tripwire-*";
+    const statements = [
+      ...(resolved(property(stack.Resources["AlarmTopicPolicy"], "PolicyDocument", "Statement")) as Json[]),
+      ...(resolved(property(stack.Resources["OperationsKey"], "KeyPolicy", "Statement")) as Json[]),
+    ].filter(({ Principal }) => JSON.stringify(Principal).includes("events.amazonaws.com"));
+    expect(statements).toHaveLength(2);
+    for (const { Condition } of statements)
+      expect(Condition).toEqual({ ArnLike: { "aws:SourceArn": rules } });
+  });
+
+  it("say who did what, and which entry of the runbook to read", () => {
+    for (const [, rule] of resourcesOf(stack, "AWS::Events::Rule")) {
+      if (rule.Properties?.["EventPattern"] === undefined) continue;
+      const template = String(property(rule, "Targets", 0, "InputTransformer", "InputTemplate"));
+      expect(template).toMatch(/<what> by <who> from <from> at <when>.*docs\/runbook\.md#[a-z-]+"$/);
+    }
+  });
+
+  it("have patterns that EventBridge accepts, with 80 service accounts too", () => {
+    const names = Array.from({ length: 80 }, (_, index) => `service-account-${index}`);
+    const grants = `serviceAccounts:\n${names.map((name) => `  ${name}: {secret: voximplant/${name}}\n`).join("")}grants:\n  - principals: [arn:aws:iam::111122223333:role/r]\n    serviceAccounts: [${names.join(", ")}]\n`;
+    const many = stackOf({ tripwires: "true", deployerArn: DEPLOYER }, { grants });
+    const patterns = resourcesOf(many, "AWS::Events::Rule").map(([, rule]) =>
+      JSON.stringify(resolveIntrinsics(rule.Properties?.["EventPattern"] ?? {}, many, place)),
+    );
+    expect(patterns.join()).toContain("service-account-79");
+    for (const pattern of patterns) expect(pattern.length).toBeLessThanOrEqual(2048);
+  });
+});
