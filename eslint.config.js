@@ -29,7 +29,10 @@ const library = {
     folders: ["audit", "epoch.ts", "grants", "key-lifecycle", "keys", "voximplant"],
     packages: ["*"],
   },
-  "configuration.ts": { folders: ["environment.ts", "partitions.ts", "voximplant/api-url.ts"], packages: ["zod"] },
+  "configuration.ts": {
+    folders: ["environment.ts", "partitions.ts", "voximplant/api-url.ts"],
+    packages: ["zod"],
+  },
   "epoch.ts": { folders: [], packages: [] },
   "environment.ts": { folders: [], packages: ["node:path"] },
   "partitions.ts": { folders: [], packages: [] },

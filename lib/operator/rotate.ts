@@ -110,7 +110,8 @@ async function start(
     if (!(error instanceof Error) || error.name !== "InvalidRequestException") throw error;
     const pending = versionWith("AWSPENDING", await store.describe(secret.arn));
     if (!/previous rotation/i.test(error.message) || pending === undefined) {
-      const hint = "give it a rotation function first: deploy with --param rotate=all (docs/deploy.md)";
+      const hint =
+        "give it a rotation function first: set rotate: all in serverless.yml and deploy (docs/deploy.md)";
       throw new CliError(error.message, EXIT.failure, hint, { cause: error });
     }
     io.stderr.write(

@@ -37,12 +37,14 @@ const functionRole = (name: string, logicalId: string, template = stack, at = pl
   };
 };
 const everything = { Version: "2012-10-17", Statement: [{ Effect: "Allow", Action: "*", Resource: "*" }] };
-const operatorPolicy: unknown = JSON.parse(
-  readFileSync(resolve(import.meta.dirname, "../../docs/policies/operator.json"), "utf8")
-    .replaceAll("ACCOUNT_ID", place.accountId)
-    .replaceAll("REGION", place.region)
-    .replaceAll("STAGE", "dev"),
-);
+const policyFile = (name: string): unknown =>
+  JSON.parse(
+    readFileSync(resolve(import.meta.dirname, `../../docs/policies/${name}.json`), "utf8")
+      .replaceAll("ACCOUNT_ID", place.accountId)
+      .replaceAll("REGION", place.region)
+      .replaceAll("STAGE", "dev"),
+  );
+const operatorPolicy = policyFile("operator");
 
 const principals: readonly Principal[] = [
   functionRole("vend-token", "VendTokenRole"),
@@ -54,7 +56,22 @@ const principals: readonly Principal[] = [
     policies: [operatorPolicy],
   },
   {
-    name: "deployer or administrator, with every permission",
+    name: "deployer, with docs/policies/deployer.json",
+    arn: `arn:aws:sts::${place.accountId}:assumed-role/deployment/session`,
+    policies: [policyFile("deployer")],
+  },
+  {
+    name: "developer, with apigateway:* and lambda:Get*",
+    arn: `arn:aws:sts::${place.accountId}:assumed-role/developer/session`,
+    policies: [
+      {
+        Version: "2012-10-17",
+        Statement: [{ Effect: "Allow", Action: ["apigateway:*", "lambda:Get*"], Resource: "*" }],
+      },
+    ],
+  },
+  {
+    name: "administrator, with every permission",
     arn: `arn:aws:sts::${place.accountId}:assumed-role/deployer/session`,
     policies: [everything],
   },
@@ -114,6 +131,17 @@ const deeds: readonly { readonly name: string; readonly needs: readonly Need[] }
     needs: [kms("GenerateDataKey", viaSecretsManager(anotherSecret))],
   },
   { name: "invoke vend-token directly, as any caller", needs: [lambda("InvokeFunction", "vend-token")] },
+  {
+    name: "change the API's integration, and so write any caller into the event",
+    needs: [
+      {
+        action: "apigateway:PUT",
+        resource: "arn:aws:apigateway:us-east-1::/restapis/a1b2c3d4e5/resources/r1/methods/POST/integration",
+        resourcePolicy: undefined,
+        context: {},
+      },
+    ],
+  },
 ];
 
 /** Why docs/policies/operator.json has each of its actions. */
@@ -197,6 +225,9 @@ ${rows.join("\n")}
 - Anyone who may invoke \`vend-token\` directly chooses the identity in the event, and so can get the
   tokens of every caller. Grant \`lambda:InvokeFunction\` by function, never on \`*\`. A service control
   policy can deny it on this function to everyone.
+- Anyone who may change the API can replace its integration by one that writes any \`userArn\` into
+  the event: every caller's tokens, without \`lambda:InvokeFunction\`. SECURITY.md has a service
+  control policy against it, and \`tripwires: true\` reports it.
 - Anyone who may change a function's code or configuration, or pass its role to another function,
   can act as that function. Allow \`lambda:UpdateFunctionCode\`,
   \`lambda:UpdateFunctionConfiguration\` and \`iam:PassRole\` on these functions and roles only to the
@@ -222,7 +253,7 @@ ${Object.entries(operatorActions)
     expect([...new Set(granted)].sort()).toEqual(Object.keys(operatorActions).sort());
   });
 
-  it.each(["operator, with docs/policies/operator.json", "deployer or administrator, with every permission"])(
+  it.each(["operator, with docs/policies/operator.json", "administrator, with every permission"])(
     "keeps the value from the %s, who can nevertheless import",
     async (name) => {
       const principal = principals.find((candidate) => candidate.name === name);
@@ -233,6 +264,35 @@ ${Object.entries(operatorActions)
     },
   );
 
+  it("keeps the API and the function from everyone but the deployer with SECURITY.md's service control policy", async () => {
+    const page = readFileSync(resolve(import.meta.dirname, "../../SECURITY.md"), "utf8");
+    const [, json = ""] = /```json\n(.*?)```/s.exec(page) ?? [];
+    const serviceControlPolicy: unknown = JSON.parse(
+      json
+        .replaceAll("API_ID", "a1b2c3d4e5")
+        .replaceAll("ACCOUNT_ID", place.accountId)
+        .replaceAll("DEPLOYER", "deployment"),
+    );
+    const needsOf = (deed: string) => deeds.find(({ name }) => name.startsWith(deed))?.needs ?? [];
+    const allowed = async (name: string, deed: string) => {
+      const principal = principals.find((one) => one.name.startsWith(name));
+      const [need] = needsOf(deed);
+      if (principal === undefined || need === undefined) throw new Error(`no ${name} or no ${deed}`);
+      return isAllowed({
+        ...need,
+        principal: principal.arn,
+        identityPolicies: principal.policies,
+        serviceControlPolicy,
+      });
+    };
+    for (const name of ["developer", "administrator"]) {
+      expect(await allowed(name, "change the API's integration")).toBe(false);
+      expect(await allowed(name, "invoke vend-token directly")).toBe(false);
+    }
+    expect(await allowed("deployer", "change the API's integration")).toBe(true);
+    expect(await allowed("administrator", "delete a secret")).toBe(true);
+  });
+
   it("would show an action that a role has too many", async () => {
     const [vend] = principals;
     if (vend === undefined) throw new Error("no principal");
@@ -242,11 +302,11 @@ ${Object.entries(operatorActions)
   });
 
   it("would show a secret without its policy", async () => {
-    const deployer = principals[4];
-    if (deployer === undefined) throw new Error("no principal");
+    const administrator = principals.find(({ name }) => name.startsWith("administrator"));
+    if (administrator === undefined) throw new Error("no principal");
     const bare = { ...secrets("GetSecretValue"), resourcePolicy: undefined };
-    expect(await can(deployer, [secrets("GetSecretValue")])).toBe(false);
-    expect(await can(deployer, [bare])).toBe(true);
+    expect(await can(administrator, [secrets("GetSecretValue")])).toBe(false);
+    expect(await can(administrator, [bare])).toBe(true);
   });
 
   it.each(["rotate-key", "reconcile-keys"])(

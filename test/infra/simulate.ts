@@ -9,9 +9,16 @@ export interface Request {
   readonly identityPolicies: readonly unknown[];
   /** The resource's, or the key's. */
   readonly resourcePolicy: unknown;
+  /** Of the organisation, on top of AWS's own that allows everything. */
+  readonly serviceControlPolicy?: unknown;
   /** What AWS adds to the request, beyond what follows from the principal. */
   readonly context?: Readonly<Record<string, string | string[]>>;
 }
+
+const FULL_AWS_ACCESS = {
+  Version: "2012-10-17",
+  Statement: [{ Effect: "Allow", Action: "*", Resource: "*" }],
+};
 
 /** Empty in the ARN of a bucket or of an API's settings, which are of the principal's account. */
 const accountOf = (arn: string) => arn.split(":")[4] ?? "";
@@ -21,7 +28,8 @@ const accountOf = (arn: string) => arn.split(":")[4] ?? "";
  * @throws where the simulator takes a policy, an action or a condition key for a mistake
  */
 export async function isAllowed(request: Request): Promise<boolean> {
-  const { principal, action, resource, identityPolicies, resourcePolicy, context } = knownKeys(request);
+  const { principal, action, resource, identityPolicies, resourcePolicy, context, serviceControlPolicy } =
+    knownKeys(request);
   const outcome = await runSimulation(
     {
       request: {
@@ -35,7 +43,18 @@ export async function isAllowed(request: Request): Promise<boolean> {
         },
       },
       identityPolicies: identityPolicies.map((policy, index) => ({ name: `policy-${index}`, policy })),
-      serviceControlPolicies: [],
+      serviceControlPolicies:
+        serviceControlPolicy === undefined
+          ? []
+          : [
+              {
+                orgIdentifier: "r-root",
+                policies: [
+                  { name: "FullAWSAccess", policy: FULL_AWS_ACCESS },
+                  { name: "ours", policy: serviceControlPolicy },
+                ],
+              },
+            ],
       resourceControlPolicies: [],
       resourcePolicy,
     },

@@ -98,7 +98,7 @@ describe("voxtoken admin rotate", () => {
       },
       ["--now"],
       1,
-      "--param rotate=all",
+      "set rotate: all in serverless.yml",
     ],
     [
       "a secret that holds no key",
