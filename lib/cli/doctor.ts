@@ -1,4 +1,4 @@
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { CliError, EXIT } from "./cli-error.ts";
 import { diagnose, type DoctorFlags } from "./diagnose.ts";
 import { colorsFor, type Io } from "./io.ts";
@@ -8,6 +8,11 @@ export function doctorCommand(io: Io): Command {
   return addTokenOptions(new Command("doctor"))
     .description("find out where it goes wrong, and what to do next")
     .argument("[service-account]", "default: the first that you may have")
+    .addOption(
+      new Option("-o, --output <format>", "for people, or one JSON object per step")
+        .choices(["text", "json"])
+        .default("text"),
+    )
     .option("--api-url <url>", "another Management API (default: VOXIMPLANT_API_URL, or Voximplant's)")
     .addHelpText(
       "after",
@@ -19,10 +24,15 @@ Examples:
 It looks for AWS credentials, reaches the url, compares clocks, asks API Gateway and the grants, and tries a token on the
 Management API. Nothing is changed, and no token is printed.`,
     )
-    .action(async (serviceAccount: string | undefined, flags: DoctorFlags) => {
+    .action(async (serviceAccount: string | undefined, flags: DoctorFlags & { output: "text" | "json" }) => {
       const { green, red, dim } = colorsFor(io, io.stdout);
       let status: number = EXIT.ok;
       for await (const finding of diagnose(io, flags, serviceAccount)) {
+        if (flags.output === "json") {
+          io.stdout.write(`${JSON.stringify(finding)}\n`);
+          if (!finding.ok) status = finding.exitStatus;
+          continue;
+        }
         io.stdout.write(`${finding.ok ? green("ok  ") : red("FAIL")}  ${finding.what}\n`);
         if (finding.ok) continue;
         io.stdout.write(`${dim(`      next: ${finding.next}`)}\n`);

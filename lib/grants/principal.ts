@@ -85,6 +85,11 @@ function notAPrincipal(text: string): string {
       `such as arn:aws:iam::${account}:role/<name>`
     );
   }
+  const parts = /^arn:([^:]*):iam:{1,3}(\d{12})[:/]?(role|user)[:/](.+)$/.exec(text);
+  if (parts !== null && splitPrincipalArn(text) === undefined) {
+    const [, partition = "", account = "", kind = "", name = ""] = parts;
+    return `the colons are not where an ARN has them: write arn:${partition}:iam::${account}:${kind}/${name}`;
+  }
   if (text !== text.trim()) return `"${text}" has spaces around it: remove them`;
   const [, , , region = "", , resource = ""] = text.split(":");
   if (/^arn:[^:]*:iam:[^:]+:/.test(text)) return `IAM is global: remove the region "${region}"`;

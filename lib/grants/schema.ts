@@ -64,7 +64,7 @@ const serviceAccount = z
 
 const principalArn = z
   .string({ error: "must be the ARN of an IAM role or user" })
-  .meta({ pattern: "^arn:[a-z-]+:iam::[0-9*?]+:(role|user)/.+$" })
+  .meta({ pattern: "^arn:[a-z-]+:iam::([0-9?]{12}|[0-9?]*[*][0-9*?]*):(role|user)/.+$" })
   .describe(
     "ARN of an IAM role or user. `*` is any run of characters, `?` exactly one. Sessions, accounts and root are refused.",
   );
@@ -147,7 +147,14 @@ export type GrantsFile = z.output<typeof grantsFile>;
  */
 export function grantsJsonSchema(): object {
   // Draft 7 is what the YAML extensions of editors understand best.
-  const { $schema, ...schema } = z.toJSONSchema(grantsFile, { target: "draft-7", io: "input" });
+  const { $schema, ...schema } = z.toJSONSchema(grantsFile, {
+    target: "draft-7",
+    io: "input",
+    // Editors show this one with its code in a code font.
+    override: ({ jsonSchema }) => {
+      if (jsonSchema.description !== undefined) jsonSchema["markdownDescription"] = jsonSchema.description;
+    },
+  });
   return { $schema, title: "grants.yml of voximplant-token-vendor", ...schema };
 }
 

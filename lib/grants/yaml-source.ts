@@ -26,6 +26,61 @@ export interface YamlSource {
 
 /** Reads YAML 1.2. A value that two readers could read differently is a finding. */
 export function readYaml(text: string): YamlSource {
+  const unreadable = [...unreadableCharacters(text), ...tooDeep(text)];
+  if (unreadable.length > 0) return notYaml(unreadable);
+  return readDocument(text);
+}
+
+function notYaml(syntaxErrors: YamlSource["syntaxErrors"]): YamlSource {
+  return { value: undefined, syntaxErrors, misreadings: [], locate: () => ({ line: 1, column: 1 }) };
+}
+
+/** What editors and git leave behind, which a YAML parser would report as something else. */
+function unreadableCharacters(text: string): YamlSource["syntaxErrors"] {
+  if (text.includes("\0")) {
+    return [{ line: 1, column: 1, message: "not UTF-8 text (UTF-16?): save the file as UTF-8" }];
+  }
+  return text.split("\n").flatMap((line, index) => {
+    const at = (column: number, message: string) => [{ line: index + 1, column, message }];
+    if (/^(?:<{7}|={7}|>{7}|\|{7})(?:[ \r]|$)/.test(line)) {
+      return at(1, "a merge conflict is not resolved: keep one of the two versions");
+    }
+    const space = line.replace(/(^|\s)#.*$/, "$1").search(/[\u00a0\u2007\u202f]/);
+    return space < 0 ? [] : at(space + 1, "a no-break space: replace it by a space");
+  });
+}
+
+/** A grants file has six levels. */
+const MAX_DEPTH = 50;
+
+/**
+ * The first line that is nested too deeply. The parser is recursive, and V8 ends the process if a
+ * regular expression is compiled at the end of the stack: so it must not get there. Depth counts
+ * brackets, levels of indentation, and `- - -` on one line; it is never less than the parser's.
+ */
+function tooDeep(text: string): YamlSource["syntaxErrors"] {
+  let brackets = 0;
+  const indentations: number[] = [];
+  for (const [index, line] of text.split("\n").entries()) {
+    if (/^\s*#/.test(line)) continue;
+    const start = /^(?:[\s?:-](?=\s|$|[\s?:-]\s))*/.exec(line)?.[0] ?? "";
+    const indentation = line.search(/\S/);
+    while (indentation >= 0 && (indentations.at(-1) ?? -1) >= indentation) indentations.pop();
+    if (indentation >= 0) indentations.push(indentation);
+    const indicators = start.replace(/\s/g, "").length;
+    let deepest = brackets;
+    for (const character of line) {
+      if (character === "[" || character === "{") deepest = Math.max(deepest, ++brackets);
+      if (character === "]" || character === "}") brackets = Math.max(0, brackets - 1);
+    }
+    if (deepest + indentations.length + indicators > MAX_DEPTH) {
+      return [{ line: index + 1, column: 1, message: `nested more than ${MAX_DEPTH} levels deep` }];
+    }
+  }
+  return [];
+}
+
+function readDocument(text: string): YamlSource {
   const lines = new LineCounter();
   // Duplicate keys are found below: in linear time, and with a message of our own.
   const { contents, errors, directives } = parseDocument(text, {

@@ -1,4 +1,4 @@
-import { Command } from "commander";
+import { Command, Help, Option } from "commander";
 import type { Caller } from "../caller/caller.ts";
 import { explain, type ExplainedGrant, type Explanation } from "../grants/explain.ts";
 import { MAX_TTL_SECONDS, MIN_TTL_SECONDS, type TokenRequest } from "../grants/policy.ts";
@@ -17,6 +17,7 @@ interface Options {
   readonly uniqueId?: string;
   readonly orgId?: string;
   readonly grants: string;
+  readonly output: "text" | "json";
 }
 
 /**
@@ -40,6 +41,11 @@ export function explainCommand(io: Io): Command {
     .option("--unique-id <id>", "AROA… of the role or AIDA… of the user, where a grant is pinned")
     .option("--org-id <id>", "its AWS organisation, where a grant asks for one")
     .option("--grants <file>", "the grants file", GRANTS_FILE)
+    .addOption(
+      new Option("-o, --output <format>", "for people or for programs")
+        .choices(["text", "json"])
+        .default("text"),
+    )
     .action(async (options: Options) => {
       const arn = options.principal ?? options.sessionArn;
       if (arn === undefined || (options.principal !== undefined && options.sessionArn !== undefined)) {
@@ -52,9 +58,37 @@ export function explainCommand(io: Io): Command {
         ...(options.accountId === undefined ? {} : { accountId: options.accountId }),
       };
       const explanation = explain(await readPolicy(options.grants), caller, request);
-      io.stdout.write(`${print(explanation, arn, caller, request, io).join("\n")}\n`);
+      io.stdout.write(
+        options.output === "json"
+          ? `${JSON.stringify(asJson(explanation, caller, request), null, 2)}\n`
+          : `${print(explanation, arn, caller, request, io).join("\n")}\n`,
+      );
       if (isFailure(explanation.decision)) throw new CliError("", EXIT.denied);
     });
+}
+
+function asJson({ decision, grants }: Explanation, caller: Caller, request: TokenRequest) {
+  return {
+    principal: caller.principal,
+    service_account: request.serviceAccount,
+    account_id: request.accountId,
+    ...(isFailure(decision)
+      ? { allowed: false, reason: decision.reason, detail: decision.detail }
+      : { allowed: true, ttl_seconds: decision.ttlSeconds, grant: decision.grant }),
+    grants: grants.map(({ source, principal, maxTtlSeconds, unmet }) => ({
+      source,
+      principal: principal.arn,
+      max_ttl_seconds: maxTtlSeconds,
+      unmet,
+    })),
+  };
+}
+
+/** A field with its label, in 80 columns unless one word is longer. */
+function field(label: string, text: string, color: (label: string) => string = (plain) => plain): string {
+  const width = 17;
+  const wrapped = new Help().boxWrap(text, 80 - width).replaceAll("\n", `\n${" ".repeat(width)}`);
+  return `${color(label)}${" ".repeat(width - label.length)}${wrapped}`;
 }
 
 function print(
@@ -66,14 +100,22 @@ function print(
 ): string[] {
   const { decision, serviceAccount, grants } = explanation;
   const colors = colorsFor(io, io.stdout);
-  const given = arn === caller.principal ? "" : `, which is what grants see of ${arn}`;
   const fitting = grants.filter(({ unmet }) => unmet.length === 0);
   const others = grants.filter(({ unmet }) => unmet.length > 0);
   return [
-    `principal        ${caller.principal}${given}`,
-    `service account  ${request.serviceAccount}${serviceAccount ? `, at most ${serviceAccount.maxTtlSeconds} s` : `, which is not in the file${explanation.suggestion}`}`,
-    `account          ${request.accountId === undefined ? "the key's own" : `child account ${request.accountId}`}`,
-    `lifetime         ${request.ttlSeconds === undefined ? "the default" : `${request.ttlSeconds} s`}`,
+    field("principal", caller.principal),
+    ...(arn === caller.principal ? [] : [field("", `(what grants see of ${arn})`)]),
+    field(
+      "service account",
+      serviceAccount
+        ? `${request.serviceAccount}, at most ${serviceAccount.maxTtlSeconds} s`
+        : `${request.serviceAccount}, which is not in the file${explanation.suggestion}`,
+    ),
+    field(
+      "account",
+      request.accountId === undefined ? "the key's own" : `child account ${request.accountId}`,
+    ),
+    field("lifetime", request.ttlSeconds === undefined ? "the default" : `${request.ttlSeconds} s`),
     "",
     ...(fitting.length > 0 ? ["These grants fit:", ...table(fitting), ""] : []),
     ...(fitting.length === 0 && others.length > 0
@@ -81,11 +123,15 @@ function print(
       : []),
     ...(!isFailure(decision)
       ? [
-          `${colors.green("allowed")}          ${decision.ttlSeconds} s, by ${decision.grant}: of the grants that fit, the most generous`,
+          field(
+            "allowed",
+            `${decision.ttlSeconds} s, by ${decision.grant}: of the grants that fit, the most generous`,
+            colors.green,
+          ),
         ]
       : [
-          `${colors.red("refused")}          ${decision.reason}: ${decision.detail}`,
-          `to fix it        ${nextStep(explanation, caller, request)}`,
+          field("refused", `${decision.reason}: ${decision.detail}`, colors.red),
+          field("to fix it", nextStep(explanation, caller, request)),
         ]),
   ];
 }

@@ -313,6 +313,18 @@ describe("voxtoken doctor", () => {
     expect(out).not.toContain("token-");
   });
 
+  it("prints one JSON object for each step, for programs", async () => {
+    const { run } = await setUpCli([unsigned, json(entitlements), vends()]);
+    const api = await startApi(json({ result: { account_id: 1234567 } }));
+    const { out } = await run(["doctor", "--api-url", api.url, "--output", "json"]);
+    const steps = out
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { ok: boolean; what: string });
+    expect(steps.length).toBeGreaterThan(4);
+    for (const step of steps) expect(step).toMatchObject({ ok: true, what: expect.any(String) as string });
+  });
+
   it.each([
     [
       "API Gateway says no",

@@ -3,10 +3,11 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { ERROR_CODES } from "../../lib/http/wire.ts";
+import { examplesIn } from "../fakes/examples.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 const text = await readFile(join(root, "docs/clients.md"), "utf8");
-const examples = [...text.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code = ""]) => code);
+const examples = examplesIn(text, "ts");
 const wrong = 'import { createTokenProvider } from "voxtoken"; createTokenProvider({ url: 5 });';
 
 // In this repository, so that the examples find the built package by its name, and what they import.

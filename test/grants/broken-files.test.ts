@@ -68,6 +68,52 @@ it("a tab", () => {
   );
 });
 
+it("a merge conflict that is not resolved", () => {
+  expect(problemsOf("serviceAccounts: {}\n<<<<<<< HEAD\ngrants: []\n=======\ngrants: [ ]\n>>>>>>> branch\n"))
+    .toMatchInlineSnapshot(`
+    "grants.yml:2:1: a merge conflict is not resolved: keep one of the two versions
+    grants.yml:4:1: a merge conflict is not resolved: keep one of the two versions
+    grants.yml:6:1: a merge conflict is not resolved: keep one of the two versions"
+  `);
+});
+
+it("UTF-16", () => {
+  const utf16 = Buffer.from("\ufeffserviceAccounts: {}\ngrants: []\n", "utf16le").toString("utf8");
+  expect(problemsOf(utf16)).toMatchInlineSnapshot(
+    `"grants.yml:1:1: not UTF-8 text (UTF-16?): save the file as UTF-8"`,
+  );
+});
+
+it("a no-break space, which looks like any other", () => {
+  expect(
+    problemsOf(
+      "# it may be in\u00a0a comment\nserviceAccounts:\n  calls:\n\u00a0\u00a0\u00a0\u00a0secret: a\ngrants: []\n",
+    ),
+  ).toMatchInlineSnapshot(`"grants.yml:4:1: a no-break space: replace it by a space"`);
+});
+
+it.each([
+  ["brackets", `grants: ${"[".repeat(100_000)}`, 1],
+  ["brackets on many lines", `grants:${"\n  [".repeat(3_000)}`, 50],
+  ["braces", `grants: ${"{a: ".repeat(10_000)}`, 1],
+  ["mappings", Array.from({ length: 3_000 }, (_, depth) => `${" ".repeat(depth)}a:`).join("\n"), 51],
+  ["lists", `grants:\n  ${"- ".repeat(10_000)}a`, 2],
+  ["keys", `grants:\n  ${"? ".repeat(10_000)}a`, 2],
+])("nesting without end, of %s", (_kind, text, line) => {
+  expect(problemsOf(text)).toBe(`grants.yml:${line}:1: nested more than 50 levels deep`);
+});
+
+it.each([
+  ["arn:aws:iam:111122223333:role/calls", "arn:aws:iam::111122223333:role/calls"],
+  ["arn:aws:iam::111122223333role/calls", "arn:aws:iam::111122223333:role/calls"],
+  ["arn:aws:iam::111122223333/role/calls", "arn:aws:iam::111122223333:role/calls"],
+  ["arn:aws:iam::111122223333:user:ops/alice", "arn:aws:iam::111122223333:user/ops/alice"],
+])("an ARN whose colons are elsewhere: %s", (arn, right) => {
+  expect(
+    problemsOf(withGrant(`  - principals: ["${arn}"]\n    serviceAccounts: [outbound-calls]\n`)),
+  ).toContain(`the colons are not where an ARN has them: write ${right}`);
+});
+
 it("a bracket that is never closed", () => {
   expect(
     problemsOf(

@@ -53,29 +53,29 @@ export function resolveIntrinsics(value: unknown, template: Template, place: Pla
     if (known !== undefined) return known;
     const resource = template.Resources[logicalId];
     if (resource === undefined) throw new Error(`${logicalId} is no resource of the template`);
-    const properties = go(resource.Properties ?? {}) as Readonly<Record<string, unknown>>;
+    const property = (name: string) => String(go(resource.Properties?.[name]));
     const arn = (service: string, rest: string, region = place.region) =>
       `arn:aws:${service}:${region}:${place.accountId}:${rest}`;
     switch (`${resource.Type} ${attribute}`) {
       case "AWS::SecretsManager::Secret Ref":
-        return arn("secretsmanager", `secret:${String(properties["Name"])}-AbCdEf`);
+        return arn("secretsmanager", `secret:${property("Name")}-AbCdEf`);
       case "AWS::IAM::Role Arn":
         return arn(
           "iam",
-          `role/${"RoleName" in properties ? String(properties["RoleName"]) : logicalId}`,
+          `role/${resource.Properties?.["RoleName"] === undefined ? logicalId : property("RoleName")}`,
           "",
         );
       case "AWS::KMS::Key Arn":
       case "AWS::KMS::Key Ref":
         return arn("kms", `key/${logicalId}`);
       case "AWS::Logs::LogGroup Arn":
-        return arn("logs", `log-group:${String(properties["LogGroupName"])}:*`);
+        return arn("logs", `log-group:${property("LogGroupName")}:*`);
       case "AWS::Lambda::Function Arn":
-        return arn("lambda", `function:${String(properties["FunctionName"])}`);
+        return arn("lambda", `function:${property("FunctionName")}`);
       case "AWS::ApiGateway::RestApi Ref":
         return "a1b2c3d4e5";
       case "AWS::SNS::Topic Ref":
-        return arn("sns", String(properties["TopicName"]));
+        return arn("sns", property("TopicName"));
       default:
         throw new Error(`nothing here knows ${attribute} of ${logicalId}, an ${resource.Type}`);
     }

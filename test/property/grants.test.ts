@@ -284,7 +284,7 @@ describe("the parser", () => {
       })),
     };
   };
-  const validate = new Ajv({ strict: true }).compile(grantsJsonSchema());
+  const validate = new Ajv({ strict: true, keywords: ["markdownDescription"] }).compile(grantsJsonSchema());
 
   it("reads back every policy", () => {
     fc.assert(
