@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { credentialProvider } from "../../lib/client/credentials.ts";
 import { signRequest } from "../../lib/client/sign.ts";
-import { ERROR_CODES, type ErrorCode, routes } from "../../lib/http/wire.ts";
+import { ERROR_CODES, type ErrorCode, type ErrorResponse, routes } from "../../lib/http/wire.ts";
 import identities from "../../local/identities.json" with { type: "json" };
 import { startStack, type Stack } from "../../local/stack.ts";
 
@@ -142,5 +142,25 @@ describe("docs/openapi.yaml describes what really comes back", () => {
       for (const example of examples)
         expect(ajv.validate(`openapi.yaml#/components/schemas/${name}`, example), name).toBe(true);
     }
+  });
+
+  it("has an example for each error code, of the schema of its response", () => {
+    const shown = new Set<string>();
+    const visit = (node: unknown, at: string): void => {
+      if (typeof node !== "object" || node === null) return;
+      for (const [name, child] of Object.entries(node)) visit(child, `${at}/${pointer(name)}`);
+      const { schema, examples } = node as {
+        schema?: object;
+        examples?: Record<string, { value: ErrorResponse }>;
+      };
+      if (schema === undefined || examples === undefined) return;
+      const valid = ajv.getSchema(`openapi.yaml#${at}/schema`);
+      for (const { value } of Object.values(examples)) {
+        expect(valid?.(value), `${at}: ${value.error}`).toBe(true);
+        shown.add(value.error);
+      }
+    };
+    visit(description, "");
+    expect([...shown].sort()).toEqual([...ERROR_CODES].sort());
   });
 });
