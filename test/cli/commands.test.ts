@@ -81,7 +81,7 @@ describe("voxtoken token", () => {
     [["token", "../admin"], /serviceAccount/],
     [["token", "outbound-calls", "--url", "http://example.com"], /must be https/],
     [["token", "outbound-calls", "--url", ""], /no url of a token vendor/],
-  ])("calls %j wrong usage, and asks nobody", async (args, message) => {
+  ])("calls %j wrong usage, before any request", async (args, message) => {
     const { vendor, run } = await setUpCli([vends()]);
     const { status, err } = await run(args);
     expect(status).toBe(2);
@@ -89,7 +89,7 @@ describe("voxtoken token", () => {
     expect(vendor.requests).toHaveLength(0);
   });
 
-  it("says what happens on the way when asked to, without the token", async () => {
+  it("prints each step if asked to, without the token", async () => {
     const { run } = await setUpCli([refuses(503, "signing_key_unavailable", "try later"), vends()]);
     const { out, err } = await run(["token", "outbound-calls", "--verbose"]);
     expect(out).toBe("token-2\n");
@@ -123,7 +123,7 @@ describe("a refusal by API Gateway", () => {
     expect(err.split("\n")[1]).toMatch(hint);
   });
 
-  it("says how long a server that is asked too often wants to be left alone", async () => {
+  it("shows the Retry-After of a throttled request", async () => {
     const throttled = refuses(429, "throttled", "slow down", { "retry-after": "120" });
     const { run } = await setUpCli([throttled]);
     expect((await run(["token", "x"])).err).toMatch(/hint: .*120 s/);
@@ -272,7 +272,7 @@ describe("voxtoken api", () => {
 });
 
 describe("voxtoken whoami", () => {
-  it("prints who the service takes the caller for, and what it may have", async () => {
+  it("prints the caller's identity and its service accounts", async () => {
     const { vendor, run } = await setUpCli([json(entitlements)]);
     const { out } = await run(["whoami"]);
     expect(out).toBe(
@@ -294,7 +294,7 @@ describe("voxtoken whoami", () => {
 describe("voxtoken doctor", () => {
   const unsigned = answers(403, '{"message":"Missing Authentication Token"}');
 
-  it("goes the whole way and ends with 0 when all is well", async () => {
+  it("checks every step and ends with 0 if all succeed", async () => {
     const { run } = await setUpCli([unsigned, json(entitlements), vends()]);
     const api = await startApi(json({ result: { account_id: 1234567 } }));
     const { status, out } = await run(["doctor", "--api-url", api.url]);
@@ -350,7 +350,7 @@ describe("voxtoken doctor", () => {
       "token of secret-stuff: access_denied",
       "voxtoken whoami",
     ],
-  ] as const)("%s: says so, and what to do next", async (_what, behaviours, args, status, what, next) => {
+  ] as const)("%s: is reported with the next step", async (_what, behaviours, args, status, what, next) => {
     const { run } = await setUpCli(behaviours);
     const result = await run(["doctor", ...args]);
     expect(result.status).toBe(status);

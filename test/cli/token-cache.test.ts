@@ -67,7 +67,7 @@ describe("the token cache", () => {
     expect(await readdir(directory)).toHaveLength(1);
   });
 
-  it("stands where XDG_CACHE_HOME says", () => {
+  it("is stored below XDG_CACHE_HOME", () => {
     expect(cacheDirectory({ env: { XDG_CACHE_HOME: "/var/cache/me" }, homeDirectory: "/home/me" })).toBe(
       "/var/cache/me/voxtoken",
     );
@@ -111,7 +111,7 @@ describe("the token cache", () => {
     expect(await run(token, { now: () => Date.now() + 250_000 })).toMatchObject({ out: "token-2\n" });
   });
 
-  it("says that a renewal failed only to a command that needs the new token", async () => {
+  it("reports a failed renewal only if the command needs the new token", async () => {
     const { run } = await setUpCached(vends(), refuses(400, "invalid_request", "no"));
     const api = await startVendor([answers(200, '{"result":1}')]);
     onTestFinished(api.close);
@@ -182,7 +182,7 @@ describe("the token cache", () => {
     },
   );
 
-  it("removes tokens that nobody can use any more", async () => {
+  it("removes expired tokens", async () => {
     const { run, directory } = await setUpCached();
     const old = join(directory, `${"0".repeat(64)}.json`);
     await writeFile(old, "{}");
@@ -229,7 +229,7 @@ describe("a cache file that is not to be trusted", () => {
     expect(err).toContain(`belongs to another user (${uid})`);
   });
 
-  it.each(["", "{", "[]", '{"version":1}', "\0"])("is as good as none when it holds %j", async (content) => {
+  it.each(["", "{", "[]", '{"version":1}', "\0"])("is ignored if it holds %j", async (content) => {
     const { run, file } = await setUpCached();
     await writeFile(file, content);
     expect(await run(token)).toEqual({ status: 0, out: "token-2\n", err: "" });
@@ -242,7 +242,7 @@ describe("a cache file that is not to be trusted", () => {
       "cannot be written",
       (directory: string) => rename(directory, `${directory}.old`).then(() => writeFile(directory, "")),
     ],
-  ])("a folder that %s is not used, and the token is had all the same", async (_how, spoil) => {
+  ])("a folder that %s is not used, and the command still gets a token", async (_how, spoil) => {
     const { run, directory } = await setUpCached();
     await spoil(directory);
     const { status, out, err } = await run(token);
@@ -307,7 +307,7 @@ describe("the lock of a cache entry", () => {
     expect(err).toBe(waits ? warning : "");
   });
 
-  it("is released, and not when it is another's by then", async () => {
+  it("is released by its holder, unless another process has taken it over", async () => {
     const path = join(await temporaryFolder(), "lock");
     const release = await takeLock(path, 1000, Date.now);
     expect(await takeLock(path, 1000, Date.now)).toBeUndefined();
@@ -358,7 +358,7 @@ describe("a cache that cannot be used", () => {
     ["the lock may not be written", "open", "EACCES"],
     ["the file system is read-only", "mkdir", "EROFS"],
     ["the folder cannot be listed", "readdir", "EIO"],
-  ] as const)("warns once, and the token is there, when %s", async (_what, name, code) => {
+  ] as const)("warns once and still prints the token if %s", async (_what, name, code) => {
     const { run } = await setUpCli([vends()]);
     failWith(name, code);
     const { status, out, err } = await run(token);
@@ -385,7 +385,7 @@ describe("a cache file's name", () => {
     ttlSeconds: fc.option(fc.integer(), { nil: undefined }),
   }) satisfies fc.Arbitrary<CacheKey>;
 
-  it("is the same for the same key, and another for any other", () => {
+  it("is the same for equal keys and differs for different keys", () => {
     fc.assert(
       fc.property(key, key, (one, other) => {
         const same = JSON.stringify(one) === JSON.stringify(other);
@@ -395,7 +395,7 @@ describe("a cache file's name", () => {
     );
   });
 
-  it("keeps apart what a joined string would not", () => {
+  it("differs for keys whose parts join to the same string", () => {
     const base = { serviceAccount: "a", accountId: undefined, ttlSeconds: undefined };
     const one = cacheFileName({ ...base, urls: ["ab"], identity: ["c"] });
     expect(one).not.toBe(cacheFileName({ ...base, urls: ["a"], identity: ["bc"] }));

@@ -39,7 +39,7 @@ describe("callApi", () => {
     expect(api.requests).toHaveLength(1);
   });
 
-  it("takes a page of a proxy for a lost answer, and asks again", async () => {
+  it("treats a proxy's page as a lost answer and calls again", async () => {
     const { getToken, api, options } = await setUpApi([
       answers(200, "<html>", { "content-type": "text/html" }),
       accepts,
@@ -70,7 +70,7 @@ describe("callApi", () => {
     ["its key was rotated while the token was cached", 433, 200],
     ["it has ended", 456, 401],
     ["the platform does not say why", 100, 403],
-  ])("mints once more when %s (error %i with status %i)", async (_why, code, status) => {
+  ])("requests one new token if %s (error %i with status %i)", async (_why, code, status) => {
     const { vendor, getToken, tokens, options } = await setUpApi([refuses(code, status), accepts]);
     await expect(callApi(getToken, "StartScenarios", {}, options)).resolves.toEqual({
       result: { account_id: 1234567 },
@@ -79,7 +79,7 @@ describe("callApi", () => {
     expect(vendor.requests).toHaveLength(2);
   });
 
-  it("mints no third time: what is refused twice is refused", async () => {
+  it("requests no third token after two refusals", async () => {
     const { vendor, getToken, options } = await setUpApi([refuses(100)]);
     await expect(callApi(getToken, "GetUsers", {}, options)).rejects.toThrow(VoximplantError);
     expect(vendor.requests).toHaveLength(2);
@@ -100,7 +100,7 @@ describe("callApi", () => {
     [104, "forbidden"],
     [435, "invalidRoleSet"],
     [4711, undefined],
-  ])("gives the platform's error %i as it is, with its name where it has one", async (code, codeName) => {
+  ])("throws the platform's error %i as it is, with its name where it has one", async (code, codeName) => {
     const { vendor, getToken, options } = await setUpApi([refuses(code, 403)]);
     await expect(callApi(getToken, "DeleteKey", {}, options)).rejects.toMatchObject({ code, codeName });
     expect(vendor.requests).toHaveLength(1);

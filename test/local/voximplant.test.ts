@@ -58,8 +58,8 @@ interface NewKeyFile {
   private_key: string;
 }
 
-describe("whoever calls the Management API stand-in", () => {
-  it("proves it by a token, and learns what its key may call", async () => {
+describe("a caller of the Management API stand-in", () => {
+  it("signs in with a token, and may call what its key's roles allow", async () => {
     await start();
     expect(await call("GetAccountInfo")).toMatchObject({
       result: {
