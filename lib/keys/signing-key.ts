@@ -1,7 +1,11 @@
 import { createPrivateKey, type KeyObject, webcrypto } from "node:crypto";
 import { type Credentials, CredentialsFileError } from "./credentials-file.ts";
 
-/** A key that WebCrypto signs with and does not export. */
+/**
+ * A key that WebCrypto signs with and does not export. This keeps it from being logged or
+ * serialised by mistake. It is no protection against code in this process, which can export it by
+ * `KeyObject.from(key)`.
+ */
 export interface SigningKey {
   /** The Voximplant account the key belongs to. */
   readonly accountId: number;

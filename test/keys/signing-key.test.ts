@@ -24,7 +24,7 @@ describe("a signing key", () => {
     },
   );
 
-  it("cannot be exported, in any format", async () => {
+  it("is not exported by WebCrypto, in any format", async () => {
     const { key } = await importPem(rsaPem());
     expect(key.extractable).toBe(false);
     await expect(webcrypto.subtle.exportKey("pkcs8", key)).rejects.toThrow();
