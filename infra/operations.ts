@@ -18,48 +18,40 @@ export const topicArn = ({ alarmTopicArn }: Options) => alarmTopicArn ?? ref(ala
  */
 export const operationsKey = "OperationsKey";
 
-/** An AWS service that publishes to the topic, and for which of its resources. */
+/** An AWS service that publishes to the topic, and on behalf of which resources. */
 interface Publisher {
   readonly sid: string;
   readonly service: string;
-  readonly condition: NonNullable<Statement["Condition"]>;
+  readonly condition?: Statement["Condition"];
 }
 
-const publishersOf = ({ prefix, tripwires }: Options): readonly Publisher[] => [
-  {
-    sid: "OwnAlarms",
-    service: "cloudwatch.amazonaws.com",
-    condition: {
-      StringEquals: { "aws:SourceAccount": account },
-      ArnLike: {
-        "aws:SourceArn": sub("arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:*"),
-      },
+const ownAlarms: Publisher = {
+  sid: "OwnAlarms",
+  service: "cloudwatch.amazonaws.com",
+  condition: {
+    StringEquals: { "aws:SourceAccount": account },
+    ArnLike: {
+      "aws:SourceArn": sub("arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:*"),
     },
   },
-  ...(tripwires
-    ? [
-        {
-          sid: "OwnTripwires",
-          service: "events.amazonaws.com",
-          condition: {
-            ArnLike: {
-              "aws:SourceArn": sub(
-                `arn:\${AWS::Partition}:events:\${AWS::Region}:\${AWS::AccountId}:rule/${prefix}-tripwire-*`,
-              ),
-            },
-          },
-        },
-      ]
-    : []),
-];
+};
 
-const topicUse = ({ sid, service, condition }: Publisher): Statement => ({
-  Sid: `${sid}ToTheTopic`,
+/**
+ * Without a condition: EventBridge's requests carry neither aws:SourceArn nor aws:SourceAccount, so
+ * that with one every message would be dropped, silently.
+ * https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+ */
+const tripwires: Publisher = { sid: "Tripwires", service: "events.amazonaws.com" };
+
+const statementFor = (
+  { sid, service, condition }: Publisher,
+  what: Pick<Statement, "Action" | "Resource">,
+): Statement => ({
+  Sid: sid,
   Effect: "Allow",
   Principal: { Service: service },
-  Action: ["kms:Decrypt", "kms:GenerateDataKey*"],
-  Resource: "*",
-  Condition: condition,
+  ...what,
+  ...(condition !== undefined && { Condition: condition }),
 });
 
 /**
@@ -70,7 +62,7 @@ const topicUse = ({ sid, service, condition }: Publisher): Statement => ({
  * https://docs.aws.amazon.com/sns/latest/dg/sns-enable-encryption-for-topic-sqs-queue-subscriptions.html
  */
 export function operationsResources(options: Options): Resources {
-  const publishers = publishersOf(options);
+  const publishers = options.tripwires ? [ownAlarms, tripwires] : [ownAlarms];
   const ownTopic = options.alarmTopicArn === undefined;
   if (!ownTopic && !options.encryptLogs) return {};
   return {
@@ -88,7 +80,11 @@ export function operationsResources(options: Options): Resources {
             Action: "kms:*",
             Resource: "*",
           },
-          ...(ownTopic ? publishers.map((publisher) => topicUse(publisher)) : []),
+          ...(ownTopic
+            ? publishers.map((publisher) =>
+                statementFor(publisher, { Action: ["kms:Decrypt", "kms:GenerateDataKey*"], Resource: "*" }),
+              )
+            : []),
           ...(options.encryptLogs ? [logsUseTheKey] : []),
         ]),
       },
@@ -108,14 +104,9 @@ function topicResources(options: Options, publishers: readonly Publisher[]): Res
       Properties: {
         Topics: [ref(alarmTopic)],
         PolicyDocument: policyDocument(
-          publishers.map(({ sid, service, condition }) => ({
-            Sid: sid,
-            Effect: "Allow",
-            Principal: { Service: service },
-            Action: "sns:Publish",
-            Resource: ref(alarmTopic),
-            Condition: condition,
-          })),
+          publishers.map((publisher) =>
+            statementFor(publisher, { Action: "sns:Publish", Resource: ref(alarmTopic) }),
+          ),
         ),
       },
     },

@@ -38,7 +38,7 @@ export type GetSigningKey = (secret: string) => Promise<KeyOutcome>;
 
 export interface SigningKeysOptions {
   readonly fetchSecret: FetchSecret;
-  /** Seconds for which a fetched key is used without asking again. */
+  /** Seconds for which a fetched key is used without asking again, or up to a tenth less. */
   readonly ttlSeconds: number;
   /** Seconds after that for which it is still used if Secrets Manager is unreachable. */
   readonly maxStaleSeconds: number;
@@ -78,12 +78,14 @@ const MAX_BACKOFF_MS = 30_000;
  *
  * | age of the key            | Secrets Manager      | answer                        |
  * | ------------------------- | -------------------- | ----------------------------- |
- * | under `ttlSeconds`        | not asked            | the key, fresh                |
+ * | under `ttlSeconds`*       | not asked            | the key, fresh                |
  * | older                     | answers              | the new key, fresh            |
  * | under ttl + `maxStale…`   | fails                | the key, stale                |
  * | older, or none            | fails                | unavailable                   |
  * | any                       | secret deleted or forbidden | unavailable, the key is dropped |
  * | any                       | value is not a key   | MalformedSecretError, the key is dropped |
+ *
+ * *Up to a tenth less in each container.
  *
  * After a failure the next fetch waits for a pause that doubles from 250 ms to 30 s, with jitter;
  * requests in between do not fetch. Keys are cached without regard to the caller, because the grant
@@ -92,6 +94,9 @@ const MAX_BACKOFF_MS = 30_000;
 export function holdSigningKeys(options: SigningKeysOptions): GetSigningKey {
   const { fetchSecret, ttlSeconds, maxStaleSeconds, now, random } = options;
   const slots = new Map<string, Slot>();
+  // Up to a tenth less, fixed for this container: containers that started together, after a
+  // deployment or in a burst, would otherwise all ask again in the same second.
+  const freshMs = ttlSeconds * 1000 * (1 - random() / 10);
 
   // If the clock was set back, an age is negative: the key then counts as too old and the pause as
   // over.
@@ -117,8 +122,7 @@ export function holdSigningKeys(options: SigningKeysOptions): GetSigningKey {
     const slot = slots.get(secret) ?? {};
     slots.set(secret, slot);
 
-    if (slot.held && isWithin(ttlSeconds * 1000, slot.held.fetchedAt))
-      return { state: "fresh", held: slot.held };
+    if (slot.held && isWithin(freshMs, slot.held.fetchedAt)) return { state: "fresh", held: slot.held };
 
     if (!slot.failure || !isWithin(slot.failure.pause, slot.failure.failedAt)) {
       slot.inFlight ??= refresh(secret, slot).finally(() => delete slot.inFlight);

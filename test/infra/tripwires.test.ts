@@ -159,15 +159,13 @@ describe("the tripwires", () => {
     expect(() => stackOf({ tripwires: "true" })).toThrow("tripwires: needs deployerArn");
   });
 
-  it("publish to the encrypted topic, which admits the rules of this deployment alone", () => {
-    const rules = "arn:aws:events:us-east-1:999988887777:rule/voximplant-token-vendor-dev-tripwire-*";
+  it("publish to the encrypted topic, without a condition that EventBridge could not meet", () => {
     const statements = [
       ...(resolved(property(stack.Resources["AlarmTopicPolicy"], "PolicyDocument", "Statement")) as Json[]),
       ...(resolved(property(stack.Resources["OperationsKey"], "KeyPolicy", "Statement")) as Json[]),
     ].filter(({ Principal }) => JSON.stringify(Principal).includes("events.amazonaws.com"));
     expect(statements).toHaveLength(2);
-    for (const { Condition } of statements)
-      expect(Condition).toEqual({ ArnLike: { "aws:SourceArn": rules } });
+    for (const statement of statements) expect(statement).not.toHaveProperty("Condition");
   });
 
   it("say who did what, and which entry of the runbook to read", () => {
