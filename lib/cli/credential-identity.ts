@@ -1,4 +1,3 @@
-import { loadSharedConfigFiles } from "@smithy/core/config";
 import { type Environment, present, readVariable } from "../environment.ts";
 
 /**
@@ -20,6 +19,8 @@ export async function credentialIdentity(
   const secret = readVariable(env, "AWS_SECRET_ACCESS_KEY");
   if (given === undefined && key && secret) return ["key", key];
 
+  // Loaded only here: with a key in the environment, a cached token needs nothing of the SDK.
+  const { loadSharedConfigFiles } = await import("@smithy/core/config");
   const { configFile, credentialsFile } = await loadSharedConfigFiles({ ignoreCache: true });
   const name = profile ?? "default";
   const settings = { ...configFile[name], ...credentialsFile[name] };

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { hasWildcard } from "./arn-like.ts";
 import { didYouMean } from "./nearest.ts";
 import { checkPrincipal, partitionWarning, type Principal } from "./principal.ts";

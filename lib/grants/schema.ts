@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { MAX_TTL_SECONDS, MIN_TTL_SECONDS } from "./policy.ts";
 import type { Path } from "./yaml-value.ts";
 
