@@ -6,6 +6,7 @@
  *   npm run bench
  */
 import { fork, spawn } from "node:child_process";
+import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:https";
@@ -18,13 +19,21 @@ import { generate } from "selfsigned";
 
 import { bundleFunctions } from "../scripts/bundle.ts";
 import { loadPolicy } from "../scripts/load-policy.ts";
-
-import { makeKeyFile } from "../test/fakes/credentials.ts";
 import { billingWorker, restEvent } from "../test/fakes/events.ts";
 import { benchGrants } from "./grants.ts";
 
 const root = resolve(import.meta.dirname, "..");
-const keyFile = makeKeyFile();
+const { privateKey } = generateKeyPairSync("rsa", {
+  modulusLength: 2048,
+  publicKeyEncoding: { type: "spki", format: "pem" },
+  privateKeyEncoding: { type: "pkcs8", format: "pem" },
+});
+const keyFile = {
+  account_email: "telephony@example.com",
+  account_id: 1234567,
+  key_id: "00000000-0000-4000-8000-000000000001",
+  private_key: privateKey,
+};
 const granted = restEvent();
 const refused = restEvent({ userArn: billingWorker.replace("billing-worker", "intern") });
 
