@@ -37,9 +37,10 @@ const ownAlarms: Publisher = {
 };
 
 /**
- * Without a condition: EventBridge's requests carry neither aws:SourceArn nor aws:SourceAccount, so
- * that with one every message would be dropped, silently.
- * https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+ * Without a condition. EventBridge's request to KMS is said to carry neither aws:SourceArn nor
+ * aws:SourceAccount: with such a condition every message would be dropped silently. Not tried on
+ * AWS; docs/first-deployment.md, check 9, shows whether a message arrives.
+ * https://aws.github.io/modern-data-architecture-accelerator/typedocs/functions/_aws-mdaa_cloudwatch-constructs.grantCloudWatchAlarmsTopicAccess.html
  */
 const tripwires: Publisher = { sid: "Tripwires", service: "events.amazonaws.com" };
 
