@@ -25,13 +25,14 @@ const tags = list.pipe(
     .array(
       z.string().regex(/^(?!aws:)[\w .:/+@-]{1,128}=[\w .:/=+@-]{0,256}$/, "name=value, separated by commas"),
     )
-    .max(40)
+    .max(50)
     .transform((pairs) =>
       pairs.map((pair) => {
         const [Key = "", ...value] = pair.split("=");
         return { Key, Value: value.join("=") };
       }),
-    ),
+    )
+    .refine((pairs) => new Set(pairs.map(({ Key }) => Key)).size === pairs.length, "each name once"),
 );
 
 const regionName = new RegExp(`^${REGION}$`);
@@ -80,6 +81,7 @@ const parameters = z.strictObject({
   kmsKeyArn: optional(/^arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key\/[\w-]+$/, "the ARN of a KMS key"),
   permissionsBoundaryArn: optional(/^arn:[a-z-]+:iam::(\d{12}|aws):policy\/\S+$/, "the ARN of an IAM policy"),
   rolePath: z.string().regex(/^\/([\w+=,.@-]+\/)*$/, "/ or a path between slashes, as /teams/voice/"),
+  cloudFormationReadsSecrets: flag,
   deployerArn: optional(/^arn:[a-z-]+:iam::\d{12}:role\/\S+$/, "the ARN of a role"),
   tags,
   primaryRegion: optional(regionName, "an AWS region"),
@@ -134,14 +136,14 @@ export function parseOptions(
   const { primaryRegion } = parsed.data;
   const secondary = primaryRegion !== undefined && primaryRegion !== region;
   // One serverless.yml serves every region: a secondary ignores what is the primary's.
-  const ofPrimary = secondary && {
-    rotate: [],
-    replicate: [],
-    replicaRegions: [],
-    secrets: "create" as const,
-  };
+  const ofPrimary = secondary && { rotate: [], replicate: [], replicaRegions: [] };
   return { ...parsed.data, ...ofPrimary, prefix: `${service}-${stage}`, stage, region, secondary };
 }
+
+/** These cannot be used from another region than their own. */
+const regional = ["alarmTopicArn", "auditDestinationArn", "certificateArn"] as const;
+
+const regionOf = (arn: string | undefined) => arn?.split(":")[3];
 
 function contradictions(options: z.infer<typeof parameters>, region: string): string[] {
   const problems: string[] = [];
@@ -160,16 +162,34 @@ function contradictions(options: z.infer<typeof parameters>, region: string): st
   if (options.replicaRegions.includes(region) && [undefined, region].includes(options.primaryRegion)) {
     problems.push(`replicaRegions: ${region} is the region that is deployed; name the others`);
   }
-  if (options.tripwires && options.deployerArn === undefined) {
-    problems.push(
-      "tripwires: needs deployerArn, because every deployment makes the changes that they report",
-    );
+  for (const name of regional) {
+    const other = regionOf(options[name]);
+    if (other !== undefined && other !== region) {
+      problems.push(
+        `${name}: is in ${other}, not in ${region}; docs/regions.md shows a value for each region`,
+      );
+    }
+  }
+  if (options.deployerArn === undefined) {
+    if (options.tripwires) {
+      problems.push(
+        "tripwires: needs deployerArn, because every deployment makes the changes that they report",
+      );
+    }
+    if (options.cloudFormationReadsSecrets) {
+      problems.push("cloudFormationReadsSecrets: needs deployerArn, the role for which it may read");
+    }
+  }
+  if (options.tripwires && options.secrets === "existing" && options.kmsKeyArn === undefined) {
+    problems.push("tripwires: with secrets: existing, kmsKeyArn must name the KMS key to watch");
   }
   if (options.alarmTopicArn !== undefined && options.alarmEmail !== undefined) {
     problems.push("alarmEmail: subscribe it to the topic of alarmTopicArn instead");
   }
-  if (options.replicaRegions.length > 0 && options.kmsKeyArn?.includes(":key/mrk-") === false) {
-    problems.push("kmsKeyArn: with replicaRegions it must be a multi-Region key (mrk-…)");
+  const { kmsKeyArn } = options;
+  const inSeveralRegions = options.replicaRegions.length > 0 || regionOf(kmsKeyArn) !== region;
+  if (kmsKeyArn !== undefined && inSeveralRegions && !kmsKeyArn.includes(":key/mrk-")) {
+    problems.push("kmsKeyArn: for more than its own region it must be a multi-Region key (mrk-…)");
   }
   return problems;
 }

@@ -1,4 +1,11 @@
-import { getAtt, policyDocument, type Resource, type Resources, retained } from "./cloudformation.ts";
+import {
+  getAtt,
+  policyDocument,
+  type Resource,
+  type Resources,
+  retained,
+  type Statement,
+} from "./cloudformation.ts";
 import {
   type FunctionName,
   type GrantedSecret,
@@ -87,42 +94,36 @@ function secretResource(
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notprincipal.html
  */
 export function secretResourcePolicy(options: Options, functions: readonly FunctionName[]) {
-  const readers = [
-    ...functions.map((name) => getAtt(roleOf(name), "Arn")),
-    // A replica carries this policy too, and is read by the vending function over there.
-    ...options.replicaRegions.map((replica) => vendRoleArnIn(replica, options)),
-  ];
-  const deny = {
-    Effect: "Deny" as const,
+  const { cloudFormationReadsSecrets, deployerArn } = options;
+  const deployer = cloudFormationReadsSecrets && deployerArn !== undefined ? [deployerArn] : [];
+  const deny = (Sid: string, Condition: NonNullable<Statement["Condition"]>): Statement => ({
+    Sid,
+    Effect: "Deny",
     Principal: "*",
     Action: "secretsmanager:GetSecretValue",
     Resource: "*", // The secret that has this policy.
-  };
-  const { deployerArn } = options;
-  if (deployerArn === undefined) {
-    return policyDocument([
-      {
-        Sid: "OnlyTheFunctionsReadTheKey",
-        ...deny,
-        Condition: { ArnNotEquals: { "aws:PrincipalArn": readers } },
-      },
-    ]);
-  }
-  // Not by aws:CalledVia alone: with {{resolve:secretsmanager:…}} in a template, anyone who may
-  // deploy any stack could read the key.
+    Condition,
+  });
   return policyDocument([
-    {
-      Sid: "OnlyTheFunctionsReadTheKey",
-      ...deny,
-      Condition: { ArnNotEquals: { "aws:PrincipalArn": [...readers, deployerArn] } },
-    },
-    {
-      Sid: "TheDeployerReadsItOnlyThroughCloudFormation",
-      ...deny,
-      Condition: {
-        ArnEquals: { "aws:PrincipalArn": [deployerArn] },
-        "ForAllValues:StringNotEquals": { "aws:CalledVia": ["cloudformation.amazonaws.com"] },
+    deny("OnlyTheFunctionsReadTheKey", {
+      ArnNotEquals: {
+        "aws:PrincipalArn": [
+          ...functions.map((name) => getAtt(roleOf(name), "Arn")),
+          // A replica carries this policy too, and is read by the vending function over there.
+          ...options.replicaRegions.map((replica) => vendRoleArnIn(replica, options)),
+          ...deployer,
+        ],
       },
-    },
+    }),
+    // Not by aws:CalledVia alone: with {{resolve:secretsmanager:…}} in a template, anyone who may
+    // deploy any stack could read the key.
+    ...(deployer.length > 0
+      ? [
+          deny("TheDeployerReadsItOnlyThroughCloudFormation", {
+            ArnEquals: { "aws:PrincipalArn": deployer },
+            "ForAllValues:StringNotEquals": { "aws:CalledVia": ["cloudformation.amazonaws.com"] },
+          }),
+        ]
+      : []),
   ]);
 }

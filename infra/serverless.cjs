@@ -10,7 +10,7 @@ const { DeploymentError, parameterNames } = require("./options.ts");
 
 module.exports = async ({ options, resolveConfigurationProperty, resolveVariable }) => {
   const values = {};
-  for (const name of parameterNames) values[name] = String(await resolveVariable(`param:${name}`));
+  for (const name of parameterNames) values[name] = String((await resolveVariable(`param:${name}`)) ?? "");
   const params = await resolveConfigurationProperty(["params"]);
   const deployment = {
     service: await resolveVariable("self:service"),

@@ -31,8 +31,10 @@ const hasOurAlias = (options: Options) => ({
 });
 
 /** The KMS key of the secrets, or undefined if this stack does not know its ARN. */
-export const signingKeysKeyArn = ({ kmsKeyArn, secrets }: Options) =>
-  kmsKeyArn ?? (secrets === "create" ? getAtt(signingKeysKey, "Arn") : undefined);
+export function signingKeysKeyArn({ kmsKeyArn, region, secrets }: Options) {
+  if (kmsKeyArn !== undefined) return inRegion(kmsKeyArn, region);
+  return secrets === "create" ? getAtt(signingKeysKey, "Arn") : undefined;
+}
 
 /**
  * For a role's statement: the key as its resource, through Secrets Manager. The key's own policy

@@ -11,12 +11,11 @@ import { parseArgs } from "node:util";
 import { parse } from "yaml";
 import * as z from "zod";
 
-import { type Resources, sub } from "../infra/cloudformation.ts";
 import { checkParameters, describeDeployment } from "../infra/deployment.ts";
-import { type FunctionName, functionsOf, lambdaOf, logGroupOf } from "../infra/names.ts";
+import { declaration, functionResources, provider } from "../infra/functions.ts";
+import { functionsOf } from "../infra/names.ts";
 import { DeploymentError, parseOptions } from "../infra/options.ts";
 import { findSamplePrincipals } from "../infra/sample.ts";
-import { tagged } from "../infra/tags.ts";
 import { InvalidGrantsError, loadPolicy } from "./load-policy.ts";
 import { packageBundles } from "./package-bundles.ts";
 
@@ -26,30 +25,22 @@ class UsageError extends Error {
 
 const usage = "Usage: npm run template -- --stage STAGE --region REGION [--out DIR]";
 
-const scalar = z.union([z.string(), z.number(), z.boolean()]).transform(String);
-const lambda = z.object({
-  description: z.string(),
-  handler: z.string(),
-  timeout: z.number(),
-  memorySize: z.number(),
-  environment: z.record(z.string(), z.string()).default({}),
-});
+// An empty parameter, `alarmEmail:`, is null in YAML and means the same as "".
+const scalar = z
+  .union([z.string(), z.number(), z.boolean(), z.null()])
+  .transform((value) => String(value ?? ""));
 /** What is read of serverless.yml: the one place for parameters and settings. */
 const configuration = z.object({
   service: z.string(),
-  provider: z.object({
-    runtime: z.string(),
-    architecture: z.string(),
-    environment: z.record(z.string(), z.string()),
-  }),
-  params: z.record(z.string(), z.record(z.string(), scalar)),
-  functions: z.tuple([z.object({ vendToken: lambda.omit({ environment: true }) })], z.unknown()),
+  provider,
+  params: z.record(z.string(), z.record(z.string(), scalar).nullable()),
+  functions: z.tuple([z.object({ vendToken: declaration })], z.unknown()),
 });
 
 try {
   const { stage, region, out } = readArguments();
-  const { service, provider, params, functions } = configuration.parse(
-    parse(await readFile("serverless.yml", "utf8"), { logLevel: "silent" }),
+  const { service, params, functions, ...settings } = readConfiguration(
+    await readFile("serverless.yml", "utf8"),
   );
   const values = { ...params["default"], ...params[stage] };
   const variable = Object.entries(values).find(([, value]) => value.includes("${"));
@@ -69,36 +60,16 @@ try {
   const deployment = { service, stage, region };
   const options = parseOptions(deployment, values);
   const { resources, keyFunctions } = describeDeployment(policy, deployment, values);
-  const settings: Record<FunctionName, unknown> = {
-    "vend-token": functions[0].vendToken,
-    "rotate-key": keyFunctions.rotateKey,
-    "reconcile-keys": keyFunctions.reconcileKeys,
-  };
-  const lambdas = functionsOf(options).map((name): [string, Resources[string]] => {
-    const { description, handler, timeout, memorySize, environment } = lambda.parse(settings[name]);
-    return [
-      lambdaOf(name),
-      {
-        Type: "AWS::Lambda::Function",
-        DependsOn: [logGroupOf(name)],
-        Properties: {
-          FunctionName: `${options.prefix}-${name}`,
-          Description: description,
-          Runtime: provider.runtime,
-          Architectures: [provider.architecture],
-          Handler: handler,
-          MemorySize: memorySize,
-          Timeout: timeout,
-          Role: sub(`\${${lambdaOf(name).replace("LambdaFunction", "Role")}.Arn}`),
-          TracingConfig: { Mode: "Active" },
-          Environment: { Variables: { ...withValues(provider.environment, values), ...environment } },
-          ...(name === "vend-token" && { ReservedConcurrentExecutions: options.reservedConcurrency }),
-          ...tagged(options),
-          Code: `./${name}.zip`,
-        },
-      },
-    ];
-  });
+  const lambdas = functionResources(
+    {
+      "vend-token": functions[0].vendToken,
+      "rotate-key": keyFunctions.rotateKey,
+      "reconcile-keys": keyFunctions.reconcileKeys,
+    },
+    settings.provider,
+    values,
+    options,
+  );
 
   const zips = functionsOf(options).map((name) => join(resolve(out), `${name}.zip`));
   await mkdir(resolve(out), { recursive: true });
@@ -107,7 +78,7 @@ try {
   const template = {
     AWSTemplateFormatVersion: "2010-09-09",
     Description: `${options.prefix}: short-lived Voximplant tokens for AWS IAM principals`,
-    Resources: { ...Object.fromEntries(lambdas), ...resources.Resources },
+    Resources: { ...lambdas, ...resources.Resources },
     Outputs: resources.Outputs,
   };
   await writeFile(file, `${JSON.stringify(template, undefined, 2)}\n`);
@@ -135,17 +106,11 @@ Next, with a bucket in ${region}:
   process.exitCode = error instanceof UsageError ? 2 : 1;
 }
 
-/** `${param:name}` is all that serverless.yml uses there. */
-function withValues(
-  environment: Readonly<Record<string, string>>,
-  values: Readonly<Record<string, string>>,
-): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(environment).map(([name, text]) => [
-      name,
-      text.replace(/\$\{param:(\w+)\}/g, (_, parameter: string) => values[parameter] ?? ""),
-    ]),
-  );
+function readConfiguration(text: string) {
+  const parsed = configuration.safeParse(parse(text, { logLevel: "silent" }));
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`);
+  throw new DeploymentError(`serverless.yml cannot be used:\n  ${problems.join("\n  ")}`);
 }
 
 function readArguments() {

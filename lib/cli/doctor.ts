@@ -21,22 +21,22 @@ Examples:
   $ voxtoken doctor
   $ voxtoken doctor outbound-calls --profile billing
 
-It looks for AWS credentials, reaches the url, compares clocks, asks API Gateway and the grants, and tries a token on the
-Management API. Nothing is changed, and no token is printed.`,
+It looks for AWS credentials, reaches the url, compares clocks, asks API Gateway
+and the grants, and tries a token on the Management API. Nothing is changed, and
+no token is printed.`,
     )
     .action(async (serviceAccount: string | undefined, flags: DoctorFlags & { output: "text" | "json" }) => {
       const { green, red, dim } = colorsFor(io, io.stdout);
       let status: number = EXIT.ok;
       for await (const finding of diagnose(io, flags, serviceAccount)) {
-        if (flags.output === "json") {
-          io.stdout.write(`${JSON.stringify(finding)}\n`);
-          if (!finding.ok) status = finding.exitStatus;
-          continue;
+        const { ok, what } = finding;
+        const next = finding.ok ? undefined : finding.next;
+        if (flags.output === "json") io.stdout.write(`${JSON.stringify({ ok, what, next })}\n`);
+        else {
+          io.stdout.write(`${ok ? green("ok  ") : red("FAIL")}  ${what}\n`);
+          if (next !== undefined) io.stdout.write(`${dim(`      next: ${next}`)}\n`);
         }
-        io.stdout.write(`${finding.ok ? green("ok  ") : red("FAIL")}  ${finding.what}\n`);
-        if (finding.ok) continue;
-        io.stdout.write(`${dim(`      next: ${finding.next}`)}\n`);
-        status = finding.exitStatus;
+        if (!finding.ok) status = finding.exitStatus;
       }
       if (status !== EXIT.ok) throw new CliError("", status);
     });

@@ -26,7 +26,7 @@ export function createVoximplantFetch(getToken: TokenProvider, options: ApiOptio
     }
     const send = (token: string) => {
       // A copy, because a body can be sent only once.
-      const authorized = new Request(request.clone());
+      const authorized = request.clone();
       authorized.headers.set("authorization", `Bearer ${token}`);
       return runtime.fetch(authorized);
     };

@@ -53,31 +53,33 @@ function stuckRotation(
 }
 
 /**
- * CloudFormation has reported success for a replica that failed, and AWS removes the replicas of a
- * secret without a value. So the secret itself is asked.
+ * CloudFormation has reported success for a replica that failed. So the secret itself is asked. A
+ * secret without a value has no replicas: AWS removes them.
  * https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/1459
  */
 function replicaBehind(
   { serviceAccount, state }: SecretSnapshot,
   { now, replicaRegions = [] }: LatenessPorts,
 ): Finding | undefined {
-  const failed = state.replicas.filter(({ problem }) => problem !== undefined);
-  const missing = replicaRegions.filter((name) => state.replicas.every(({ region }) => region !== name));
-  const behind = state.replicas.filter(({ inSync }) => !inSync).map(({ region }) => region);
-  const isLate = now() - state.lastChangedAt > DAY_MS;
-  if (failed.length === 0 && !(isLate && [...missing, ...behind].length > 0)) return undefined;
-  const problems = [
-    ...failed.map(({ region, problem = "" }) => `The copy of ${state.name} in ${region} failed: ${problem}.`),
-    ...(isLate && missing.length > 0 ? [`${state.name} has no copy in ${missing.join(", ")}.`] : []),
-    ...(isLate && behind.length > 0
-      ? [`The copy of ${state.name} in ${behind.join(", ")} has been behind for over a day.`]
-      : []),
-  ];
+  const { name, replicas } = state;
+  if (versionWith("AWSCURRENT", state) === undefined) return undefined;
+  const problems = replicas.flatMap(({ region, problem }) =>
+    problem === undefined ? [] : [`The copy of ${name} in ${region} failed: ${problem}.`],
+  );
+  if (now() - state.lastChangedAt > DAY_MS) {
+    const behind = replicas.filter(({ inSync, problem }) => !inSync && problem === undefined);
+    const missing = replicaRegions.filter((expected) => !replicas.some(({ region }) => region === expected));
+    problems.push(
+      ...behind.map(({ region }) => `The copy of ${name} in ${region} has been behind for over a day.`),
+      ...missing.map((region) => `${name} has no copy in ${region}.`),
+    );
+  }
+  if (problems.length === 0) return undefined;
   return reported(
     "replica_behind",
     serviceAccount,
     `${problems.join(" ")} Functions there may use an old key, and no superseded key is deleted while a copy is ` +
       "behind. See why with `aws secretsmanager describe-secret " +
-      `--secret-id ${state.name} --query ReplicationStatus\`.`,
+      `--secret-id ${name} --query ReplicationStatus\`.`,
   );
 }

@@ -400,9 +400,9 @@ ${Object.entries(operatorActions)
     });
   });
 
-  describe("with deployerArn", () => {
+  describe("with cloudFormationReadsSecrets", () => {
     const deployer = `arn:aws:iam::${place.accountId}:role/deployer`;
-    const withDeployer = stackOf({ deployerArn: deployer });
+    const withDeployer = stackOf({ cloudFormationReadsSecrets: "true", deployerArn: deployer });
     const resourcePolicy = resolveIntrinsics(
       property(withDeployer.Resources[`${secretId}Policy`], "ResourcePolicy"),
       withDeployer,
@@ -425,6 +425,11 @@ ${Object.entries(operatorActions)
       expect(await reads(session, "athena.amazonaws.com")).toBe(false);
       expect(await reads(other, "cloudformation.amazonaws.com")).toBe(false);
       expect(await reads(other)).toBe(false);
+    });
+
+    it("and deployerArn alone opens nothing", () => {
+      const policyOf = (stack: typeof withDeployer) => stack.Resources[`${secretId}Policy`];
+      expect(policyOf(stackOf({ deployerArn: deployer }))).toEqual(policyOf(stackOf()));
     });
   });
 

@@ -42,6 +42,7 @@ export const WITH_EVERYTHING = {
   kmsKeyArn: "arn:aws:kms:us-east-1:999988887777:key/mrk-0a1b",
   permissionsBoundaryArn: "arn:aws:iam::999988887777:policy/boundary",
   rolePath: "/teams/voice/",
+  cloudFormationReadsSecrets: "true",
   deployerArn: "arn:aws:iam::999988887777:role/teams/deployer",
   tags: "team=voice,cost=42",
 };

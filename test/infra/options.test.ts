@@ -44,8 +44,22 @@ describe("the parameters", () => {
     [{ kmsKeyArn: "alias/key" }, "kmsKeyArn: the ARN of a KMS key"],
     [
       { kmsKeyArn: "arn:aws:kms:us-east-1:999988887777:key/0a1b", replicaRegions: "eu-west-1" },
-      "kmsKeyArn: with replicaRegions it must be a multi-Region key",
+      "kmsKeyArn: for more than its own region it must be a multi-Region key",
     ],
+    [
+      { kmsKeyArn: "arn:aws:kms:eu-west-1:999988887777:key/0a1b" },
+      "kmsKeyArn: for more than its own region it must be a multi-Region key",
+    ],
+    [
+      { alarmTopicArn: "arn:aws:sns:eu-west-1:999988887777:oncall" },
+      "alarmTopicArn: is in eu-west-1, not in us-east-1",
+    ],
+    [
+      { tripwires: "true", deployerArn: "arn:aws:iam::999988887777:role/d", secrets: "existing" },
+      "tripwires: with secrets: existing, kmsKeyArn must name the KMS key to watch",
+    ],
+    [{ cloudFormationReadsSecrets: "true" }, "cloudFormationReadsSecrets: needs deployerArn"],
+    [{ tags: "team=a,team=b" }, "tags: each name once"],
     [{ tags: "team" }, "tags: name=value, separated by commas"],
     [{ tags: "aws:team=voice" }, "tags: name=value, separated by commas"],
     [{ rolePath: "teams" }, "rolePath: / or a path between slashes"],
@@ -297,6 +311,20 @@ describe("two regions", () => {
     const { reconcileKeys } = describeWith(values).keyFunctions;
     expect(reconcileKeys?.environment).toEqual({ REPLICA_REGIONS: "eu-west-1" });
     expect(describeWith().keyFunctions.reconcileKeys).not.toHaveProperty("environment");
+  });
+
+  it("use the multi-Region key of their own region", () => {
+    const kmsKeyArn = "arn:aws:kms:us-east-1:999988887777:key/mrk-0a1b";
+    const there = stackOf({ ...values, kmsKeyArn }, { region: "eu-west-1" });
+    expect(permissions(there, "VendTokenRole")).toContain(
+      "Allow kms:Decrypt on arn:aws:kms:eu-west-1:999988887777:key/mrk-0a1b",
+    );
+    expect(resourcesOf(there, "AWS::KMS::Key").map(([id]) => id)).toEqual(["OperationsKey"]);
+  });
+
+  it("both adopt the KMS keys that earlier stacks have left, with secrets: existing", () => {
+    const there = stackOf({ ...values, secrets: "existing" }, { region: "eu-west-1" });
+    expect(there.Resources).not.toHaveProperty("SigningKeysKey");
   });
 
   it("are one region where the primary is the region that is deployed", () => {

@@ -1,12 +1,13 @@
-import { spawnSync } from "node:child_process";
+import { execFile, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { unzipSync } from "fflate";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { provider, sampleGrants, stackOf, WITH_EVERYTHING } from "./describe.ts";
-import { type Packaged, serverlessRuns, type Template } from "./package-service.ts";
+import { type Packaged, serverlessRuns, type Template, writeService } from "./package-service.ts";
 import { openMethods, permissions, property, resourcesOf, withProperties } from "./promises.ts";
 
 const service = serverlessRuns();
@@ -20,9 +21,9 @@ beforeAll(async () => {
 });
 afterAll(service.clean);
 
-describe("npm run package", () => {
-  const functions = ["vend-token", "rotate-key", "reconcile-keys"];
+const functions = ["vend-token", "rotate-key", "reconcile-keys"];
 
+describe("npm run package", () => {
   it("gives the same zips a second time", async () => {
     const again = await service.run();
     const hash = (zip: Buffer) => createHash("sha256").update(zip).digest("hex");
@@ -51,6 +52,65 @@ describe("npm run package", () => {
       "ReconcileKeysLambdaFunction",
       ...Object.keys(described.Resources),
     ]);
+  });
+});
+
+describe("npm run template", () => {
+  const template = (folder: string, stage = "dev") =>
+    promisify(execFile)(
+      process.execPath,
+      ["--import", "tsx", "scripts/template.ts", "--stage", stage, "--region", "us-east-1"],
+      { cwd: folder },
+    );
+  const folderWith = (params: Record<string, string> = {}) => {
+    const folder = service.folder();
+    writeService(folder, { params });
+    return folder;
+  };
+
+  it("makes the functions that osls makes, and the same stack beside them", async () => {
+    const folder = folderWith();
+    await template(folder);
+    const plain = JSON.parse(
+      readFileSync(join(folder, "dist/cloudformation/template.json"), "utf8"),
+    ) as Template;
+    const comparable = ({ Resources }: Template) =>
+      Object.fromEntries(
+        Object.entries(Resources)
+          .filter(([id]) => !id.startsWith("ServerlessDeploymentBucket"))
+          .map(([id, { Type, Properties }]) => {
+            if (Type !== "AWS::Lambda::Function") return [id, Properties];
+            // osls writes Fn::Sub for the role, and names its bucket in the code.
+            const { Code, Role, ...rest } = { ...Properties };
+            expect([Code, Role]).not.toContain(undefined);
+            return [id, rest];
+          }),
+      );
+    expect(comparable(plain)).toEqual(comparable(packaged.template));
+    for (const name of functions)
+      expect(readFileSync(join(folder, "dist/cloudformation", `${name}.zip`))).toEqual(packaged.zip(name));
+  });
+
+  it("says in one line what it cannot use, and writes nothing", async () => {
+    const folder = folderWith({ certificateArn: "${self:custom.certificate}" });
+    await expect(template(folder)).rejects.toMatchObject({
+      stderr: expect.stringMatching(/^params: certificateArn contains a variable[^\n]*\n$/) as string,
+    });
+    expect(existsSync(join(folder, "dist"))).toBe(false);
+  });
+
+  it("takes a stage's section and a parameter that are left empty", async () => {
+    const folder = folderWith();
+    const file = join(folder, "serverless.yml");
+    const text = readFileSync(file, "utf8").replace(
+      /^params:$/m,
+      "params:\n  prod:\n  dev:\n    alarmEmail:",
+    );
+    writeFileSync(file, text);
+    for (const stage of ["prod", "dev"])
+      expect(await template(folder, stage)).toMatchObject({
+        stdout: expect.stringContaining(stage) as string,
+      });
   });
 });
 

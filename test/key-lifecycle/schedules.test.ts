@@ -335,6 +335,13 @@ describe("a replica", () => {
     ]);
   });
 
+  it("is not missed while the secret has no key, because AWS removes the replicas of an empty one", async () => {
+    await start({ serviceAccounts: [], emptySecrets: [NAME] });
+    wait(DAY + MINUTE);
+    const findings = await reconcileWith("eu-west-1");
+    expect(findings.filter(({ reason }) => reason === "replica_behind")).toEqual([]);
+  });
+
   it("that is missing is a finding after a day, in the regions that the deployment names", async () => {
     await start({ secretsManager: { replicaRegions: ["eu-west-1"] } });
     expect(await reconcileWith("eu-west-1")).toEqual([]);
