@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { constants } from "node:os";
 import type { Environment } from "../environment.ts";
 
@@ -26,12 +26,14 @@ const SENT_BY_TERMINAL: readonly string[] = ["SIGINT", "SIGQUIT"];
 
 export function childRunner(parent: NodeJS.Process): RunChild {
   return async (command, args, env) => {
-    const child = spawn(command, args, { stdio: "inherit", env });
+    let child: ChildProcess;
     const passOn = (signal: NodeJS.Signals) => {
       if (!(parent.stdin.isTTY && SENT_BY_TERMINAL.includes(signal))) child.kill(signal);
     };
+    // Listen first: a signal right after the start would end this process and leave the child alone.
     for (const signal of PASSED_ON) parent.on(signal, passOn);
     try {
+      child = spawn(command, args, { stdio: "inherit", env });
       return await new Promise<number>((resolve, reject) => {
         child.once("error", reject);
         child.once("exit", (status, signal) => {
