@@ -36,9 +36,27 @@ const library = {
   "epoch.ts": { folders: [], packages: [] },
   "environment.ts": { folders: [], packages: ["node:path"] },
   "partitions.ts": { folders: [], packages: [] },
-  "outcome.ts": { folders: ["caller", "grants", "keys", "token"], packages: [] },
+  "outcome.ts": { folders: ["caller", "grants", "keys", "token", "voximplant"], packages: [] },
+  "request-handler.ts": {
+    folders: ["audit", "caller", "epoch.ts", "grants", "http", "keys", "outcome.ts"],
+    packages: [],
+  },
   "vend.ts": {
-    folders: ["audit", "caller", "epoch.ts", "grants", "http", "keys", "outcome.ts", "token"],
+    folders: ["audit", "caller", "grants", "http", "outcome.ts", "request-handler.ts", "token"],
+    packages: [],
+  },
+  "call.ts": {
+    folders: [
+      "audit",
+      "caller",
+      "grants",
+      "http",
+      "keys",
+      "outcome.ts",
+      "request-handler.ts",
+      "token",
+      "voximplant",
+    ],
     packages: [],
   },
   // What callers install: of the server, only the wire contract.

@@ -81,7 +81,8 @@ export function readConfiguration(environment: Environment): Configuration {
     basePath: parsed.data.BASE_PATH,
     replicaRegions: parsed.data.REPLICA_REGIONS.split(",").filter((region) => region !== ""),
     deployment:
-      /^(.+)-(?:vend-token|rotate-key|reconcile-keys)$/.exec(parsed.data.AWS_LAMBDA_FUNCTION_NAME)?.[1] ??
-      LOCAL,
+      /^(.+)-(?:vend-token|call-method|rotate-key|reconcile-keys)$/.exec(
+        parsed.data.AWS_LAMBDA_FUNCTION_NAME,
+      )?.[1] ?? LOCAL,
   };
 }

@@ -2,9 +2,10 @@ import type { NotACaller } from "./caller/caller.ts";
 import type { Denial, Entitlement, ServiceAccount } from "./grants/policy.ts";
 import type { KeyUnavailable } from "./keys/signing-keys.ts";
 import type { TokenClaims } from "./token/claims.ts";
+import type { CallFailure, PlatformAnswer } from "./voximplant/forward.ts";
 
 /** The result of a request. lib/http/response.ts turns each into one HTTP answer. */
-export type Outcome = TokenVended | EntitlementsListed | VendFailure;
+export type Outcome = TokenVended | MethodCalled | EntitlementsListed | VendFailure;
 
 export interface TokenVended {
   readonly reason: "token_vended";
@@ -13,6 +14,12 @@ export interface TokenVended {
   /** Whole seconds from now to the token's `exp`. */
   readonly expiresIn: number;
   readonly serviceAccount: ServiceAccount;
+}
+
+/** The platform has answered, if only with an error of its own. */
+export interface MethodCalled {
+  readonly reason: "method_called";
+  readonly answer: PlatformAnswer;
 }
 
 export interface EntitlementsListed {
@@ -35,6 +42,7 @@ export type VendFailure =
   | { readonly reason: "invalid_request"; readonly detail: string }
   | Denial
   | KeyUnavailable
+  | CallFailure
   | {
       readonly reason: "internal_error";
       /** Set for a fault that has its own metric, alarm and section of docs/runbook.md. */

@@ -4,6 +4,7 @@ import type { Policy } from "../lib/grants/policy.ts";
 import { loadPolicy } from "../scripts/load-policy.ts";
 import { localCredentials } from "./credentials.ts";
 import type { FaultInjector } from "./fault.ts";
+import { deployedRoutes } from "./gateway/route.ts";
 import { IdentitiesError, type Identity, parseIdentities } from "./gateway/identity.ts";
 import { type Gateway, startGateway } from "./gateway/server.ts";
 import { buildFunctions } from "./lambda/functions.ts";
@@ -80,8 +81,8 @@ const FUNCTION_ENV = {
 
 /**
  * Builds the functions and starts all that they need, on loopback: the stand-ins, with a key for
- * each service account of the grants file; the vending function behind the gateway; the key-life
- * functions when they are first called.
+ * each service account of the grants file; behind the gateway the vending function, and the calling
+ * function where a grant has methods; the key-life functions when they are first called.
  *
  * @throws InvalidGrantsError, IdentitiesError, ListenError or FunctionError, with a message for the
  * person at the keyboard. What had been started is stopped again.
@@ -151,11 +152,13 @@ async function startAll(
   env["AWS_ENDPOINT_URL_SECRETS_MANAGER"] = secretsUrl;
   env["VOXIMPLANT_API_URL"] = managementApi.apiUrl;
   await functions.start("vend-token");
+  if (callsMethods(policy)) await functions.start("call-method");
   const gateway = await open(
     startGateway({
       port: ports.gateway ?? 0,
       identities,
-      invoke: (event) => functions.invoke("vend-token", event),
+      invoke: (event, name) => functions.invoke(name, event),
+      routes: deployedRoutes.filter((route) => route.function !== "call-method" || callsMethods(policy)),
       payloadFormat: options.payloadFormat ?? "1.0",
       ...(faults.gateway && { fault: faults.gateway }),
     }),
@@ -171,6 +174,10 @@ async function startAll(
     lines,
     reconcile: (event = {}) => functions.invoke("reconcile-keys", event),
   };
+}
+
+function callsMethods({ grants }: Policy): boolean {
+  return grants.some(({ methods }) => methods !== undefined);
 }
 
 async function readIdentities(file: string): Promise<Identity[]> {

@@ -1,5 +1,8 @@
 import { identifyCaller } from "../lib/caller/caller.ts";
+import { hasWildcard } from "../lib/grants/arn-like.ts";
 import { indexGrants, listEntitlements } from "../lib/grants/authorize.ts";
+import type { Entitlement } from "../lib/grants/policy.ts";
+import { methodPath } from "../lib/http/wire.ts";
 import { isFailure } from "../lib/outcome.ts";
 import type { Identity } from "./gateway/identity.ts";
 import type { Stack } from "./stack.ts";
@@ -14,19 +17,33 @@ export function suggestions(
   { profiles }: { readonly profiles: boolean },
 ): string {
   const index = indexGrants(policy);
-  const grants = (identity: Identity): string[] => {
+  const entitlements = (identity: Identity): Entitlement[] => {
     const caller = identifyCaller(identity);
-    return isFailure(caller) ? [] : listEntitlements(index, caller).map(({ name }) => name);
+    return isFailure(caller) ? [] : listEntitlements(index, caller);
   };
+  const tokens = (identity: Identity) =>
+    entitlements(identity).filter(({ maxTtlSeconds }) => maxTtlSeconds !== undefined);
+  const calls = (identity: Identity) => entitlements(identity).filter(({ methods }) => methods.length > 0);
   // A user first: without a session token the command is shorter.
   const users = identities.filter(({ sessionToken }) => sessionToken === undefined);
-  const granted = [...users, ...identities].find((identity) => grants(identity).length > 0);
-  const refused = identities.find((identity) => grants(identity).length === 0);
-  const name = (granted && grants(granted)[0]) ?? policy.serviceAccounts[0]?.name ?? "";
+  const granted = [...users, ...identities].find((identity) => tokens(identity).length > 0);
+  const refused = identities.find((identity) => entitlements(identity).length === 0);
+  const calling = identities.find((identity) => calls(identity).length > 0);
+  const callable = calling && calls(calling)[0];
+  // One without a wildcard, to be tried as it stands.
+  const method = callable?.methods.find((pattern) => !hasWildcard(pattern)) ?? "GetCallHistory";
+  const name = (granted && tokens(granted)[0]?.name) ?? policy.serviceAccounts[0]?.name ?? "";
   const secret = policy.serviceAccounts.find((account) => account.name === name)?.secret ?? "";
   const tokenUrl = `${url}/v1/service-accounts/${name}/token`;
   return [
     ...(granted ? [`A token, as ${granted.userArn}:`, curl(granted, tokenUrl), ""] : []),
+    ...(calling && callable
+      ? [
+          `A method called by the service, without a token, as ${calling.userArn}:`,
+          curl(calling, `${url}${methodPath(callable.name, method)}`),
+          "",
+        ]
+      : []),
     ...(refused ? [`A refusal, as ${refused.userArn}:`, curl(refused, tokenUrl), ""] : []),
     "For the next commands, in this folder:",
     `  export VOXTOKEN_URL=${url} VOXIMPLANT_API_URL=${managementApi.apiUrl}`,

@@ -11,7 +11,8 @@ import type { ErrorResponse, TokenResponse } from "../lib/http/wire.ts";
 import type { HttpResponse } from "../lib/http/response.ts";
 import { importSigningKey } from "../lib/keys/signing-key.ts";
 import { MalformedSecretError, type KeyOutcome } from "../lib/keys/signing-keys.ts";
-import { createVendHandler, type InvocationContext } from "../lib/vend.ts";
+import type { InvocationContext } from "../lib/request-handler.ts";
+import { createVendHandler } from "../lib/vend.ts";
 import { expectAuditRecord } from "./fakes/audit-schema.ts";
 import { rsaPem } from "./fakes/rsa-keys.ts";
 import { billingWorker, eventFormats, type FakeRequest, restEvent } from "./fakes/events.ts";
@@ -304,8 +305,8 @@ describe.each(eventFormats)("through a %s", (_, makeEvent) => {
     expect(JSON.parse(response.body)).toEqual({
       principal: "arn:aws:iam::111122223333:role/billing-worker",
       service_accounts: [
-        { name: "call-history", max_ttl_seconds: 3600, child_account_ids: [7654321] },
-        { name: "outbound-calls", max_ttl_seconds: 3600, child_account_ids: [7654321] },
+        { name: "call-history", tokens: true, max_ttl_seconds: 3600, child_account_ids: [7654321] },
+        { name: "outbound-calls", tokens: true, max_ttl_seconds: 3600, child_account_ids: [7654321] },
       ],
     });
     expect(recordOf()).toMatchObject({ outcome: "listed", reason: "entitlements_listed" });

@@ -18,6 +18,18 @@ export const metricUnits = {
     KeyServedStale: "Count",
     KeyAgeSeconds: "Seconds",
   },
+  "call-method": {
+    LatencyMs: "Milliseconds",
+    MethodsCalled: "Count",
+    Refusals: "Count",
+    KeyUnavailable: "Count",
+    Errors: "Count",
+    WrongAccountKey: "Count",
+    KeyServedStale: "Count",
+    KeyAgeSeconds: "Seconds",
+    PlatformUnavailable: "Count",
+    PlatformLatencyMs: "Milliseconds",
+  },
   "rotate-key": { RotationFailed: "Count" },
   "reconcile-keys": {
     UnknownKeys: "Count",

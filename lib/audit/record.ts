@@ -1,5 +1,5 @@
 import type { Caller } from "../caller/caller.ts";
-import type { Allowance, TokenRequest } from "../grants/policy.ts";
+import { type AccessRequest, type Allowance, methodOf } from "../grants/policy.ts";
 import type { GatewayRequest } from "../http/request.ts";
 import type { KeyOutcome } from "../keys/signing-keys.ts";
 import type { Outcome } from "../outcome.ts";
@@ -17,14 +17,29 @@ export interface Facts {
   requestId: string;
   request?: GatewayRequest;
   caller?: Caller;
-  tokenRequest?: TokenRequest;
+  asked?: AccessRequest;
   allowance?: Allowance;
   key?: KeyOutcome;
   claims?: TokenClaims;
   /** The record's own id, a UUID; the token's `jti` where it has one. */
   jti?: string;
   tokenSha256?: string;
+  call?: PlatformCall;
 }
+
+/** One call of the platform. What the platform answered is known only after it. */
+export interface PlatformCall {
+  /** Names alone: values are phone numbers and texts. */
+  readonly parameters: readonly string[];
+  readonly startedAt: EpochMs;
+  endedAt?: EpochMs;
+  status?: number;
+  errorCode?: number;
+  bytes?: number;
+}
+
+/** The functions that write one record for each request. */
+export type Recorder = "vend-token" | "call-method";
 
 /** The length at which text that the caller chose is cut, so that it cannot flood the log. */
 const MAX_TEXT = 256;
@@ -38,8 +53,14 @@ export type AuditRecord = ReturnType<typeof auditRecord>;
  *
  * @param now when the answer is ready
  */
-export function auditRecord(facts: Facts, outcome: Outcome, deployment: string, now: EpochMs) {
-  const { request, caller, tokenRequest, allowance, key, claims } = facts;
+export function auditRecord(
+  recorder: Recorder,
+  facts: Facts,
+  outcome: Outcome,
+  deployment: string,
+  now: EpochMs,
+) {
+  const { request, caller, asked, allowance, key, claims, call } = facts;
   const held = key && "held" in key ? key.held : undefined;
   return {
     type: "audit" as const,
@@ -56,9 +77,10 @@ export function auditRecord(facts: Facts, outcome: Outcome, deployment: string, 
     user_agent: clip(request?.userAgent),
     method: clip(request?.method),
     path: clip(request?.path),
-    service_account: clip(tokenRequest?.serviceAccount),
-    requested_ttl_seconds: tokenRequest?.ttlSeconds,
-    requested_account_id: tokenRequest?.accountId,
+    service_account: clip(asked?.serviceAccount),
+    requested_ttl_seconds: asked && "ttlSeconds" in asked ? asked.ttlSeconds : undefined,
+    requested_account_id: asked?.accountId,
+    platform_method: asked && clip(methodOf(asked)),
     grant: allowance?.grant,
     grant_pattern: allowance?.pattern,
     kid: held?.signingKey.keyId,
@@ -69,20 +91,30 @@ export function auditRecord(facts: Facts, outcome: Outcome, deployment: string, 
     exp: claims?.exp,
     jti: facts.jti,
     token_sha256: facts.tokenSha256,
+    platform_parameters: call?.parameters,
+    platform_status: call?.status,
+    platform_error_code: call?.errorCode,
+    platform_bytes: call?.bytes,
+    platform_ms: call?.endedAt === undefined ? undefined : call.endedAt - call.startedAt,
     request_id: facts.requestId,
     api_id: request?.apiId,
     latency_ms: now - facts.receivedAt,
-    ...metricsOf(facts, outcome, deployment, now),
+    ...metricsOf(recorder, facts, outcome, deployment, now),
   };
 }
 
-function kindOf(outcome: Outcome): "vended" | "listed" | "refused" | "failed" {
+function kindOf(outcome: Outcome): "vended" | "called" | "listed" | "refused" | "failed" {
   switch (outcome.reason) {
     case "token_vended":
       return "vended";
+    case "method_called":
+      return "called";
     case "entitlements_listed":
       return "listed";
     case "signing_key_unavailable":
+    case "platform_unavailable":
+    case "platform_timeout":
+    case "response_too_large":
     case "internal_error":
       return "failed";
     case "not_found":
@@ -100,7 +132,8 @@ function kindOf(outcome: Outcome): "vended" | "listed" | "refused" | "failed" {
  * make up names, and AWS charges for each as a metric of its own.
  */
 function metricsOf(
-  { allowance, key, receivedAt }: Facts,
+  recorder: Recorder,
+  { allowance, key, call, receivedAt }: Facts,
   outcome: Outcome,
   deployment: string,
   now: EpochMs,
@@ -108,22 +141,29 @@ function metricsOf(
   const kind = kindOf(outcome);
   const { reason } = outcome;
   const createdAt = key && "held" in key ? key.held.createdAt : undefined;
-  return embeddedMetrics(
-    "vend-token",
-    {
-      LatencyMs: now - receivedAt,
-      TokensVended: oneIf(kind === "vended"),
-      Refusals: oneIf(kind === "refused"),
-      KeyUnavailable: oneIf(reason === "signing_key_unavailable"),
-      Errors: oneIf(reason === "internal_error"),
-      WrongAccountKey: oneIf(reason === "internal_error" && outcome.fault === "wrong_account_key"),
-      KeyServedStale: oneIf(kind === "vended" && key?.state === "stale"),
-      KeyAgeSeconds: createdAt === undefined ? undefined : (now - createdAt) / 1000,
-    },
-    allowance ? ["TokensVended", "KeyAgeSeconds"] : [],
-    deployment,
-    now,
-  );
+  const isServed = kind === "vended" || kind === "called";
+  const common = {
+    LatencyMs: now - receivedAt,
+    Refusals: oneIf(kind === "refused"),
+    KeyUnavailable: oneIf(reason === "signing_key_unavailable"),
+    Errors: oneIf(reason === "internal_error"),
+    WrongAccountKey: oneIf(reason === "internal_error" && outcome.fault === "wrong_account_key"),
+    KeyServedStale: oneIf(isServed && key?.state === "stale"),
+    KeyAgeSeconds: createdAt === undefined ? undefined : (now - createdAt) / 1000,
+  };
+  if (recorder === "vend-token") {
+    const metrics = { TokensVended: oneIf(kind === "vended"), ...common };
+    const detailed = allowance ? (["TokensVended", "KeyAgeSeconds"] as const) : [];
+    return embeddedMetrics(recorder, metrics, detailed, deployment, now);
+  }
+  const metrics = {
+    MethodsCalled: oneIf(kind === "called"),
+    ...common,
+    PlatformUnavailable: oneIf(reason === "platform_unavailable" || reason === "platform_timeout"),
+    PlatformLatencyMs: call?.endedAt === undefined ? undefined : call.endedAt - call.startedAt,
+  };
+  const detailed = allowance ? (["MethodsCalled", "KeyAgeSeconds"] as const) : [];
+  return embeddedMetrics(recorder, metrics, detailed, deployment, now);
 }
 
 function oneIf(condition: boolean): 1 | undefined {

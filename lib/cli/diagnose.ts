@@ -1,13 +1,12 @@
 import { serverTime } from "../client/answer.ts";
 import { callApi } from "../client/call-api.ts";
-import { isTokenRefusal } from "../client/token-refusal.ts";
 import { connect, findCredentials } from "../client/connection.ts";
 import { type Endpoint, resourceUrl } from "../client/endpoint.ts";
 import { exchange } from "../client/exchange.ts";
 import { parseVendorOptions, type Vendor } from "../client/options.ts";
 import { requestEntitlements } from "../client/requests.ts";
 import { type EntitlementsResponse, routes } from "../http/wire.ts";
-import { VoximplantError } from "../voximplant/errors.ts";
+import { isTokenRefusal, VoximplantError } from "../voximplant/errors.ts";
 import { apiOptions } from "./api.ts";
 import { CliError, EXIT } from "./cli-error.ts";
 import { asCliError } from "./failure.ts";

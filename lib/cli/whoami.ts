@@ -33,9 +33,12 @@ Examples:
 
 function asText(io: Io, { principal, service_accounts }: EntitlementsResponse): string {
   const { bold, dim } = colorsFor(io, io.stdout);
-  const lines = service_accounts.map(({ name, max_ttl_seconds, child_account_ids }) => {
-    const children = child_account_ids.length > 0 ? `, child accounts ${child_account_ids.join(", ")}` : "";
-    return `  ${name}  ${dim(`up to ${max_ttl_seconds} s${children}`)}`;
+  const lines = service_accounts.map(({ name, tokens, max_ttl_seconds, child_account_ids, methods = [] }) => {
+    const children = child_account_ids.length > 0 ? [`child accounts ${child_account_ids.join(", ")}`] : [];
+    const lifetime = tokens ? [`up to ${max_ttl_seconds} s`] : [];
+    const calls = methods.length > 0 ? `calls of ${methods.join(", ")}` : "";
+    const parts = [[...lifetime, ...children].join(", "), calls].filter((part) => part !== "");
+    return `  ${name}  ${dim(parts.join("; "))}`;
   });
   return `${[bold(principal), ...(lines.length > 0 ? lines : ["  no service accounts"])].join("\n")}\n`;
 }

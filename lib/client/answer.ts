@@ -16,7 +16,14 @@ const tokenResponse = z.object({
 const entitlementsResponse = z.object({
   principal: z.string(),
   service_accounts: z.array(
-    z.object({ name: z.string(), max_ttl_seconds: z.int(), child_account_ids: z.array(z.int()) }),
+    z.object({
+      name: z.string(),
+      // A service that knows no methods does not send it.
+      tokens: z._default(z.boolean(), true),
+      max_ttl_seconds: z.optional(z.int()),
+      child_account_ids: z.array(z.int()),
+      methods: z.optional(z.array(z.string())),
+    }),
   ),
 }) satisfies z.ZodMiniType<EntitlementsResponse>;
 

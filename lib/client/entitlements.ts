@@ -9,8 +9,11 @@ export interface Entitlements {
   readonly principal: string;
   readonly serviceAccounts: readonly {
     readonly name: string;
-    readonly maxTtlSeconds: number;
+    /** Of a token. Absent if you may have methods called only. */
+    readonly maxTtlSeconds?: number;
     readonly childAccountIds: readonly number[];
+    /** Patterns of the methods that you may have called. */
+    readonly methods: readonly string[];
   }[];
 }
 
@@ -29,10 +32,13 @@ export async function fetchEntitlements(
 function entitlements({ principal, service_accounts }: EntitlementsResponse): Entitlements {
   return {
     principal,
-    serviceAccounts: service_accounts.map(({ name, max_ttl_seconds, child_account_ids }) => ({
-      name,
-      maxTtlSeconds: max_ttl_seconds,
-      childAccountIds: child_account_ids,
-    })),
+    serviceAccounts: service_accounts.map(
+      ({ name, tokens, max_ttl_seconds, child_account_ids, methods }) => ({
+        name,
+        ...(tokens && max_ttl_seconds !== undefined && { maxTtlSeconds: max_ttl_seconds }),
+        childAccountIds: child_account_ids,
+        methods: methods ?? [],
+      }),
+    ),
   };
 }

@@ -1,6 +1,7 @@
+import { errorCodeIn } from "../voximplant/errors.ts";
 import { TokenError } from "./errors.ts";
 import type { TokenProvider } from "./token-provider.ts";
-import { errorCodeIn, withVendedToken } from "./token-refusal.ts";
+import { withVendedToken } from "./token-refusal.ts";
 
 /** What is used of `@voximplant/apiclient-nodejs`, 4.11 and later. */
 export interface VoximplantNodeClient {

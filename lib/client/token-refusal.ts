@@ -1,4 +1,4 @@
-import { errorCodes } from "../voximplant/errors.ts";
+import { isTokenRefusal } from "../voximplant/errors.ts";
 import type { TokenProvider } from "./token-provider.ts";
 
 /** How sending a request with a token ended: with an answer, or with what was thrown. */
@@ -28,23 +28,4 @@ export async function withVendedToken<Answer>(
   }
   if ("error" in outcome) throw outcome.error;
   return outcome.answer;
-}
-
-/**
- * Whether a new token may help: the token has expired, its key was rotated or deleted, or the
- * platform does not say.
- */
-export function isTokenRefusal(code: unknown): boolean {
-  const { tokenExpired, invalidToken, invalidKeyId, authorizationFailed } = errorCodes;
-  const codes: readonly unknown[] = [tokenExpired, invalidToken, invalidKeyId, authorizationFailed];
-  return codes.includes(code);
-}
-
-/** The error code in an answer's JSON: `{"error": {"code"}}`, or `{"errors": [{"code"}]}`. */
-export function errorCodeIn(body: unknown): unknown {
-  const { error, errors } = Object(body) as {
-    error?: { code?: unknown } | null;
-    errors?: { code?: unknown }[];
-  };
-  return error?.code ?? errors?.[0]?.code;
 }

@@ -1,8 +1,9 @@
+import { errorCodeIn } from "../voximplant/errors.ts";
 import { type ApiOptions, apiUrlOf } from "./call-api.ts";
 import { TokenError } from "./errors.ts";
 import { systemRuntime } from "./runtime.ts";
 import type { TokenProvider } from "./token-provider.ts";
-import { errorCodeIn, withVendedToken } from "./token-refusal.ts";
+import { withVendedToken } from "./token-refusal.ts";
 
 /**
  * Creates a `fetch` for the Management API that adds a vended token to each request. If the

@@ -1,7 +1,7 @@
 import type { Caller } from "../caller/caller.ts";
 import { hasWildcard, matchesPrincipal, splitPrincipalArn, type PrincipalArn } from "./arn-like.ts";
 import { type Candidate, isFor, maxTtlOf, unmetConditions, wantedTtl } from "./conditions.ts";
-import type { Allowance, Denial, Entitlement, Policy, ServiceAccount, TokenRequest } from "./policy.ts";
+import type { AccessRequest, Allowance, Denial, Entitlement, Policy, ServiceAccount } from "./policy.ts";
 
 /** A policy prepared for decisions: made once, when the function starts. */
 export interface GrantIndex {
@@ -48,11 +48,11 @@ function groupByArn(candidates: readonly Candidate[]): Map<string, Candidate[]> 
 }
 
 /**
- * Decides whether a caller may have a token of a service account, and for how long. Denies by
- * default. If several grants fit the request, the most generous decides; their order in the file
+ * Decides whether a caller may have a token of a service account, and for how long, or may have a
+ * method called. Denies by default. If several grants fit the request, the most generous decides; their order in the file
  * does not matter.
  */
-export function authorize(index: GrantIndex, caller: Caller, request: TokenRequest): Allowance | Denial {
+export function authorize(index: GrantIndex, caller: Caller, request: AccessRequest): Allowance | Denial {
   const serviceAccount = index.serviceAccounts.get(request.serviceAccount);
   if (!serviceAccount) {
     return denied(`there is no service account ${JSON.stringify(request.serviceAccount)}`);
@@ -93,15 +93,22 @@ export function listEntitlements(index: GrantIndex, caller: Caller): Entitlement
       const serviceAccount = index.serviceAccounts.get(name);
       if (!serviceAccount) continue;
       const known = entitlements.get(name);
-      const ids = new Set([...(known?.childAccountIds ?? []), ...candidate.grant.childAccountIds]);
+      const { methods, childAccountIds } = candidate.grant;
+      const maxTtlSeconds = methods ? 0 : maxTtlOf(candidate, serviceAccount);
+      const longest = Math.max(known?.maxTtlSeconds ?? 0, maxTtlSeconds);
       entitlements.set(name, {
         name,
-        maxTtlSeconds: Math.max(known?.maxTtlSeconds ?? 0, maxTtlOf(candidate, serviceAccount)),
-        childAccountIds: [...ids].sort((a, b) => a - b),
+        ...(longest > 0 && { maxTtlSeconds: longest }),
+        childAccountIds: union(known?.childAccountIds, childAccountIds).sort((a, b) => a - b),
+        methods: union(known?.methods, methods).sort(),
       });
     }
   }
   return [...entitlements.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+function union<Item>(known: readonly Item[] = [], more: readonly Item[] = []): Item[] {
+  return [...new Set([...known, ...more])];
 }
 
 /**
@@ -124,7 +131,7 @@ function compare(a: string, b: string): number {
 
 const REASONS_LISTED = 3;
 
-function whyNoneFits(candidates: readonly Candidate[], caller: Caller, request: TokenRequest): string {
+function whyNoneFits(candidates: readonly Candidate[], caller: Caller, request: AccessRequest): string {
   const reasons = candidates
     .map((candidate) => ({ candidate, unmet: unmetConditions(candidate, { caller, request }) }))
     .sort((a, b) => a.unmet.length - b.unmet.length || rank(a.candidate, b.candidate))

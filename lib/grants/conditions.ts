@@ -1,7 +1,8 @@
 import type { Caller } from "../caller/caller.ts";
 import { matchesGlob, matchesPrincipal, splitPrincipalArn } from "./arn-like.ts";
-import type { Grant, PrincipalPattern, ServiceAccount, TokenRequest } from "./policy.ts";
-import { DEFAULT_TTL_SECONDS, MAX_TTL_SECONDS } from "./policy.ts";
+import { coversMethods, matchesMethod } from "./methods.ts";
+import type { AccessRequest, Grant, PrincipalPattern, ServiceAccount } from "./policy.ts";
+import { DEFAULT_TTL_SECONDS, MAX_TTL_SECONDS, METHOD_TTL_SECONDS, methodOf } from "./policy.ts";
 
 /** One principal of one grant. */
 export interface Candidate {
@@ -12,7 +13,7 @@ export interface Candidate {
 /** A caller and its request. */
 export interface Question {
   readonly caller: Caller;
-  readonly request: TokenRequest;
+  readonly request: AccessRequest;
 }
 
 interface Covering {
@@ -100,6 +101,22 @@ export const conditions = {
     covers: ({ grant: wide }, { grant: narrow }) =>
       narrow.childAccountIds.every((id) => wide.childAccountIds.includes(id)),
   },
+  // A grant of methods gives no token: with one, the caller could call every method.
+  methods: {
+    needsRequest: true,
+    unmet: ({ grant: { methods } }, { request }) => {
+      const method = methodOf(request);
+      if (methods === undefined) return method === undefined ? undefined : "gives tokens and no calls";
+      if (method === undefined) return `gives calls of ${methods.join(", ")} and no token`;
+      return methods.some((pattern) => matchesMethod(pattern, method))
+        ? undefined
+        : `gives calls of ${methods.join(", ")}, not of ${method}`;
+    },
+    covers: ({ grant: { methods: wide } }, { grant: { methods: narrow } }) =>
+      wide === undefined || narrow === undefined
+        ? wide === narrow
+        : narrow.every((pattern) => wide.some((wider) => coversMethods(wider, pattern))),
+  },
   maxTtlSeconds: {
     needsRequest: true,
     // A limit on the grants that fit. Over it, the caller gets `ttl_too_long` with the maximum.
@@ -138,8 +155,12 @@ export function maxTtlOf({ grant }: Candidate, serviceAccount: ServiceAccount): 
   return Math.min(grant.maxTtlSeconds, serviceAccount.maxTtlSeconds, MAX_TTL_SECONDS);
 }
 
-/** Seconds: the lifetime in the request. Without one: 300, or the maximum if that is lower. */
-export function wantedTtl(request: TokenRequest, maxTtlSeconds: number): number {
+/**
+ * Seconds: the lifetime in the request. Without one: 300 for a token, 60 for a call, or the maximum
+ * if that is lower.
+ */
+export function wantedTtl(request: AccessRequest, maxTtlSeconds: number): number {
+  if ("method" in request) return Math.min(METHOD_TTL_SECONDS, maxTtlSeconds);
   return request.ttlSeconds ?? Math.min(DEFAULT_TTL_SECONDS, maxTtlSeconds);
 }
 

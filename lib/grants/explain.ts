@@ -3,7 +3,7 @@ import type { Caller } from "../caller/caller.ts";
 import { authorize, indexGrants } from "./authorize.ts";
 import { type Candidate, maxTtlOf, type Question, unmetConditions } from "./conditions.ts";
 import { didYouMean } from "./nearest.ts";
-import type { Allowance, Denial, Policy, ServiceAccount, TokenRequest } from "./policy.ts";
+import type { AccessRequest, Allowance, Denial, Policy, ServiceAccount } from "./policy.ts";
 
 /** The reasons for a decision, for the policy's owner. */
 export interface Explanation {
@@ -27,7 +27,7 @@ export interface ExplainedGrant {
 const NEAREST_GRANTS = 3;
 
 /** Explains the decision that {@link authorize} makes. */
-export function explain(policy: Policy, caller: Caller, request: TokenRequest): Explanation {
+export function explain(policy: Policy, caller: Caller, request: AccessRequest): Explanation {
   const index = indexGrants(policy);
   const serviceAccount = index.serviceAccounts.get(request.serviceAccount);
   const explained = policy.grants

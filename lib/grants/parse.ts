@@ -80,10 +80,11 @@ function policyOf(
         ...(accountId === undefined ? {} : { accountId }),
       }),
     ),
-    grants: file.grants.map(({ principalOrgId, ...grant }, i): Grant => ({
+    grants: file.grants.map(({ principalOrgId, methods, ...grant }, i): Grant => ({
       source: sourceOf(["grants", i]),
       ...grant,
       ...(principalOrgId === undefined ? {} : { principalOrgId }),
+      ...(methods === undefined ? {} : { methods }),
       principals: grant.principals.map((entry, j): PrincipalPattern => {
         const { arn, uniqueId } = typeof entry === "string" ? { arn: entry, uniqueId: undefined } : entry;
         const principal = principals.get(arn);

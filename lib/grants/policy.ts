@@ -29,6 +29,11 @@ export interface Grant {
   readonly maxTtlSeconds: number;
   readonly childAccountIds: readonly number[];
   readonly principalOrgId?: string;
+  /**
+   * Methods that the service calls for the caller, with `*` and `?`. Such a grant gives calls and no
+   * token; a grant without gives tokens and no calls.
+   */
+  readonly methods?: readonly string[];
 }
 
 export interface PrincipalPattern {
@@ -45,6 +50,22 @@ export interface TokenRequest {
   readonly ttlSeconds?: number;
   /** A child account; without it, the key's own account. */
   readonly accountId?: number;
+}
+
+/** A request to have one method of the Management API called. */
+export interface MethodRequest {
+  readonly serviceAccount: string;
+  readonly method: string;
+  /** A child account; without it, the key's own account. */
+  readonly accountId?: number;
+}
+
+/** What a caller can ask for. */
+export type AccessRequest = TokenRequest | MethodRequest;
+
+/** The method that is to be called; undefined if a token is asked for. */
+export function methodOf(request: AccessRequest): string | undefined {
+  return "method" in request ? request.method : undefined;
 }
 
 /** What may be minted, and which grant allows it. */
@@ -66,11 +87,14 @@ export type Denial =
   | { readonly reason: "access_denied"; readonly detail: string }
   | { readonly reason: "ttl_too_long"; readonly maxTtlSeconds: number; readonly detail: string };
 
-/** One service account that a caller may have tokens of. */
+/** One service account that a caller may have tokens of, or may have methods called of. */
 export interface Entitlement {
   readonly name: string;
-  readonly maxTtlSeconds: number;
+  /** Of a token. Absent if the caller may have methods called only. */
+  readonly maxTtlSeconds?: number;
   readonly childAccountIds: readonly number[];
+  /** Patterns, sorted. Empty if the caller may have tokens only. */
+  readonly methods: readonly string[];
 }
 
 /**
@@ -97,3 +121,5 @@ export function wrongAccount(
 export const MIN_TTL_SECONDS = 30;
 export const DEFAULT_TTL_SECONDS = 300;
 export const MAX_TTL_SECONDS = 3600;
+/** Of the token with which the service calls a method. It never leaves the service. */
+export const METHOD_TTL_SECONDS = 60;

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { METHOD_PATTERN } from "./methods.ts";
 import { MAX_TTL_SECONDS, MIN_TTL_SECONDS } from "./policy.ts";
 import type { Path } from "./yaml-value.ts";
 
@@ -86,6 +87,8 @@ const pinnedPrincipal = z.strictObject(
 const childIdError = "must be the id of a child account: a whole number, without quotes";
 const orgError = "must be the id of an AWS organisation: o- and 10 to 32 of a-z and 0-9";
 
+const methodError = "must be the name of a method: 1 to 64 letters, digits and _, with * and ?";
+
 const grant = z
   .strictObject(
     {
@@ -118,6 +121,15 @@ const grant = z
         .regex(/^o-[a-z0-9]{10,32}$/, { error: orgError })
         .optional()
         .describe("The caller's AWS organisation. Required where the account in a principal is a wildcard."),
+      methods: z
+        .array(z.string({ error: methodError }).regex(METHOD_PATTERN, { error: methodError }), {
+          error: "must be a list of methods",
+        })
+        .min(1, { error: "must name at least one method; without methods the grant gives tokens" })
+        .optional()
+        .describe(
+          "Methods that the service calls for these callers, with `*` and `?`. Such a grant gives no token.",
+        ),
     },
     { error: "must be a mapping with `principals` and `serviceAccounts`" },
   )

@@ -1,6 +1,9 @@
 import { hasWildcard, splitPrincipalArn } from "./arn-like.ts";
 import { candidatesFor, type GrantIndex, indexGrants } from "./authorize.ts";
 import { coversGrant } from "./conditions.ts";
+import { knownMethods } from "./known-methods.ts";
+import { isSensitive, matchesMethod } from "./methods.ts";
+import { didYouMean } from "./nearest.ts";
 import type { Grant, Policy, PrincipalPattern } from "./policy.ts";
 import type { Finding } from "./yaml-source.ts";
 import type { Path } from "./yaml-value.ts";
@@ -18,6 +21,7 @@ export function findSuspicions(policy: Policy): Finding[] {
           ? [{ path, message: `gives nothing that the grant of ${cover.source} does not give` }]
           : []),
         ...grant.principals.flatMap((pattern, j) => principalSuspicions(pattern, [...path, "principals", j])),
+        ...methodSuspicions(grant, [...path, "methods"]),
         ...repetitions(grant, path),
       ];
     }),
@@ -87,6 +91,21 @@ function principalSuspicions({ arn, uniqueId }: PrincipalPattern, path: Path): F
   return messages.map((message) => ({ path, message }));
 }
 
+function methodSuspicions({ methods = [] }: Grant, path: Path): Finding[] {
+  return methods.flatMap((method, i) => {
+    const at = [...path, i];
+    if (isSensitive(method)) {
+      const message = `${method} changes or returns keys, roles, users or credentials: the caller can give itself access that lasts`;
+      return [{ path: at, message }];
+    }
+    if (knownMethods.some((known) => matchesMethod(method, known))) return [];
+    const message = hasWildcard(method)
+      ? `${method} matches no method of Voximplant's reference that a wildcard can match`
+      : `Voximplant's reference has no method ${method}${didYouMean(method, knownMethods)}`;
+    return [{ path: at, message }];
+  });
+}
+
 function repetitions(grant: Grant, path: Path): Finding[] {
   return [
     ...repeated(
@@ -95,6 +114,7 @@ function repetitions(grant: Grant, path: Path): Finding[] {
     ),
     ...repeated(grant.serviceAccounts, [...path, "serviceAccounts"]),
     ...repeated(grant.childAccountIds.map(String), [...path, "childAccountIds"]),
+    ...repeated(grant.methods ?? [], [...path, "methods"]),
   ];
 }
 

@@ -8,6 +8,10 @@ export interface GatewayRequest {
   readonly path: string;
   /** As the caller sent it: decoded from base64 if API Gateway encoded it. */
   readonly body: string;
+  /** The header `Content-Type`, as it was sent. */
+  readonly contentType?: string | undefined;
+  /** Whether the request's URL has a query. */
+  readonly hasQuery: boolean;
   readonly identity: IamIdentity;
   readonly requestId?: string | undefined;
   readonly apiId?: string | undefined;
@@ -21,7 +25,9 @@ export class MalformedEventError extends Error {
 }
 
 const text = z.nullish(z.string());
-const body = { body: text, isBase64Encoded: z.nullish(z.boolean()) };
+/** `headers` is null if there are none. Header names are in the case in which they were sent. */
+const headers = z.nullish(z.record(z.string(), z.unknown()));
+const body = { body: text, isBase64Encoded: z.nullish(z.boolean()), headers };
 
 /**
  * https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
@@ -30,6 +36,8 @@ const format1 = z.object({
   ...body,
   httpMethod: z.string(),
   path: z.string(),
+  multiValueQueryStringParameters: z.nullish(z.record(z.string(), z.unknown())),
+  queryStringParameters: z.nullish(z.record(z.string(), z.unknown())),
   requestContext: z.object({
     requestId: text,
     apiId: text,
@@ -52,6 +60,7 @@ const format1 = z.object({
 const format2 = z.object({
   ...body,
   rawPath: z.string(),
+  rawQueryString: text,
   requestContext: z.object({
     requestId: text,
     apiId: text,
@@ -89,10 +98,13 @@ function parse<T>(format: z.ZodMiniType<T>, event: unknown): T {
 
 function fromFormat1(event: z.infer<typeof format1>): GatewayRequest {
   const { identity, requestId, apiId } = event.requestContext;
+  const query = { ...event.queryStringParameters, ...event.multiValueQueryStringParameters };
   return {
     method: event.httpMethod,
     path: event.path,
     body: decodeBody(event),
+    contentType: contentTypeOf(event.headers),
+    hasQuery: Object.keys(query).length > 0,
     identity: {
       userArn: identity?.userArn,
       userId: identity?.user,
@@ -113,12 +125,19 @@ function fromFormat2(event: z.infer<typeof format2>): GatewayRequest {
     // An HTTP API's `rawPath` begins with the stage, except for `$default` and custom domains.
     path: withoutPrefix(event.rawPath, stage),
     body: decodeBody(event),
+    contentType: contentTypeOf(event.headers),
+    hasQuery: Boolean(event.rawQueryString),
     identity: authorizer?.iam ?? {},
     requestId: requestId ?? undefined,
     apiId: apiId ?? undefined,
     sourceIp: http.sourceIp ?? undefined,
     userAgent: http.userAgent ?? undefined,
   };
+}
+
+function contentTypeOf(headers: Readonly<Record<string, unknown>> | null | undefined): string | undefined {
+  const found = Object.entries(headers ?? {}).find(([name]) => name.toLowerCase() === "content-type");
+  return typeof found?.[1] === "string" ? found[1] : undefined;
 }
 
 function withoutPrefix(path: string, prefix: string | null | undefined): string {

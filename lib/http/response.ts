@@ -26,6 +26,10 @@ export function toResponse(outcome: Outcome, requestId: string): HttpResponse {
   switch (outcome.reason) {
     case "token_vended":
       return respond(200, tokenResponse(outcome));
+    case "method_called": {
+      const { status, body } = outcome.answer;
+      return { statusCode: status, headers: { ...JSON_HEADERS, "X-Request-Id": requestId }, body };
+    }
     case "entitlements_listed":
       return respond(200, entitlementsResponse(outcome));
     case "not_found":
@@ -46,21 +50,32 @@ export function toResponse(outcome: Outcome, requestId: string): HttpResponse {
       const headers = { "Retry-After": String(outcome.retryAfterSeconds) };
       return fail(503, outcome.reason, NO_KEY, headers);
     }
+    case "platform_unavailable":
+      return fail(502, outcome.reason, PLATFORM_UNAVAILABLE);
+    case "response_too_large":
+      return fail(502, outcome.reason, RESPONSE_TOO_LARGE);
+    case "platform_timeout":
+      return fail(504, outcome.reason, PLATFORM_TIMEOUT);
     case "internal_error":
       return fail(500, outcome.reason, INTERNAL_ERROR);
   }
 }
 
-const { vendToken, listEntitlements } = routes;
-const NO_SUCH_PATH =
-  `No such path. There are ${vendToken.method} ${vendToken.path} ` +
-  `and ${listEntitlements.method} ${listEntitlements.path}.`;
+const NO_SUCH_PATH = `No such path. There are ${Object.values(routes)
+  .map(({ method, path }) => `${method} ${path}`)
+  .join(", ")}.`;
 const NO_IDENTITY =
   "The request carries no identity of an IAM role or user. Sign it with AWS Signature Version 4.";
 const ACCESS_DENIED =
   "Access denied. `voxtoken whoami` shows what you may request. " +
   "Give this request_id to the owner of grants.yml for the reason.";
 const NO_KEY = "The signing key cannot be fetched at the moment. Try again after the time in Retry-After.";
+const PLATFORM_UNAVAILABLE =
+  "Voximplant cannot be reached, or gave no usable answer. Nothing is known to have happened.";
+const PLATFORM_TIMEOUT =
+  "Voximplant's answer did not arrive in time. Whether the method took effect is not known: check before you call again.";
+const RESPONSE_TOO_LARGE =
+  "Voximplant's answer is larger than 5 MiB. Ask for less at a time (count, offset), or take a token.";
 const INTERNAL_ERROR =
   "Internal error. Give this request_id to the service's operator, who finds the reason in the log.";
 
@@ -78,18 +93,27 @@ function tokenResponse({ token, claims, expiresIn, serviceAccount }: TokenVended
 function entitlementsResponse({ principal, entitlements }: EntitlementsListed): EntitlementsResponse {
   return {
     principal,
-    service_accounts: entitlements.map(({ name, maxTtlSeconds, childAccountIds }) => ({
+    service_accounts: entitlements.map(({ name, maxTtlSeconds, childAccountIds, methods }) => ({
       name,
-      max_ttl_seconds: maxTtlSeconds,
+      tokens: maxTtlSeconds !== undefined,
+      ...(maxTtlSeconds !== undefined && { max_ttl_seconds: maxTtlSeconds }),
       child_account_ids: childAccountIds,
+      ...(methods.length > 0 && { methods }),
     })),
   };
 }
 
+const JSON_HEADERS = { "Content-Type": "application/json", "Cache-Control": "no-store" };
+
 function respond(statusCode: number, body: object, headers: Record<string, string> = {}): HttpResponse {
-  return {
-    statusCode,
-    headers: { "Content-Type": "application/json", "Cache-Control": "no-store", ...headers },
-    body: JSON.stringify(body),
-  };
+  return { statusCode, headers: { ...JSON_HEADERS, ...headers }, body: JSON.stringify(body) };
+}
+
+/** A function's response, as JSON: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html */
+const MAX_LAMBDA_RESPONSE_BYTES = 6 * 1024 * 1024;
+
+/** Whether Lambda can return a body. It counts the body as a JSON string, with its quotes escaped. */
+export function fitsResponse(body: string): boolean {
+  const roomForTheRest = 4096;
+  return Buffer.byteLength(JSON.stringify(body)) + roomForTheRest <= MAX_LAMBDA_RESPONSE_BYTES;
 }

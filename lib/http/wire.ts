@@ -6,12 +6,20 @@
 /** The routes. Parameters stand in braces, as in OpenAPI and in API Gateway. */
 export const routes = {
   vendToken: { method: "POST", path: "/v1/service-accounts/{serviceAccount}/token" },
+  callMethod: { method: "POST", path: "/v1/service-accounts/{serviceAccount}/methods/{method}" },
   listEntitlements: { method: "GET", path: "/v1/service-accounts" },
 } as const;
 
 /** The path that vends a token of a service account. The name is not percent-encoded. */
 export function tokenPath(serviceAccount: string): string {
   return routes.vendToken.path.replace("{serviceAccount}", () => serviceAccount);
+}
+
+/** The path that has a method called. Neither name is percent-encoded. */
+export function methodPath(serviceAccount: string, method: string): string {
+  return routes.callMethod.path
+    .replace("{serviceAccount}", () => serviceAccount)
+    .replace("{method}", () => method);
 }
 
 /** The answer of `vendToken`. Field names come from RFC 6749 §5.1 where it has one. */
@@ -32,8 +40,13 @@ export interface EntitlementsResponse {
   readonly principal: string;
   readonly service_accounts: readonly {
     readonly name: string;
-    readonly max_ttl_seconds: number;
+    /** False if the caller may have methods called only. */
+    readonly tokens: boolean;
+    /** Of a token; absent if `tokens` is false. */
+    readonly max_ttl_seconds?: number | undefined;
     readonly child_account_ids: readonly number[];
+    /** Patterns of the methods that the caller may have called; absent if there are none. */
+    readonly methods?: readonly string[] | undefined;
   }[];
 }
 
@@ -57,6 +70,9 @@ export const ERROR_CODES = [
   "throttled",
   "internal_error",
   "signing_key_unavailable",
+  "platform_unavailable",
+  "response_too_large",
+  "platform_timeout",
 ] as const;
 
 export type ErrorCode = (typeof ERROR_CODES)[number];

@@ -32,9 +32,11 @@ export interface KeyUnavailable {
 /**
  * The current signing key of a secret.
  *
+ * @param refusedKeyId of a key that the platform has refused. If it is the one that is held, Secrets
+ *   Manager is asked again, unless that was done in the last ten seconds.
  * @throws {MalformedSecretError} the secret is not a credentials file with an RSA key.
  */
-export type GetSigningKey = (secret: string) => Promise<KeyOutcome>;
+export type GetSigningKey = (secret: string, refusedKeyId?: string) => Promise<KeyOutcome>;
 
 export interface SigningKeysOptions {
   readonly fetchSecret: FetchSecret;
@@ -72,6 +74,8 @@ interface Failure {
 
 const FIRST_BACKOFF_MS = 250;
 const MAX_BACKOFF_MS = 30_000;
+/** The platform gives the same error for a missing role, which no other key mends. */
+const REFUSAL_PAUSE_MS = 10_000;
 
 /**
  * Keeps the signing keys of all secrets, each independently:
@@ -85,7 +89,7 @@ const MAX_BACKOFF_MS = 30_000;
  * | any                       | secret deleted or forbidden | unavailable, the key is dropped |
  * | any                       | value is not a key   | MalformedSecretError, the key is dropped |
  *
- * *Up to a tenth less in each container.
+ * *Up to a tenth less in each container; at most ten seconds if the platform has refused the key.
  *
  * After a failure the next fetch waits for a pause that doubles from 250 ms to 30 s, with jitter;
  * requests in between do not fetch. Keys are cached without regard to the caller, because the grant
@@ -118,11 +122,14 @@ export function holdSigningKeys(options: SigningKeysOptions): GetSigningKey {
     }
   }
 
-  return async (secret) => {
+  return async (secret, refusedKeyId) => {
     const slot = slots.get(secret) ?? {};
     slots.set(secret, slot);
 
-    if (slot.held && isWithin(freshMs, slot.held.fetchedAt)) return { state: "fresh", held: slot.held };
+    const { held } = slot;
+    const isRefused = held?.signingKey.keyId === refusedKeyId;
+    if (held && isWithin(isRefused ? Math.min(freshMs, REFUSAL_PAUSE_MS) : freshMs, held.fetchedAt))
+      return { state: "fresh", held };
 
     if (!slot.failure || !isWithin(slot.failure.pause, slot.failure.failedAt)) {
       slot.inFlight ??= refresh(secret, slot).finally(() => delete slot.inFlight);

@@ -1,14 +1,8 @@
 import * as z from "zod/mini";
 import type { EpochMs } from "../epoch.ts";
 import { parseApiUrl } from "./api-url.ts";
-import {
-  errorCodes,
-  networkReason,
-  VoximplantError,
-  VoximplantFileError,
-  VoximplantUnavailableError,
-} from "./errors.ts";
-import { readBounded } from "./read-bounded.ts";
+import { errorCodes, VoximplantError, VoximplantFileError, VoximplantUnavailableError } from "./errors.ts";
+import { sendOnce } from "./send.ts";
 
 /** A token, or the account's API key, which is deprecated and has every right. */
 export type Authorization =
@@ -120,38 +114,21 @@ async function attemptOnce(
   parameters: Parameters,
   remainingMs: number,
 ): Promise<Attempt> {
-  const { attemptTimeoutMs = 10_000, maxResponseBytes = 8 * 1024 * 1024 } = connection;
-  const timeout = AbortSignal.timeout(Math.max(1, Math.min(attemptTimeoutMs, remainingMs)));
-  const signal = connection.signal === undefined ? timeout : AbortSignal.any([connection.signal, timeout]);
-  let response: Response;
-  let text: string | undefined;
-  try {
-    response = await connection.fetch(`${connection.url.replace(/\/$/, "")}/${method}`, {
-      method: "POST",
-      headers: "token" in authorization ? { authorization: `Bearer ${authorization.token}` } : {},
-      body: form(authorization, parameters),
-      // Never follow a redirect: it would send the token to another host.
-      redirect: "error",
-      signal,
-    });
-    text = await readBounded(response, maxResponseBytes);
-  } catch (cause) {
-    const detail = timeout.aborted ? "no answer in time" : networkReason(cause);
-    return unavailable(method, detail, "unknown", cause);
-  }
-  if (text === undefined) {
-    return unavailable(method, `the answer is larger than ${maxResponseBytes} bytes`, "unknown");
-  }
-  return understand(method, response, text);
+  const { attemptTimeoutMs = 10_000 } = connection;
+  const headers: Record<string, string> =
+    "token" in authorization ? { authorization: `Bearer ${authorization.token}` } : {};
+  const timeoutMs = Math.min(attemptTimeoutMs, remainingMs);
+  const sent = await sendOnce(connection, method, headers, form(authorization, parameters), timeoutMs);
+  if ("failure" in sent) return unavailable(method, sent.detail, "unknown", sent.cause);
+  return understand(method, sent.status, sent.contentType, sent.text);
 }
 
 /** Parses a body. Its text never goes into an error, because it may hold a private key. */
-function understand(method: string, { status, headers }: Response, text: string): Attempt {
+function understand(method: string, status: number, contentType: string, text: string): Attempt {
   let body: unknown;
   try {
     body = JSON.parse(text);
   } catch {
-    const contentType = headers.get("content-type")?.split(";", 1)[0] ?? "";
     // HTML is the page of a proxy, and a lost answer.
     if (status === 200 && contentType !== "" && !/json|html/i.test(contentType)) {
       const error = new VoximplantFileError(method, contentType, text);

@@ -113,3 +113,22 @@ export function networkReason(error: unknown): string {
 export function isRefusal(error: unknown, ...names: readonly ErrorCodeName[]): error is VoximplantError {
   return error instanceof VoximplantError && error.codeName !== undefined && names.includes(error.codeName);
 }
+
+/**
+ * Whether a new token may help: the token has expired, its key was rotated or deleted, or the
+ * platform does not say.
+ */
+export function isTokenRefusal(code: unknown): boolean {
+  const { tokenExpired, invalidToken, invalidKeyId, authorizationFailed } = errorCodes;
+  const codes: readonly unknown[] = [tokenExpired, invalidToken, invalidKeyId, authorizationFailed];
+  return codes.includes(code);
+}
+
+/** The error code in an answer's JSON: `{"error": {"code"}}`, or `{"errors": [{"code"}]}`. */
+export function errorCodeIn(body: unknown): unknown {
+  const { error, errors } = Object(body) as {
+    error?: { code?: unknown } | null;
+    errors?: { code?: unknown }[];
+  };
+  return error?.code ?? errors?.[0]?.code;
+}

@@ -1,5 +1,7 @@
 /** A method of the REST API. */
 export interface Route {
+  /** The function that it calls. */
+  readonly function: "vend-token" | "call-method";
   readonly method: string;
   /** With `{parameters}`: `/v1/service-accounts/{serviceAccount}/token`. */
   readonly resource: string;
@@ -10,10 +12,15 @@ export interface RouteMatch {
   readonly pathParameters: Readonly<Record<string, string>> | null;
 }
 
-/** The two methods that serverless.yml deploys. */
+/** What infra/api.ts deploys. The second one only where a grant has `methods`. */
 export const deployedRoutes: readonly Route[] = [
-  { method: "POST", resource: "/v1/service-accounts/{serviceAccount}/token" },
-  { method: "GET", resource: "/v1/service-accounts" },
+  { function: "vend-token", method: "POST", resource: "/v1/service-accounts/{serviceAccount}/token" },
+  {
+    function: "call-method",
+    method: "POST",
+    resource: "/v1/service-accounts/{serviceAccount}/methods/{method}",
+  },
+  { function: "vend-token", method: "GET", resource: "/v1/service-accounts" },
 ];
 
 /** A parameter takes one segment of the path that is not empty. */

@@ -20,8 +20,8 @@ export interface GatewayOptions {
   /** 0, the default: any free one. */
   readonly port?: number;
   readonly identities: readonly Identity[];
-  /** Calls the function. It may throw: the caller gets 502. */
-  readonly invoke: (event: object) => Promise<unknown>;
+  /** Calls the route's function. It may throw: the caller gets 502. */
+  readonly invoke: (event: object, name: Route["function"]) => Promise<unknown>;
   /** `1.0`, the default, is a REST API; `2.0` is an HTTP API or a function URL. */
   readonly payloadFormat?: "1.0" | "2.0";
   readonly routes?: readonly Route[];
@@ -50,7 +50,7 @@ const API = { apiId: "a1b2c3d4e5", accountId: "111122223333", stage: "local" };
 const MAX_BODY_BYTES = 10 * 1024 * 1024;
 
 /**
- * A stand-in for API Gateway in front of the function, with `AWS_IAM` on every method: it verifies
+ * A stand-in for API Gateway in front of the functions, with `AWS_IAM` on every method: it verifies
  * SigV4, tells the function who signed, and gives AWS's own answers where AWS would refuse. IAM
  * policies are not evaluated: a right signature is enough to reach the function.
  */
@@ -93,7 +93,10 @@ async function answer(request: RawRequest, options: GatewayOptions, calls: Gatew
   const event = buildEvent({ request, match, identity, requestId, time, api: API });
   let result: unknown;
   try {
-    result = await withTimeout(options.invoke(event), options.integrationTimeoutMs ?? 29_000);
+    result = await withTimeout(
+      options.invoke(event, match.route.function),
+      options.integrationTimeoutMs ?? 29_000,
+    );
   } catch (error) {
     if (error instanceof IntegrationTimeout) return refuse(integrationTimeout, "the function took too long");
     return refuse(integrationFailure, error instanceof Error ? error.message : String(error));

@@ -13,6 +13,9 @@ export interface Functions {
   close(): Promise<void>;
 }
 
+/** Where a function may run for longer than 10 s: see serverless.yml and infra/deployment.ts. */
+const TIMEOUTS_MS: Readonly<Record<string, number>> = { "call-method": 30_000 };
+
 /** Builds every function of functions/, in a folder of its own that is gone after `close`. */
 export async function buildFunctions(
   policy: Policy,
@@ -29,7 +32,10 @@ export async function buildFunctions(
     const bundle = join(folder, name, "index.mjs");
     // Like Lambda, which starts a new process after one has ended.
     const onEnd = () => running.delete(name);
-    const one = running.get(name) ?? startFunction({ name, bundle, onEnd, ...options });
+    const timeoutMs = TIMEOUTS_MS[name];
+    const one =
+      running.get(name) ??
+      startFunction({ name, bundle, onEnd, ...options, ...(timeoutMs !== undefined && { timeoutMs }) });
     running.set(name, one);
     return one;
   };

@@ -1,4 +1,5 @@
 import { generateKeyPair, randomUUID } from "node:crypto";
+import { setTimeout } from "node:timers/promises";
 import { promisify } from "node:util";
 import { badParameter, refusal } from "./error.ts";
 import { type Account, addKey, deleteKey, findById, type Key, listKeys, type Platform } from "./platform.ts";
@@ -20,8 +21,9 @@ export interface MethodCall {
 type Method = (call: MethodCall) => object | Promise<object>;
 
 /**
- * The methods of the Management API that the product knows, and two that its service accounts are
- * for.
+ * The methods of the Management API that the product knows, two that its service accounts are for,
+ * and three that only a stand-in has, to see what their callers do: `LocalSlow` answers after
+ * `seconds`, `LocalLarge` with `mebibytes`, `LocalHang` never.
  */
 export const methods: Readonly<Record<string, Method>> = {
   GetAccountInfo: ({ account, key, apiAddress }) => ({
@@ -147,6 +149,17 @@ export const methods: Readonly<Record<string, Method>> = {
   StartScenarios: () => ({ result: 1, call_session_history_id: 1 }),
 
   GetCallHistory: () => ({ result: [], total_count: 0, count: 0, timezone: "Etc/GMT" }),
+
+  LocalSlow: async ({ parameters }) => {
+    await setTimeout(Number(parameters.get("seconds") ?? 3) * 1000);
+    return { result: 1 };
+  },
+
+  LocalLarge: ({ parameters }) => ({
+    result: "x".repeat(Number(parameters.get("mebibytes") ?? 6) * 1024 * 1024),
+  }),
+
+  LocalHang: () => new Promise<never>(() => undefined),
 };
 
 export async function makeRsaKey(): Promise<string> {

@@ -32,7 +32,7 @@ export const roles: readonly Role[] = [
   role(6, "Supervisor", [5]),
   role(7, "Accountant", [], ["GetCallHistory"]),
   role(8, "CallList Manager", [], ["StartScenarios"]),
-  role(9, "Scenarios", [], ["GetRules", "StartScenarios"]),
+  role(9, "Scenarios", [], ["GetRules", "StartScenarios", "LocalSlow", "LocalLarge", "LocalHang"]),
   role(10, "Verification", []),
   role(11, "User Manager", []),
   { ...role(12, "Payer", []), guiOnly: true },

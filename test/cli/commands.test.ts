@@ -7,8 +7,8 @@ const json = (body: object) => answers(200, JSON.stringify(body), { "content-typ
 const entitlements = {
   principal: "arn:aws:iam::111122223333:role/nightly-report",
   service_accounts: [
-    { name: "call-history", max_ttl_seconds: 3600, child_account_ids: [] },
-    { name: "outbound-calls", max_ttl_seconds: 900, child_account_ids: [7654321] },
+    { name: "call-history", tokens: true, max_ttl_seconds: 3600, child_account_ids: [] },
+    { name: "outbound-calls", tokens: true, max_ttl_seconds: 900, child_account_ids: [7654321] },
   ],
 } satisfies EntitlementsResponse;
 

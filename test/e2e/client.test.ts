@@ -63,7 +63,9 @@ describe("the client, against the gateway that verifies signatures", () => {
     const options = { url: stack.url, region: "us-east-1", credentials: credentials("billing-worker") };
     expect(await fetchEntitlements(options)).toEqual({
       principal: "arn:aws:iam::111122223333:role/billing-worker",
-      serviceAccounts: [{ name: "outbound-calls", maxTtlSeconds: 300, childAccountIds: [7654321] }],
+      serviceAccounts: [
+        { name: "outbound-calls", maxTtlSeconds: 300, childAccountIds: [7654321], methods: [] },
+      ],
     });
   });
 

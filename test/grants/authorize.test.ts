@@ -331,8 +331,8 @@ describe("listEntitlements", () => {
       ],
     });
     expect(listEntitlements(index, billing)).toEqual([
-      { name: "alpha", maxTtlSeconds: 60, childAccountIds: [9, 10] },
-      { name: "zeta", maxTtlSeconds: 600, childAccountIds: [8, 9, 10] },
+      { name: "alpha", maxTtlSeconds: 60, childAccountIds: [9, 10], methods: [] },
+      { name: "zeta", maxTtlSeconds: 600, childAccountIds: [8, 9, 10], methods: [] },
     ]);
   });
 });

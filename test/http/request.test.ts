@@ -8,6 +8,8 @@ describe.each(eventFormats)("an event of a %s", (_, makeEvent) => {
     expect(readRequest(makeEvent({ body: '{"ttl_seconds":60}' }))).toEqual({
       method: "POST",
       path: "/v1/service-accounts/outbound-calls/token",
+      contentType: undefined,
+      hasQuery: false,
       body: '{"ttl_seconds":60}',
       identity: expect.objectContaining({
         userArn: billingWorker,

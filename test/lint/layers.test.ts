@@ -30,7 +30,7 @@ const violations: [what: string, file: string, code: string, rule: string, says:
     "lib/vend.ts",
     'import { template } from "../infra/template.ts";\nexport const t = template;',
     imports,
-    "lib/vend.ts must not import infra/template.ts. It may import audit, caller, epoch.ts, grants, http, keys, outcome.ts, token.",
+    "lib/vend.ts must not import infra/template.ts. It may import audit, caller, grants, http, outcome.ts, request-handler.ts, token.",
   ],
   [
     "lib/configuration.ts imports local/",

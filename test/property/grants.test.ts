@@ -151,7 +151,7 @@ describe("a decision", () => {
         const listed = accountId === undefined || entitlement?.childAccountIds.includes(accountId) === true;
         expect(isFailure(decide(policy, caller, shortest))).toBe(!(entitlement !== undefined && listed));
         if (entitlement) {
-          const longest = { serviceAccount, ttlSeconds: entitlement.maxTtlSeconds };
+          const longest = { serviceAccount, ttlSeconds: entitlement.maxTtlSeconds ?? 0 };
           expect(decide(policy, caller, longest)).not.toHaveProperty("reason");
         }
       }),

@@ -52,7 +52,7 @@ describe("a call of the Management API", () => {
     expect(request?.url).toBe("https://api.example/platform_api/GetKeys");
     expect(request?.method).toBe("POST");
     expect(request?.headers.get("authorization")).toBe("Bearer a.b.c");
-    expect(request?.redirect).toBe("error");
+    expect(request?.redirect).toBe("manual");
     await expect(request?.text()).resolves.toBe("count=2");
   });
 

@@ -21,7 +21,11 @@ function invocation(change: Partial<Invocation["request"]> = {}, identity = bill
       ...change,
     },
     match: {
-      route: { method: "POST", resource: "/v1/service-accounts/{serviceAccount}/token" },
+      route: {
+        function: "vend-token",
+        method: "POST",
+        resource: "/v1/service-accounts/{serviceAccount}/token",
+      },
       pathParameters: { serviceAccount: "outbound-calls" },
     },
     identity,

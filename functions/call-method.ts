@@ -1,0 +1,45 @@
+import { randomUUID } from "node:crypto";
+
+import policy from "../grants.yml";
+import { jsonLog, writeLinesTo } from "../lib/audit/log.ts";
+import { createCallHandler } from "../lib/call.ts";
+import { readConfiguration } from "../lib/configuration.ts";
+import { indexGrants } from "../lib/grants/authorize.ts";
+import { fetchFromSecretsManager } from "../lib/keys/fetch-secret.ts";
+import { holdSigningKeys } from "../lib/keys/signing-keys.ts";
+import { warmUp } from "../lib/keys/warm-up.ts";
+import { platformConnection } from "../lib/voximplant/call.ts";
+
+const configuration = readConfiguration(process.env);
+const now = Date.now;
+const writeLine = writeLinesTo(process.stdout);
+const log = jsonLog(writeLine, now);
+
+const getSigningKey = holdSigningKeys({
+  fetchSecret: fetchFromSecretsManager(),
+  ttlSeconds: configuration.signingKeyTtlSeconds,
+  maxStaleSeconds: configuration.signingKeyMaxStaleSeconds,
+  now,
+  random: Math.random,
+});
+
+const callable = new Set(policy.grants.flatMap((grant) => (grant.methods ? grant.serviceAccounts : [])));
+await warmUp(
+  getSigningKey,
+  policy.serviceAccounts.filter(({ name }) => callable.has(name)).map(({ secret }) => secret),
+  (detail) => {
+    log("warn", `no key fetched ahead; ${detail}`);
+  },
+);
+
+export const handler = createCallHandler({
+  grants: indexGrants(policy),
+  getSigningKey,
+  platform: platformConnection(configuration.voximplantApiUrl),
+  writeAudit: writeLine,
+  log,
+  basePath: configuration.basePath,
+  deployment: configuration.deployment,
+  now,
+  newId: randomUUID,
+});

@@ -1,0 +1,125 @@
+import type { Facts } from "./audit/record.ts";
+import type { Caller } from "./caller/caller.ts";
+import { authorize } from "./grants/authorize.ts";
+import type { Allowance } from "./grants/policy.ts";
+import { type MethodCall, readMethodCall } from "./http/method-body.ts";
+import { fitsResponse } from "./http/response.ts";
+import { noSuchPath } from "./http/route.ts";
+import type { SigningKey } from "./keys/signing-key.ts";
+import { isFailure, type Outcome } from "./outcome.ts";
+import {
+  createRequestHandler,
+  findSigningKey,
+  identify,
+  type RequestDependencies,
+  type RequestHandler,
+} from "./request-handler.ts";
+import { tokenClaims } from "./token/claims.ts";
+import { mintToken } from "./token/mint.ts";
+import type { Connection } from "./voximplant/call.ts";
+import { isTokenRefusal } from "./voximplant/errors.ts";
+import { type CallFailure, forwardMethod, type PlatformAnswer } from "./voximplant/forward.ts";
+
+export interface CallDependencies extends RequestDependencies {
+  /** To the Management API. */
+  readonly platform: Connection;
+}
+
+/** Both attempts together; API Gateway waits for 29 s. */
+const CALL_TIMEOUT_MS = 25_000;
+const MAX_ANSWER_BYTES = 5 * 1024 * 1024;
+
+/** The function behind the route that has one method of the Management API called. */
+export function createCallHandler(dependencies: CallDependencies): RequestHandler {
+  return createRequestHandler("call-method", dependencies, (event, facts) =>
+    call(dependencies, event, facts),
+  );
+}
+
+/**
+ * The steps from the left to the right: caller, grant, signing key, token, call. Order matters: never
+ * parse the body before the caller is identified, never fetch a key before the grant is decided. The
+ * record is written before the platform's answer leaves; the token never leaves.
+ */
+async function call(dependencies: CallDependencies, event: unknown, facts: Facts): Promise<Outcome> {
+  const identified = identify(event, dependencies.basePath, facts);
+  if (isFailure(identified)) return identified;
+  const { request, route, caller } = identified;
+  if (route.name !== "call_method") return noSuchPath;
+
+  facts.asked = { serviceAccount: route.serviceAccount, method: route.method };
+  const methodCall = readMethodCall(route.serviceAccount, route.method, request);
+  if (isFailure(methodCall)) return methodCall;
+  facts.asked = methodCall.request;
+
+  const allowance = authorize(dependencies.grants, caller, methodCall.request);
+  if (isFailure(allowance)) return allowance;
+  facts.allowance = allowance;
+
+  const signingKey = await findSigningKey(dependencies, allowance.serviceAccount, facts);
+  if (isFailure(signingKey)) return signingKey;
+
+  const answer = await callWithRenewal(dependencies, caller, allowance, methodCall, signingKey, facts);
+  if (isFailure(answer)) return answer;
+  if (!fitsResponse(answer.body)) {
+    return { reason: "response_too_large", detail: `${answer.body.length} characters do not fit a response` };
+  }
+  return { reason: "method_called", answer };
+}
+
+/** Calls once; once more only if the platform refused the token and there is another key by now. */
+async function callWithRenewal(
+  dependencies: CallDependencies,
+  caller: Caller,
+  allowance: Allowance,
+  methodCall: MethodCall,
+  signingKey: SigningKey,
+  facts: Facts,
+): Promise<PlatformAnswer | CallFailure> {
+  const deadline = dependencies.now() + CALL_TIMEOUT_MS;
+  const attempt = (key: SigningKey) =>
+    callOnce(dependencies, caller, allowance, methodCall, key, deadline, facts);
+
+  const answer = await attempt(signingKey);
+  if (isFailure(answer) || !isTokenRefusal(answer.errorCode)) return answer;
+
+  const { key } = facts;
+  const renewed = await findSigningKey(dependencies, allowance.serviceAccount, facts, signingKey.keyId);
+  if (isFailure(renewed) || renewed.keyId === signingKey.keyId) {
+    Object.assign(facts, { key });
+    return answer;
+  }
+  return attempt(renewed);
+}
+
+async function callOnce(
+  { platform, now, newId }: CallDependencies,
+  caller: Caller,
+  { serviceAccount, ttlSeconds, accountId }: Allowance,
+  { request: { method }, parameters }: MethodCall,
+  signingKey: SigningKey,
+  deadline: number,
+  facts: Facts,
+): Promise<PlatformAnswer | CallFailure> {
+  const startedAt = now();
+  const jti = newId();
+  const identity = serviceAccount.claims === "minimal" ? undefined : { sub: caller.principal, jti };
+  const claims = tokenClaims(accountId ?? signingKey.accountId, ttlSeconds, startedAt, identity);
+  const token = await mintToken(claims, signingKey);
+
+  const platformCall = (facts.call = { parameters: [...parameters.keys()], startedAt });
+  Object.assign(facts, { claims, jti } satisfies Partial<Facts>);
+  // A clock that was set back must not lengthen the wait.
+  const timeoutMs = Math.min(CALL_TIMEOUT_MS, deadline - startedAt);
+  const connection = { ...platform, maxResponseBytes: MAX_ANSWER_BYTES };
+  const answer = await forwardMethod(connection, token, method, parameters, timeoutMs);
+  Object.assign(platformCall, {
+    endedAt: now(),
+    ...(!isFailure(answer) && {
+      status: answer.status,
+      errorCode: answer.errorCode,
+      bytes: Buffer.byteLength(answer.body),
+    }),
+  });
+  return answer;
+}

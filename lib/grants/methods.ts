@@ -1,0 +1,51 @@
+import { matchesGlob } from "./arn-like.ts";
+
+/** The name of a method in a request: `{Method}` of the path. `SQ_AddQueue` has an underscore. */
+export const METHOD_NAME = /^\w{1,64}$/;
+
+/** In grants.yml, with `*` and `?` as in principals. */
+export const METHOD_PATTERN = /^[\w*?]{1,64}$/;
+
+/**
+ * Methods that manage keys, roles, users, subaccounts or credentials, or that return credentials. A
+ * caller of one of them can give itself access that lasts. So no wildcard matches them: a grant has
+ * to name each in full.
+ *
+ * @see https://voximplant.com/docs/references/httpapi RoleSystem, Accounts, Users, Secrets,
+ *   PushCredentials, DialogflowCredentials, SIPRegistration, AuthorizedIPs; Logon ("a permanent
+ *   api_key") and the AdminUser methods stand on an earlier edition of that page.
+ */
+export const sensitiveMethods: readonly string[] = words(`
+  AddAccount AddAdminRole AddAdminUser AddAuthorizedAccountIP AddDialogflowKey AddPushCredential
+  AddSecret AddSubUser AddUser AttachAdminRole BindDialogflowKeys BindPushCredential
+  BindSipRegistration ConfirmAccountPasswordChange CreateKey CreateSipRegistration DelAdminRole
+  DelAdminUser DelAuthorizedAccountIP DelDialogflowKey DelPushCredential DelSecret DelSubUser
+  DelUser DeleteKey DeleteSipRegistration GetAdminUsers GetDialogflowKeys GetPushCredential
+  GetSecretValue Logon Logout RemoveKeyRoles RemoveSubUserRoles SendAccountPasswordChangeRequest
+  SetAccountInfo SetAdminRoleInfo SetAdminUserInfo SetChildAccountInfo SetDialogflowKey
+  SetKeyRoles SetPushCredential SetSecretInfo SetSubUserInfo SetSubUserRoles SetUserInfo UpdateKey
+  UpdateSipRegistration
+`);
+
+/** Without regard to case: nobody has documented that the platform distinguishes it. */
+const sensitiveInLowerCase = new Set(sensitiveMethods.map((name) => name.toLowerCase()));
+
+export function isSensitive(method: string): boolean {
+  return sensitiveInLowerCase.has(method.toLowerCase());
+}
+
+/** Whether a pattern of a grant matches a method's name, which is case-sensitive. */
+export function matchesMethod(pattern: string, method: string): boolean {
+  return pattern === method || (!isSensitive(method) && matchesGlob(pattern, method));
+}
+
+/** Whether a pattern matches every method that another pattern matches. False if not certain. */
+export function coversMethods(wide: string, narrow: string): boolean {
+  // The narrow pattern is read as if it were a name, in which a `?` would match a `*`.
+  return wide === narrow || (!wide.includes("?") && matchesMethod(wide, narrow));
+}
+
+/** The words of a text. */
+export function words(text: string): string[] {
+  return text.trim().split(/\s+/);
+}
