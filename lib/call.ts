@@ -21,12 +21,12 @@ import { isTokenRefusal } from "./voximplant/errors.ts";
 import { type CallFailure, forwardMethod, type PlatformAnswer } from "./voximplant/forward.ts";
 
 export interface CallDependencies extends RequestDependencies {
-  /** To the Management API. */
+  /** To the Management API. Its `deadlineMs`, if there is one, is for both attempts together. */
   readonly platform: Connection;
 }
 
-/** Both attempts together; API Gateway waits for 29 s. */
-const CALL_TIMEOUT_MS = 25_000;
+/** For both attempts together; API Gateway waits for 29 s. */
+const DEADLINE_MS = 25_000;
 const MAX_ANSWER_BYTES = 5 * 1024 * 1024;
 
 /** The function behind the route that has one method of the Management API called. */
@@ -76,7 +76,8 @@ async function callWithRenewal(
   signingKey: SigningKey,
   facts: Facts,
 ): Promise<PlatformAnswer | CallFailure> {
-  const deadline = dependencies.now() + CALL_TIMEOUT_MS;
+  const { platform, now } = dependencies;
+  const deadline = now() + (platform.deadlineMs ?? DEADLINE_MS);
   const attempt = (key: SigningKey) =>
     callOnce(dependencies, caller, allowance, methodCall, key, deadline, facts);
 
@@ -110,7 +111,7 @@ async function callOnce(
   const platformCall = (facts.call = { parameters: [...parameters.keys()], startedAt });
   Object.assign(facts, { claims, jti } satisfies Partial<Facts>);
   // A clock that was set back must not lengthen the wait.
-  const timeoutMs = Math.min(CALL_TIMEOUT_MS, deadline - startedAt);
+  const timeoutMs = Math.min(platform.deadlineMs ?? DEADLINE_MS, deadline - startedAt);
   const connection = { ...platform, maxResponseBytes: MAX_ANSWER_BYTES };
   const answer = await forwardMethod(connection, token, method, parameters, timeoutMs);
   Object.assign(platformCall, {

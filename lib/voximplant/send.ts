@@ -61,7 +61,7 @@ export async function sendOnce(
 
 /** Errors of looking up the host, of connecting, and of the TLS handshake: no request was sent. */
 const BEFORE_SENDING =
-  /\b(ECONNREFUSED|ENOTFOUND|EAI_\w+|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT|CERT_\w+|\w+_CERT\w*|ERR_TLS_\w+|ERR_SSL_\w+)\b/;
+  /\b(ECONNREFUSED|ENOTFOUND|EAI_\w+|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT|CERT_\w+|UNABLE_TO_\w+|\w+_CERT\w*|ERR_TLS_\w+|ERR_SSL_\w+)\b/;
 
 function wasNotSent(error: unknown): boolean {
   return BEFORE_SENDING.test(networkReason(error));

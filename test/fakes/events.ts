@@ -8,6 +8,8 @@ export interface FakeRequest {
   path?: string;
   body?: string | null;
   isBase64Encoded?: boolean;
+  contentType?: string;
+  query?: Readonly<Record<string, string>>;
   /** Undefined: left out of the event altogether. */
   userArn?: string | null | undefined;
   userId?: string | null;
@@ -27,6 +29,7 @@ const defaults = {
 
 /** Payload format 1.0, as a REST API sends it. */
 export function restEvent(request: FakeRequest = {}): APIGatewayProxyEvent {
+  const { contentType, query } = request;
   const { method, path, body, isBase64Encoded, userArn, userId, principalOrgId } = {
     ...defaults,
     ...request,
@@ -35,10 +38,16 @@ export function restEvent(request: FakeRequest = {}): APIGatewayProxyEvent {
     resource: "/v1/service-accounts/{serviceAccount}/token",
     path,
     httpMethod: method,
-    headers: { Host: "abc123.execute-api.eu-central-1.amazonaws.com" },
+    headers: {
+      Host: "abc123.execute-api.eu-central-1.amazonaws.com",
+      ...(contentType !== undefined && { "Content-Type": contentType }),
+    },
     multiValueHeaders: { Host: ["abc123.execute-api.eu-central-1.amazonaws.com"] },
-    queryStringParameters: null,
-    multiValueQueryStringParameters: null,
+    queryStringParameters: query ?? null,
+    multiValueQueryStringParameters:
+      query === undefined
+        ? null
+        : Object.fromEntries(Object.entries(query).map(([name, value]) => [name, [value]])),
     pathParameters: { serviceAccount: path.split("/")[3] },
     stageVariables: null,
     body,
@@ -85,6 +94,7 @@ interface IamAuthorizer {
 
 /** Payload format 2.0, as an HTTP API and a function URL with an IAM authorizer send it. */
 export function httpEvent(request: FakeRequest = {}): object {
+  const { contentType, query } = request;
   const { method, path, body, isBase64Encoded, userArn, userId, principalOrgId } = {
     ...defaults,
     ...request,
@@ -93,8 +103,11 @@ export function httpEvent(request: FakeRequest = {}): object {
     version: "2.0",
     routeKey: "$default",
     rawPath: path,
-    rawQueryString: "",
-    headers: { host: "abc123.lambda-url.eu-central-1.on.aws" },
+    rawQueryString: new URLSearchParams(query).toString(),
+    headers: {
+      host: "abc123.lambda-url.eu-central-1.on.aws",
+      ...(contentType !== undefined && { "content-type": contentType }),
+    },
     ...(body !== null && { body }),
     isBase64Encoded,
     requestContext: {

@@ -285,3 +285,44 @@ describe("a secret that is not a key", () => {
     expect(await keyId()).toBe("fresh key-1");
   });
 });
+
+describe("a key that the platform has refused", () => {
+  const keyIdAfterRefusal = async (refused: string) => {
+    const outcome = await getKey(secret, refused);
+    return outcome.state === "unavailable" ? outcome.state : outcome.held.signingKey.keyId;
+  };
+
+  it("is fetched again, so that a revoked key is replaced at once", async () => {
+    await getKey(secret);
+    answer = () => Promise.resolve(second);
+    advance(10);
+    expect(await keyIdAfterRefusal("key-1")).toBe("key-2");
+    expect(fetches).toHaveLength(2);
+  });
+
+  it("is not fetched again within ten seconds, so that callers without a role cost no fetch each", async () => {
+    await getKey(secret);
+    advance(9.9);
+    expect(await keyIdAfterRefusal("key-1")).toBe("key-1");
+    advance(0.1);
+    await keyIdAfterRefusal("key-1");
+    advance(9.9);
+    await keyIdAfterRefusal("key-1");
+    expect(fetches).toHaveLength(2);
+  });
+
+  it("is not fetched again if another key is held by now", async () => {
+    await getKey(secret);
+    advance(60);
+    expect(await keyIdAfterRefusal("key-0")).toBe("key-1");
+    expect(fetches).toHaveLength(1);
+  });
+
+  it("stays in use while Secrets Manager is unreachable", async () => {
+    await getKey(secret);
+    answer = () => Promise.reject(outage());
+    advance(10);
+    expect(await keyIdAfterRefusal("key-1")).toBe("key-1");
+    expect(await keyId()).toBe("fresh key-1");
+  });
+});

@@ -1,0 +1,72 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { platformConnection } from "../../lib/voximplant/call.ts";
+import { forwardMethod } from "../../lib/voximplant/forward.ts";
+
+const forward = (url: string) =>
+  forwardMethod(platformConnection(url), "head.payload.signature", "StartScenarios", new Map(), 5_000);
+
+describe("a call that is passed on", () => {
+  it("goes over a connection of its own, and closes it", async () => {
+    const ports: unknown[] = [];
+    const server = createServer((request, response) => {
+      ports.push([request.socket.remotePort, request.headers.connection]);
+      response.end('{"result":1}');
+    });
+    onTestFinished(() => void server.close());
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    for (let i = 0; i < 3; i += 1) expect(await forward(url)).toEqual({ status: 200, body: '{"result":1}' });
+    expect(new Set(ports.map((port) => JSON.stringify(port))).size).toBe(3);
+    expect(JSON.stringify(ports)).toMatch(/"close".*"close".*"close"/);
+  });
+
+  it.each([
+    ["ECONNREFUSED", "platform_unavailable"],
+    ["ENOTFOUND", "platform_unavailable"],
+    ["EAI_AGAIN", "platform_unavailable"],
+    ["UND_ERR_CONNECT_TIMEOUT", "platform_unavailable"],
+    ["CERT_HAS_EXPIRED", "platform_unavailable"],
+    ["SELF_SIGNED_CERT_IN_CHAIN", "platform_unavailable"],
+    ["UNABLE_TO_VERIFY_LEAF_SIGNATURE", "platform_unavailable"],
+    ["ERR_TLS_CERT_ALTNAME_INVALID", "platform_unavailable"],
+    ["ECONNRESET", "platform_timeout"],
+    ["EPIPE", "platform_timeout"],
+    ["UND_ERR_SOCKET", "platform_timeout"],
+    ["ETIMEDOUT", "platform_timeout"],
+  ])("fails after %s as %s, which says whether it may have happened", async (code, reason) => {
+    const fetch = () =>
+      Promise.reject(new TypeError("fetch failed", { cause: Object.assign(new Error("no"), { code }) }));
+    const connection = { ...platformConnection("https://api.example"), fetch };
+    const answer = forwardMethod(connection, "head.payload.signature", "StartScenarios", new Map(), 5_000);
+    expect(await answer).toMatchObject({ reason });
+  });
+
+  it("is known not to have happened where nothing listens", async () => {
+    const server = createServer();
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    server.close();
+    await once(server, "close");
+    expect(await forward(`http://127.0.0.1:${port}`)).toMatchObject({ reason: "platform_unavailable" });
+  });
+
+  it("does not follow a redirect", async () => {
+    let asked = 0;
+    const server = createServer((_request, response) => {
+      asked += 1;
+      response.writeHead(307, { Location: "/elsewhere" }).end('{"result":1}');
+    });
+    onTestFinished(() => void server.close());
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const answer = await forward(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    const detail = "HTTP 307: redirects are not followed";
+    expect(answer).toEqual({ reason: "platform_unavailable", detail });
+    expect(asked).toBe(1);
+  });
+});
