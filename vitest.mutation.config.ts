@@ -1,10 +1,18 @@
 import { defineConfig } from "vitest/config";
+import { common } from "./vitest.config.ts";
 
-/** The tests of who calls and who may: what `npm run mutation` lets loose on lib/caller and lib/grants. */
+/**
+ * The tests that `npm run mutation` runs against each mutant: the ones without processes, packages
+ * and ports, which say in milliseconds whether a rule still holds.
+ */
 export default defineConfig({
   test: {
-    include: ["test/caller/**/*.test.ts", "test/grants/**/*.test.ts"],
-    testTimeout: 60_000,
-    isolate: false,
+    ...common,
+    maxWorkers: 1,
+    include: [
+      "test/*.test.ts",
+      "test/{audit,caller,grants,http,key-lifecycle,keys,reconciliation,rotation,token,voximplant}/**/*.test.ts",
+    ],
+    exclude: ["test/**/*.slow.test.ts"],
   },
 });

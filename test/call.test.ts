@@ -45,6 +45,8 @@ const [first, second] = (await Promise.all(
 
 let getKey: (secret: string, refusedKeyId?: string) => Promise<KeyOutcome>;
 let platform: (request: Request) => Response | Promise<Response>;
+let now: number;
+let deadlineMs: number | undefined;
 let requests: Request[];
 let asked: (string | undefined)[][];
 let audit: string[];
@@ -54,6 +56,8 @@ let writeAudit: (line: string) => void;
 beforeEach(() => {
   getKey = () => Promise.resolve(first);
   platform = () => Response.json({ result: 1 });
+  now = noon;
+  deadlineMs = undefined;
   [requests, asked, audit, logged] = [[], [], [], []];
   writeAudit = (line) => audit.push(line);
 });
@@ -78,7 +82,8 @@ function handle(event: unknown): Promise<HttpResponse> {
         requests.push(request);
         return platform(request.clone());
       },
-      now: () => noon,
+      ...(deadlineMs !== undefined && { deadlineMs }),
+      now: () => now,
       sleep: () => Promise.reject(new Error("a call never waits")),
       random: () => 0.5,
     },
@@ -89,7 +94,7 @@ function handle(event: unknown): Promise<HttpResponse> {
       (line) => logged.push(line),
       () => noon,
     ),
-    now: () => noon,
+    now: () => now,
     newId: () => "7d444840-9dc0-11d1-b245-5ffdce74fad2",
   });
   return handler(event, { awsRequestId: "lambda-1" });
@@ -310,43 +315,83 @@ describe("a call that fails", () => {
     new Response(`{"result":"${character.repeat(length)}"}`);
 
   it.each([
-    ["the connection is refused", refusedConnection, 502, "platform_unavailable"],
-    ["the answer is HTML", () => new Response("<html>", { status: 503 }), 502, "platform_unavailable"],
-    ["the answer is empty", () => new Response("", { status: 200 }), 502, "platform_unavailable"],
+    ["the connection is refused", 502, "platform_unavailable", refusedConnection],
+    ["the answer is HTML", 502, "platform_unavailable", () => new Response("<html>", { status: 503 })],
+    ["the answer is empty", 502, "platform_unavailable", () => new Response("")],
     [
       "the answer is a redirect",
-      () => Response.redirect("https://evil.example/", 302),
       502,
       "platform_unavailable",
+      () => Response.redirect("https://evil.example/", 302),
     ],
     [
       "the answer repeats the token",
-      (sent: Request) => Response.json({ result: sent.headers.get("authorization") }),
       502,
       "platform_unavailable",
+      (sent: Request) => Response.json({ result: sent.headers.get("authorization") }),
     ],
-    ["the connection is reset", reset, 504, "platform_timeout"],
-    [
-      "there is no answer in time",
-      () => Promise.reject(new DOMException("", "TimeoutError")),
-      504,
-      "platform_timeout",
-    ],
-    ["the answer is over 5 MiB", big("x", 5 * 1024 * 1024), 502, "response_too_large"],
-    [
-      "the answer would be over Lambda's limit as JSON",
-      big('\\"', 2.4 * 1024 * 1024),
-      502,
-      "response_too_large",
-    ],
-  ] as const)("because %s ends with %i %s, after one attempt", async (_, answer, status, error) => {
+    ["the connection is reset", 504, "platform_timeout", reset],
+    ["the answer is over 5 MiB", 502, "response_too_large", big("x", 5 * 1024 * 1024)],
+    ["the answer is over Lambda's limit as JSON", 502, "response_too_large", big('\\"', 2.4 * 1024 * 1024)],
+  ] as const)("because %s ends with %i %s, after one attempt", async (_, status, error, answer) => {
     platform = answer;
     const response = await call();
     expect(response.statusCode).toBe(status);
     expect(errorOf(response).error).toBe(error);
     expect(response.body).not.toContain(tokenOf().split(".")[2]);
     expect(requests).toHaveLength(1);
-    expect(record()).toMatchObject({ outcome: "failed", reason: error, platform_method: "StartScenarios" });
+    expect(record()).toMatchObject({
+      outcome: "failed",
+      reason: error,
+      detail: expect.stringMatching(/\w/) as string,
+      platform_method: "StartScenarios",
+    });
+  });
+
+  describe("at its deadline", () => {
+    /** Never answers, and hangs up where the caller does. */
+    const hang = ({ signal }: Request) =>
+      new Promise<Response>((_, reject) => {
+        signal.addEventListener("abort", () => {
+          reject(signal.reason as Error);
+        });
+      });
+    const refuseThenHang = (meanwhile: () => void) => (request: Request) => {
+      if (requests.length > 1) return hang(request);
+      meanwhile();
+      return Response.json({ error: { code: 433, msg: "No key." } });
+    };
+    const renewKey = () => {
+      getKey = (_secret, refusedKeyId) => Promise.resolve(refusedKeyId === "key-1" ? second : first);
+    };
+
+    it("ends with 504", async () => {
+      [deadlineMs, platform] = [20, hang];
+      expect((await call()).statusCode).toBe(504);
+      expect(record()).toMatchObject({ outcome: "failed", detail: "no answer in time" });
+    });
+
+    it("has had all of the time that there is", async () => {
+      deadlineMs = 5_000;
+      const soon = () => new Promise((resolve) => setTimeout(resolve, 30)).then(() => Response.json({}));
+      platform = (request) => Promise.race([hang(request), soon()]);
+      expect((await call()).statusCode).toBe(200);
+    });
+
+    it("ends the second attempt too: both share one deadline", async () => {
+      renewKey();
+      deadlineMs = 3_600_000;
+      platform = refuseThenHang(() => (now += 3_600_000));
+      expect((await call()).statusCode).toBe(504);
+      expect(requests).toHaveLength(2);
+    });
+
+    it("ends the second attempt where the clock was set back meanwhile", async () => {
+      renewKey();
+      deadlineMs = 20;
+      platform = refuseThenHang(() => (now -= 3_600_000));
+      expect((await call()).statusCode).toBe(504);
+    });
   });
 
   it("says after a lost answer that the method may have taken effect", async () => {

@@ -55,6 +55,23 @@ describe("a call that is passed on", () => {
     expect(await forward(`http://127.0.0.1:${port}`)).toMatchObject({ reason: "platform_unavailable" });
   });
 
+  it.each([
+    ["its payload", '{"result":"payload"}'],
+    ["its signature", '{"result":"x signature x"}'],
+    ["its signature, escaped", String.raw`{"result":"signatur\u0065"}`],
+  ])("returns no answer that repeats %s", async (_, body) => {
+    const connection = {
+      ...platformConnection("https://api.example"),
+      fetch: () => Promise.resolve(new Response(body)),
+    };
+    expect(
+      await forwardMethod(connection, "head.payload.signature", "StartScenarios", new Map(), 5_000),
+    ).toEqual({
+      reason: "platform_unavailable",
+      detail: "HTTP 200, and the answer repeats the token",
+    });
+  });
+
   it("does not follow a redirect", async () => {
     let asked = 0;
     const server = createServer((_request, response) => {
