@@ -216,7 +216,7 @@ describe("a refused caller", () => {
     expect(record()).toMatchObject({ outcome: "refused", reason: "access_denied" });
   });
 
-  it("gets no more for a wrong body than 400, and before that 401", async () => {
+  it("gets 400 for a wrong body, and 401 before that", async () => {
     expect((await call({ body: "{" })).statusCode).toBe(400);
     expect((await call({ body: "{", userArn: "arn:aws:iam::111122223333:root" })).statusCode).toBe(401);
     expect(sent()).toEqual([[], []]);
@@ -229,7 +229,7 @@ describe("a refused caller", () => {
     ["POST", "/v1/service-accounts/outbound-calls/methods/StartScenarios/", 404],
     ["POST", "/v1/service-accounts/outbound-calls/methods//StartScenarios", 404],
     ["POST", "/v1/service-accounts/outbound-calls/methods/%53tartScenarios", 400],
-  ])("gets for %s %s: %i", async (method, path, status) => {
+  ])("%s %s: gets %i", async (method, path, status) => {
     expect((await call({ method, path })).statusCode).toBe(status);
     expect(sent()).toEqual([[], []]);
   });
@@ -285,7 +285,7 @@ describe("the platform's error", () => {
                 },
           ),
       ],
-    ])("comes back where %s", async (_, answerKey) => {
+    ])("comes back if %s", async (_, answerKey) => {
       refuseOnce();
       getKey = answerKey;
       expect(JSON.parse((await call()).body)).toMatchObject({ error: { code: 433 } });
@@ -293,7 +293,7 @@ describe("the platform's error", () => {
       expect(record()).toMatchObject({ outcome: "called", kid: "key-1", key_state: "fresh" });
     });
 
-    it("comes back where the other key is refused too", async () => {
+    it("comes back if the other key is refused too", async () => {
       platform = () => Response.json({ error: { code: 433, msg: "No key." } });
       getKey = (_secret, refusedKeyId) => Promise.resolve(refusedKeyId === "key-1" ? second : first);
       expect(JSON.parse((await call()).body)).toMatchObject({ error: { code: 433 } });
@@ -371,7 +371,7 @@ describe("a call that fails", () => {
       expect(record()).toMatchObject({ outcome: "failed", detail: "no answer in time" });
     });
 
-    it("has had all of the time that there is", async () => {
+    it("does not come before the time is over", async () => {
       deadlineMs = 5_000;
       const soon = () => new Promise((resolve) => setTimeout(resolve, 30)).then(() => Response.json({}));
       platform = (request) => Promise.race([hang(request), soon()]);

@@ -83,7 +83,7 @@ describe("the signing key of a request", () => {
   };
   const withId = { request_id: "request-1" };
 
-  it("is used without a word while it is fresh", async () => {
+  it("is used without a log line while it is fresh", async () => {
     const { found, logged, facts } = await find({ state: "fresh", held });
     expect([found, logged]).toEqual([held.signingKey, []]);
     expect(facts.key).toEqual({ state: "fresh", held });
@@ -95,7 +95,7 @@ describe("the signing key of a request", () => {
     expect(logged).toEqual([["warn", "serving a stale key; socket hang up", withId]]);
   });
 
-  it("is missed with an error", async () => {
+  it("is reported as an error if there is none", async () => {
     const unavailable: KeyOutcome = {
       state: "unavailable",
       reason: "signing_key_unavailable",

@@ -79,7 +79,7 @@ describe("who the credentials will be of", () => {
     expect(await credentialIdentity(env, profile)).toEqual(identity);
   });
 
-  it("an EKS pod's role, where there is no configuration file", async () => {
+  it("names an EKS pod's role if there is no configuration file", async () => {
     vi.stubEnv("AWS_CONFIG_FILE", "/nonexistent");
     vi.stubEnv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent");
     onTestFinished(() => void vi.unstubAllEnvs());

@@ -161,7 +161,7 @@ describe("the token cache", () => {
     expect(await run(token, { now: () => Date.now() - ms })).toMatchObject({ status: 0, out: "token-2\n" });
   });
 
-  it("knows a token's age on a machine whose clock was set back meanwhile", async () => {
+  it("knows a token's age on a machine whose clock was set back in between", async () => {
     const { run } = await setUpCached();
     const uptime = 5_000_000;
     await run([...token, "--ttl", "60"], { monotonic: () => uptime });

@@ -90,7 +90,7 @@ describe("a wrong use", () => {
     expect(io.err()).toBe(`voxtoken: ${line}\n${hint === undefined ? "" : `hint: ${hint}\n`}`);
   });
 
-  it("is a url that nobody gave", async () => {
+  it("is a missing url", async () => {
     const io = fakeIo();
     expect(await runVoxtoken(["whoami"], io)).toBe(EXIT.usage);
     expect(io.err()).toMatch(

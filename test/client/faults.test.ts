@@ -183,7 +183,7 @@ describe("faults that stay", () => {
     });
   });
 
-  it("a hang: the caller sees timeout, after as many attempts as fit", async () => {
+  it("a hang: the caller gets a timeout, after as many attempts as fit", async () => {
     const given: number[] = [];
     const { clock, getToken } = await setUp([hangs], {
       timeoutMs: 12_000,
@@ -269,7 +269,7 @@ describe("a clock that is wrong", () => {
     expect(vendor.requests).toHaveLength(2);
   });
 
-  it("an answer that was long on its way moves no clock", async () => {
+  it("does not correct the clock by an answer that took long", async () => {
     const { clock, events, getToken } = await setUp([
       (response, request, n) => {
         clock.advance(90_000);

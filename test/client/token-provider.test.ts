@@ -104,7 +104,7 @@ describe("one request however many callers", () => {
     await expect(getToken()).resolves.toMatchObject({ accessToken: "token-2" });
   });
 
-  it("one caller's abort ends that caller's wait, and nobody else's", async () => {
+  it("aborting affects only the caller that passed the signal", async () => {
     const { vendor, getToken } = await setUp([vends()]);
     const impatient = new AbortController();
     const [aborted, other] = [getToken({ signal: impatient.signal }), getToken()];
@@ -154,7 +154,7 @@ describe("keeping a token", () => {
     await expect(getToken()).resolves.toMatchObject({ accessToken: "token-2" });
   });
 
-  it("a failed renewal spoils nothing: the token is served to its end, and no sooner than later asked for again", async () => {
+  it("keeps the token in use until it ends if a renewal fails, and asks again only after a pause", async () => {
     const { clock, vendor, events, getToken } = await setUp([vends(), broken, broken, vends()]);
     await getToken();
     clock.advance(218_000);
@@ -198,7 +198,7 @@ describe("keeping a token", () => {
     expect(await getToken()).toMatchObject({ accessToken: "token-2" });
   });
 
-  it("gives no ended token where the clock was set back while it was kept", async () => {
+  it("gives no expired token if the clock was set back while it was cached", async () => {
     const { clock, getToken } = await setUp([vends(), vends()]);
     await getToken();
     clock.advance(299_000);
@@ -207,7 +207,7 @@ describe("keeping a token", () => {
     expect(await getToken()).toMatchObject({ accessToken: "token-2" });
   });
 
-  it("gives no ended token after a failed renewal and a clock set back", async () => {
+  it("gives no expired token after a failed renewal and a clock set back", async () => {
     const { clock, getToken } = await setUp([vends(), broken, broken, vends()]);
     await getToken();
     clock.advance(291_000);
@@ -278,7 +278,7 @@ describe("what must not be seen", () => {
     },
   );
 
-  it("a token does not show itself in console.log, but is there for who asks", async () => {
+  it("a token is not shown by console.log, and is readable as a property", async () => {
     const { events, getToken } = await setUp([vends()]);
     const token = await getToken();
     expect(inspect({ token }, { depth: 10 })).not.toMatch(secrets);
@@ -291,7 +291,7 @@ describe("what must not be seen", () => {
     );
   });
 
-  it("a log function that throws keeps nobody from a token, and the process is warned of it", async () => {
+  it("a log function that throws does not prevent the token, and the process gets a warning", async () => {
     const warn = vi.spyOn(process, "emitWarning").mockReturnValue();
     const { getToken } = await setUp([vends()], {
       onEvent: () => {

@@ -46,12 +46,12 @@ describe("the client, against the gateway that verifies signatures", () => {
     expect(tokenCalls() - before).toBe(1);
   });
 
-  it("the token is accepted by the Management API", async () => {
+  it("gives a token that the Management API accepts", async () => {
     const body = await callApi(provider(), "GetAccountInfo", {}, { apiUrl: stack.managementApi.apiUrl });
     expect(body).toMatchObject({ result: { account_id: 1234567 } });
   });
 
-  it("a fetch of the program's own gets the token put on", async () => {
+  it("adds the token to a fetch of the program's own", async () => {
     const { apiUrl } = stack.managementApi;
     const response = await createVoximplantFetch(provider(), { apiUrl })(`${apiUrl}/GetAccountInfo`, {
       method: "POST",

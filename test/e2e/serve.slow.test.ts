@@ -164,7 +164,7 @@ describe("the credentials file", () => {
     expect(await second.end()).toBe(0);
   });
 
-  it("is left alone if it may be a real key", async () => {
+  it("is not touched if it may be a real key", async () => {
     const file = await temporaryFile();
     await writeFile(file, '{"private_key":"…"}');
     await chmod(file, 0o600);

@@ -210,7 +210,7 @@ it("misspelt service accounts", () => {
   `);
 });
 
-it("lists that are no lists", () => {
+it("a field that must be a list and is not", () => {
   expect(
     problemsOf(
       withGrant(`  - principals: arn:aws:iam::111122223333:role/x
@@ -360,7 +360,7 @@ grants: []
   `);
 });
 
-it("everybody", () => {
+it("principals that mean everybody", () => {
   expect(
     problemsOf(
       withGrant(`  - principals:
@@ -507,7 +507,7 @@ grants: []
   `);
 });
 
-it("an organisation that is none", () => {
+it("an organisation id of another form", () => {
   expect(
     problemsOf(
       withGrant(`  - principals: ["arn:aws:iam::*:role/x"]

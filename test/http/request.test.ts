@@ -75,7 +75,7 @@ describe("the base path of a custom domain's mapping", () => {
     expect(readRequest(rest("/a/b/v1/service-accounts"), "a/b").path).toBe("/v1/service-accounts");
   });
 
-  it("is nothing special without a mapping", () => {
+  it("is an ordinary path without a mapping", () => {
     expect(readRequest(rest("/tokens/v1/service-accounts")).path).toBe("/tokens/v1/service-accounts");
   });
 });

@@ -427,7 +427,7 @@ ${Object.entries(operatorActions)
       expect(await reads(other)).toBe(false);
     });
 
-    it("and deployerArn alone opens nothing", () => {
+    it("does not let deployerArn alone read anything", () => {
       const policyOf = (stack: typeof withDeployer) => stack.Resources[`${secretId}Policy`];
       expect(policyOf(stackOf({ deployerArn: deployer }))).toEqual(policyOf(stackOf()));
     });

@@ -147,7 +147,7 @@ describe("API Gateway's own answers", () => {
       expect(answer(type, awsText)).toMatchObject({ status: undefined });
   });
 
-  it("are in one shape, and kept by no cache", () => {
+  it("have one shape, and are not cached", () => {
     const responses = resourcesOf(stack, "AWS::ApiGateway::GatewayResponse");
     expect(responses).toHaveLength(Object.keys(gatewayResponses).length);
     for (const [, response] of responses) {

@@ -44,11 +44,11 @@ describe("alarms", () => {
       "quiet",
       { MetricName: "Count", Period: 3600, TreatMissingData: "breaching" },
     ],
-  ])("ring on %s", (_, name, properties) => {
+  ])("notify on %s", (_, name, properties) => {
     expect(alarm(name)).toMatchObject(properties);
   });
 
-  it("all ring at the one topic, and say when it is over", () => {
+  it("all notify the one topic, also when they end", () => {
     const topic = [{ Ref: "AlarmTopic" }];
     for (const entry of alarms) expect(entry).toMatchObject({ AlarmActions: topic, OKActions: topic });
   });
@@ -120,7 +120,7 @@ describe("logs", () => {
     );
   });
 
-  it("give up their audit records, and nothing else, to a destination of another account", () => {
+  it("send their audit records, and nothing else, to a destination in another account", () => {
     const auditDestinationArn = "arn:aws:logs:us-east-1:999988887777:destination:audit";
     const filters = resourcesOf(stackOf({ auditDestinationArn }), "AWS::Logs::SubscriptionFilter");
     expect(filters).toHaveLength(3);

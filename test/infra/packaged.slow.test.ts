@@ -174,7 +174,7 @@ describe("the API", () => {
   });
 
   it.each(["ApiMethodV1ServiceAccountsGet", "ApiMethodV1ServiceAccountsServiceAccountTokenPost"])(
-    "would be found out if %s lost its AWS_IAM",
+    "would fail if %s lost its AWS_IAM",
     (id) => {
       const careless = withProperties(packaged.template, id, { AuthorizationType: "NONE" });
       expect(openMethods(careless)).toEqual([id]);

@@ -121,7 +121,7 @@ describe("the API's resource policy together with the caller's IAM policy", () =
     expect(await call({ ...caller, ...(vpcEndpoint !== undefined && { vpcEndpoint }) })).toBe(allowed);
   });
 
-  it("would be found out if an Allow no longer left the API's own account out", async () => {
+  it("would fail if an Allow no longer excluded the API's own account", async () => {
     const edit = (policy: string) =>
       policy.replaceAll(
         `"StringNotEquals":{"aws:PrincipalAccount":"${apiAccount}"}`,

@@ -15,7 +15,7 @@ it("names each line of the sample that has to be changed before a deployment", (
   expect(problem).toContain("Put the principals of your own account there.");
 });
 
-it("has nothing to say of another account", () => {
+it("accepts principals of another account", () => {
   expect(
     findSamplePrincipals(policyOf(sampleGrants.replaceAll("111122223333", "123456789012"))),
   ).toBeUndefined();

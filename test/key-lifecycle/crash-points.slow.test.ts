@@ -115,7 +115,7 @@ const points = (calls: number) =>
     [n, "after"] as const,
   ]);
 
-it("there are as many points as this, so that a change which adds one is seen", () => {
+it("counts its points, so that a change which adds one is noticed", () => {
   expect({ rotationCalls, retirementCalls }).toMatchInlineSnapshot(`
     {
       "retirementCalls": 13,

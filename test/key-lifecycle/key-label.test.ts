@@ -18,7 +18,7 @@ describe("the label of a key", () => {
     expect(name).not.toBe(keyName(arn, `${versionId.slice(0, -1)}x`));
   });
 
-  it("tells a secret from another of the same name: AWS's six random characters count", () => {
+  it("distinguishes secrets of the same name by AWS's six random characters", () => {
     const key = { key_id: "k", key_name: keyName(arn, randomUUID()), description: "" };
     expect([belongsToSecret(key, arn), belongsToSecret(key, remade)]).toEqual([true, false]);
   });

@@ -576,7 +576,7 @@ describe("a revocation", () => {
     }
   });
 
-  it("in a full account deletes the leaked key all the same, and says how to make room", async () => {
+  it("in a full account still deletes the leaked key, and says how to make room", async () => {
     await start({ keyLimit: 3 });
     const k2 = await leak();
     const { status, err } = await revoke(k2);
@@ -597,7 +597,7 @@ describe("a revocation", () => {
     await expectOnlyCurrentIsLeft();
   });
 
-  it("refuses to make room by deleting a current key, and ends the leaked key all the same", async () => {
+  it("refuses to make room by deleting a current key, and still ends the leaked key", async () => {
     await start({ keyLimit: 3 });
     const k2 = await leak();
     const { status, err } = await revoke(k2, "--make-room", k2);
@@ -606,7 +606,7 @@ describe("a revocation", () => {
     expect(exists(k2)).toBe(false);
   });
 
-  it("says what it could not delete to make room, and ends the leaked key all the same", async () => {
+  it("says what it could not delete to make room, and still ends the leaked key", async () => {
     await start({ keyLimit: 3 });
     const k2 = await leak();
     let deletions = 0;

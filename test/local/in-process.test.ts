@@ -66,7 +66,7 @@ describe("the Secrets Manager stand-in, in process", () => {
     ]);
   });
 
-  it("carries out an operation that a test asks for without a client", async () => {
+  it("runs an operation that a test asks for without a client", async () => {
     const { secrets } = openSecrets();
     expect(await secrets.call("GetSecretValue", { SecretId })).toMatchObject({ SecretString: "one" });
     await expect(secrets.call("RotateSecret", { SecretId })).rejects.toMatchObject({

@@ -183,7 +183,7 @@ describe("DescribeSecret", () => {
     expect(Object.keys(answer).sort()).toEqual(["ARN", "CreatedDate", "LastChangedDate", "Name"]);
   });
 
-  it("tells the rules, the last and the next rotation of a secret that rotates", async () => {
+  it("reports the rules, the last and the next rotation of a secret that rotates", async () => {
     const { clock, client, create, describe, secrets } = open({ rotate: () => Promise.resolve() });
     await create();
     const RotationRules = { AutomaticallyAfterDays: 7 };
@@ -225,7 +225,7 @@ describe("DescribeSecret", () => {
     expect(await describe()).not.toHaveProperty("NextRotationDate");
   });
 
-  it("tells the state of each replica, as it was planted or changed", async () => {
+  it("reports the state of each replica, as it was planted or changed", async () => {
     const { secrets, describe } = open({ secrets: { [SecretId]: "one" }, replicaRegions: ["eu-west-1"] });
     expect((await describe()).ReplicationStatus).toEqual([{ Region: "eu-west-1", Status: "InSync" }]);
     const secret = secrets.secrets.get(SecretId);
@@ -344,7 +344,7 @@ describe("DeleteSecret with ForceDeleteWithoutRecovery", () => {
 });
 
 describe("RotateSecret while another version is pending", () => {
-  it("answers with AWS's error and takes up that version, not a new one", async () => {
+  it("answers with AWS's error and continues that version, not a new one", async () => {
     const events: string[] = [];
     const { client, create, put, makeCurrent, secrets } = open({
       rotationFunctionArn: "arn:aws:lambda:us-east-1:111122223333:function:rotate-key",

@@ -289,7 +289,7 @@ describe("a rotation", () => {
     expect(events[0]?.SecretId).toBe(answer.ARN);
   });
 
-  it("ends at a step that fails, and the next one takes it up again", async () => {
+  it("ends at a step that fails, and the next rotation continues it", async () => {
     const steps: string[] = [];
     await startRotating((event) => {
       steps.push(`${event.Step} ${event.ClientRequestToken}`);
@@ -313,7 +313,7 @@ describe("a rotation", () => {
     ]);
   });
 
-  it("only tries the function out when it is not to rotate at once", async () => {
+  it("only tests the function when it is not to rotate at once", async () => {
     const steps: string[] = [];
     await startRotating((event) => {
       steps.push(event.Step);
@@ -327,7 +327,7 @@ describe("a rotation", () => {
 });
 
 describe("injected faults", () => {
-  it("break a call before it is carried out, or after", async () => {
+  it("break a call before it runs, or after", async () => {
     await server.close();
     await start({
       fault: (operation, n) =>

@@ -107,7 +107,7 @@ describe("a caller of the Management API stand-in", () => {
     expect(await ask("wrong")).toMatchObject({ error: { code: 100 } });
   });
 
-  it("is told why a token is refused, with HTTP status 200 unless another is chosen", async () => {
+  it("gets the reason why a token is refused, with HTTP status 200 unless another is chosen", async () => {
     for (const errorStatus of [200, 401]) {
       await start({ errorStatus });
       const response = await fetch(`${api.apiUrl}/GetAccountInfo`, {
@@ -142,7 +142,7 @@ describe("a key", () => {
     },
   );
 
-  it("lists the roles that come with its own, and tells them apart only when asked", async () => {
+  it("lists the inherited roles too, and marks them only when asked", async () => {
     await start({}, ["Developer"]);
     const plain = await call("GetKeyRoles", { key_id: keyId });
     expect(plain.result).toEqual([
@@ -167,7 +167,7 @@ describe("a key", () => {
     });
   });
 
-  it("can be renamed, and once deleted no token of it is taken any more", async () => {
+  it("can be renamed, and once it is deleted its tokens are refused", async () => {
     await start();
     await call("UpdateKey", { key_id: keyId, description: "new words", key_name: "new name" });
     expect(api.keys.get(keyId)).toMatchObject({ description: "new words", name: "new name" });
@@ -221,7 +221,7 @@ describe("a routing rule", () => {
 });
 
 describe("an injected fault", () => {
-  it("comes at the call that was meant, before or after it is carried out", async () => {
+  it("affects the call that was meant, before or after it runs", async () => {
     await start({
       fault: (method, n) =>
         method !== "DeleteKey" ? undefined : n === 1 ? platformFault(340) : { drop: "after" },

@@ -98,7 +98,7 @@ describe("voxtoken admin lint", () => {
     );
   });
 
-  it("says so where there is no such file", async () => {
+  it("reports that there is no such file", async () => {
     expect(await admin("lint", at("nope.yml"))).toEqual({
       status: 2,
       out: "",
@@ -106,7 +106,7 @@ describe("voxtoken admin lint", () => {
     });
   });
 
-  it("says so where the file cannot be read", async () => {
+  it("reports that the file cannot be read", async () => {
     const { status, err } = await admin("lint", folder);
     expect(status).toBe(1);
     expect(err).toMatch(/^voxtoken: cannot read .*EISDIR/);
@@ -174,7 +174,7 @@ describe("voxtoken admin explain", () => {
     `);
   });
 
-  it("tells the maximum to one who asks for too long", async () => {
+  it("names the maximum if the lifetime is too long", async () => {
     expect(await explain(...role("billing-worker"), ...calls, "--ttl", "301")).toMatchInlineSnapshot(`
       {
         "err": "",
@@ -307,7 +307,7 @@ describe("voxtoken admin explain", () => {
     expect(err).toContain(message);
   });
 
-  it("sends whoever has a broken file to lint", async () => {
+  it("names lint as the next step for a broken file", async () => {
     expect(await admin("explain", "--grants", at("broken.yml"), ...role("x"), ...calls)).toEqual({
       status: 1,
       out: "",
@@ -359,7 +359,7 @@ describe("voxtoken admin iam-policy", () => {
     expect(err).toMatch(/^hint: --api-id/);
   });
 
-  it("is refused for one who is granted nothing", async () => {
+  it("refuses a principal without grants", async () => {
     const alice = ["--principal", "arn:aws:iam::111122223333:user/ops/alice"];
     expect(await iamPolicy(...alice)).toMatchObject({
       status: 3,

@@ -138,7 +138,7 @@ describe("voxtoken admin import", () => {
     expect(err).toContain("is current, but: The key's roles were not written down");
   });
 
-  it("says so where it may not read the key back, which is so in a deployment", async () => {
+  it("says that it could not read the key back, as in every deployment", async () => {
     const denied = {
       status: 400,
       body: JSON.stringify({ __type: "AccessDeniedException", Message: "explicit deny" }),
@@ -152,7 +152,7 @@ describe("voxtoken admin import", () => {
     expect(err).toContain("its policy lets the functions alone read it");
   });
 
-  it("warns where others may read the file, and goes on", async () => {
+  it("warns if others may read the file, and continues", async () => {
     world = await startWorld({ http: true });
     const { status, err } = await voxtoken(importArgs(await save(downloadKey().text, 0o644), ...expected));
     expect(status).toBe(0);
@@ -205,7 +205,7 @@ describe("voxtoken admin import", () => {
       await expect(readFile(file)).resolves.toBeDefined();
     });
 
-    it("an account that nobody has confirmed", async () => {
+    it("an account that was not confirmed", async () => {
       world = await startWorld({ http: true });
       const { status, err } = await voxtoken(importArgs(await save(downloadKey().text)));
       expect(status).toBe(2);

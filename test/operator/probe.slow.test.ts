@@ -419,7 +419,7 @@ describe("voxtoken admin probe", () => {
       expect(answers["child"]).toBe(expected);
     });
 
-    it("tells a key without roles from the given one", async () => {
+    it("distinguishes a key without roles from the given one", async () => {
       await start();
       const { answers } = await run(["--child", String(CHILD)], ({ claims, kid }) =>
         claims["iss"] === CHILD && kid !== GIVEN ? refused(100) : undefined,

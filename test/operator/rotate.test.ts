@@ -75,7 +75,7 @@ describe("voxtoken admin rotate", () => {
     await world.useCurrentKey();
   });
 
-  it("takes up a rotation that broke off", async () => {
+  it("continues a rotation that was interrupted", async () => {
     let broken = true;
     await start({ fault: (method) => (broken && method === "SetKeyRoles" ? platformFault(104) : undefined) });
     expect(await voxtoken("rotate", "outbound-calls", "--now", "--timeout", "4")).toMatchObject({

@@ -158,7 +158,7 @@ describe("a decision", () => {
     );
   });
 
-  it("is the one in its explanation", () => {
+  it("equals the decision in its explanation", () => {
     fc.assert(
       fc.property(policies, callers, requests, (policy, caller, request) => {
         const explanation = explain(policy, caller, request);

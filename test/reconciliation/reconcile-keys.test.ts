@@ -225,7 +225,7 @@ describe("a key of ours", () => {
     expect(exists(world.keyWith("AWSPREVIOUS") ?? "")).toBe(true);
   });
 
-  it("is not deleted where its secret changes between the look and the deed", async () => {
+  it("is not deleted if its secret changes just before the deletion", async () => {
     world = await startWorld();
     await rotate();
     world.clock.now += GRACE_MS + 1_000;
@@ -255,7 +255,7 @@ describe("a key of ours", () => {
     await world.useCurrentKey();
   });
 
-  it("that is current and gone from the platform is told", async () => {
+  it("that is current and missing on the platform is reported", async () => {
     world = await startWorld({ serviceAccounts: ["outbound-calls", "call-history"] });
     world.platform.keys.delete(world.keyWith("AWSCURRENT", "call-history") ?? "");
     const policy = policyFor({ "outbound-calls": {}, "call-history": {} });
@@ -266,7 +266,7 @@ describe("a key of ours", () => {
 });
 
 describe("the roles of a current key", () => {
-  it("are written down by the first run, and a change is told until somebody accepts it", async () => {
+  it("are written down by the first run, and a change is reported until someone accepts it", async () => {
     world = await startWorld();
     const policy = policyFor();
     expect(await reconcileKeys(world.ports, policy)).toEqual([]);
@@ -291,7 +291,7 @@ describe("the roles of a current key", () => {
     expect(await reconcileKeys(world.ports, policy)).toEqual([]);
   });
 
-  it("that cannot be looked at are told, and keep nothing else from being found", async () => {
+  it("are reported if they cannot be read, and everything else is still found", async () => {
     world = await startWorld({
       fault: (method) => (method === "GetKeyRoles" ? platformFault(104) : undefined),
     });
@@ -302,7 +302,7 @@ describe("the roles of a current key", () => {
     ]);
   });
 
-  it("are told although a rotation has copied them", async () => {
+  it("are reported although a rotation has copied them", async () => {
     world = await startWorld();
     await reconcileKeys(world.ports, policyFor());
     world.platform.keys.get(world.keyWith("AWSCURRENT") ?? "")?.roleIds.add(1);
@@ -311,7 +311,7 @@ describe("the roles of a current key", () => {
   });
 });
 
-it("two reconciliations at once do no harm", async () => {
+it("two reconciliations at once delete no key that is needed", async () => {
   world = await startWorld();
   await rotate();
   world.clock.now += GRACE_MS + 1_000;
@@ -370,7 +370,7 @@ describe("the function", () => {
     });
   });
 
-  it("does what it can, then fails, where something could not be examined", async () => {
+  it("examines everything else first, then fails, if something could not be examined", async () => {
     world = await startWorld();
     await rotate();
     world.clock.now += GRACE_MS + 1_000;

@@ -59,7 +59,7 @@ describe("a rotation", () => {
     expect(world.platform.rules.get(1)?.bindKeyId).toBe(world.keyWith("AWSCURRENT"));
   });
 
-  it("goes on where the service account may not see rules, and says what to look at", async () => {
+  it("continues if the service account may not see rules, and says what to check", async () => {
     world = await startWorld({
       fault: (method) => (method === "GetApplications" ? platformFault(100) : undefined),
     });
@@ -166,7 +166,7 @@ describe("testSecret, as Secrets Manager calls it when a schedule is set up", ()
 });
 
 describe("what goes wrong with roles", () => {
-  it("is told with the roles to give, where the key may not give them", async () => {
+  it("is reported with the roles to give, if the key may not give them", async () => {
     world = await startWorld({
       fault: (method) => (method === "SetKeyRoles" ? platformFault(435) : undefined),
     });
@@ -177,7 +177,7 @@ describe("what goes wrong with roles", () => {
     expect(error).toContain(world.keyWith("AWSPENDING"));
   });
 
-  it("is mended by hand, and the rotation goes on", async () => {
+  it("can be fixed by hand, and the rotation continues", async () => {
     let refusing = true;
     world = await startWorld({
       fault: (method) => (refusing && method === "SetKeyRoles" ? platformFault(104) : undefined),
@@ -321,7 +321,7 @@ describe("a key that somebody deleted", () => {
     await world.useCurrentKey();
   });
 
-  it("is told where it was current, with what to do", async () => {
+  it("is reported if it was current, with what to do", async () => {
     world = await startWorld();
     world.platform.keys.clear();
     await expect(carryOut(["createSecret"], stage())).rejects.toThrow(
