@@ -77,14 +77,14 @@ export function alarms(options: Options): Readonly<Record<string, Alarm>> {
     "key-served-stale": {
       runbook: "key-served-stale",
       meaning:
-        "Secrets Manager does not answer; tokens are signed with a key that ought to have been fetched anew.",
+        "Secrets Manager does not answer; tokens are signed with a key that should have been refreshed.",
       metric: metric.own("KeyServedStale", options),
       statistic: "Sum",
       threshold: 1,
     },
     "key-unavailable": {
       runbook: "key-unavailable",
-      meaning: "No signing key could be had: callers got 503 and no token.",
+      meaning: "No signing key was available: callers got 503 and no token.",
       metric: metric.own("KeyUnavailable", options),
       statistic: "Sum",
       threshold: 1,

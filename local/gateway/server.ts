@@ -20,7 +20,7 @@ export interface GatewayOptions {
   /** 0, the default: any free one. */
   readonly port?: number;
   readonly identities: readonly Identity[];
-  /** Calls the route's function. It may throw: the caller gets 502. */
+  /** Calls the route's function. It may throw: then the caller gets 500. */
   readonly invoke: (event: object, name: Route["function"]) => Promise<unknown>;
   /** `1.0`, the default, is a REST API; `2.0` is an HTTP API or a function URL. */
   readonly payloadFormat?: "1.0" | "2.0";
