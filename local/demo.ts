@@ -4,7 +4,13 @@
  */
 import pc from "picocolors";
 import type { AuditRecord } from "../lib/audit/record.ts";
-import { callApi, createTokenProvider, TokenError, type TokenProvider } from "../lib/client/index.ts";
+import {
+  callApi,
+  createMethodCaller,
+  createTokenProvider,
+  TokenError,
+  type TokenProvider,
+} from "../lib/client/index.ts";
 import { type Stack, startStack } from "./stack.ts";
 
 /** A step of the demo had an unexpected result. */
@@ -26,6 +32,7 @@ try {
   await showVending(stack, before);
   await showRefusal(stack);
   showAudit(stack);
+  await showMethods(stack);
   await showRotation(stack, before);
   await showStranger(stack, before);
   title("All steps succeeded. Next: npm start, and docs/.");
@@ -75,8 +82,25 @@ function showAudit(stack: Stack): void {
   expect(records.length === 2 && outcomes.includes("access_denied"), `the audit records are: ${outcomes}.`);
 }
 
+async function showMethods(stack: Stack): Promise<void> {
+  title("5. A caller without a token has one method called");
+  const call = createMethodCaller({
+    url: stack.url,
+    serviceAccount: SERVICE_ACCOUNT,
+    region: "us-east-1",
+    credentials: identityOf(stack, "role/dialer"),
+  });
+  show("Who called", `${arnOf(stack, "role/dialer")}, whose grant lists methods and gives no token`);
+  const { result } = await call("StartScenarios", { rule_id: 1 });
+  show("StartScenarios", `${String(result)}, Voximplant's own answer; the service signed the call`);
+  expect(result === 1, "StartScenarios was not called.");
+  const refusal: unknown = await call("CreateKey").catch((error: unknown) => error);
+  expect(refusal instanceof TokenError && refusal.code === "access_denied", "CreateKey was not refused.");
+  show("CreateKey", `${refusal.status ?? ""} ${refusal.code}: it makes keys, and no wildcard gives it`);
+}
+
 async function showRotation(stack: Stack, before: TokenProvider): Promise<void> {
-  title("5. The key is rotated without an interruption");
+  title("6. The key is rotated without an interruption");
   const secret = stack.policy.serviceAccounts.find(({ name }) => name === SERVICE_ACCOUNT)?.secret ?? "";
   await rotate(stack, secret);
   const after = tokensFor(stack, "role/billing-worker");
@@ -91,7 +115,7 @@ async function showRotation(stack: Stack, before: TokenProvider): Promise<void> 
 }
 
 async function showStranger(stack: Stack, getToken: TokenProvider): Promise<void> {
-  title("6. Someone uses a token to create a permanent key; reconciliation finds it");
+  title("7. Someone uses a token to create a permanent key; reconciliation finds it");
   const parameters = { key_name: "backup", description: "not made by rotation" };
   const { result } = await callApi(getToken, "CreateKey", parameters, { apiUrl: stack.managementApi.apiUrl });
   expect(isRecord(result), "CreateKey answered without a key.");

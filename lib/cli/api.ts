@@ -81,7 +81,8 @@ export function managementApiUrl({ env }: Pick<Io, "env">, given?: string): stri
   }
 }
 
-function parseParameter(pair: string): [string, string] {
+/** @throws CliError wrong usage */
+export function parseParameter(pair: string): [string, string] {
   const equals = pair.indexOf("=");
   if (equals > 0) return [pair.slice(0, equals), pair.slice(equals + 1)];
   throw new CliError(`parameter ${JSON.stringify(pair)} is not name=value`, EXIT.usage);

@@ -107,8 +107,8 @@ async function* tryToken(
   timeLeft: () => number,
 ): AsyncGenerator<Finding> {
   const names = service_accounts.map(({ name }) => name);
-  const [first] = names;
-  const serviceAccount = wanted ?? first;
+  const first = service_accounts.find(({ tokens }) => tokens) ?? service_accounts[0];
+  const serviceAccount = wanted ?? first?.name;
   if (serviceAccount === undefined || first === undefined) {
     const what = "grants: none for this principal";
     const next = `ask the owner of grants.yml for a grant to ${principal}`;
@@ -116,6 +116,13 @@ async function* tryToken(
     return;
   }
   yield fine(`grants: ${names.join(", ")}`);
+
+  const entitlement = service_accounts.find(({ name }) => name === serviceAccount);
+  if (entitlement?.tokens === false) {
+    const methods = entitlement.methods?.join(", ") ?? "";
+    yield fine(`${serviceAccount}: calls of ${methods}, and no token; try voxtoken call`);
+    return;
+  }
 
   const findToken = tokenFinder(io, serviceAccount, { ...flags, cache: false }, timeLeft);
   try {

@@ -20,6 +20,9 @@ const HINTS: Readonly<Partial<Record<TokenErrorCode, string>>> = {
   throttled: "the service is asked too often: wait, and let scripts use the cache",
   internal_error: "the owner of the service finds the request id in its log",
   signing_key_unavailable: "the service cannot read its key at the moment: try again in a minute",
+  platform_unavailable: "Voximplant is unreachable from the service: try again in a minute",
+  platform_timeout: "check whether the method took effect before you call again",
+  response_too_large: "ask for less at a time (count, offset)",
 };
 
 /** API Gateway's own texts, and what each of them means. */

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import packageJson from "../../package.json" with { type: "json" };
 import { apiCommand } from "./api.ts";
+import { callCommand } from "./call.ts";
 import { type CliError, EXIT } from "./cli-error.ts";
 import { completionCommand } from "./completion.ts";
 import { doctorCommand } from "./doctor.ts";
@@ -15,6 +16,7 @@ const userCommands: readonly ((io: Io) => Command)[] = [
   tokenCommand,
   execCommand,
   apiCommand,
+  callCommand,
   serveCommand,
   whoamiCommand,
   doctorCommand,

@@ -49,23 +49,27 @@ export function addVendorOptions(command: Command): Command {
     .addOption(
       new Option(
         "--timeout <seconds>",
-        "give up after this time (default: 15; api and doctor: 45)",
+        "give up after this time (default: 15; api, call and doctor: 45)",
       ).argParser(wholeNumber(1, 3600)),
     )
     .option("-v, --verbose", "say on stderr what happens on the way");
 }
 
+export function addAccountOption(command: Command): Command {
+  return command.addOption(
+    new Option("--account-id <id>", "a child account that you were granted").argParser(
+      wholeNumber(1, Number.MAX_SAFE_INTEGER, "the number of an account"),
+    ),
+  );
+}
+
 /** Which token, for a command that does not use the cache. */
 export function addRequestOptions(command: Command): Command {
-  return addVendorOptions(command)
-    .addOption(
+  return addAccountOption(
+    addVendorOptions(command).addOption(
       new Option("--ttl <seconds>", "lifetime of the token, 30 to 3600").argParser(wholeNumber(30, 3600)),
-    )
-    .addOption(
-      new Option("--account-id <id>", "a child account that you were granted").argParser(
-        wholeNumber(1, Number.MAX_SAFE_INTEGER, "the number of an account"),
-      ),
-    );
+    ),
+  );
 }
 
 export function addTokenOptions(command: Command): Command {

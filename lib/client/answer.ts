@@ -39,6 +39,35 @@ const errorResponse = z.object({
 export const readToken = (answer: Answer): TokenResponse => read(answer, tokenResponse);
 export const readEntitlements = (answer: Answer): EntitlementsResponse => read(answer, entitlementsResponse);
 
+/** What the platform answered to a method that the service has called. */
+export interface PlatformAnswer {
+  readonly status: number;
+  readonly text: string;
+  readonly body: Record<string, unknown>;
+  readonly error?: { readonly code: number; readonly msg: string };
+}
+
+/**
+ * The platform's errors have a number in `error.code`. The service's own have a text in `error`.
+ *
+ * @throws TokenError the service refuses, or it is another server's answer
+ */
+export function readPlatformAnswer(answer: Answer): PlatformAnswer {
+  const { status, text } = answer;
+  const body = Object(parseJson(text)) as Record<string, unknown>;
+  const { error, errors, result } = body;
+  const { code, msg } = Object(error ?? (Array.isArray(errors) ? errors[0] : undefined)) as {
+    code?: unknown;
+    msg?: unknown;
+  };
+  if (typeof code === "number") {
+    return { status, text, body, error: { code, msg: typeof msg === "string" ? msg : "no message" } };
+  }
+  if (result !== undefined && typeof error !== "string") return { status, text, body };
+  if (status !== 200) throw refusal(answer);
+  throw new TokenError("invalid_response", "the answer is not the service's: no result", details(answer));
+}
+
 function read<T>(answer: Answer, schema: z.ZodMiniType<T>): T {
   if (answer.status !== 200) throw refusal(answer);
   const result = schema.safeParse(parseJson(answer.text));

@@ -15,6 +15,10 @@ export interface VendorRequest {
   readonly method: "GET" | "POST";
   readonly path: string;
   readonly body: string;
+  /** Whether it may be sent again after an error. Default: if the error is retryable. */
+  readonly mayRepeat?: (error: TokenError) => boolean;
+  /** The longest answer in bytes. Default: 64 KiB. */
+  readonly maxAnswerBytes?: number;
 }
 
 /**
@@ -58,7 +62,8 @@ export function connect(vendor: Vendor): Send {
       headers: { ...headers, "user-agent": USER_AGENT },
       ...(body === "" ? {} : { body }),
     };
-    const answer = await exchange(runtime.fetch, url, init, timeLeft(vendor.attemptTimeoutMs));
+    const signal = timeLeft(vendor.attemptTimeoutMs);
+    const answer = await exchange(runtime.fetch, url, init, signal, request.maxAnswerBytes);
     measureSkew(answer, age());
     return answer;
   }
@@ -110,6 +115,7 @@ export function connect(vendor: Vendor): Send {
       ({ target, error, retryInMs }) => {
         emit({ type: "attempt_failed", origin: target.url.origin, error, retryInMs });
       },
+      request.mayRepeat,
     );
 }
 

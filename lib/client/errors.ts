@@ -31,7 +31,7 @@ export interface TokenErrorDetails {
   readonly cause?: unknown;
 }
 
-/** Why there is no token. Text, fields and cause never hold a token or an AWS secret. */
+/** Why there is no token, or no answer to a call. Text, fields and cause never hold a token or an AWS secret. */
 export class TokenError extends Error {
   override readonly name = "TokenError";
   readonly code: TokenErrorCode;
@@ -47,9 +47,13 @@ export class TokenError extends Error {
     this.retryAfterSeconds = details.retryAfterSeconds;
   }
 
-  /** Whether the same call may succeed later: after 429, 5xx, or no answer. */
+  /**
+   * Whether the same call may succeed later: after 429, 5xx, or no answer. False after
+   * `platform_timeout`, because the method may have taken effect.
+   */
   get retryable(): boolean {
     const { code, status = 0 } = this;
+    if (code === "platform_timeout" || code === "response_too_large") return false;
     return code === "network" || code === "timeout" || status === 429 || status >= 500;
   }
 

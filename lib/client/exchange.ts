@@ -9,21 +9,22 @@ export interface Answer {
   readonly text: string;
 }
 
-/** Ten times what the service ever answers; a proxy's error page fits too. */
+/** Ten times what the service itself ever answers; a proxy's error page fits too. */
 const MAX_ANSWER_BYTES = 64 * 1024;
 
 /**
  * One HTTP request and its whole answer, whatever the status.
  *
  * @param signal aborted when time is up
- * @throws TokenError `network`, `timeout`, or `invalid_response` for a redirect or a body over 64
- *   KiB
+ * @throws TokenError `network`, `timeout`, or `invalid_response` for a redirect or a body that is too
+ *   long
  */
 export async function exchange(
   fetchOnce: typeof fetch,
   url: URL,
   init: { method: string; headers: Record<string, string>; body?: string },
   signal: AbortSignal,
+  maxAnswerBytes = MAX_ANSWER_BYTES,
 ): Promise<Answer> {
   try {
     // A redirect would carry the signature to another host, or come back unsigned: neither is
@@ -40,9 +41,9 @@ export async function exchange(
       );
     }
     const { status, headers } = response;
-    const text = await orAborted(readBounded(response, MAX_ANSWER_BYTES), signal);
+    const text = await orAborted(readBounded(response, maxAnswerBytes), signal);
     if (text !== undefined) return { status, headers, text };
-    const problem = `${url.origin} answered with more than ${MAX_ANSWER_BYTES} bytes`;
+    const problem = `${url.origin} answered with more than ${maxAnswerBytes} bytes`;
     throw new TokenError("invalid_response", problem, { status });
   } catch (error) {
     if (error instanceof TokenError) throw error;

@@ -3,6 +3,13 @@ export { type ApiOptions, callApi, type CallOptions } from "./call-api.ts";
 export type { CredentialProvider } from "./credentials.ts";
 export { type Entitlements, fetchEntitlements } from "./entitlements.ts";
 export { TokenError, type TokenErrorCode } from "./errors.ts";
+export {
+  createMethodCaller,
+  type MethodCaller,
+  type MethodCallerOptions,
+  type MethodCallOptions,
+} from "./method-caller.ts";
+export type { MethodParameters } from "./requests.ts";
 export { useVendedTokens, type VoximplantNodeClient } from "./node-client.ts";
 export type { ClientEvent, VendorOptions } from "./options.ts";
 export type { Runtime } from "./runtime.ts";

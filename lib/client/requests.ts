@@ -1,6 +1,14 @@
-import { type EntitlementsResponse, routes, tokenPath, type TokenResponse } from "../http/wire.ts";
-import { readEntitlements, readToken } from "./answer.ts";
+import {
+  type EntitlementsResponse,
+  methodPath,
+  routes,
+  tokenPath,
+  type TokenResponse,
+} from "../http/wire.ts";
+import { wasNotSent } from "../voximplant/errors.ts";
+import { type PlatformAnswer, readEntitlements, readPlatformAnswer, readToken } from "./answer.ts";
 import type { Send } from "./connection.ts";
+import type { TokenError } from "./errors.ts";
 
 export interface TokenRequest {
   readonly serviceAccount: string;
@@ -28,4 +36,45 @@ export function requestToken(
 
 export function requestEntitlements(send: Send, atMostMs?: number): Promise<EntitlementsResponse> {
   return send({ ...routes.listEntitlements, body: "" }, readEntitlements, atMostMs);
+}
+
+export interface MethodRequest {
+  readonly serviceAccount: string;
+  readonly method: string;
+  readonly parameters: MethodParameters;
+  readonly accountId?: number | undefined;
+}
+
+type Value = string | number | boolean;
+
+/** A list becomes the platform's, `a;b;c`. What is undefined is left out. */
+export type MethodParameters = Readonly<Record<string, Value | readonly Value[] | undefined>>;
+
+/** The service passes on 5 MiB; it may be written with escapes. */
+const MAX_METHOD_ANSWER_BYTES = 8 * 1024 * 1024;
+
+/** Has the service call a method. Nothing is sent twice if the method may have run, except a Get…. */
+export function requestMethod(
+  send: Send,
+  { serviceAccount, method, parameters, accountId }: MethodRequest,
+  atMostMs?: number,
+): Promise<PlatformAnswer> {
+  const mayRepeat = (error: TokenError) => error.retryable && (method.startsWith("Get") || didNotRun(error));
+  return send(
+    {
+      method: routes.callMethod.method,
+      path: methodPath(serviceAccount, method),
+      body: JSON.stringify({ ...parameters, account_id: accountId ?? parameters["account_id"] }),
+      mayRepeat,
+      maxAnswerBytes: MAX_METHOD_ANSWER_BYTES,
+    },
+    readPlatformAnswer,
+    atMostMs,
+  );
+}
+
+/** Whether it is certain that the method did not run. */
+function didNotRun({ code, cause }: TokenError): boolean {
+  if (code === "network") return wasNotSent(cause);
+  return code === "throttled" || code === "signing_key_unavailable";
 }

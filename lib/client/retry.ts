@@ -23,6 +23,7 @@ export interface FailedAttempt<Target> {
  * as the longest `Retry-After` of the round. If the pause would end too late, it throws at once,
  * and `retryAfterSeconds` of the error has what the server asked for.
  *
+ * @param mayRepeat whether the attempt may be repeated after an error. Default: if it is retryable.
  * @see https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
  */
 export async function retry<Target, T>(
@@ -31,6 +32,7 @@ export async function retry<Target, T>(
   { rounds, totalMs, ...delays }: RetryLimits,
   { monotonic: now, sleep, random }: Pick<Runtime, "monotonic" | "sleep" | "random">,
   onFailure: (failure: FailedAttempt<Target>) => void,
+  mayRepeat: (error: TokenError) => boolean = ({ retryable }) => retryable,
 ): Promise<T> {
   const deadline = now() + totalMs;
   for (let round = 1; ; round++) {
@@ -43,7 +45,7 @@ export async function retry<Target, T>(
         retryAfterMs = Math.max(retryAfterMs, (error.retryAfterSeconds ?? 0) * 1000);
         const roundEnds = position === targets.length - 1;
         const pauseMs = roundEnds ? retryAfterMs + jitter(round, delays, random) : 0;
-        const again = error.retryable && now() + pauseMs < deadline && !(roundEnds && round >= rounds);
+        const again = mayRepeat(error) && now() + pauseMs < deadline && !(roundEnds && round >= rounds);
         onFailure({ target, error, retryInMs: again ? pauseMs : undefined });
         if (!again) throw error;
         if (roundEnds) await sleep(pauseMs);

@@ -2,18 +2,18 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { TokenError } from "../client/errors.ts";
-import type { TokenProvider } from "../client/token-provider.ts";
-import { createVoximplantFetch } from "../client/voximplant-fetch.ts";
 import { isLoopback } from "../voximplant/api-url.ts";
 import { errorCodes, networkReason } from "../voximplant/errors.ts";
 import type { ThrowawayKey } from "./throwaway-key.ts";
 
 export interface ServeOptions {
-  readonly getToken: TokenProvider;
+  /** Sends a request that was accepted: with a vended token, or to the service. */
+  readonly forward: typeof fetch;
+  /** Rejects if a request that is accepted now would fail. */
+  readonly checkHealth: () => Promise<unknown>;
   readonly key: Pick<ThrowawayKey, "findFault">;
   /** The Management API. Every request goes there, whatever it names. */
   readonly apiUrl: string;
-  readonly fetch: typeof fetch;
   /** Called once for each request, when it ends. Holds no query, body or token. */
   readonly log: (line: string) => void;
   /** Milliseconds of a clock that is never set. */
@@ -22,7 +22,7 @@ export interface ServeOptions {
 
 /** Below this path, as on the platform: official clients take another host, and no other path. */
 const PREFIX = "/platform_api";
-const METHOD_PATH = new RegExp(`^${PREFIX}(/[A-Za-z]+)?/?$`);
+const METHOD_PATH = new RegExp(`^${PREFIX}(/\\w+)?/?$`);
 const HEALTH = "/health";
 
 /** RFC 9110 §7.6.1, and what belongs to the client's connection with us. */
@@ -66,18 +66,14 @@ class Refusal extends Error {
 }
 
 /**
- * Passes requests of an official client on to the Management API, with a vended token in place of
- * the client's own. The caller of `listen` must choose a loopback address.
+ * Passes requests of an official client on, without the client's own token. The caller of `listen`
+ * must choose a loopback address.
  *
  * A request is refused unless the throwaway key has signed its token, so that no other program of
  * this machine and no website can use the token. Bodies are streamed.
  */
 export function createTokenProxy(options: ServeOptions): Server {
   const { log, monotonic } = options;
-  const forward = createVoximplantFetch(options.getToken, {
-    apiUrl: options.apiUrl,
-    runtime: { fetch: options.fetch },
-  });
 
   const server = createServer((request, response) => {
     const startedAt = monotonic();
@@ -88,7 +84,7 @@ export function createTokenProxy(options: ServeOptions): Server {
       if (pathOf(request) === HEALTH && status === 200) return;
       log(`${request.method ?? ""} ${pathOf(request).slice(0, 200)} ${status} ${took} ms`);
     });
-    void answer(options, forward, request, response).catch((error: unknown) => {
+    void answer(options, request, response).catch((error: unknown) => {
       answerRefusal(response, asRefusal(error));
     });
   });
@@ -98,13 +94,12 @@ export function createTokenProxy(options: ServeOptions): Server {
 
 async function answer(
   options: ServeOptions,
-  forward: typeof fetch,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
   refuseStrangers(request);
   if (request.method === "GET" && pathOf(request) === HEALTH) {
-    await options.getToken();
+    await options.checkHealth();
     response.setHeader("content-type", "application/json");
     response.end('{"status":"ok"}\n');
     return;
@@ -118,7 +113,7 @@ async function answer(
     aborted.abort();
   });
   const hasBody = request.method !== "GET" && request.method !== "HEAD";
-  const upstream = await forward(target, {
+  const upstream = await options.forward(target, {
     method: request.method ?? "POST",
     headers: forwardedHeaders(request),
     signal: aborted.signal,
@@ -189,7 +184,7 @@ function asRefusal(error: unknown): Refusal {
   if (error instanceof TokenError) {
     const status = error.denied ? 403 : error.retryable ? 503 : 502;
     const code = error.denied ? errorCodes.authorizationFailed : INTERNAL_ERROR;
-    return new Refusal(status, code, `no token: ${error.code}: ${error.message}`);
+    return new Refusal(status, code, `${error.code}: ${error.message}`);
   }
   return new Refusal(502, INTERNAL_ERROR, `the Management API cannot be reached: ${networkReason(error)}`);
 }

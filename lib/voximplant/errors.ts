@@ -109,6 +109,15 @@ export function networkReason(error: unknown): string {
   return typeof code !== "string" || message.includes(code) ? message : `${message} (${code})`;
 }
 
+/** Errors of looking up the host, of connecting, and of the TLS handshake. */
+const BEFORE_SENDING =
+  /\b(ECONNREFUSED|ENOTFOUND|EAI_\w+|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT|CERT_\w+|UNABLE_TO_\w+|\w+_CERT\w*|ERR_TLS_\w+|ERR_SSL_\w+)\b/;
+
+/** Whether a request failed before it was sent. False if that is not certain. */
+export function wasNotSent(error: unknown): boolean {
+  return BEFORE_SENDING.test(networkReason(error));
+}
+
 /** Whether `error` is a refusal of the platform with one of these names. */
 export function isRefusal(error: unknown, ...names: readonly ErrorCodeName[]): error is VoximplantError {
   return error instanceof VoximplantError && error.codeName !== undefined && names.includes(error.codeName);

@@ -1,5 +1,5 @@
 import type { Connection } from "./call.ts";
-import { networkReason } from "./errors.ts";
+import { networkReason, wasNotSent } from "./errors.ts";
 import { readBounded } from "./read-bounded.ts";
 
 /** One answer of the platform, or why there is none. */
@@ -57,12 +57,4 @@ export async function sendOnce(
       cause,
     };
   }
-}
-
-/** Errors of looking up the host, of connecting, and of the TLS handshake: no request was sent. */
-const BEFORE_SENDING =
-  /\b(ECONNREFUSED|ENOTFOUND|EAI_\w+|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT|CERT_\w+|UNABLE_TO_\w+|\w+_CERT\w*|ERR_TLS_\w+|ERR_SSL_\w+)\b/;
-
-function wasNotSent(error: unknown): boolean {
-  return BEFORE_SENDING.test(networkReason(error));
 }

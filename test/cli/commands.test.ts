@@ -271,7 +271,54 @@ describe("voxtoken api", () => {
   });
 });
 
+describe("voxtoken call", () => {
+  it("has the service call the method, and prints the whole answer", async () => {
+    const { vendor, run } = await setUpCli([json({ result: 1, call_session_history_id: 7 })]);
+    const args = ["call", "outbound-calls", "StartScenarios", "rule_id=42", "script_custom_data=a=b"];
+    const { status, out } = await run([...args, "--account-id", "7654321"]);
+    expect([status, JSON.parse(out)]).toEqual([0, { result: 1, call_session_history_id: 7 }]);
+    expect(vendor.requests).toMatchObject([
+      {
+        path: "/prod/v1/service-accounts/outbound-calls/methods/StartScenarios",
+        body: '{"rule_id":"42","script_custom_data":"a=b","account_id":7654321}',
+      },
+    ]);
+  });
+
+  it.each([
+    ["a refusal", refuses(403, "access_denied", "Access denied."), 3, "access_denied: Access denied."],
+    ["the platform's refusal", json({ error: { code: 104, msg: "No." } }), 3, "error 104"],
+    [
+      "a lost answer",
+      refuses(504, "platform_timeout", "Not known."),
+      1,
+      "check whether the method took effect",
+    ],
+  ])("ends after %s with its status and the next step", async (_, behaviour, expected, text) => {
+    const { run } = await setUpCli([behaviour]);
+    const { status, out, err } = await run(["call", "outbound-calls", "StartScenarios"]);
+    expect([status, out]).toEqual([expected, ""]);
+    expect(err).toContain(text);
+  });
+
+  it("calls a wrong name or parameter wrong usage", async () => {
+    const { run } = await setUpCli([json({ result: 1 })]);
+    expect((await run(["call", "outbound-calls", "Start/Scenarios"])).status).toBe(2);
+    expect((await run(["call", "outbound-calls", "StartScenarios", "rule_id"])).status).toBe(2);
+  });
+});
+
 describe("voxtoken whoami", () => {
+  it("prints the methods of a caller who gets no token", async () => {
+    const principal = "arn:aws:iam::111122223333:role/dialer";
+    const methods = ["GetCall*", "StartScenarios"];
+    const account = { name: "outbound-calls", tokens: false, child_account_ids: [7654321], methods };
+    const { run } = await setUpCli([json({ principal, service_accounts: [account] })]);
+    expect((await run(["whoami"])).out).toBe(
+      `${principal}\n  outbound-calls  child accounts 7654321; calls of GetCall*, StartScenarios\n`,
+    );
+  });
+
   it("prints the caller's identity and its service accounts", async () => {
     const { vendor, run } = await setUpCli([json(entitlements)]);
     const { out } = await run(["whoami"]);
@@ -292,6 +339,15 @@ describe("voxtoken whoami", () => {
 });
 
 describe("voxtoken doctor", () => {
+  it("ends with 0 for a caller who may have methods called and gets no token", async () => {
+    const methods = ["StartScenarios"];
+    const account = { name: "outbound-calls", tokens: false, child_account_ids: [], methods };
+    const { run } = await setUpCli([json({ principal: "arn:…", service_accounts: [account] })]);
+    const { status, out } = await run(["doctor"]);
+    expect(status).toBe(0);
+    expect(out).toContain("outbound-calls: calls of StartScenarios, and no token; try voxtoken call");
+  });
+
   const unsigned = answers(403, '{"message":"Missing Authentication Token"}');
 
   it("checks every step and ends with 0 if all succeed", async () => {

@@ -6,6 +6,7 @@ import type voximplant from "@voximplant/apiclient-nodejs";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import {
   callApi,
+  createMethodCaller,
   createTokenProvider,
   createVoximplantFetch,
   fetchEntitlements,
@@ -95,6 +96,27 @@ describe("the client, against the gateway that verifies signatures", () => {
       runtime: { now: () => Date.now() + 3_600_000 },
     });
     await expect(getToken()).resolves.toMatchObject({ serviceAccount: "call-history" });
+  });
+});
+
+describe("a method caller, against the gateway that verifies signatures", () => {
+  const caller = (name: string) =>
+    createMethodCaller({
+      url: stack.url,
+      serviceAccount: "outbound-calls",
+      region: "us-east-1",
+      credentials: credentials(name),
+    });
+
+  it("has a granted method called", async () => {
+    expect(await caller("dialer")("StartScenarios", { rule_id: 42 })).toMatchObject({ result: 1 });
+  });
+
+  it.each([
+    ["a method that makes keys", "dialer", "CreateKey"],
+    ["a caller with a grant of tokens alone", "billing-worker", "StartScenarios"],
+  ])("is refused %s", async (_, name, method) => {
+    await expect(caller(name)(method)).rejects.toMatchObject({ code: "access_denied", denied: true });
   });
 });
 

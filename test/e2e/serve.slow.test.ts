@@ -20,13 +20,11 @@ const noPythonClient = spawnSync("python3", ["-c", "import voximplant.apiclient"
 let stack: Stack;
 beforeAll(async () => {
   stack = await startStack();
-  const alice = identities.find(({ userArn }) => userArn.endsWith("/alice"));
-  process.env["AWS_ACCESS_KEY_ID"] = alice?.accessKeyId;
-  process.env["AWS_SECRET_ACCESS_KEY"] = alice?.secretAccessKey;
 });
 afterAll(async () => {
   delete process.env["AWS_ACCESS_KEY_ID"];
   delete process.env["AWS_SECRET_ACCESS_KEY"];
+  delete process.env["AWS_SESSION_TOKEN"];
   await stack.close();
 });
 const tokenCalls = () => stack.gateway.calls.filter(({ method }) => method === "POST").length;
@@ -38,7 +36,15 @@ async function temporaryFile(): Promise<string> {
 }
 
 /** `voxtoken serve call-history`, as the docs say, until the test ends. */
-async function serve(file: string, ...flags: string[]) {
+const serve = (file: string, ...flags: string[]) =>
+  serveAs("user/ops/alice", ["call-history", "--credentials", file, ...flags]);
+
+async function serveAs(who: string, args: readonly string[]) {
+  const identity = identities.find(({ userArn }) => userArn.includes(`:${who}`));
+  process.env["AWS_ACCESS_KEY_ID"] = identity?.accessKeyId;
+  process.env["AWS_SECRET_ACCESS_KEY"] = identity?.secretAccessKey;
+  if (identity?.sessionToken) process.env["AWS_SESSION_TOKEN"] = identity.sessionToken;
+  else delete process.env["AWS_SESSION_TOKEN"];
   let stop: () => void = () => undefined;
   const io = fakeIo({
     env: {
@@ -55,7 +61,7 @@ async function serve(file: string, ...flags: string[]) {
       return () => undefined;
     },
   });
-  const status = runVoxtoken(["serve", "call-history", "--credentials", file, "--port", "0", ...flags], io);
+  const status = runVoxtoken(["serve", ...args, "--port", "0"], io);
   const run = { hasEnded: false };
   void status.then(() => (run.hasEnded = true));
   while (!run.hasEnded && !io.out().includes("credentials file"))
@@ -103,6 +109,31 @@ describe("the official Node client, unmodified, through voxtoken serve", () => {
     expect(stack.managementApi.calls.at(-1)).toMatchObject({ by: "token" });
     expect(io.out().match(/POST \/platform_api 200/g)).toHaveLength(3);
     expect(io.out() + io.err()).not.toMatch(/eyJ|PRIVATE/);
+  });
+
+  it("calls methods for a role that gets no token, and no other methods", async () => {
+    const file = await temporaryFile();
+    const { url, io } = await serveAs("assumed-role/dialer/", ["outbound-calls", "--credentials", file]);
+    expect(io.out()).toContain("Serving calls of GetCall*, Local*, StartScenarios for outbound-calls");
+    pointClientTo(url);
+    const client = await new Promise<InstanceType<typeof VoximplantApiClient>>((resolve) => {
+      const made = new VoximplantApiClient({ pathToCredentials: file });
+      made.onReady = () => {
+        resolve(made);
+      };
+    });
+    const tokens = tokenCalls();
+    const started = await client.Scenarios.startScenarios({ ruleId: 1, scriptCustomData: "+49 30 123" });
+    expect(started.result).toBe(1);
+    expect(stack.managementApi.calls.at(-1)).toMatchObject({
+      method: "StartScenarios",
+      token: { sub: "arn:aws:iam::111122223333:role/dialer" },
+    });
+    const calls = stack.managementApi.calls.length;
+    const refusal: unknown = await client.RoleSystem.createKey({}).catch((error: unknown) => error);
+    expect(JSON.stringify(refusal)).toContain("access_denied");
+    expect(stack.managementApi.calls).toHaveLength(calls);
+    expect(tokenCalls() - tokens).toBe(2);
   });
 
   it.skipIf(noPythonClient)("runs in Python as well (needs voximplant-apiclient for python3)", async () => {

@@ -5,6 +5,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { TokenError } from "../../lib/client/errors.ts";
 import type { TokenProvider } from "../../lib/client/token-provider.ts";
 import { vendedToken } from "../../lib/client/vended-token.ts";
+import { createVoximplantFetch } from "../../lib/client/voximplant-fetch.ts";
 import { createTokenProxy } from "../../lib/serve/server.ts";
 import { makeThrowawayKey, type ThrowawayKey } from "../../lib/serve/throwaway-key.ts";
 
@@ -43,15 +44,17 @@ async function start(
 ) {
   const seen: Request[] = [];
   const lines: string[] = [];
+  const apiUrl = "https://api.voximplant.com/platform_api";
+  const upstream: typeof fetch = async (input, init) => {
+    const request = new Request(input, init);
+    seen.push(request.clone());
+    return respond(request);
+  };
   const server = createTokenProxy({
-    getToken,
+    forward: createVoximplantFetch(getToken, { apiUrl, runtime: { fetch: upstream } }),
+    checkHealth: getToken,
     key,
-    apiUrl: "https://api.voximplant.com/platform_api",
-    fetch: async (input, init) => {
-      const request = new Request(input, init);
-      seen.push(request.clone());
-      return respond(request);
-    },
+    apiUrl,
     log: (line) => lines.push(line),
     monotonic: () => performance.now(),
   });

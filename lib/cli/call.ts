@@ -1,0 +1,45 @@
+import { Command } from "commander";
+import { createMethodCaller } from "../client/method-caller.ts";
+import { parseParameter } from "./api.ts";
+import type { Io } from "./io.ts";
+import { whileWaiting } from "./spinner.ts";
+import { addAccountOption, addVendorOptions, type VendorFlags, vendorOptions } from "./vendor.ts";
+
+export function callCommand(io: Io): Command {
+  return addAccountOption(addVendorOptions(new Command("call")))
+    .description("have the service call one method, without a token")
+    .argument("<service-account>", "as voxtoken whoami lists it")
+    .argument("<Method>", "one that voxtoken whoami lists")
+    .argument("[name=value...]", "the method's parameters")
+    .addHelpText(
+      "after",
+      `
+Example:
+  $ voxtoken call outbound-calls StartScenarios rule_id=1 | jq .result
+
+The whole answer is printed as JSON. The service calls once, and waits for 25 s.
+If an answer is lost, only methods named Get… are called again.`,
+    )
+    .action(
+      async (
+        serviceAccount: string,
+        method: string,
+        pairs: string[],
+        flags: VendorFlags & { accountId?: number },
+      ) => {
+        const parameters = Object.fromEntries(pairs.map(parseParameter));
+        const timeoutMs = (flags.timeout ?? 45) * 1000;
+        const call = createMethodCaller({
+          ...vendorOptions(io, flags),
+          serviceAccount,
+          timeoutMs,
+          attemptTimeoutMs: timeoutMs,
+        });
+        const { accountId } = flags;
+        const answer = await whileWaiting(io, `calling ${method}`, () =>
+          call(method, parameters, { accountId }),
+        );
+        io.stdout.write(`${JSON.stringify(answer, undefined, 2)}\n`);
+      },
+    );
+}

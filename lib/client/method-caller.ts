@@ -1,0 +1,58 @@
+import { VoximplantError } from "../voximplant/errors.ts";
+import { connect } from "./connection.ts";
+import { TokenError } from "./errors.ts";
+import { checkWishes, parseServiceAccount, parseVendorOptions, type VendorOptions } from "./options.ts";
+import { type MethodParameters, requestMethod } from "./requests.ts";
+import { orAborted } from "./runtime.ts";
+
+export interface MethodCallerOptions extends VendorOptions {
+  readonly serviceAccount: string;
+  /** How long one call may take altogether, pauses included. Default 60,000. */
+  readonly timeoutMs?: number | undefined;
+  /** How long one HTTP request may take. Default 30,000: the service waits for Voximplant for 25 s. */
+  readonly attemptTimeoutMs?: number | undefined;
+}
+
+export interface MethodCallOptions {
+  /** A child account that the grant lists. Default: the key's own account. */
+  readonly accountId?: number | undefined;
+  /** Ends the wait. The method may run all the same. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Resolves to the platform's whole answer: `result` and its neighbours. */
+export type MethodCaller = (
+  method: string,
+  parameters?: MethodParameters,
+  options?: MethodCallOptions,
+) => Promise<Record<string, unknown>>;
+
+/**
+ * Has the service call methods of the Management API for a caller whose grant lists them. No token
+ * comes here. Methods named Get… are called again after a failure; others only if it is certain that
+ * they did not run.
+ *
+ * @throws TokenError `invalid_options`. The caller it returns rejects with VoximplantError for the
+ *   platform's errors and with TokenError for the service's.
+ */
+export function createMethodCaller(options: MethodCallerOptions): MethodCaller {
+  const serviceAccount = parseServiceAccount(options.serviceAccount);
+  const send = connect(
+    parseVendorOptions({
+      ...options,
+      timeoutMs: options.timeoutMs ?? 60_000,
+      attemptTimeoutMs: options.attemptTimeoutMs ?? 30_000,
+    }),
+  );
+  return async (method, parameters = {}, { accountId, signal } = {}) => {
+    signal?.throwIfAborted();
+    if (!/^\w{1,64}$/.test(method)) {
+      throw new TokenError("invalid_options", `${JSON.stringify(method)} is not the name of a method`);
+    }
+    checkWishes({ accountId });
+    const request = { serviceAccount, method, parameters, accountId };
+    const { body, error } = await orAborted(requestMethod(send, request), signal);
+    if (error) throw new VoximplantError(method, error.code, error.msg);
+    return body;
+  };
+}
