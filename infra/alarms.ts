@@ -54,7 +54,7 @@ export function alarms(options: Options): Readonly<Record<string, Alarm>> {
     },
     latency: {
       runbook: "latency",
-      meaning: `The slowest hundredth of the requests took ${options.latencyAlarmMilliseconds} ms or more.`,
+      meaning: `The slowest hundredth of the requests${options.callsMethods ? " for tokens" : ""} took ${options.latencyAlarmMilliseconds} ms or more.`,
       metric: tokenLatency(options),
       statistic: "p99",
       threshold: options.latencyAlarmMilliseconds,

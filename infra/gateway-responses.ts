@@ -67,8 +67,8 @@ export const gatewayResponses: Readonly<Record<string, GatewayResponse>> = {
 /**
  * Where methods are called, only a call can take longer than the 29 s for which API Gateway waits:
  * every other function is stopped before. The call goes on meanwhile, so this answer must not say
- * that nothing has happened, as a client may conclude from a 500 and repeat the call. A function
- * that is stopped or crashes is an INTEGRATION_FAILURE or an API_CONFIGURATION_ERROR.
+ * that nothing has happened, as a client may conclude from a 500 and repeat the call. Every other
+ * fault of a function stays a 500.
  */
 const whereMethodsAreCalled: typeof gatewayResponses = {
   INTEGRATION_TIMEOUT: {

@@ -56,7 +56,7 @@ export function stageResources(options: Options, deployment: string): Resources 
   };
 }
 
-/** A method's own setting replaces that of the stage as a whole, so each says everything. */
+/** Each setting says everything, so that nothing depends on how API Gateway combines them. */
 function methodSettings(options: Options) {
   const common = {
     HttpMethod: "*",
