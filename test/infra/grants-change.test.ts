@@ -55,11 +55,10 @@ describe("a first grant of methods", () => {
     ]);
   });
 
-  it("gives the function for calls the time for a key and a call, and longer than API Gateway waits", () => {
+  it("gives the function for calls the time for a key, a call and another key", () => {
     const { callMethod } = describeWith().callFunctions;
-    const [gatewaySeconds, keySeconds, callSeconds] = [29, 3, 25];
-    expect(callMethod?.timeout).toBeGreaterThanOrEqual(keySeconds + callSeconds);
-    expect(callMethod?.timeout).toBeGreaterThan(gatewaySeconds);
+    const [keySeconds, callSeconds, anotherKeySeconds] = [3, 25, 3];
+    expect(callMethod?.timeout).toBeGreaterThan(keySeconds + callSeconds + anotherKeySeconds);
   });
 });
 

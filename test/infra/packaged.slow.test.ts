@@ -210,7 +210,7 @@ describe("the API", () => {
 describe("the functions", () => {
   it.each([
     ["VendTokenLambdaFunction", 512, 10],
-    ["CallMethodLambdaFunction", 512, 30],
+    ["CallMethodLambdaFunction", 512, 35],
     ["RotateKeyLambdaFunction", 256, 180],
     ["ReconcileKeysLambdaFunction", 256, 600],
   ])("%s runs Node.js 24 on arm64 with %i MB for at most %i s", (id, memory, timeout) => {
