@@ -5,6 +5,7 @@ import { jsonLog, writeLinesTo } from "../lib/audit/log.ts";
 import { createCallHandler } from "../lib/call.ts";
 import { readConfiguration } from "../lib/configuration.ts";
 import { indexGrants } from "../lib/grants/authorize.ts";
+import { callableServiceAccounts } from "../lib/grants/policy.ts";
 import { fetchFromSecretsManager } from "../lib/keys/fetch-secret.ts";
 import { holdSigningKeys } from "../lib/keys/signing-keys.ts";
 import { warmUp } from "../lib/keys/warm-up.ts";
@@ -23,10 +24,9 @@ const getSigningKey = holdSigningKeys({
   random: Math.random,
 });
 
-const callable = new Set(policy.grants.flatMap((grant) => (grant.methods ? grant.serviceAccounts : [])));
 await warmUp(
   getSigningKey,
-  policy.serviceAccounts.filter(({ name }) => callable.has(name)).map(({ secret }) => secret),
+  callableServiceAccounts(policy).map(({ secret }) => secret),
   (detail) => {
     log("warn", `no key fetched ahead; ${detail}`);
   },

@@ -4,8 +4,9 @@
 // Permissions, on the secrets of grants.yml alone: secretsmanager:DescribeSecret, GetSecretValue,
 // ListSecretVersionIds; PutSecretValue and UpdateSecretVersionStage, to revoke and roll back;
 // TagResource (only the tag voximplant-token-vendor:roles); kms:Decrypt and kms:GenerateDataKey on
-// their key, through Secrets Manager. On the vending function: lambda:GetFunctionConfiguration and
-// UpdateFunctionConfiguration, so that its containers forget a revoked key.
+// their key, through Secrets Manager. On the functions that hold keys (vend-token, and call-method
+// if a grant has methods): lambda:GetFunctionConfiguration and UpdateFunctionConfiguration, so that
+// their containers forget a revoked key.
 // Environment: SIGNING_KEY_* as in the vending function; REPLICA_REGIONS, which every secret must
 // have a replica in. Time-out: 600 s, for a revocation.
 import { randomUUID } from "node:crypto";
@@ -17,7 +18,7 @@ import { openKeysOver } from "../lib/key-lifecycle/account-key.ts";
 import { graceMs } from "../lib/key-lifecycle/grace.ts";
 import { boundedClient, openSecretsManager } from "../lib/key-lifecycle/secrets-manager.ts";
 import { secretReader } from "../lib/key-lifecycle/snapshot.ts";
-import { forgetKeys } from "../lib/reconciliation/forget-keys.ts";
+import { forgetKeys, functionsThatHoldKeys } from "../lib/reconciliation/forget-keys.ts";
 import { createReconciliationHandler } from "../lib/reconciliation/handler.ts";
 import { platformConnection } from "../lib/voximplant/call.ts";
 
@@ -46,6 +47,7 @@ export const handler = createReconciliationHandler({
   replicaRegions: configuration.replicaRegions,
   // Outside Lambda there are no containers that hold a key.
   ...(deployment !== LOCAL && {
-    forgetKeys: (replicas) => forgetKeys(`${deployment}-vend-token`, [region, ...replicas], connection.now()),
+    forgetKeys: (replicas) =>
+      forgetKeys(functionsThatHoldKeys(policy, deployment), [region, ...replicas], connection.now()),
   }),
 });

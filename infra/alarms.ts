@@ -1,5 +1,5 @@
 import type { Resource, Resources } from "./cloudformation.ts";
-import { type MetricSource, metric } from "./metrics.ts";
+import { type MetricSource, metric, tokenLatency } from "./metrics.ts";
 import { functionsOf } from "./names.ts";
 import { topicArn } from "./operations.ts";
 import type { Options } from "./options.ts";
@@ -54,8 +54,8 @@ export function alarms(options: Options): Readonly<Record<string, Alarm>> {
     },
     latency: {
       runbook: "latency",
-      meaning: `The slowest hundredth of the requests took ${options.latencyAlarmMilliseconds} ms or more.`,
-      metric: metric.api("Latency", options),
+      meaning: `The slowest hundredth of the requests${options.callsMethods ? " for tokens" : ""} took ${options.latencyAlarmMilliseconds} ms or more.`,
+      metric: tokenLatency(options),
       statistic: "p99",
       threshold: options.latencyAlarmMilliseconds,
       periods: [3, 3],
@@ -109,7 +109,45 @@ export function alarms(options: Options): Readonly<Record<string, Alarm>> {
         silence: "breaching",
       },
     }),
+    ...(options.callsMethods && callAlarms(options)),
     ...(functionsOf(options).includes("reconcile-keys") && keyAlarms(options)),
+  };
+}
+
+function callAlarms(options: Options): Readonly<Record<string, Alarm>> {
+  const milliseconds = options.platformLatencyAlarmMilliseconds;
+  return {
+    "call-errors": {
+      runbook: "call-errors",
+      meaning: "The function that calls methods crashed or ran out of time. A call may have taken effect.",
+      metric: metric.lambda("Errors", "call-method", options),
+      statistic: "Sum",
+      threshold: 1,
+    },
+    "call-throttles": {
+      runbook: "throttles",
+      meaning: "Lambda had no concurrency left for the function that calls methods.",
+      metric: metric.lambda("Throttles", "call-method", options),
+      statistic: "Sum",
+      threshold: 1,
+    },
+    "platform-unavailable": {
+      runbook: "platform-unavailable",
+      meaning: "Voximplant could not be reached, or did not answer a call of a method.",
+      metric: metric.own("PlatformUnavailable", options),
+      statistic: "Sum",
+      threshold: 1,
+      // One slow answer is no outage.
+      periods: [2, 3],
+    },
+    "platform-latency": {
+      runbook: "platform-latency",
+      meaning: `The slowest hundredth of Voximplant's answers took ${milliseconds} ms or more.`,
+      metric: metric.own("PlatformLatencyMs", options),
+      statistic: "p99",
+      threshold: milliseconds,
+      periods: [3, 3],
+    },
   };
 }
 

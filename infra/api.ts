@@ -4,7 +4,7 @@ import { routes } from "../lib/http/wire.ts";
 import { admittedBy } from "./admitted.ts";
 import { getAtt, ref, type Resource, type Resources, sub } from "./cloudformation.ts";
 import { gatewayResponseResources } from "./gateway-responses.ts";
-import { lambdaOf, pascalCase } from "./names.ts";
+import { type KeyReader, lambdaOf, pascalCase } from "./names.ts";
 import type { Options } from "./options.ts";
 import { apiResourcePolicy } from "./resource-policy.ts";
 
@@ -15,13 +15,24 @@ import { apiResourcePolicy } from "./resource-policy.ts";
  * after the deployment: they would stand in no template, and no test could hold them.
  */
 export const restApi = "RestApi";
-const vendFunction = lambdaOf("vend-token");
 
-/** Each route is AWS_IAM. There is no OPTIONS, so CORS is off. */
-const methods = [
-  routes.listEntitlements,
-  { ...routes.vendToken, bodyModel: "TokenRequestModel" },
-] as const satisfies readonly { method: string; path: string; bodyModel?: string }[];
+interface ApiMethod {
+  readonly method: string;
+  readonly path: string;
+  readonly function: KeyReader;
+  /** Without one, API Gateway does not look into the body. */
+  readonly bodyModel?: string;
+}
+
+/**
+ * Each route is AWS_IAM. There is no OPTIONS, so CORS is off. The parameters of a method are the
+ * platform's, so the route that calls one has no model: the function checks form and size.
+ */
+const methodsOf = ({ callsMethods }: Options): readonly ApiMethod[] => [
+  { ...routes.listEntitlements, function: "vend-token" },
+  { ...routes.vendToken, function: "vend-token", bodyModel: "TokenRequestModel" },
+  ...(callsMethods ? [{ ...routes.callMethod, function: "call-method" } as const] : []),
+];
 
 /**
  * What the gateway can check of a token request. JSON Schema draft 4, as API Gateway reads it. It
@@ -42,7 +53,7 @@ const tokenRequestSchema = {
 const resourceId = (segments: readonly string[]) => `ApiResource${segments.map(pascalCase).join("")}`;
 
 /** One AWS::ApiGateway::Resource for every path segment that a route needs. */
-function pathResources(): Resources {
+function pathResources(methods: readonly ApiMethod[]): Resources {
   const resources: Record<string, Resource> = {};
   for (const { path } of methods) {
     const segments = path.slice(1).split("/");
@@ -61,7 +72,7 @@ function pathResources(): Resources {
   return resources;
 }
 
-function methodResources(): Resources {
+function methodResources(methods: readonly ApiMethod[]): Resources {
   return Object.fromEntries(
     methods.map((route) => {
       const segments = route.path.slice(1).split("/");
@@ -82,12 +93,14 @@ function methodResources(): Resources {
             RequestParameters: Object.fromEntries(
               parameters.map((name) => [`method.request.path.${name}`, true]),
             ),
-            ...("bodyModel" in route && { RequestModels: { "application/json": ref(route.bodyModel) } }),
+            ...(route.bodyModel !== undefined && {
+              RequestModels: { "application/json": ref(route.bodyModel) },
+            }),
             Integration: {
               Type: "AWS_PROXY",
               IntegrationHttpMethod: "POST",
               Uri: sub(
-                `arn:\${AWS::Partition}:apigateway:\${AWS::Region}:lambda:path/2015-03-31/functions/\${${vendFunction}.Arn}/invocations`,
+                `arn:\${AWS::Partition}:apigateway:\${AWS::Region}:lambda:path/2015-03-31/functions/\${${lambdaOf(route.function)}.Arn}/invocations`,
               ),
             },
           },
@@ -101,14 +114,14 @@ function methodResources(): Resources {
  * SourceArn contains the account. There is no SourceAccount: AWS does not document that API Gateway
  * sends it.
  */
-function permissionResources(stage: string): Resources {
+function permissionResources(methods: readonly ApiMethod[], stage: string): Resources {
   return Object.fromEntries(
-    methods.map(({ method, path }) => [
-      `ApiMayInvoke${pascalCase(method.toLowerCase())}`,
+    methods.map(({ method, path, function: name }) => [
+      `ApiMayInvoke${pascalCase(name === "vend-token" ? method.toLowerCase() : name)}`,
       {
         Type: "AWS::Lambda::Permission",
         Properties: {
-          FunctionName: getAtt(vendFunction, "Arn"),
+          FunctionName: getAtt(lambdaOf(name), "Arn"),
           Action: "lambda:InvokeFunction",
           Principal: "apigateway.amazonaws.com",
           SourceArn: sub(
@@ -122,6 +135,7 @@ function permissionResources(stage: string): Resources {
 
 export function apiResources(policy: Policy, options: Options): Resources {
   const isPrivate = options.vpcEndpointIds.length > 0;
+  const methods = methodsOf(options);
   const api: Resources = {
     [restApi]: {
       Type: "AWS::ApiGateway::RestApi",
@@ -155,9 +169,9 @@ export function apiResources(policy: Policy, options: Options): Resources {
         Schema: tokenRequestSchema,
       },
     },
-    ...pathResources(),
-    ...methodResources(),
-    ...gatewayResponseResources(restApi),
+    ...pathResources(methods),
+    ...methodResources(methods),
+    ...gatewayResponseResources(restApi, options),
   };
   return {
     ...api,
@@ -166,7 +180,7 @@ export function apiResources(policy: Policy, options: Options): Resources {
       Properties: { RestApiId: ref(restApi) },
       DependsOn: Object.keys(api).filter((logicalId) => logicalId !== restApi),
     },
-    ...permissionResources(options.stage),
+    ...permissionResources(methods, options.stage),
   };
 }
 

@@ -1,13 +1,13 @@
 import type { MetricName } from "../lib/audit/metrics.ts";
-import type { Policy } from "../lib/grants/policy.ts";
+import { callableServiceAccounts, type Policy } from "../lib/grants/policy.ts";
 import { alarms } from "./alarms.ts";
 import { type Resources, sub } from "./cloudformation.ts";
-import { type MetricSource, metric } from "./metrics.ts";
-import { functionsOf, logGroupName } from "./names.ts";
+import { type MetricSource, metric, tokenLatency } from "./metrics.ts";
+import { functionsOf, type KeyReader, keyReadersOf, logGroupName } from "./names.ts";
 import type { Options } from "./options.ts";
-import { queries } from "./queries.ts";
+import { callQueries, queries } from "./queries.ts";
 
-/** A grid of 24 columns: three rows of three widgets, and the alarms above them. */
+/** A grid of 24 columns: rows of three widgets, and the alarms above them. */
 const third = 8;
 const height = 7;
 const alarmHeight = 4;
@@ -19,9 +19,16 @@ type Series = readonly [source: MetricSource, statistic: string, label: string];
  * per service account of the grants, so a new one appears with its deployment.
  */
 export function dashboardResources(policy: Policy, options: Options): Resources {
-  const accounts = policy.serviceAccounts.map(({ name }) => name);
-  const perAccount = (name: MetricName<"vend-token">, statistic: string): Series[] =>
-    accounts.map((account) => [metric.own(name, options, { service_account: account }), statistic, account]);
+  const perAccount = (
+    name: MetricName<KeyReader>,
+    statistic: string,
+    accounts = policy.serviceAccounts,
+  ): Series[] =>
+    accounts.map(({ name: account }) => [
+      metric.own(name, options, { service_account: account }),
+      statistic,
+      account,
+    ]);
   const metricsWidget = (title: string, series: readonly Series[]): Widget => ({
     type: "metric",
     properties: {
@@ -37,29 +44,31 @@ export function dashboardResources(policy: Policy, options: Options): Resources 
       ]),
     },
   });
-  const logWidget = (title: string, query: string): Widget => ({
+  const logWidget = (title: string, query: string, functions: readonly KeyReader[]): Widget => ({
     type: "log",
     properties: {
       title,
       region: options.region,
       view: "table",
-      query: `SOURCE '${logGroupName("vend-token", options)}' | ${query}`,
+      query: `${functions.map((name) => `SOURCE '${logGroupName(name, options)}'`).join(" | ")} | ${query}`,
     },
   });
+  // Both functions write it, with the same dimension.
+  const functionsShown = options.callsMethods ? "functions, with calls" : "function";
   const places = place([
     metricsWidget("Tokens by service account", perAccount("TokensVended", "Sum")),
-    logWidget("Who gets how many tokens for what", queries["tokens by principal"]),
-    logWidget("Refusals by reason and principal", queries["refusals by reason"]),
+    logWidget("Who gets how many tokens for what", queries["tokens by principal"], ["vend-token"]),
+    logWidget("Refusals by reason and principal", queries["refusals by reason"], keyReadersOf(options)),
     metricsWidget("Refusals", [
       [metric.own("Refusals", options), "Sum", "by the function"],
       [metric.own("GatewayRefusals", options), "Sum", "by API Gateway"],
       [metric.own("GatewayThrottled", options), "Sum", "throttled"],
     ]),
     metricsWidget("Latency in milliseconds", [
-      [metric.api("Latency", options), "p50", "API, median"],
-      [metric.api("Latency", options), "p99", "API, p99"],
-      [metric.own("LatencyMs", options), "p50", "function, median"],
-      [metric.own("LatencyMs", options), "p99", "function, p99"],
+      [tokenLatency(options), "p50", "API, median"],
+      [tokenLatency(options), "p99", "API, p99"],
+      [metric.own("LatencyMs", options), "p50", `${functionsShown}, median`],
+      [metric.own("LatencyMs", options), "p99", `${functionsShown}, p99`],
     ]),
     metricsWidget(
       "Age of the signing key in seconds, since it was put into its secret",
@@ -73,6 +82,25 @@ export function dashboardResources(policy: Policy, options: Options): Resources 
       [metric.lambda("Errors", "vend-token", options), "Sum", "crashes"],
       [metric.lambda("Throttles", "vend-token", options), "Sum", "Lambda throttles"],
     ]),
+    ...(options.callsMethods
+      ? [
+          metricsWidget(
+            "Calls of methods by service account",
+            perAccount("MethodsCalled", "Sum", callableServiceAccounts(policy)),
+          ),
+          logWidget("Who has which methods called", callQueries["calls by principal"], ["call-method"]),
+          logWidget("Errors of calls", callQueries["errors of calls"], ["call-method"]),
+          metricsWidget("Voximplant's answers in milliseconds", [
+            [metric.own("PlatformLatencyMs", options), "p50", "median"],
+            [metric.own("PlatformLatencyMs", options), "p99", "p99"],
+          ]),
+          metricsWidget("Faults of calls", [
+            [metric.own("PlatformUnavailable", options), "Sum", "Voximplant unavailable"],
+            [metric.lambda("Errors", "call-method", options), "Sum", "crashes"],
+            [metric.lambda("Throttles", "call-method", options), "Sum", "Lambda throttles"],
+          ]),
+        ]
+      : []),
     ...(functionsOf(options).includes("reconcile-keys")
       ? [
           metricsWidget("Keys at Voximplant", [

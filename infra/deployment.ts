@@ -1,5 +1,6 @@
 import type { Policy } from "../lib/grants/policy.ts";
 import { sub } from "./cloudformation.ts";
+import { reservedConcurrency } from "./functions.ts";
 import { functionName, functionsOf, lambdaOf, roleOf } from "./names.ts";
 import { DeploymentError, type Options, parameterNames, parseOptions } from "./options.ts";
 import { tagged } from "./tags.ts";
@@ -36,22 +37,46 @@ export function describeDeployment(
   deployment: { service: string; stage: string; region: string },
   values: Readonly<Record<string, string>>,
 ) {
-  const options = parseOptions(deployment, values);
+  const options = parseOptions(policy, deployment, values);
+  const lambdas: Readonly<Record<string, object>> = Object.fromEntries(
+    functionsOf(options).map((name) => [
+      lambdaOf(name),
+      { ReservedConcurrentExecutions: reservedConcurrency(name, options), ...tagged(options) },
+    ]),
+  );
   return {
     resources: {
       ...template(policy, options),
       // What osls merges into the resources that it makes itself.
-      extensions: {
-        ...Object.fromEntries(
-          functionsOf(options).map((name) => [lambdaOf(name), { Properties: tagged(options) }]),
+      extensions: Object.fromEntries(
+        Object.entries({ ...lambdas, ServerlessDeploymentBucket: tagged(options) }).map(
+          ([id, Properties]) => [id, { Properties }],
         ),
-        [lambdaOf("vend-token")]: {
-          Properties: { ReservedConcurrentExecutions: options.reservedConcurrency, ...tagged(options) },
-        },
-        ServerlessDeploymentBucket: { Properties: tagged(options) },
-      },
+      ),
     },
+    callFunctions: callFunctions(options),
     keyFunctions: keyFunctions(options),
+  };
+}
+
+/** The function that calls methods, which a deployment without grants of methods has not. */
+function callFunctions(options: Options) {
+  if (!options.callsMethods) return {};
+  return {
+    callMethod: {
+      handler: "index.handler",
+      disableLogs: true,
+      // As much as vend-token: it does the same work, and may hold an answer of 5 MiB.
+      memorySize: 512,
+      name: functionName("call-method", options),
+      description: "Calls a method of Voximplant for an IAM principal who gets no token.",
+      // 3 s for the key, 25 s for the call, and 3 s more for another key if the platform refuses
+      // the first. API Gateway waits for 29 s only, but a call must end and be recorded all the
+      // same.
+      timeout: 35,
+      role: sub(`\${${roleOf("call-method")}.Arn}`),
+      package: { artifact: ".serverless/call-method.zip" },
+    },
   };
 }
 

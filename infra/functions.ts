@@ -20,6 +20,12 @@ export const provider = z.object({
   environment: z.record(z.string(), z.string()),
 });
 
+/** Undefined: the function takes from the account's pool. */
+export function reservedConcurrency(name: FunctionName, options: Options): number | undefined {
+  if (name === "vend-token") return options.reservedConcurrency;
+  return name === "call-method" ? options.callReservedConcurrency : undefined;
+}
+
 /**
  * The functions as CloudFormation has them, for a deployment without osls, which makes them of the
  * same declarations. `Code` is a path, which `aws cloudformation package` replaces.
@@ -47,7 +53,7 @@ export function functionResources(
         Role: getAtt(roleOf(name), "Arn"),
         TracingConfig: { Mode: "Active" },
         Environment: { Variables: { ...withValues(common.environment, values), ...own.environment } },
-        ...(name === "vend-token" && { ReservedConcurrentExecutions: options.reservedConcurrency }),
+        ReservedConcurrentExecutions: reservedConcurrency(name, options),
         ...tagged(options),
         Code: `./${name}.zip`,
       },

@@ -1,5 +1,6 @@
 import type { ErrorCode } from "../lib/http/wire.ts";
 import { ref, type Resources } from "./cloudformation.ts";
+import type { Options } from "./options.ts";
 
 /**
  * API Gateway's own answers in the shape of every other error of the API.
@@ -63,13 +64,30 @@ export const gatewayResponses: Readonly<Record<string, GatewayResponse>> = {
   DEFAULT_5XX: fault(),
 };
 
+/**
+ * Where methods are called, only a call can take longer than the 29 s for which API Gateway waits:
+ * every other function is stopped before. The call goes on meanwhile, so this answer must not say
+ * that nothing has happened, as a client may conclude from a 500 and repeat the call. Every other
+ * fault of a function stays a 500.
+ */
+const whereMethodsAreCalled: typeof gatewayResponses = {
+  INTEGRATION_TIMEOUT: {
+    error: "platform_timeout",
+    status: 504,
+    description: JSON.stringify(
+      "There was no answer in time. Whether the method took effect is not known: check before you call again.",
+    ),
+  },
+};
+
 function body({ error, description }: GatewayResponse): string {
   return `{"error": ${JSON.stringify(error)}, "error_description": ${description}, "request_id": "$context.requestId"}`;
 }
 
-export function gatewayResponseResources(restApi: string): Resources {
+export function gatewayResponseResources(restApi: string, { callsMethods }: Options): Resources {
+  const responses = { ...gatewayResponses, ...(callsMethods && whereMethodsAreCalled) };
   return Object.fromEntries(
-    Object.entries(gatewayResponses).map(([type, response]) => [
+    Object.entries(responses).map(([type, response]) => [
       `GatewayResponse${type.replace(/[^A-Z0-9]/g, "")}`,
       {
         Type: "AWS::ApiGateway::GatewayResponse",

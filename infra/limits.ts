@@ -1,5 +1,5 @@
 import type { Resource, Resources } from "./cloudformation.ts";
-import type { GrantedSecret } from "./names.ts";
+import { functionsOf, type GrantedSecret } from "./names.ts";
 import { DeploymentError, type Options } from "./options.ts";
 
 interface Limit {
@@ -56,8 +56,8 @@ const limits: readonly Limit[] = [
 
 /** https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html */
 const MAX_RESOURCES = 500;
-/** The functions, and osls's bucket with its policy. */
-const OTHER_RESOURCES = 5;
+/** osls's bucket and its policy. */
+const OTHER_RESOURCES = 2;
 
 /** For the random end of a log group's or a KMS key's ARN, and a longer partition than `aws`. */
 const ARN_LENGTH = 110;
@@ -78,7 +78,7 @@ export function checkLimits(resources: Resources, secrets: readonly GrantedSecre
       `The ${limit.what} of ${id} needs ${length} characters, and AWS accepts ${limit.maximum}. ${limit.advice}`,
     ];
   });
-  const count = Object.keys(resources).length + OTHER_RESOURCES;
+  const count = Object.keys(resources).length + functionsOf(options).length + OTHER_RESOURCES;
   if (count > MAX_RESOURCES) {
     problems.push(`The stack has ${count} resources, and CloudFormation accepts ${MAX_RESOURCES}. ${divide}`);
   }

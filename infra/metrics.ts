@@ -1,4 +1,5 @@
 import { METRIC_NAMESPACE, type MetricName } from "../lib/audit/metrics.ts";
+import { routes } from "../lib/http/wire.ts";
 import { type FunctionName, functionName } from "./names.ts";
 import type { Options } from "./options.ts";
 
@@ -25,9 +26,22 @@ export const metric = {
     name,
     dimensions: { FunctionName: functionName(fn, options) },
   }),
-  api: (name: string, { prefix, stage }: Options): MetricSource => ({
+  api: (
+    name: string,
+    { prefix, stage }: Options,
+    dimensions: MetricSource["dimensions"] = {},
+  ): MetricSource => ({
     namespace: "AWS/ApiGateway",
     name,
-    dimensions: { ApiName: prefix, Stage: stage },
+    dimensions: { ApiName: prefix, ...dimensions, Stage: stage },
   }),
 };
+
+/**
+ * How long callers wait for a token. Where methods are called as well, the stage's own metric also
+ * has the platform's time, so it is that of the route: stage.ts switches it on.
+ */
+export function tokenLatency(options: Options): MetricSource {
+  const { method, path } = routes.vendToken;
+  return metric.api("Latency", options, options.callsMethods ? { Method: method, Resource: path } : {});
+}

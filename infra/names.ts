@@ -1,13 +1,16 @@
 import { createHash } from "node:crypto";
-import type { Policy } from "../lib/grants/policy.ts";
+import { callableServiceAccounts, type Policy } from "../lib/grants/policy.ts";
 import { ref, sub } from "./cloudformation.ts";
 import { DeploymentError, type Options } from "./options.ts";
 
 /** The names by which the parts of the template refer to each other. */
-export type FunctionName = "vend-token" | "rotate-key" | "reconcile-keys";
+export type FunctionName = KeyReader | "rotate-key" | "reconcile-keys";
+/** The functions that hold keys between requests. They only read them, and run in every region. */
+export type KeyReader = "vend-token" | "call-method";
 
 const logicalNames = {
   "vend-token": "VendToken",
+  "call-method": "CallMethod",
   "rotate-key": "RotateKey",
   "reconcile-keys": "ReconcileKeys",
 } as const satisfies Record<FunctionName, string>;
@@ -22,22 +25,31 @@ export const logGroupName = (name: FunctionName, options: Options) =>
   `/aws/lambda/${functionName(name, options)}`;
 
 export const roleOf = (name: FunctionName) => `${logicalNames[name]}Role`;
-/** osls makes these two from the function's key in serverless.yml. */
+/** osls makes the names of the functions from their keys in serverless.yml. */
 export const lambdaOf = (name: FunctionName) => `${logicalNames[name]}LambdaFunction`;
 export const logGroupOf = (name: FunctionName) => `${logicalNames[name]}LogGroup`;
 
-/** Keys are rotated and reconciled in the primary region alone: a replica cannot be written. */
-export const functionsOf = ({ secondary }: Options): readonly FunctionName[] =>
-  secondary ? ["vend-token"] : ["vend-token", "rotate-key", "reconcile-keys"];
+/** Only where a grant has methods is there a function that calls them. */
+export const keyReadersOf = ({ callsMethods }: Options): readonly KeyReader[] =>
+  callsMethods ? ["vend-token", "call-method"] : ["vend-token"];
 
-export const vendRoleName = (region: string, { prefix }: Options) => `${prefix}-${region}-vend-token`;
-/**
- * The vending function's role in another region: it has a fixed name, because a policy in the
- * primary region names it.
- */
-export const vendRoleArnIn = (region: string, options: Options) =>
+/** Keys are rotated and reconciled in the primary region alone: a replica cannot be written. */
+export const functionsOf = (options: Options): readonly FunctionName[] => [
+  ...keyReadersOf(options),
+  ...(options.secondary ? [] : (["rotate-key", "reconcile-keys"] as const)),
+];
+
+/** A role's name takes 64 characters, and `vend-token` fills them in the worst case. */
+const roleNameEndings = { "vend-token": "vend-token", "call-method": "call" } as const satisfies Record<
+  KeyReader,
+  string
+>;
+/** Fixed, because a policy in the primary region names these roles of every region. */
+export const readerRoleName = (name: KeyReader, region: string, { prefix }: Options) =>
+  `${prefix}-${region}-${roleNameEndings[name]}`;
+export const readerRoleArnIn = (name: KeyReader, region: string, options: Options) =>
   sub(
-    `arn:\${AWS::Partition}:iam::\${AWS::AccountId}:role${options.rolePath}${vendRoleName(region, options)}`,
+    `arn:\${AWS::Partition}:iam::\${AWS::AccountId}:role${options.rolePath}${readerRoleName(name, region, options)}`,
   );
 
 /** The KMS key that encrypts the secrets. */
@@ -54,16 +66,24 @@ export interface GrantedSecret {
   readonly name: string;
   readonly serviceAccounts: readonly string[];
   readonly logicalId: string;
+  /** A grant with methods names one of its service accounts. */
+  readonly callable: boolean;
 }
+
+/** Whether a function may read a secret: call-method only those that a grant with methods needs. */
+export const mayRead = (name: FunctionName, { callable }: GrantedSecret) =>
+  name !== "call-method" || callable;
 
 export function grantedSecrets(policy: Policy): readonly GrantedSecret[] {
   const names = [...new Set(policy.serviceAccounts.map(({ secret }) => secret))].sort();
+  const callable = new Set(callableServiceAccounts(policy).map(({ secret }) => secret));
   return names.map((name) => ({
     name,
     serviceAccounts: policy.serviceAccounts
       .filter(({ secret }) => secret === name)
       .map((entry) => entry.name),
     logicalId: secretLogicalId(name),
+    callable: callable.has(name),
   }));
 }
 

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { callableServiceAccounts, type Policy } from "../lib/grants/policy.ts";
 import { REGION } from "../lib/partitions.ts";
 
 /**
@@ -47,6 +48,9 @@ const parameters = z.strictObject({
   throttlingRateLimit: whole(1, 10_000),
   throttlingBurstLimit: whole(1, 5_000),
   reservedConcurrency: optionalWhole(1, 10_000),
+  callThrottlingRateLimit: whole(1, 10_000),
+  callThrottlingBurstLimit: whole(1, 5_000),
+  callReservedConcurrency: optionalWhole(1, 10_000),
   signingKeyTtlSeconds: whole(1, 86_400),
   signingKeyMaxStaleSeconds: whole(0, 86_400),
   voximplantApiUrl: z.string().regex(/^https:\/\/\S+$/, "an https:// URL"),
@@ -71,6 +75,8 @@ const parameters = z.strictObject({
   tripwires: flag,
   alarmEmail: optional(/^[^@\s]+@[^@\s]+$/, "an e-mail address"),
   latencyAlarmMilliseconds: whole(1, 29_000),
+  // A call is given up after 25 s.
+  platformLatencyAlarmMilliseconds: whole(1, 25_000),
   refusalsAlarmCount: whole(1, 1_000_000),
   quietAlarmMinutes: optionalWhole(1, 1_440),
   vpcEndpointIds: listOf(/^vpce-[0-9a-f]+$/, "ids of VPC endpoints, as vpce-0a1b2c3d"),
@@ -100,6 +106,8 @@ export interface Options extends z.infer<typeof parameters> {
    * rotate them run in the primary region.
    */
   readonly secondary: boolean;
+  /** A grant has methods: there is a function that calls them, and what belongs to it. */
+  readonly callsMethods: boolean;
 }
 
 export class DeploymentError extends Error {
@@ -111,6 +119,7 @@ export class DeploymentError extends Error {
  * @throws DeploymentError naming each parameter that is wrong and what it takes.
  */
 export function parseOptions(
+  policy: Policy,
   deployment: { service: string; stage: string; region: string },
   values: Readonly<Record<string, string>>,
 ): Options {
@@ -137,7 +146,9 @@ export function parseOptions(
   const secondary = primaryRegion !== undefined && primaryRegion !== region;
   // One serverless.yml serves every region: a secondary ignores what is the primary's.
   const ofPrimary = secondary && { rotate: [], replicate: [], replicaRegions: [] };
-  return { ...parsed.data, ...ofPrimary, prefix: `${service}-${stage}`, stage, region, secondary };
+  const callsMethods = callableServiceAccounts(policy).length > 0;
+  const prefix = `${service}-${stage}`;
+  return { ...parsed.data, ...ofPrimary, prefix, stage, region, secondary, callsMethods };
 }
 
 /** These cannot be used from another region than their own. */

@@ -4,10 +4,12 @@ import {
   functionArnIn,
   type FunctionName,
   type GrantedSecret,
+  keyReadersOf,
   logGroupOf,
+  mayRead,
+  readerRoleName,
   roleOf,
   secretArn,
-  vendRoleName,
 } from "./names.ts";
 import type { Options } from "./options.ts";
 import { replicaKeysStatement, signingKeysKeyStatement } from "./signing-keys-key.ts";
@@ -15,6 +17,7 @@ import { replicaKeysStatement, signingKeysKeyStatement } from "./signing-keys-ke
 /** The Secrets Manager actions of each function. */
 const secretActions = {
   "vend-token": ["GetSecretValue"],
+  "call-method": ["GetSecretValue"],
   "rotate-key": [
     "DescribeSecret",
     "GetSecretValue",
@@ -35,6 +38,7 @@ const secretActions = {
 
 const keyActions = {
   "vend-token": ["kms:Decrypt"],
+  "call-method": ["kms:Decrypt"],
   "rotate-key": ["kms:Decrypt", "kms:GenerateDataKey"],
   "reconcile-keys": ["kms:Decrypt", "kms:GenerateDataKey"],
 } as const satisfies Record<FunctionName, readonly string[]>;
@@ -59,7 +63,7 @@ function role(name: FunctionName, secrets: readonly GrantedSecret[], options: Op
   return {
     Type: "AWS::IAM::Role",
     Properties: {
-      ...(name === "vend-token" && { RoleName: vendRoleName(options.region, options) }),
+      ...(isReader(name) && { RoleName: readerRoleName(name, options.region, options) }),
       ...roleSettings(options),
       AssumeRolePolicyDocument: policyDocument([
         {
@@ -74,6 +78,8 @@ function role(name: FunctionName, secrets: readonly GrantedSecret[], options: Op
   };
 }
 
+const isReader = (name: FunctionName) => name === "vend-token" || name === "call-method";
+
 function statements(
   name: FunctionName,
   secrets: readonly GrantedSecret[],
@@ -84,7 +90,7 @@ function statements(
       Sid: "SigningKeys",
       Effect: "Allow",
       Action: secretActions[name].map((action) => `secretsmanager:${action}`),
-      Resource: secrets.map((secret) => secretArn(secret, options)),
+      Resource: secrets.filter((secret) => mayRead(name, secret)).map((secret) => secretArn(secret, options)),
       // This tag and no other. An action that sets no tag has no aws:TagKeys, and ForAllValues lets
       // it through. One statement, because a second list of all secrets would halve how many fit.
       ...(name === "reconcile-keys" && {
@@ -97,11 +103,13 @@ function statements(
             // To drop a revoked key from warm containers: lib/reconciliation/forget-keys.ts. IAM
             // has no condition for single settings, so this also allows every other change of the
             // configuration.
-            Sid: "MakeVendTokenForgetARevokedKey",
+            Sid: "MakeVendTokenForgetARevokedKey", // And call-method, where it is deployed.
             Effect: "Allow" as const,
             Action: ["lambda:GetFunctionConfiguration", "lambda:UpdateFunctionConfiguration"],
-            Resource: ["${AWS::Region}", ...options.replicaRegions].map((region) =>
-              functionArnIn(region, "vend-token", options),
+            Resource: keyReadersOf(options).flatMap((reader) =>
+              ["${AWS::Region}", ...options.replicaRegions].map((region) =>
+                functionArnIn(region, reader, options),
+              ),
             ),
           },
         ]
@@ -113,7 +121,7 @@ function statements(
       ...signingKeysKeyStatement(options),
     },
     // Storing a value writes the replicas too.
-    ...(name !== "vend-token" && options.replicaRegions.length > 0 ? [replicaKeysStatement(options)] : []),
+    ...(!isReader(name) && options.replicaRegions.length > 0 ? [replicaKeysStatement(options)] : []),
     {
       Sid: "OwnLog",
       Effect: "Allow",

@@ -9,12 +9,14 @@ import {
 import {
   type FunctionName,
   type GrantedSecret,
+  keyReadersOf,
   makesSecrets,
+  mayRead,
   named,
+  readerRoleArnIn,
   roleOf,
   secretId,
   signingKeysAlias,
-  vendRoleArnIn,
 } from "./names.ts";
 import type { Options } from "./options.ts";
 import { inRegion, signingKeysKeyArn } from "./signing-keys-key.ts";
@@ -46,7 +48,7 @@ export function secretResources(
           Properties: {
             SecretId: secretId(secret, options),
             BlockPublicPolicy: true,
-            ResourcePolicy: secretResourcePolicy(options, functions),
+            ResourcePolicy: secretResourcePolicy(secret, options, functions),
           },
         },
       ],
@@ -93,7 +95,11 @@ function secretResource(
  *   denied too.
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notprincipal.html
  */
-export function secretResourcePolicy(options: Options, functions: readonly FunctionName[]) {
+export function secretResourcePolicy(
+  secret: GrantedSecret,
+  options: Options,
+  functions: readonly FunctionName[],
+) {
   const { cloudFormationReadsSecrets, deployerArn } = options;
   const deployer = cloudFormationReadsSecrets && deployerArn !== undefined ? [deployerArn] : [];
   const deny = (Sid: string, Condition: NonNullable<Statement["Condition"]>): Statement => ({
@@ -108,9 +114,13 @@ export function secretResourcePolicy(options: Options, functions: readonly Funct
     deny("OnlyTheFunctionsReadTheKey", {
       ArnNotEquals: {
         "aws:PrincipalArn": [
-          ...functions.map((name) => getAtt(roleOf(name), "Arn")),
-          // A replica carries this policy too, and is read by the vending function over there.
-          ...options.replicaRegions.map((replica) => vendRoleArnIn(replica, options)),
+          ...functions.filter((name) => mayRead(name, secret)).map((name) => getAtt(roleOf(name), "Arn")),
+          // A replica carries this policy too, and is read by the functions over there.
+          ...options.replicaRegions.flatMap((replica) =>
+            keyReadersOf(options)
+              .filter((name) => mayRead(name, secret))
+              .map((name) => readerRoleArnIn(name, replica, options)),
+          ),
           ...deployer,
         ],
       },

@@ -1,3 +1,4 @@
+import { routes } from "../lib/http/wire.ts";
 import { getAtt, ref, type Resources, retained, sub } from "./cloudformation.ts";
 import { restApi } from "./api.ts";
 import type { Options } from "./options.ts";
@@ -47,25 +48,53 @@ export function stageResources(options: Options, deployment: string): Resources 
         StageName: options.stage,
         TracingEnabled: true,
         AccessLogSetting: { DestinationArn: getAtt(accessLogGroup, "Arn"), Format: accessLogFormat(options) },
-        MethodSettings: [
-          {
-            HttpMethod: "*",
-            ResourcePath: "/*",
-            // Per method, and billed. The alarms use the metrics of the stage, which are free.
-            MetricsEnabled: false,
-            ThrottlingRateLimit: options.throttlingRateLimit,
-            ThrottlingBurstLimit: options.throttlingBurstLimit,
-            // Execution logs with data tracing write whole response bodies: the tokens.
-            LoggingLevel: "OFF",
-            DataTraceEnabled: false,
-          },
-        ],
+        MethodSettings: methodSettings(options),
       },
       ...(createsLogRole && { DependsOn: ["ApiGatewayAccount"] }),
     },
     ...(createsLogRole && accountLogRole(options)),
   };
 }
+
+/** Each setting says everything, so that nothing depends on how API Gateway combines them. */
+function methodSettings(options: Options) {
+  const common = {
+    HttpMethod: "*",
+    ResourcePath: "/*",
+    // Per method, and billed. The alarms use the metrics of the stage, which are free.
+    MetricsEnabled: false,
+    ThrottlingRateLimit: options.throttlingRateLimit,
+    ThrottlingBurstLimit: options.throttlingBurstLimit,
+    // Execution logs with data tracing write whole response bodies: the tokens.
+    LoggingLevel: "OFF",
+    DataTraceEnabled: false,
+  };
+  if (!options.callsMethods) return [common];
+  const { vendToken, callMethod } = routes;
+  return [
+    common,
+    // The stage's latency is then also that of the platform, so the alarm needs the route's own.
+    {
+      ...common,
+      HttpMethod: vendToken.method,
+      ResourcePath: escaped(vendToken.path),
+      MetricsEnabled: true,
+    },
+    {
+      ...common,
+      HttpMethod: callMethod.method,
+      ResourcePath: escaped(callMethod.path),
+      ThrottlingRateLimit: options.callThrottlingRateLimit,
+      ThrottlingBurstLimit: options.callThrottlingBurstLimit,
+    },
+  ];
+}
+
+/**
+ * As CloudFormation wants the path of a resource that has more than one segment.
+ * https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-stage-methodsetting.html
+ */
+const escaped = (path: string) => `/${path.replaceAll("/", "~1")}`;
 
 /**
  * API Gateway writes the logs of all APIs of an account and region with one role. Without it, a

@@ -134,6 +134,6 @@ export function tripwireResources(secrets: readonly GrantedSecret[], options: Op
 /** The roles that make these changes in normal operation. */
 const expected = (options: Options) => [
   ...(options.deployerArn === undefined ? [] : [options.deployerArn]),
-  // It makes vend-token forget a revoked key.
+  // It makes the functions that hold keys forget a revoked one.
   ...(options.secondary ? [] : [getAtt(roleOf("reconcile-keys"), "Arn")]),
 ];

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
-import type { Policy } from "../lib/grants/policy.ts";
+import { callableServiceAccounts, type Policy } from "../lib/grants/policy.ts";
 import { loadPolicy } from "../scripts/load-policy.ts";
 import { localCredentials } from "./credentials.ts";
 import type { FaultInjector } from "./fault.ts";
@@ -111,6 +111,7 @@ async function startAll(
 ): Promise<Omit<Stack, "close">> {
   const { ports = {}, faults = {}, standIns = {}, externalSecretsManager } = options;
   const policy = await loadPolicy(options.grantsFile ?? join(root, "local", "grants.yml"));
+  const callsMethods = callableServiceAccounts(policy).length > 0;
   const identities = await readIdentities(options.identitiesFile ?? join(root, "local", "identities.json"));
   const lines: string[] = [];
   const onLine = (line: string) => {
@@ -152,13 +153,13 @@ async function startAll(
   env["AWS_ENDPOINT_URL_SECRETS_MANAGER"] = secretsUrl;
   env["VOXIMPLANT_API_URL"] = managementApi.apiUrl;
   await functions.start("vend-token");
-  if (callsMethods(policy)) await functions.start("call-method");
+  if (callsMethods) await functions.start("call-method");
   const gateway = await open(
     startGateway({
       port: ports.gateway ?? 0,
       identities,
       invoke: (event, name) => functions.invoke(name, event),
-      routes: deployedRoutes.filter((route) => route.function !== "call-method" || callsMethods(policy)),
+      routes: deployedRoutes.filter((route) => route.function !== "call-method" || callsMethods),
       payloadFormat: options.payloadFormat ?? "1.0",
       ...(faults.gateway && { fault: faults.gateway }),
     }),
@@ -174,10 +175,6 @@ async function startAll(
     lines,
     reconcile: (event = {}) => functions.invoke("reconcile-keys", event),
   };
-}
-
-function callsMethods({ grants }: Policy): boolean {
-  return grants.some(({ methods }) => methods !== undefined);
 }
 
 async function readIdentities(file: string): Promise<Identity[]> {

@@ -58,11 +58,12 @@ try {
   if (sample !== undefined) console.error(sample);
 
   const deployment = { service, stage, region };
-  const options = parseOptions(deployment, values);
-  const { resources, keyFunctions } = describeDeployment(policy, deployment, values);
+  const options = parseOptions(policy, deployment, values);
+  const { resources, callFunctions, keyFunctions } = describeDeployment(policy, deployment, values);
   const lambdas = functionResources(
     {
       "vend-token": functions[0].vendToken,
+      "call-method": callFunctions.callMethod,
       "rotate-key": keyFunctions.rotateKey,
       "reconcile-keys": keyFunctions.reconcileKeys,
     },

@@ -68,6 +68,15 @@ export function methodOf(request: AccessRequest): string | undefined {
   return "method" in request ? request.method : undefined;
 }
 
+/**
+ * The service accounts that a grant with methods names. Calls need the keys of these alone. If there
+ * are none, the function call-method is not deployed.
+ */
+export function callableServiceAccounts({ serviceAccounts, grants }: Policy): readonly ServiceAccount[] {
+  const named = new Set(grants.flatMap((grant) => (grant.methods ? grant.serviceAccounts : [])));
+  return serviceAccounts.filter(({ name }) => named.has(name));
+}
+
 /** What may be minted, and which grant allows it. */
 export interface Allowance {
   readonly serviceAccount: ServiceAccount;

@@ -1,8 +1,9 @@
 import { Command } from "commander";
 import { indexGrants, listEntitlements } from "../grants/authorize.ts";
+import type { Entitlement } from "../grants/policy.ts";
 import { CliError, EXIT } from "../cli/cli-error.ts";
 import type { Io } from "../cli/io.ts";
-import { routes, tokenPath } from "../http/wire.ts";
+import { methodPath, routes, tokenPath } from "../http/wire.ts";
 import { callerOf, GRANTS_FILE, readPolicy } from "./grants-file.ts";
 
 interface Options {
@@ -47,22 +48,43 @@ export function iamPolicyCommand(io: Io): Command {
       }
       const { region, apiAccountId, apiId, stage } = options;
       const api = `arn:${caller.partition}:execute-api:${region}:${apiAccountId}:${apiId}/${stage}`;
-      const policy = {
-        Version: "2012-10-17",
-        Statement: [
-          {
-            Sid: "VendVoximplantTokens",
-            Effect: "Allow",
-            Action: "execute-api:Invoke",
-            Resource: [
-              ...granted.map(({ name }) => `${api}/${routes.vendToken.method}${tokenPath(name)}`),
-              `${api}/${routes.listEntitlements.method}${routes.listEntitlements.path}`,
-            ],
-          },
-        ],
-      };
-      io.stdout.write(`${JSON.stringify(policy, null, 2)}\n`);
+      io.stdout.write(`${JSON.stringify(callerPolicy(api, granted), null, 2)}\n`);
       if (apiId === "*")
         io.stderr.write("hint: --api-id, --region and --api-account-id narrow this to your API\n");
     });
+}
+
+/**
+ * The IAM policy for what a caller is granted. A pattern of a method stays as it is: `*` and `?` mean
+ * the same to IAM, except that IAM's `*` and `?` also match a slash. No other route lies below
+ * `…/methods/`, so that reaches nothing more. A method that no wildcard of a grant matches can pass
+ * IAM by one: then the grant refuses it.
+ *
+ * @param api the ARN of the API with its stage
+ */
+export function callerPolicy(api: string, granted: readonly Entitlement[]) {
+  const { vendToken, callMethod, listEntitlements } = routes;
+  const tokens = granted
+    .filter(({ maxTtlSeconds }) => maxTtlSeconds !== undefined)
+    .map(({ name }) => `${vendToken.method}${tokenPath(name)}`);
+  const methods = granted.flatMap(({ name, methods }) =>
+    methods.map((pattern) => `${callMethod.method}${methodPath(name, pattern)}`),
+  );
+  const kinds = [
+    { Sid: "VendVoximplantTokens", paths: tokens },
+    { Sid: "CallVoximplantMethods", paths: methods },
+  ].filter(({ paths }) => paths.length > 0);
+  return {
+    Version: "2012-10-17",
+    Statement: kinds.map(({ Sid, paths }, index) => ({
+      Sid,
+      Effect: "Allow",
+      Action: "execute-api:Invoke",
+      Resource: [
+        ...paths,
+        // Every caller may list its own grants.
+        ...(index === 0 ? [`${listEntitlements.method}${listEntitlements.path}`] : []),
+      ].map((path) => `${api}/${path}`),
+    })),
+  };
 }

@@ -114,7 +114,7 @@ function conclude(io: Io, report: RevocationReport): void {
   io.stdout.write(`key ${keyId} is dead: no longer listed, and refused\n`);
   if (!steps.some(({ step, ok }) => step === "containers" && ok)) {
     io.stderr.write(
-      "Warm containers of the vending function keep the dead key until\n" +
+      "Warm containers of the functions keep the dead key until\n" +
         "SIGNING_KEY_TTL_SECONDS (300 by default) have passed.\n",
     );
   }

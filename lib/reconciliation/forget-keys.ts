@@ -2,57 +2,82 @@ import {
   GetFunctionConfigurationCommand,
   LambdaClient,
   type LambdaClientConfig,
+  ResourceNotFoundException,
   UpdateFunctionConfigurationCommand,
   waitUntilFunctionUpdated,
 } from "@aws-sdk/client-lambda";
 
 import type { EpochMs } from "../epoch.ts";
+import { callableServiceAccounts, type Policy } from "../grants/policy.ts";
 import { messageOf } from "./finding.ts";
 
 /**
- * Makes the warm containers of the vending function drop their keys. It changes an environment
- * variable, for which Lambda starts new containers. No code reads the variable. The other variables
- * stay, and Lambda refuses the change if there was another change in between (RevisionId).
+ * The functions whose containers hold keys between requests. Without a grant of methods there is no
+ * call-method, nor the permission to look for it.
+ */
+export function functionsThatHoldKeys(policy: Policy, deployment: string): readonly string[] {
+  const names = callableServiceAccounts(policy).length > 0 ? ["vend-token", "call-method"] : ["vend-token"];
+  return names.map((name) => `${deployment}-${name}`);
+}
+
+/**
+ * Makes the warm containers of functions drop their keys. It changes an environment variable, for
+ * which Lambda starts new containers. No code reads the variable. The other variables stay, and
+ * Lambda refuses the change if there was another change in between (RevisionId).
  *
- * Permissions on the vending function, in each region: lambda:GetFunctionConfiguration and
+ * Permissions on the functions, in each region: lambda:GetFunctionConfiguration and
  * UpdateFunctionConfiguration.
  *
  * @see https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
  * @returns what was done, for people
- * @throws Error the containers of a region may keep their keys; the message names each such region
+ * @throws Error some containers may keep their keys; the message names each region and function. A
+ *   function that does not exist counts too: a region without it runs another grants.yml.
  */
 export async function forgetKeys(
-  FunctionName: string,
+  functionNames: readonly string[],
   regions: readonly string[],
   now: EpochMs,
   configuration: LambdaClientConfig = {},
 ): Promise<string> {
-  const outcomes = await Promise.all(
-    regions.map(async (region) => {
-      const client = new LambdaClient({ ...configuration, region });
+  const places = regions.flatMap((region) => functionNames.map((name) => ({ region, name })));
+  const failures = await Promise.all(
+    places.map(async ({ region, name }) => {
       try {
-        const { Environment, RevisionId } = await client.send(
-          new GetFunctionConfigurationCommand({ FunctionName }),
-        );
-        const Variables = { ...Environment?.Variables, KEYS_FORGOTTEN_AT: new Date(now).toISOString() };
-        await client.send(
-          new UpdateFunctionConfigurationCommand({ FunctionName, RevisionId, Environment: { Variables } }),
-        );
-        await waitUntilFunctionUpdated(
-          { client, maxWaitTime: 60, minDelay: 1, maxDelay: 2 },
-          { FunctionName },
-        );
-        return { region };
+        await startNewContainers(name, now, { ...configuration, region });
+        return [];
       } catch (error) {
-        return { region, failure: messageOf(error) };
-      } finally {
-        client.destroy();
+        return [`${region}: ${explain(error, name)}`];
       }
     }),
   );
-  const failures = outcomes.flatMap(({ region, failure }) =>
-    failure === undefined ? [] : [`${region}: ${failure}`],
-  );
-  if (failures.length > 0) throw new Error(failures.join(" "));
-  return `new containers of ${FunctionName} start in ${regions.join(", ")}`;
+  const messages = failures.flat();
+  if (messages.length > 0) throw new Error(messages.join(" "));
+  return `new containers of ${functionNames.join(" and ")} start in ${regions.join(", ")}`;
+}
+
+async function startNewContainers(
+  FunctionName: string,
+  now: EpochMs,
+  configuration: LambdaClientConfig,
+): Promise<void> {
+  const client = new LambdaClient(configuration);
+  try {
+    const { Environment, RevisionId } = await client.send(
+      new GetFunctionConfigurationCommand({ FunctionName }),
+    );
+    const Variables = { ...Environment?.Variables, KEYS_FORGOTTEN_AT: new Date(now).toISOString() };
+    await client.send(
+      new UpdateFunctionConfigurationCommand({ FunctionName, RevisionId, Environment: { Variables } }),
+    );
+    await waitUntilFunctionUpdated({ client, maxWaitTime: 60, minDelay: 1, maxDelay: 2 }, { FunctionName });
+  } finally {
+    client.destroy();
+  }
+}
+
+function explain(error: unknown, name: string): string {
+  if (error instanceof ResourceNotFoundException) {
+    return `there is no function ${name}. Deploy this grants.yml to that region, then revoke again.`;
+  }
+  return `${name}: ${messageOf(error)}`;
 }

@@ -14,7 +14,7 @@ import {
 } from "./revocation-keys.ts";
 
 export interface RevocationPorts extends ReplacementPorts {
-  /** Makes the vending function's containers drop their keys, in every region. Absent outside Lambda. */
+  /** Makes the functions' containers drop their keys, in every region. Absent outside Lambda. */
   readonly forgetKeys?: ((replicaRegions: readonly string[]) => Promise<string>) | undefined;
 }
 

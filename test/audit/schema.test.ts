@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { format } from "prettier";
 import { describe, expect, it } from "vitest";
 
-import { queries } from "../../infra/queries.ts";
+import { callQueries, queries } from "../../infra/queries.ts";
 import { findingRecord, revocationRecord } from "../../lib/reconciliation/report.ts";
 import { auditSchema, expectAuditRecord } from "../fakes/audit-schema.ts";
 
@@ -59,7 +59,10 @@ describe("docs/audit.md", () => {
         return `## ${title}\n\n${description}\n\n| field | present | type or values | meaning |\n| --- | --- | --- | --- |\n${rows.join("\n")}`;
       },
     );
-    const sections = Object.entries(queries).map(([name, query]) => `- **${name}**: \`${query}\``);
+    const listed = (all: Readonly<Record<string, string>>) =>
+      Object.entries(all)
+        .map(([name, query]) => `- **${name}**: \`${query}\``)
+        .join("\n");
     const introduction = await readFile(resolve(import.meta.dirname, "../../docs/audit.md"), "utf8");
     const document = `${introduction.split("## A request")[0] ?? ""}${tables.join("\n\n")}
 
@@ -67,7 +70,11 @@ describe("docs/audit.md", () => {
 
 The stack saves these in CloudWatch Logs Insights, in a folder with the deployment's name:
 
-${sections.join("\n")}
+${listed(queries)}
+
+If a grant has \`methods\`, "refusals by reason" asks both functions, and there are these as well:
+
+${listed(callQueries)}
 `;
     await expect(
       await format(document, { parser: "markdown", printWidth: 100, proseWrap: "always" }),

@@ -7,8 +7,53 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import * as z from "zod";
+import { signRequest } from "../../lib/client/sign.ts";
 import identities from "../../local/identities.json" with { type: "json" };
 import { startStack, type Stack } from "../../local/stack.ts";
+
+/**
+ * The fields that Step Functions takes for this task, and no other.
+ * https://docs.aws.amazon.com/step-functions/latest/dg/connect-api-gateway.html
+ */
+const invokeTask = z.object({
+  Type: z.literal("Task"),
+  Resource: z.literal("arn:aws:states:::apigateway:invoke"),
+  Parameters: z.strictObject({
+    ApiEndpoint: z.string().regex(/^[0-9a-z]+\.execute-api\.[a-z0-9-]+\.amazonaws\.com$/),
+    Stage: z.string().regex(/^\w+$/),
+    Path: z.string().regex(/^v1\/service-accounts\/[a-z0-9-]+\/methods\/\w+$/),
+    Method: z.literal("POST"),
+    AuthType: z.literal("IAM_ROLE"),
+    Headers: z.strictObject({ "Content-Type": z.tuple([z.literal("application/json")]) }),
+    RequestBody: z.record(z.string(), z.string()),
+  }),
+  TimeoutSeconds: z.int(),
+  Retry: z.array(z.object({ ErrorEquals: z.array(z.string()) })),
+});
+const stateMachine = z.object({
+  StartAt: z.string(),
+  States: z.record(
+    z.string(),
+    z.looseObject({
+      Next: z.string().optional(),
+      Default: z.string().optional(),
+      Choices: z.array(z.looseObject({ Next: z.string() })).optional(),
+    }),
+  ),
+});
+const policyFile = z.object({ Statement: z.array(z.object({ Resource: z.array(z.string()) })) });
+
+/** `"name.$": "$.field"` and `States.JsonToString($.field)`, which are all that the recipe uses. */
+function fill(template: Readonly<Record<string, string>>, input: Readonly<Record<string, unknown>>) {
+  return Object.fromEntries(
+    Object.entries(template).map(([name, expression]) => {
+      const [, asText, field = ""] = /^(States\.JsonToString\()?\$\.(\w+)\)?$/.exec(expression) ?? [];
+      if (!name.endsWith(".$") || !(field in input)) throw new Error(`${name}: ${expression}`);
+      return [name.slice(0, -2), asText === undefined ? input[field] : JSON.stringify(input[field])];
+    }),
+  );
+}
 
 const run = promisify(execFile);
 const root = resolve(import.meta.dirname, "../..");
@@ -134,6 +179,62 @@ except TokenError as error:
   });
 });
 
+describe("the state machine of Step Functions", async () => {
+  const read = async (file: string): Promise<unknown> =>
+    JSON.parse(await readFile(join(examples, "step-functions", file), "utf8"));
+  const machine = stateMachine.parse(await read("state-machine.asl.json"));
+  const start = machine.States[machine.StartAt];
+  const task = invokeTask.parse(start);
+
+  it("leads from its first state to an end, and names no state that it lacks", () => {
+    const names = Object.keys(machine.States);
+    const reached = new Set([machine.StartAt]);
+    for (const name of reached) {
+      const { Next, Default, Choices = [] } = machine.States[name] ?? {};
+      for (const next of [Next, Default, ...Choices.map((choice) => choice.Next)])
+        if (next !== undefined) reached.add(next);
+    }
+    expect([...reached].sort()).toEqual(names.sort());
+  });
+
+  it("calls the path that its policy allows, and no other path is allowed", async () => {
+    const { Statement } = policyFile.parse(await read("policy.json"));
+    const { ApiEndpoint, Stage, Method, Path } = task.Parameters;
+    const [id, , region] = ApiEndpoint.split(".");
+    expect(Statement.flatMap(({ Resource }) => Resource)).toEqual([
+      `arn:aws:execute-api:${region ?? ""}:111122223333:${id ?? ""}/${Stage}/${Method}/${Path}`,
+    ]);
+  });
+
+  it("repeats only what was throttled, and so not done", () => {
+    expect(task.Retry.flatMap(({ ErrorEquals }) => ErrorEquals)).toEqual(["ApiGateway.429"]);
+  });
+
+  it("waits longer than API Gateway, which waits for 29 s", () => {
+    expect(task.TimeoutSeconds).toBeGreaterThan(29);
+  });
+
+  it("has its request answered by the local stack, as the role of its policy", async () => {
+    const input = { rule_id: 42, custom_data: { to: "+15550100" } };
+    const body = JSON.stringify(fill(task.Parameters.RequestBody, input));
+    expect(JSON.parse(body)).toEqual({ rule_id: 42, script_custom_data: '{"to":"+15550100"}' });
+    const credentials = identities.find(({ userArn }) => userArn.includes("/dialer/"));
+    if (credentials === undefined) throw new Error("no identity of the role dialer");
+    const send = async (path: string) => {
+      const url = new URL(`${stack.url}/${path}`);
+      const contentType = task.Parameters.Headers["Content-Type"].join();
+      const headers = await signRequest(
+        { method: "POST", url, headers: { "content-type": contentType }, body },
+        { credentials, region: "us-east-1", signingName: "execute-api", date: new Date() },
+      );
+      return fetch(url, { method: "POST", headers, body });
+    };
+    const answer = await send(task.Parameters.Path);
+    expect([answer.status, await answer.json()]).toEqual([200, expect.objectContaining({ result: 1 })]);
+    expect((await send(task.Parameters.Path.replace("StartScenarios", "CreateKey"))).status).toBe(403);
+  });
+});
+
 /** A server on loopback, and the headers of each request that it got. */
 async function startServer(answer: RequestListener) {
   const requests: IncomingHttpHeaders[] = [];
@@ -237,7 +338,7 @@ describe("each recipe's IAM policy", async () => {
         expect([Effect, Action]).toEqual(["Allow", "execute-api:Invoke"]);
         for (const arn of Resource) {
           expect(arn).toMatch(
-            /^arn:aws:execute-api:[a-z0-9-]+:\d{12}:\w+\/\w+\/(?:POST\/v1\/service-accounts\/[a-z0-9-]+\/token|GET\/v1\/service-accounts)$/,
+            /^arn:aws:execute-api:[a-z0-9-]+:\d{12}:\w+\/\w+\/(?:POST\/v1\/service-accounts\/[a-z0-9-]+\/(?:token|methods\/\w+)|GET\/v1\/service-accounts)$/,
           );
         }
       }

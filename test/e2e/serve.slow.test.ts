@@ -61,7 +61,7 @@ async function serveAs(who: string, args: readonly string[]) {
       return () => undefined;
     },
   });
-  const status = runVoxtoken(["serve", ...args, "--port", "0"], io);
+  const status = runVoxtoken(["serve", "--port", "0", ...args], io);
   const run = { hasEnded: false };
   void status.then(() => (run.hasEnded = true));
   while (!run.hasEnded && !io.out().includes("credentials file"))
@@ -131,7 +131,7 @@ describe("the official Node client, unmodified, through voxtoken serve", () => {
     });
     const calls = stack.managementApi.calls.length;
     const refusal: unknown = await client.RoleSystem.createKey({}).catch((error: unknown) => error);
-    expect(JSON.stringify(refusal)).toContain("access_denied");
+    expect(String(refusal)).toContain("status code 403");
     expect(stack.managementApi.calls).toHaveLength(calls);
     expect(tokenCalls() - tokens).toBe(2);
   });

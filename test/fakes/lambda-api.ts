@@ -1,44 +1,51 @@
 import { type Answer, listen, type Listening, type RawRequest } from "../../local/listen.ts";
 
 export interface LambdaApi extends Listening {
-  /** Of every function: the one that the tests change. */
-  readonly environment: Record<string, string>;
+  /** Variables of a function in a region, once they were changed: `us-east-1 vendor-prod-vend-token`. */
+  readonly environments: ReadonlyMap<string, Readonly<Record<string, string>>>;
 }
 
 type Handler = (event: unknown) => Promise<unknown>;
 
 /**
- * What `voxtoken admin` uses of AWS Lambda's API: Invoke, GetFunctionConfiguration,
- * UpdateFunctionConfiguration.
+ * What `voxtoken admin` and a revocation use of AWS Lambda's API, in each region: Invoke,
+ * GetFunctionConfiguration, UpdateFunctionConfiguration.
  * https://docs.aws.amazon.com/lambda/latest/api/API_Operations.html
+ *
+ * @param functions by name
+ * @param options.absent functions that a region does not have: `us-east-1 vendor-prod-vend-token`
+ * @param options.locked functions that the caller may not change, likewise
  */
 export async function startLambdaApi(
   functions: Readonly<Record<string, Handler | undefined>>,
-  { mayUpdate = true }: { readonly mayUpdate?: boolean } = {},
+  {
+    absent = [],
+    locked = [],
+  }: { readonly absent?: readonly string[]; readonly locked?: readonly string[] } = {},
 ): Promise<LambdaApi> {
-  const environment: Record<string, string> = { SIGNING_KEY_TTL_SECONDS: "300" };
-  let revision = 1;
+  const environments = new Map<string, Readonly<Record<string, string>>>();
 
-  async function answer({ method, target, body }: RawRequest): Promise<Answer> {
+  async function answer({ method, target, body, headers }: RawRequest): Promise<Answer> {
     const [, name = "", operation] = /^\/2015-03-31\/functions\/([^/]+)\/(\w+)/.exec(target) ?? [];
-    if (!(name in functions)) return failure(404, "ResourceNotFoundException");
+    const place = `${regionOf(headers)} ${name}`;
+    if (!(name in functions) || absent.includes(place)) return failure(404, "ResourceNotFoundException");
     if (operation === "invocations") return invoke(functions[name], body);
+    const before = environments.get(place) ?? { SIGNING_KEY_TTL_SECONDS: "300" };
     if (method === "PUT") {
       const change = JSON.parse(body.toString()) as {
         RevisionId: string;
         Environment: { Variables: Record<string, string> };
       };
-      if (!mayUpdate) return failure(403, "AccessDeniedException");
-      if (change.RevisionId !== String(revision)) return failure(412, "PreconditionFailedException");
-      revision += 1;
-      for (const variable of Object.keys(environment)) Reflect.deleteProperty(environment, variable);
-      Object.assign(environment, change.Environment.Variables);
+      if (locked.includes(place)) return failure(403, "AccessDeniedException");
+      if (change.RevisionId !== revisionOf(before)) return failure(412, "PreconditionFailedException");
+      environments.set(place, change.Environment.Variables);
     }
+    const Variables = environments.get(place) ?? before;
     return json(200, {
       FunctionName: name,
-      RevisionId: String(revision),
+      RevisionId: revisionOf(Variables),
       LastUpdateStatus: "Successful",
-      Environment: { Variables: environment },
+      Environment: { Variables },
     });
   }
 
@@ -48,7 +55,15 @@ export async function startLambdaApi(
     maxBodyBytes: 1024 * 1024,
     serve: (request) => ({ fault: undefined, answer: () => answer(request) }),
   });
-  return { ...server, environment };
+  return { ...server, environments };
+}
+
+const revisionOf = (variables: Readonly<Record<string, string>>) => JSON.stringify(variables);
+
+/** Of the signature's scope: `…/20261124/us-east-1/lambda/aws4_request`. */
+function regionOf(headers: RawRequest["headers"]): string {
+  const authorization = headers.find(([name]) => name.toLowerCase() === "authorization")?.[1] ?? "";
+  return /\/\d{8}\/([^/]+)\/lambda\//.exec(authorization)?.[1] ?? "no region";
 }
 
 async function invoke(handler: Handler | undefined, body: Buffer): Promise<Answer> {

@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { format } from "prettier";
 import { describe, expect, it } from "vitest";
 import { stackOf } from "./describe.ts";
+import { passagesTable } from "./method-paths.ts";
 import { property } from "./promises.ts";
 import { resolveIntrinsics } from "./resolve.ts";
 import { isAllowed } from "./simulate.ts";
@@ -13,9 +14,13 @@ const resolved = (value: unknown) => resolveIntrinsics(value, stack, place);
 
 const secretId = "SecretVoximplantOutboundCalls09ae40ea";
 const secret = String(resolved({ Ref: secretId }));
+/** Of a service account of which the sample grants no methods. */
+const tokensSecretId = "SecretVoximplantCallHistory719b5b41";
+const tokensSecret = String(resolved({ Ref: tokensSecretId }));
 const anotherSecret = secret.replace("outbound-calls", "not-ours");
 const key = String(resolved({ "Fn::GetAtt": ["SigningKeysKey", "Arn"] }));
 const secretPolicy = resolved(property(stack.Resources[`${secretId}Policy`], "ResourcePolicy"));
+const tokensSecretPolicy = resolved(property(stack.Resources[`${tokensSecretId}Policy`], "ResourcePolicy"));
 const keyPolicy = resolved(property(stack.Resources["SigningKeysKey"], "KeyPolicy"));
 
 interface Principal {
@@ -48,6 +53,7 @@ const operatorPolicy = policyFile("operator");
 
 const principals: readonly Principal[] = [
   functionRole("vend-token", "VendTokenRole"),
+  functionRole("call-method", "CallMethodRole"),
   functionRole("rotate-key", "RotateKeyRole"),
   functionRole("reconcile-keys", "ReconcileKeysRole"),
   {
@@ -97,6 +103,13 @@ const viaSecretsManager = (secretArn: string) => ({
 const deeds: readonly { readonly name: string; readonly needs: readonly Need[] }[] = [
   { name: "read a key", needs: [secrets("GetSecretValue"), kms("Decrypt", viaSecretsManager(secret))] },
   {
+    name: "read a key of which no methods are granted",
+    needs: [
+      { ...secrets("GetSecretValue"), resource: tokensSecret, resourcePolicy: tokensSecretPolicy },
+      kms("Decrypt", viaSecretsManager(tokensSecret)),
+    ],
+  },
+  {
     name: "store a key",
     needs: [
       secrets("PutSecretValue"),
@@ -115,13 +128,14 @@ const deeds: readonly { readonly name: string; readonly needs: readonly Need[] }
     needs: [lambda("InvokeFunction", "reconcile-keys")],
   },
   {
-    name: "make vend-token forget its keys",
-    needs: [
-      lambda("GetFunctionConfiguration", "vend-token"),
-      lambda("UpdateFunctionConfiguration", "vend-token"),
-    ],
+    name: "make vend-token and call-method forget their keys",
+    needs: ["vend-token", "call-method"].flatMap((name) => [
+      lambda("GetFunctionConfiguration", name),
+      lambda("UpdateFunctionConfiguration", name),
+    ]),
   },
   { name: "change vend-token's code", needs: [lambda("UpdateFunctionCode", "vend-token")] },
+  { name: "change call-method's code", needs: [lambda("UpdateFunctionCode", "call-method")] },
   { name: "delete a secret", needs: [secrets("DeleteSecret")] },
   { name: "change a secret's policy", needs: [secrets("PutResourcePolicy")] },
   { name: "change the KMS key's policy", needs: [kms("PutKeyPolicy")] },
@@ -131,6 +145,7 @@ const deeds: readonly { readonly name: string; readonly needs: readonly Need[] }
     needs: [kms("GenerateDataKey", viaSecretsManager(anotherSecret))],
   },
   { name: "invoke vend-token directly, as any caller", needs: [lambda("InvokeFunction", "vend-token")] },
+  { name: "invoke call-method directly, as any caller", needs: [lambda("InvokeFunction", "call-method")] },
   {
     name: "change the API's integration, and so write any caller into the event",
     needs: [
@@ -211,20 +226,23 @@ change: \`npx vitest run test/infra/access.test.ts -u\`.
 | --- | ${principals.map(() => "---").join(" | ")} |
 ${rows.join("\n")}
 
-- Only the three functions can read a key. The secret's policy denies it to everyone else,
+- \`call-method\` exists only if a grant has \`methods\`. It can read the keys of the service accounts
+  that such a grant names, and no others.
+- Only the functions can read a key. The secret's policy denies it to everyone else,
   administrators included. An administrator can change that policy first. CloudTrail shows this as
   \`PutResourcePolicy\` or \`DeleteResourcePolicy\`.
 - An operator stores a key without being able to read it or any other key.
 - Anyone who may invoke \`reconcile-keys\` can delete any key of the managed Voximplant accounts, by
   \`revoke --key\` or \`--make-room\`. They cannot read a key.
 - \`rotate-key\` and \`reconcile-keys\` store keys. \`reconcile-keys\` does so only in a revocation.
-- \`reconcile-keys\` may change the configuration of \`vend-token\`, in each region, so that warm
-  containers drop a revoked key. It may not change the code. It reads the keys anyway.
+- \`reconcile-keys\` may change the configuration of \`vend-token\` and \`call-method\`, in each region,
+  so that warm containers drop a revoked key. It may not change the code. It reads the keys anyway.
 - The KMS key works only through Secrets Manager and only for these secrets. No principal can
   decrypt with it directly.
-- Anyone who may invoke \`vend-token\` directly chooses the identity in the event, and so can get the
-  tokens of every caller. Grant \`lambda:InvokeFunction\` by function, never on \`*\`. A service control
-  policy can deny it on this function to everyone.
+- Anyone who may invoke \`vend-token\` or \`call-method\` directly chooses the identity in the event,
+  and so can get the tokens of every caller, or have every method called that any caller is granted.
+  Grant \`lambda:InvokeFunction\` by function, never on \`*\`. A service control policy can deny it on
+  these functions to everyone.
 - Anyone who may change the API can replace its integration by one that writes any \`userArn\` into
   the event: every caller's tokens, without \`lambda:InvokeFunction\`. SECURITY.md has a service
   control policy against it, and \`tripwires: true\` reports it.
@@ -232,6 +250,29 @@ ${rows.join("\n")}
   can act as that function. Allow \`lambda:UpdateFunctionCode\`,
   \`lambda:UpdateFunctionConfiguration\` and \`iam:PassRole\` on these functions and roles only to the
   deployment.
+
+## One path, one method
+
+Three checks stand before a call: the caller's IAM policy, the API's resource policy, and then, in
+the function, the grants. This table evaluates all three for the same grants.yml. The IAM policies
+are what \`voxtoken admin iam-policy\` prints: one path for each method that is granted. \`–\` means that
+API Gateway refuses (\`not_authorized\`), and the function never sees the request. "grant refuses" means
+that IAM lets the request through and the function answers \`access_denied\`.
+
+${await passagesTable()}
+
+- The path of one method allows that method alone: no other method, no token, no other service
+  account. From another account the same holds, and an account that the grants do not name reaches
+  nothing, whatever its IAM policy says.
+- A pattern of a grant stands in the IAM policy as it is. \`*\` and \`?\` mean the same to IAM, except
+  that there they also match a slash. That reaches nothing more, because no other route lies below
+  \`…/methods/\`, and the function refuses a method whose name contains a slash, encoded or not.
+- IAM does not know which methods are sensitive. \`Get*\` lets \`GetSecretValue\` through to the
+  function, which refuses it: no wildcard of a grant matches a method that changes or returns keys,
+  roles, users or credentials. To stop it at API Gateway too, list the methods by name instead of a
+  wildcard.
+- IAM and the grants both distinguish upper and lower case. \`startscenarios\` is not
+  \`StartScenarios\`.
 
 ## The operator's policy
 
@@ -288,6 +329,7 @@ ${Object.entries(operatorActions)
     for (const name of ["developer", "administrator"]) {
       expect(await allowed(name, "change the API's integration")).toBe(false);
       expect(await allowed(name, "invoke vend-token directly")).toBe(false);
+      expect(await allowed(name, "invoke call-method directly")).toBe(false);
     }
     expect(await allowed("deployer", "change the API's integration")).toBe(true);
     expect(await allowed("administrator", "delete a secret")).toBe(true);
@@ -322,18 +364,37 @@ ${Object.entries(operatorActions)
     },
   );
 
-  it("lets reconciliation change the vending function in each region of the deployment, and there alone", async () => {
-    const twoRegions = functionRole(
-      "reconcile-keys",
-      "ReconcileKeysRole",
-      stackOf({ replicaRegions: "eu-west-1" }),
-    );
-    const changeIn = (region: string) => lambda("UpdateFunctionConfiguration", "vend-token", region);
-    expect(await can(twoRegions, [changeIn("us-east-1")])).toBe(true);
-    expect(await can(twoRegions, [changeIn("eu-west-1")])).toBe(true);
-    expect(await can(twoRegions, [changeIn("eu-north-1")])).toBe(false);
-    expect(await can(twoRegions, [lambda("UpdateFunctionConfiguration", "rotate-key")])).toBe(false);
+  it("keeps call-method from storing a key, and from every secret but those of its grants", async () => {
+    const callMethod = principals.find(({ name }) => name === "call-method");
+    if (callMethod === undefined) throw new Error("no principal call-method");
+    const needs = (deed: string) => deeds.find(({ name }) => name === deed)?.needs ?? [];
+    expect(await can(callMethod, needs("read a key"))).toBe(true);
+    // Each side refuses by itself: the role does not name the secret, and the secret not the role.
+    const [read] = needs("read a key of which no methods are granted");
+    if (read === undefined) throw new Error("no need");
+    const asRoleWith = (policies: readonly unknown[]) => ({ ...callMethod, policies });
+    expect(await can(callMethod, [{ ...read, resourcePolicy: undefined }])).toBe(false);
+    expect(await can(asRoleWith([everything]), [read])).toBe(false);
+    expect(await can(asRoleWith([everything]), [{ ...read, resourcePolicy: undefined }])).toBe(true);
+    for (const deed of deeds.filter(({ name }) => name !== "read a key"))
+      expect([deed.name, await can(callMethod, deed.needs)]).toEqual([deed.name, false]);
   });
+
+  it.each(["vend-token", "call-method"])(
+    "lets reconciliation change %s in each region of the deployment, and there alone",
+    async (name) => {
+      const twoRegions = functionRole(
+        "reconcile-keys",
+        "ReconcileKeysRole",
+        stackOf({ replicaRegions: "eu-west-1" }),
+      );
+      const changeIn = (region: string) => lambda("UpdateFunctionConfiguration", name, region);
+      expect(await can(twoRegions, [changeIn("us-east-1")])).toBe(true);
+      expect(await can(twoRegions, [changeIn("eu-west-1")])).toBe(true);
+      expect(await can(twoRegions, [changeIn("eu-north-1")])).toBe(false);
+      expect(await can(twoRegions, [lambda("UpdateFunctionConfiguration", "rotate-key")])).toBe(false);
+    },
+  );
 
   describe("with replicas in another region", () => {
     const values = { primaryRegion: "us-east-1", replicaRegions: "eu-west-1", replicate: "all" };
@@ -375,10 +436,13 @@ ${Object.entries(operatorActions)
       },
     );
 
-    it("lets vend-token write none, and read the replica of its region", async () => {
-      const vend = functionRole("vend-token", "VendTokenRole", primary);
-      expect(await can(vend, [onReplicaKey("GenerateDataKey", secret)])).toBe(false);
-      const other = functionRole("vend-token", "VendTokenRole", secondary, there);
+    it.each([
+      ["vend-token", "VendTokenRole"],
+      ["call-method", "CallMethodRole"],
+    ])("lets %s write none, and read the replica of its region", async (name, logicalId) => {
+      const here = functionRole(name, logicalId, primary);
+      expect(await can(here, [onReplicaKey("GenerateDataKey", secret)])).toBe(false);
+      const other = functionRole(name, logicalId, secondary, there);
       const replica = secret.replace("us-east-1", "eu-west-1");
       const read: Need = { ...secrets("GetSecretValue"), resource: replica };
       const via = {
@@ -434,7 +498,7 @@ ${Object.entries(operatorActions)
   });
 
   it("lets reconciliation set the one tag that it keeps, and no other", async () => {
-    const reconcile = principals[2];
+    const reconcile = principals.find(({ name }) => name === "reconcile-keys");
     if (reconcile === undefined) throw new Error("no principal");
     const tag = (name: string) => ({ ...secrets("TagResource"), context: { "aws:TagKeys": [name] } });
     expect(await can(reconcile, [tag("voximplant-token-vendor:roles")])).toBe(true);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { gatewayResponses } from "../../infra/gateway-responses.ts";
-import { describeWith, stackOf } from "./describe.ts";
+import { describeWith, grantsOfTokens, stackOf } from "./describe.ts";
 import { property, resourcesOf } from "./promises.ts";
 
 const stack = stackOf();
@@ -30,15 +30,40 @@ describe("the REST API", () => {
     });
   });
 
-  it("may invoke the function for its own two routes of its own stage, and for nothing else", () => {
-    const sources = resourcesOf(stack, "AWS::Lambda::Permission")
+  it("may invoke each function for its own routes of its own stage, and for nothing else", () => {
+    const permissions = resourcesOf(stack, "AWS::Lambda::Permission")
       .filter(([, permission]) => property(permission, "Principal") === "apigateway.amazonaws.com")
-      .map(([, permission]) => property(permission, "SourceArn", "Fn::Sub"));
+      .map(([, permission]) => [
+        property(permission, "FunctionName", "Fn::GetAtt", 0),
+        property(permission, "SourceArn", "Fn::Sub"),
+      ]);
     const api = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${RestApi}";
-    expect(sources).toEqual([
-      `${api}/dev/GET/v1/service-accounts`,
-      `${api}/dev/POST/v1/service-accounts/*/token`,
+    expect(permissions).toEqual([
+      ["VendTokenLambdaFunction", `${api}/dev/GET/v1/service-accounts`],
+      ["VendTokenLambdaFunction", `${api}/dev/POST/v1/service-accounts/*/token`],
+      ["CallMethodLambdaFunction", `${api}/dev/POST/v1/service-accounts/*/methods/*`],
     ]);
+  });
+
+  it("hands each route to its function", () => {
+    const integrations = resourcesOf(stack, "AWS::ApiGateway::Method").map(([id, method]) => [
+      id,
+      /\$\{(\w+)\.Arn\}/.exec(String(property(method, "Integration", "Uri", "Fn::Sub")))?.[1],
+    ]);
+    expect(integrations).toEqual([
+      ["ApiMethodV1ServiceAccountsGet", "VendTokenLambdaFunction"],
+      ["ApiMethodV1ServiceAccountsServiceAccountTokenPost", "VendTokenLambdaFunction"],
+      ["ApiMethodV1ServiceAccountsServiceAccountMethodsMethodPost", "CallMethodLambdaFunction"],
+    ]);
+  });
+
+  it("leaves the parameters of a method to the function, whatever their form", () => {
+    const post = stack.Resources["ApiMethodV1ServiceAccountsServiceAccountMethodsMethodPost"];
+    expect(post?.Properties).not.toHaveProperty("RequestModels");
+    expect(property(post, "RequestParameters")).toEqual({
+      "method.request.path.serviceAccount": true,
+      "method.request.path.method": true,
+    });
   });
 
   it("is deployed after everything that the deployment is a snapshot of", () => {
@@ -59,7 +84,7 @@ describe("the REST API", () => {
   });
 
   it("traces, limits the rate, and never writes bodies, which hold tokens, to an execution log", () => {
-    expect(stack.Resources["Stage"]?.Properties).toMatchObject({
+    expect(stackOf({}, { grants: grantsOfTokens }).Resources["Stage"]?.Properties).toMatchObject({
       TracingEnabled: true,
       MethodSettings: [
         {
@@ -74,6 +99,27 @@ describe("the REST API", () => {
     });
   });
 
+  it("limits calls of methods apart, and measures the route of tokens, both as strictly otherwise", () => {
+    const settings = property(
+      stackOf({ callThrottlingRateLimit: "3", callThrottlingBurstLimit: "7" }).Resources["Stage"],
+      "MethodSettings",
+    ) as readonly Record<string, unknown>[];
+    const shown = settings.map((one) => [
+      one["HttpMethod"],
+      one["ResourcePath"],
+      one["ThrottlingRateLimit"],
+      one["ThrottlingBurstLimit"],
+      one["MetricsEnabled"],
+    ]);
+    const path = "/~1v1~1service-accounts~1{serviceAccount}~1";
+    expect(shown).toEqual([
+      ["*", "/*", 50, 100, false],
+      ["POST", `${path}token`, 50, 100, true],
+      ["POST", `${path}methods~1{method}`, 3, 7, false],
+    ]);
+    for (const one of settings) expect(one).toMatchObject({ LoggingLevel: "OFF", DataTraceEnabled: false });
+  });
+
   it("brings the account's role for writing logs, or leaves it alone", () => {
     expect(stack.Resources["Stage"]?.DependsOn).toEqual(["ApiGatewayAccount"]);
     const existing = stackOf({ apiGatewayLogRole: "existing" });
@@ -82,9 +128,12 @@ describe("the REST API", () => {
     expect(existing.Resources["Stage"]).not.toHaveProperty("DependsOn");
   });
 
-  it("leaves the function to the account's concurrency, or sets some apart for it", () => {
-    const reserved = (reservedConcurrency: string) =>
-      describeWith({ reservedConcurrency }).resources.extensions["VendTokenLambdaFunction"]?.Properties;
+  it.each([
+    ["reservedConcurrency", "VendTokenLambdaFunction"],
+    ["callReservedConcurrency", "CallMethodLambdaFunction"],
+  ])("with %s, sets concurrency apart for %s, and takes from the account's without", (parameter, id) => {
+    const reserved = (value: string) =>
+      describeWith({ [parameter]: value }).resources.extensions[id]?.Properties;
     expect(reserved("")).toEqual({ ReservedConcurrentExecutions: undefined });
     expect(reserved("25")).toEqual({ ReservedConcurrentExecutions: 25 });
   });
@@ -94,9 +143,9 @@ describe("the REST API", () => {
  * Fills a gateway response's template in as API Gateway does: text for a variable, and JSON for
  * messageString.
  */
-function answer(type: string, message: string): unknown {
+function answer(type: string, message: string, from = stack): unknown {
   const [, response] =
-    resourcesOf(stack, "AWS::ApiGateway::GatewayResponse").find(
+    resourcesOf(from, "AWS::ApiGateway::GatewayResponse").find(
       ([, { Properties }]) => Properties?.["ResponseType"] === type,
     ) ?? [];
   const template = String(property(response, "ResponseTemplates", "application/json"));
@@ -133,14 +182,26 @@ describe("API Gateway's own answers", () => {
     });
   });
 
+  const tokensAlone = stackOf({}, { grants: grantsOfTokens });
   it.each(["INTEGRATION_FAILURE", "INTEGRATION_TIMEOUT", "API_CONFIGURATION_ERROR"])(
     "%s is a 500 that says nothing of the inside",
     (type) => {
       const inside = "Lambda arn:aws:lambda:… timed out";
-      expect(answer(type, inside)).toMatchObject({ status: "500", error: "internal_error" });
-      expect(JSON.stringify(answer(type, inside))).not.toContain("lambda");
+      expect(answer(type, inside, tokensAlone)).toMatchObject({ status: "500", error: "internal_error" });
+      expect(JSON.stringify(answer(type, inside, tokensAlone))).not.toContain("lambda");
     },
   );
+
+  it("INTEGRATION_TIMEOUT is the contract's 504 where methods are called: the call may take effect yet", () => {
+    expect(answer("INTEGRATION_TIMEOUT", "Endpoint request timed out")).toEqual({
+      status: "504",
+      error: "platform_timeout",
+      error_description: expect.stringContaining("Whether the method took effect is not known") as string,
+      request_id: "c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
+    });
+    for (const type of ["INTEGRATION_FAILURE", "API_CONFIGURATION_ERROR"])
+      expect(answer(type, "")).toMatchObject({ status: "500", error: "internal_error" });
+  });
 
   it("leaves the status of unforeseen answers as AWS gives it", () => {
     for (const type of ["DEFAULT_4XX", "DEFAULT_5XX"])

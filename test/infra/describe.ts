@@ -23,6 +23,9 @@ export const { provider } = rest;
 /** The sample policy, rather than the repository's own, which is whatever its users make of it. */
 export const sampleGrants = readFileSync(join(root, "local", "grants.yml"), "utf8");
 
+/** The same without the grant of methods: a deployment that has no function for calls. */
+export const grantsOfTokens = sampleGrants.replace(/ {2}# Calls through the service[^]*$/, "");
+
 /** The parameters' defaults, as serverless.yml has them. */
 export const defaults = params.default;
 

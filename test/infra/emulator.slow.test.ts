@@ -112,7 +112,7 @@ describe("serverless deploy", () => {
       const listed = await fetch(`${url}/2015-03-31/functions/`, { headers: signedFor("lambda") });
       const { Functions } = (await listed.json()) as { Functions: readonly Record<string, unknown>[] };
       const sha = (zip: Buffer) => createHash("sha256").update(zip).digest("base64");
-      const names = ["reconcile-keys", "rotate-key", "vend-token"];
+      const names = ["call-method", "reconcile-keys", "rotate-key", "vend-token"];
       expect(
         Functions.map(({ FunctionName, Runtime, CodeSha256 }) => [FunctionName, Runtime, CodeSha256]).sort(),
       ).toEqual([

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { sampleGrants, stackOf } from "./describe.ts";
+import { describeWith, grantsOfTokens, sampleGrants, stackOf } from "./describe.ts";
 import { difference, permissions, property } from "./promises.ts";
 
 const before = stackOf();
@@ -7,6 +7,60 @@ const before = stackOf();
 /** The sample with one line more below the line that contains `mark`. */
 const withLine = (mark: string, line: string) =>
   sampleGrants.replace(new RegExp(`^.*${mark}.*$`, "m"), `$&\n${line}`);
+
+describe("a first grant of methods", () => {
+  const without = stackOf({}, { grants: grantsOfTokens });
+
+  it("adds the function for calls, and changes only what has to know it", () => {
+    expect(difference(without, before)).toEqual({
+      added: [
+        "ApiResourceV1ServiceAccountsServiceAccountMethods",
+        "ApiResourceV1ServiceAccountsServiceAccountMethodsMethod",
+        "ApiMethodV1ServiceAccountsServiceAccountMethodsMethodPost",
+        expect.stringMatching(/^ApiDeployment/),
+        "ApiMayInvokeCallMethod",
+        "CallMethodRole",
+        "CallMethodLogGroup",
+        "AlarmCallErrors",
+        "AlarmCallThrottles",
+        "AlarmPlatformUnavailable",
+        "AlarmPlatformLatency",
+        "QueryCallsByPrincipal",
+        "QueryErrorsOfCalls",
+        "QuerySlowMethods",
+      ],
+      removed: [expect.stringMatching(/^ApiDeployment/)],
+      changed: [
+        "GatewayResponseINTEGRATIONTIMEOUT",
+        "Stage",
+        "SecretVoximplantOutboundCalls09ae40eaPolicy",
+        "ReconcileKeysRole",
+        "AlarmLatency",
+        "Dashboard",
+        "QueryRefusalsByReason",
+      ],
+    });
+  });
+
+  it("is what makes the difference: without one, nothing of a deployment names calls", () => {
+    expect(JSON.stringify(without)).not.toMatch(/call-method|CallMethod|methods/);
+    expect(describeWith({}, { grants: grantsOfTokens }).callFunctions).toEqual({});
+    expect(describeWith().callFunctions).toHaveProperty("callMethod");
+  });
+
+  it("gives the function for calls the keys of its service accounts, and no others", () => {
+    expect(permissions(before, "CallMethodRole").filter((one) => !/ (logs|xray):/.test(one))).toEqual([
+      'Allow secretsmanager:GetSecretValue on {"Ref":"SecretVoximplantOutboundCalls09ae40ea"}',
+      'Allow kms:Decrypt on {"Fn::GetAtt":["SigningKeysKey","Arn"]}',
+    ]);
+  });
+
+  it("gives the function for calls the time for a key, a call and another key", () => {
+    const { callMethod } = describeWith().callFunctions;
+    const [keySeconds, callSeconds, anotherKeySeconds] = [3, 25, 3];
+    expect(callMethod?.timeout).toBeGreaterThan(keySeconds + callSeconds + anotherKeySeconds);
+  });
+});
 
 describe("a change of the grants", () => {
   it("admits a new account by the API's resource policy, and does nothing else but deploy it", () => {

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { METRIC_NAMESPACE, metricUnits } from "../../lib/audit/metrics.ts";
-import { sampleGrants, stackOf } from "./describe.ts";
+import { grantsOfTokens, sampleGrants, stackOf } from "./describe.ts";
 import { property, resourcesOf } from "./promises.ts";
 
 const stack = stackOf({ quietAlarmMinutes: "60" });
@@ -39,6 +39,18 @@ describe("alarms", () => {
     ],
     ["a reconciliation that fails", "reconciliation-errors", { MetricName: "Errors" }],
     ["a reconciliation that does not run", "reconciliation-silent", { TreatMissingData: "breaching" }],
+    ["a function for calls that crashes", "call-errors", { MetricName: "Errors", Statistic: "Sum" }],
+    ["throttles of the function for calls", "call-throttles", { MetricName: "Throttles", Threshold: 1 }],
+    [
+      "a platform that is not there, but not on one lost answer",
+      "platform-unavailable",
+      { MetricName: "PlatformUnavailable", Threshold: 1, DatapointsToAlarm: 2, EvaluationPeriods: 3 },
+    ],
+    [
+      "a slow platform",
+      "platform-latency",
+      { MetricName: "PlatformLatencyMs", ExtendedStatistic: "p99", Threshold: 10_000 },
+    ],
     [
       "no call where calls are expected",
       "quiet",
@@ -73,6 +85,28 @@ describe("alarms", () => {
     for (const entry of alarms) {
       if (entry["Namespace"] === METRIC_NAMESPACE) expect(written).toContain(entry["MetricName"]);
     }
+  });
+
+  it("watch how long a token takes, apart from what the platform takes where methods are called", () => {
+    const dimensions = (one: typeof stack) =>
+      Object.fromEntries(
+        (property(one.Resources["AlarmLatency"], "Dimensions") as { Name: string; Value: string }[]).map(
+          ({ Name, Value }) => [Name, Value],
+        ),
+      );
+    const api = { ApiName: "voximplant-token-vendor-dev", Stage: "dev" };
+    expect(dimensions(stackOf({}, { grants: grantsOfTokens }))).toEqual(api);
+    expect(dimensions(stack)).toEqual({
+      ...api,
+      Method: "POST",
+      Resource: "/v1/service-accounts/{serviceAccount}/token",
+    });
+  });
+
+  it("take the limit of the platform's latency from its parameter, up to what a call may take", () => {
+    const { Resources } = stackOf({ platformLatencyAlarmMilliseconds: "1500" });
+    expect(property(Resources["AlarmPlatformLatency"], "Threshold")).toBe(1500);
+    expect(() => stackOf({ platformLatencyAlarmMilliseconds: "25001" })).toThrow("platformLatency");
   });
 
   it("watch for silence only where calls are expected", () => {
@@ -123,7 +157,7 @@ describe("logs", () => {
   it("send their audit records, and nothing else, to a destination in another account", () => {
     const auditDestinationArn = "arn:aws:logs:us-east-1:999988887777:destination:audit";
     const filters = resourcesOf(stackOf({ auditDestinationArn }), "AWS::Logs::SubscriptionFilter");
-    expect(filters).toHaveLength(3);
+    expect(filters).toHaveLength(4);
     for (const [, filter] of filters) {
       expect(filter.Properties).toMatchObject({
         DestinationArn: auditDestinationArn,
@@ -214,6 +248,23 @@ describe("the dashboard", () => {
       [name, "outbound-calls"],
       [name, "call-history"],
     ]);
+  });
+
+  it("shows calls by service account, of those alone that have a grant of methods", () => {
+    const [first, ...others] = widget("Calls of methods by service account")?.metrics ?? [];
+    expect([first?.[1], first?.[5], others]).toEqual(["MethodsCalled", "outbound-calls", []]);
+    expect(widget("Who has which methods called")?.query).toMatch(
+      /^SOURCE '\/aws\/lambda\/voximplant-token-vendor-dev-call-method' \| .*platform_method/,
+    );
+  });
+
+  it("asks both functions for refusals", () => {
+    const sources = widget("Refusals by reason and principal")?.query?.match(/SOURCE '[^']+'/g);
+    expect(sources).toEqual([
+      "SOURCE '/aws/lambda/voximplant-token-vendor-dev-vend-token'",
+      "SOURCE '/aws/lambda/voximplant-token-vendor-dev-call-method'",
+    ]);
+    expect(property(stack.Resources["QueryRefusalsByReason"], "LogGroupNames")).toHaveLength(2);
   });
 
   it("shows latency and every alarm", () => {

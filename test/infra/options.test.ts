@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { checkParameters } from "../../infra/deployment.ts";
 import { parameterNames } from "../../infra/options.ts";
-import { defaults, describeWith, provider, stackOf, WITH_EVERYTHING } from "./describe.ts";
+import { defaults, describeWith, grantsOfTokens, provider, stackOf, WITH_EVERYTHING } from "./describe.ts";
 import { permissions, property, resourcesOf } from "./promises.ts";
 
 /** The types of the stack that take no tags. */
@@ -114,6 +114,7 @@ describe("what a company asks of every stack", () => {
     }
     const { extensions } = describeWith(everything).resources;
     expect(Object.keys(extensions).sort()).toEqual([
+      "CallMethodLambdaFunction",
       "ReconcileKeysLambdaFunction",
       "RotateKeyLambdaFunction",
       "ServerlessDeploymentBucket",
@@ -125,17 +126,19 @@ describe("what a company asks of every stack", () => {
 
   it("puts its path and its permissions boundary on every role, and names the replicas' readers with the path", () => {
     const roles = resourcesOf(stack, "AWS::IAM::Role");
-    expect(roles).toHaveLength(4);
+    expect(roles).toHaveLength(5);
     for (const [, { Properties }] of roles) {
       expect(Properties).toMatchObject({
         Path: "/teams/voice/",
         PermissionsBoundary: "arn:aws:iam::999988887777:policy/boundary",
       });
     }
-    const [[, policy] = []] = resourcesOf(stack, "AWS::SecretsManager::ResourcePolicy");
-    expect(JSON.stringify(policy)).toContain(
-      ":role/teams/voice/voximplant-token-vendor-dev-eu-west-1-vend-token",
-    );
+    const [, [, policy] = []] = resourcesOf(stack, "AWS::SecretsManager::ResourcePolicy");
+    for (const name of ["vend-token", "call"]) {
+      expect(JSON.stringify(policy)).toContain(
+        `:role/teams/voice/voximplant-token-vendor-dev-eu-west-1-${name}"`,
+      );
+    }
   });
 
   it("keeps the logs if asked", () => {
@@ -255,35 +258,48 @@ describe("two regions", () => {
     );
   });
 
-  it("let the vending function of the other region read its replica, whose policy is the primary's", () => {
-    const [[, policy] = []] = resourcesOf(primary, "AWS::SecretsManager::ResourcePolicy");
-    const readers = property(
-      policy,
-      "ResourcePolicy",
-      "Statement",
-      0,
-      "Condition",
-      "ArnNotEquals",
-      "aws:PrincipalArn",
+  const roleIn = (id: string) => ({
+    "Fn::Sub": `arn:\${AWS::Partition}:iam::\${AWS::AccountId}:role/${String(property(secondary.Resources[id], "RoleName"))}`,
+  });
+  const readersOf = (secret: string) =>
+    property(
+      primary.Resources[`${secret}Policy`],
+      ...["ResourcePolicy", "Statement", 0, "Condition", "ArnNotEquals", "aws:PrincipalArn"],
     );
-    const name = String(property(secondary.Resources["VendTokenRole"], "RoleName"));
-    expect(readers).toContainEqual({
-      "Fn::Sub": `arn:\${AWS::Partition}:iam::\${AWS::AccountId}:role/${name}`,
-    });
+
+  it("let the functions of the other region read their replica, whose policy is the primary's", () => {
+    const readers = readersOf("SecretVoximplantOutboundCalls09ae40ea");
+    expect(readers).toContainEqual(roleIn("VendTokenRole"));
+    expect(readers).toContainEqual(roleIn("CallMethodRole"));
   });
 
-  it("let reconciliation change the vending function of both regions, and no other function", () => {
-    const changed = permissions(primary, "ReconcileKeysRole").filter((one) => one.includes(" lambda:"));
-    const [here, there] = ["${AWS::Region}", "eu-west-1"].map(
-      (region) =>
-        `{"Fn::Sub":"arn:\${AWS::Partition}:lambda:${region}:\${AWS::AccountId}:function:voximplant-token-vendor-dev-vend-token"}`,
-    );
-    expect(changed).toEqual([
-      `Allow lambda:GetFunctionConfiguration on ${here}`,
-      `Allow lambda:GetFunctionConfiguration on ${there}`,
-      `Allow lambda:UpdateFunctionConfiguration on ${here}`,
-      `Allow lambda:UpdateFunctionConfiguration on ${there}`,
-    ]);
+  it("let call-method of neither region read a secret of which no methods are granted", () => {
+    const readers = readersOf("SecretVoximplantCallHistory719b5b41");
+    expect(readers).toContainEqual(roleIn("VendTokenRole"));
+    expect(readers).not.toContainEqual(roleIn("CallMethodRole"));
+    expect(readers).not.toContainEqual({ "Fn::GetAtt": ["CallMethodRole", "Arn"] });
+  });
+
+  it("have roles whose names IAM accepts, with the longest stage and a long region", () => {
+    const { Resources } = stackOf({}, { stage: "a-long-stage-1", region: "ap-southeast-1" });
+    for (const id of ["VendTokenRole", "CallMethodRole"])
+      expect(String(property(Resources[id], "RoleName")).length).toBeLessThanOrEqual(64);
+  });
+
+  it("let reconciliation change the functions of both regions that hold keys, and no other function", () => {
+    const changedIn = (stack: typeof primary) =>
+      permissions(stack, "ReconcileKeysRole").filter((one) => one.includes(" lambda:"));
+    const expected = (...names: readonly string[]) =>
+      ["GetFunctionConfiguration", "UpdateFunctionConfiguration"].flatMap((action) =>
+        names.flatMap((name) =>
+          ["${AWS::Region}", "eu-west-1"].map(
+            (region) =>
+              `Allow lambda:${action} on {"Fn::Sub":"arn:\${AWS::Partition}:lambda:${region}:\${AWS::AccountId}:function:voximplant-token-vendor-dev-${name}"}`,
+          ),
+        ),
+      );
+    expect(changedIn(primary)).toEqual(expected("vend-token", "call-method"));
+    expect(changedIn(stackOf(values, { grants: grantsOfTokens }))).toEqual(expected("vend-token"));
   });
 
   it("make no secret twice, and rotate and reconcile in the primary alone", () => {
@@ -295,7 +311,7 @@ describe("two regions", () => {
       expect(resourcesOf(secondary, type)).toEqual([]);
     }
     const roles = resourcesOf(secondary, "AWS::IAM::Role").map(([id]) => id);
-    expect(roles).toEqual(["ApiGatewayLogRole", "VendTokenRole"]);
+    expect(roles).toEqual(["ApiGatewayLogRole", "VendTokenRole", "CallMethodRole"]);
     expect(Object.keys(secondary.Resources).filter((id) => /Rotation|Reconcil|UnknownKeys/.test(id))).toEqual(
       [],
     );

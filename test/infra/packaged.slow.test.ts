@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { unzipSync } from "fflate";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { provider, sampleGrants, stackOf, WITH_EVERYTHING } from "./describe.ts";
+import { grantsOfTokens, provider, sampleGrants, stackOf, WITH_EVERYTHING } from "./describe.ts";
 import { type Packaged, serverlessRuns, type Template, writeService } from "./package-service.ts";
 import { openMethods, permissions, property, resourcesOf, withProperties } from "./promises.ts";
 
@@ -21,7 +21,7 @@ beforeAll(async () => {
 });
 afterAll(service.clean);
 
-const functions = ["vend-token", "rotate-key", "reconcile-keys"];
+const functions = ["vend-token", "call-method", "rotate-key", "reconcile-keys"];
 
 describe("npm run package", () => {
   it("gives the same zips a second time", async () => {
@@ -41,16 +41,37 @@ describe("npm run package", () => {
     });
   });
 
-  it("puts the resources that infra/ describes into the template, and the three functions and osls's bucket beside them", () => {
+  it("puts the resources that infra/ describes into the template, and the functions and osls's bucket beside them", () => {
     const described = stackOf();
     expect(packaged.template.Resources).toMatchObject(described.Resources);
     expect(Object.keys(packaged.template.Resources)).toEqual([
       "ServerlessDeploymentBucket",
       "ServerlessDeploymentBucketPolicy",
       "VendTokenLambdaFunction",
+      "CallMethodLambdaFunction",
       "RotateKeyLambdaFunction",
       "ReconcileKeysLambdaFunction",
       ...Object.keys(described.Resources),
+    ]);
+  });
+});
+
+describe("npm run package with grants of tokens alone", () => {
+  it("has no function for calls, and no zip of it", async () => {
+    const tokensAlone = await service.run({ grants: grantsOfTokens });
+    expect(resourcesOf(tokensAlone.template, "AWS::Lambda::Function").map(([id]) => id)).toEqual([
+      "VendTokenLambdaFunction",
+      "RotateKeyLambdaFunction",
+      "ReconcileKeysLambdaFunction",
+    ]);
+    expect(() => tokensAlone.zip("call-method")).toThrow("ENOENT");
+  });
+
+  it("has a function for calls in a secondary region too, with a grant of methods", async () => {
+    const { template } = await service.run({ params: { primaryRegion: "eu-west-1" } });
+    expect(resourcesOf(template, "AWS::Lambda::Function").map(([id]) => id)).toEqual([
+      "VendTokenLambdaFunction",
+      "CallMethodLambdaFunction",
     ]);
   });
 });
@@ -148,11 +169,14 @@ describe("the template", () => {
         deployerArn: WITH_EVERYTHING.deployerArn,
       });
       const secondary = stackOf({ primaryRegion: "eu-west-1", vpcEndpointIds: "vpce-0a1b2c3d4e5f60718" });
+      const tokensAlone = stackOf({}, { grants: grantsOfTokens });
+      const allFunctions = ["VendToken", "CallMethod", "RotateKey", "ReconcileKeys"];
       const { output, status } = lint({
         "packaged.json": packaged.template,
-        "everything.json": withFunctions(everything, ["VendToken", "RotateKey", "ReconcileKeys"]),
-        "company.json": withFunctions(company, ["VendToken", "RotateKey", "ReconcileKeys"]),
-        "secondary.json": withFunctions(secondary, ["VendToken"]),
+        "everything.json": withFunctions(everything, allFunctions),
+        "company.json": withFunctions(company, allFunctions),
+        "secondary.json": withFunctions(secondary, ["VendToken", "CallMethod"]),
+        "tokens.json": withFunctions(tokensAlone, ["VendToken", "RotateKey", "ReconcileKeys"]),
       });
       expect({ status, output }).toEqual({ status: 0, output: "" });
     },
@@ -167,24 +191,26 @@ describe("the template", () => {
 });
 
 describe("the API", () => {
-  it("has the contract's two routes, each for signed requests alone, and no OPTIONS: CORS is off", () => {
+  it("has the contract's three routes, each for signed requests alone, and no OPTIONS: CORS is off", () => {
     const methods = resourcesOf(packaged.template, "AWS::ApiGateway::Method");
-    expect(methods.map(([, method]) => property(method, "HttpMethod"))).toEqual(["GET", "POST"]);
+    expect(methods.map(([, method]) => property(method, "HttpMethod"))).toEqual(["GET", "POST", "POST"]);
     expect(openMethods(packaged.template)).toEqual([]);
   });
 
-  it.each(["ApiMethodV1ServiceAccountsGet", "ApiMethodV1ServiceAccountsServiceAccountTokenPost"])(
-    "would fail if %s lost its AWS_IAM",
-    (id) => {
-      const careless = withProperties(packaged.template, id, { AuthorizationType: "NONE" });
-      expect(openMethods(careless)).toEqual([id]);
-    },
-  );
+  it.each([
+    "ApiMethodV1ServiceAccountsGet",
+    "ApiMethodV1ServiceAccountsServiceAccountTokenPost",
+    "ApiMethodV1ServiceAccountsServiceAccountMethodsMethodPost",
+  ])("would fail if %s lost its AWS_IAM", (id) => {
+    const careless = withProperties(packaged.template, id, { AuthorizationType: "NONE" });
+    expect(openMethods(careless)).toEqual([id]);
+  });
 });
 
 describe("the functions", () => {
   it.each([
     ["VendTokenLambdaFunction", 512, 10],
+    ["CallMethodLambdaFunction", 512, 35],
     ["RotateKeyLambdaFunction", 256, 180],
     ["ReconcileKeysLambdaFunction", 256, 600],
   ])("%s runs Node.js 24 on arm64 with %i MB for at most %i s", (id, memory, timeout) => {
@@ -206,17 +232,19 @@ describe("the functions", () => {
   });
 
   it("each have a role of their own, and osls adds none", () => {
-    const roles = ["VendToken", "RotateKey", "ReconcileKeys"].map((name) =>
+    const roles = ["VendToken", "CallMethod", "RotateKey", "ReconcileKeys"].map((name) =>
       property(packaged.template.Resources[`${name}LambdaFunction`], "Role"),
     );
     expect(roles).toEqual([
       { "Fn::Sub": "${VendTokenRole.Arn}" },
+      { "Fn::Sub": "${CallMethodRole.Arn}" },
       { "Fn::Sub": "${RotateKeyRole.Arn}" },
       { "Fn::Sub": "${ReconcileKeysRole.Arn}" },
     ]);
     expect(resourcesOf(packaged.template, "AWS::IAM::Role").map(([id]) => id)).toEqual([
       "ApiGatewayLogRole",
       "VendTokenRole",
+      "CallMethodRole",
       "RotateKeyRole",
       "ReconcileKeysRole",
     ]);
@@ -246,10 +274,12 @@ describe("the roles", () => {
     actions.flatMap((action) => secrets.map((secret) => `Allow secretsmanager:${action} on ${secret}`));
   const onKey = (...actions: readonly string[]) =>
     actions.map((action) => `Allow kms:${action} on {"Fn::GetAtt":["SigningKeysKey","Arn"]}`);
-  const onVendToken = (...actions: readonly string[]) =>
-    actions.map(
-      (action) =>
-        `Allow lambda:${action} on {"Fn::Sub":"arn:\${AWS::Partition}:lambda:\${AWS::Region}:\${AWS::AccountId}:function:voximplant-token-vendor-dev-vend-token"}`,
+  const onReaders = (...actions: readonly string[]) =>
+    actions.flatMap((action) =>
+      ["vend-token", "call-method"].map(
+        (name) =>
+          `Allow lambda:${action} on {"Fn::Sub":"arn:\${AWS::Partition}:lambda:\${AWS::Region}:\${AWS::AccountId}:function:voximplant-token-vendor-dev-${name}"}`,
+      ),
     );
   const own = (log: string) => [
     `Allow logs:CreateLogStream on {"Fn::GetAtt":["${log}","Arn"]}`,
@@ -266,6 +296,11 @@ describe("the roles", () => {
   ];
   const promised: Readonly<Record<string, readonly string[]>> = {
     VendTokenRole: [...onSecrets("GetSecretValue"), ...onKey("Decrypt"), ...own("VendTokenLogGroup")],
+    CallMethodRole: [
+      `Allow secretsmanager:GetSecretValue on ${String(secrets[1])}`,
+      ...onKey("Decrypt"),
+      ...own("CallMethodLogGroup"),
+    ],
     RotateKeyRole: [
       ...onSecrets(...everyKeyAction),
       ...onKey("Decrypt", "GenerateDataKey"),
@@ -274,7 +309,7 @@ describe("the roles", () => {
     ReconcileKeysRole: [
       ...onSecrets(...everyKeyAction, "TagResource"),
       ...onKey("Decrypt", "GenerateDataKey"),
-      ...onVendToken("GetFunctionConfiguration", "UpdateFunctionConfiguration"),
+      ...onReaders("GetFunctionConfiguration", "UpdateFunctionConfiguration"),
       ...own("ReconcileKeysLogGroup"),
     ],
   };

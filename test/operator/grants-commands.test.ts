@@ -22,12 +22,30 @@ grants:
     principalOrgId: o-a1b2c3d4e5
 `;
 
+const METHODS = `serviceAccounts:
+  outbound-calls: { secret: voximplant/outbound-calls, accountId: 1234567 }
+  call-history: { secret: voximplant/call-history, accountId: 1234567 }
+grants:
+  - principals: [arn:aws:iam::111122223333:role/dialer]
+    serviceAccounts: [outbound-calls]
+    methods: [StartScenarios, "GetCall*"]
+  - principals: [arn:aws:iam::111122223333:role/dialer]
+    serviceAccounts: [call-history]
+    methods: [GetCallHistory]
+  - principals: [arn:aws:iam::111122223333:role/operator]
+    serviceAccounts: [call-history]
+  - principals: [arn:aws:iam::111122223333:role/operator]
+    serviceAccounts: [outbound-calls]
+    methods: ["AddQueu?"]
+`;
+
 let folder: string;
 const at = (name: string) => join(folder, name);
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "grants-"));
   await writeFile(at("grants.yml"), GRANTS);
+  await writeFile(at("methods.yml"), METHODS);
   await writeFile(at("broken.yml"), "serviceAccounts: {}\ngrants:\n  - principal: []\n");
   await writeFile(at("clean.yml"), "serviceAccounts: {}\ngrants: []\n");
 });
@@ -319,23 +337,52 @@ describe("voxtoken admin explain", () => {
 });
 
 describe("voxtoken admin iam-policy", () => {
+  const api = "arn:aws:execute-api:eu-central-1:999999999999:a1b2c3d4e5/prod";
+  const ofOurApi = [
+    ...["--api-id", "a1b2c3d4e5", "--region", "eu-central-1"],
+    ...["--api-account-id", "999999999999", "--stage", "prod"],
+  ];
+  const statementsFor = async (name: string) => {
+    const principal = `arn:aws:iam::111122223333:role/${name}`;
+    const { out } = await admin(
+      ...["iam-policy", "--grants", at("methods.yml"), "--principal", principal, ...ofOurApi],
+    );
+    return (JSON.parse(out) as { Statement: readonly { Sid: string; Resource: unknown }[] }).Statement;
+  };
+
+  it("allows exactly the granted methods, and no path of a token, where calls alone are granted", async () => {
+    expect(await statementsFor("dialer")).toEqual([
+      {
+        Sid: "CallVoximplantMethods",
+        Effect: "Allow",
+        Action: "execute-api:Invoke",
+        Resource: [
+          `${api}/POST/v1/service-accounts/call-history/methods/GetCallHistory`,
+          `${api}/POST/v1/service-accounts/outbound-calls/methods/GetCall*`,
+          `${api}/POST/v1/service-accounts/outbound-calls/methods/StartScenarios`,
+          `${api}/GET/v1/service-accounts`,
+        ],
+      },
+    ]);
+  });
+
+  it("allows tokens and methods apart, where both are granted", async () => {
+    const statements = await statementsFor("operator");
+    expect(statements.map(({ Sid, Resource }) => [Sid, Resource])).toEqual([
+      [
+        "VendVoximplantTokens",
+        [`${api}/POST/v1/service-accounts/call-history/token`, `${api}/GET/v1/service-accounts`],
+      ],
+      ["CallVoximplantMethods", [`${api}/POST/v1/service-accounts/outbound-calls/methods/AddQueu?`]],
+    ]);
+  });
+
   const iamPolicy = (...args: string[]) => admin("iam-policy", "--grants", at("grants.yml"), ...args);
 
   it("allows exactly the granted paths of the API", async () => {
     const { status, out, err } = await iamPolicy(
-      ...["--principal", "arn:aws:sts::111122223333:assumed-role/nightly-report/x"],
-      ...[
-        "--api-id",
-        "a1b2c3d4e5",
-        "--region",
-        "eu-central-1",
-        "--api-account-id",
-        "999999999999",
-        "--stage",
-        "prod",
-      ],
+      ...["--principal", "arn:aws:sts::111122223333:assumed-role/nightly-report/x", ...ofOurApi],
     );
-    const api = "arn:aws:execute-api:eu-central-1:999999999999:a1b2c3d4e5/prod";
     expect([status, err]).toEqual([0, ""]);
     expect(JSON.parse(out)).toEqual({
       Version: "2012-10-17",

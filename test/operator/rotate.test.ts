@@ -117,20 +117,14 @@ describe("voxtoken admin rotate", () => {
 });
 
 describe("in a deployment, where an operator may not read the keys", () => {
-  async function deploy(options: { readonly mayUpdate?: boolean } = {}) {
+  async function deploy() {
     const ports = {
       ...world.ports,
       policy: policyFor(),
       writeLine: () => undefined,
       deployment: "vendor-prod",
     };
-    lambda = await startLambdaApi(
-      {
-        "vendor-prod-reconcile-keys": createReconciliationHandler(ports),
-        "vendor-prod-vend-token": undefined,
-      },
-      options,
-    );
+    lambda = await startLambdaApi({ "vendor-prod-reconcile-keys": createReconciliationHandler(ports) });
     return lambda;
   }
   const deployment = ["--deployment", "vendor-prod"];
