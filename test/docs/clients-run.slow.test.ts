@@ -19,8 +19,7 @@ beforeAll(async () => {
   stack = await startStack();
   await mkdir(join(root, "dist/test"), { recursive: true });
   folder = await mkdtemp(join(root, "dist/test/docs-clients-run-"));
-  const identity = stack.identities.find(({ userArn }) => userArn.includes("nightly-report"));
-  if (identity === undefined) throw new Error("local/identities.json has no nightly-report");
+  const identity = identityOf("nightly-report");
   // What `npm start` says to export.
   env = {
     PATH: process.env["PATH"],
@@ -39,11 +38,26 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
+function identityOf(role: string) {
+  const identity = stack.identities.find(({ userArn }) => userArn.includes(role));
+  if (identity === undefined) throw new Error(`local/identities.json has no ${role}`);
+  return identity;
+}
+
 async function run(name: string, code: string, ...imports: string[]): Promise<string> {
   const file = join(folder, name);
   await writeFile(file, code);
   const args = ["tsx", ...imports].flatMap((path) => ["--import", path]);
-  const { stdout } = await promisify(execFile)(process.execPath, [...args, file], { cwd: folder, env });
+  const dialer = identityOf("dialer");
+  const own = code.includes("createMethodCaller")
+    ? {
+        ...env,
+        AWS_ACCESS_KEY_ID: dialer.accessKeyId,
+        AWS_SECRET_ACCESS_KEY: dialer.secretAccessKey,
+        AWS_SESSION_TOKEN: dialer.sessionToken,
+      }
+    : env;
+  const { stdout } = await promisify(execFile)(process.execPath, [...args, file], { cwd: folder, env: own });
   return stdout;
 }
 
@@ -60,6 +74,7 @@ const expected: Readonly<Record<string, { readonly more?: string; readonly print
   },
   createVoximplantFetch: { prints: /result: \[\]/ },
   useVendedTokens: { prints: /^1234567\n$/ },
+  createMethodCaller: { prints: /^started 1\n$/ },
 };
 
 describe("docs/clients.md, against the local stack", () => {
@@ -111,6 +126,13 @@ describe("docs/clients.md, against the local stack", () => {
 });
 
 function nameOf(code: string): string {
-  const names = ["useVendedTokens", "createVoximplantFetch", "balance", "ttlSeconds", "GetCallHistory"];
+  const names = [
+    "createMethodCaller",
+    "useVendedTokens",
+    "createVoximplantFetch",
+    "balance",
+    "ttlSeconds",
+    "GetCallHistory",
+  ];
   return names.find((name) => code.includes(name)) ?? "unknown";
 }

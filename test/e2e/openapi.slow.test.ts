@@ -20,6 +20,7 @@ interface OpenApi {
 }
 
 const TOKEN = routes.vendToken.path;
+const CALL = routes.callMethod.path;
 const LIST = routes.listEntitlements.path;
 const description = parse(await readFile("docs/openapi.yaml", "utf8")) as OpenApi;
 const ajv = new Ajv2020({ strict: false, allErrors: true });
@@ -71,7 +72,7 @@ async function send(who: string, method: "GET" | "POST", path: string, body = ""
   const url = new URL(stack.url + path);
   const credentials = await credentialProvider(identity, undefined)();
   const headers = await signRequest(
-    { method, url, body, headers: {} },
+    { method, url, body, headers: body === "" ? {} : { "content-type": "application/json" } },
     { credentials, region: "us-east-1", signingName: "execute-api", date: new Date() },
   );
   return fetch(url, { method, headers, ...(body === "" ? {} : { body }) });
@@ -104,7 +105,20 @@ describe("docs/openapi.yaml describes what really comes back", () => {
     await check(response, TOKEN, "post");
   });
 
-  it.each(["billing-worker", "ops/alice", "intern"])("the entitlements of %s", async (who) => {
+  it.each([
+    ["a call", "dialer", "StartScenarios", '{"rule_id":42}', 200],
+    ["a wrong parameter", "dialer", "StartScenarios", '{"api_key":"x"}', 400],
+    ["a method that is not granted", "dialer", "CreateKey", "{}", 403],
+    ["a caller with tokens alone", "billing-worker", "StartScenarios", "{}", 403],
+    ["an answer that is too large", "dialer", "LocalLarge", "{}", 502],
+  ])("%s", async (_what, who, method, body, status) => {
+    const path = CALL.replace("{serviceAccount}", "outbound-calls").replace("{method}", method);
+    const response = await send(who, "POST", path, body);
+    expect(response.status).toBe(status);
+    await check(response, CALL, "post");
+  });
+
+  it.each(["billing-worker", "ops/alice", "intern", "dialer"])("the entitlements of %s", async (who) => {
     const response = await send(who, "GET", LIST);
     expect(response.status).toBe(200);
     await check(response, LIST, "get");
