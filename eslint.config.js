@@ -10,7 +10,10 @@ import { layerPlugin } from "./scripts/eslint-layers.js";
  */
 const library = {
   caller: { folders: ["partitions.ts"], packages: [] },
-  grants: { folders: ["caller", "partitions.ts"], packages: ["yaml", "zod", "fastest-levenshtein"] },
+  grants: {
+    folders: ["caller", "epoch.ts", "partitions.ts"],
+    packages: ["yaml", "zod", "fastest-levenshtein"],
+  },
   keys: { folders: ["epoch.ts"], packages: ["node:crypto", "zod", "@aws-sdk"] },
   token: { folders: ["epoch.ts", "keys"], packages: ["jose", "node:crypto"] },
   http: { folders: ["caller", "grants", "token", "outcome.ts"], packages: ["zod"] },

@@ -52,7 +52,7 @@ async function call(dependencies: CallDependencies, event: unknown, facts: Facts
   if (isFailure(methodCall)) return methodCall;
   facts.asked = methodCall.request;
 
-  const allowance = authorize(dependencies.grants, caller, methodCall.request);
+  const allowance = authorize(dependencies.grants, caller, methodCall.request, dependencies.now());
   if (isFailure(allowance)) return allowance;
   facts.allowance = allowance;
 
@@ -96,7 +96,7 @@ async function callWithRenewal(
 async function callOnce(
   { platform, now, newId }: CallDependencies,
   caller: Caller,
-  { serviceAccount, ttlSeconds, accountId }: Allowance,
+  { serviceAccount, ttlSeconds, accountId, until }: Allowance,
   { request: { method }, parameters }: MethodCall,
   signingKey: SigningKey,
   deadline: number,
@@ -105,7 +105,7 @@ async function callOnce(
   const startedAt = now();
   const jti = newId();
   const identity = serviceAccount.claims === "minimal" ? undefined : { sub: caller.principal, jti };
-  const claims = tokenClaims(accountId ?? signingKey.accountId, ttlSeconds, startedAt, identity);
+  const claims = tokenClaims(accountId ?? signingKey.accountId, ttlSeconds, startedAt, identity, until);
   const token = await mintToken(claims, signingKey);
 
   const platformCall = (facts.call = { parameters: [...parameters.keys()], startedAt });

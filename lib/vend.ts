@@ -30,7 +30,7 @@ async function vend(dependencies: RequestDependencies, event: unknown, facts: Fa
 
   switch (route.name) {
     case "list_entitlements": {
-      const entitlements = listEntitlements(dependencies.grants, caller);
+      const entitlements = listEntitlements(dependencies.grants, caller, dependencies.now());
       return { reason: "entitlements_listed", principal: caller.principal, entitlements };
     }
     case "vend_token":
@@ -52,10 +52,10 @@ async function vendToken(
   if (isFailure(tokenRequest)) return tokenRequest;
   facts.asked = tokenRequest;
 
-  const allowance = authorize(dependencies.grants, caller, tokenRequest);
+  const allowance = authorize(dependencies.grants, caller, tokenRequest, dependencies.now());
   if (isFailure(allowance)) return allowance;
   facts.allowance = allowance;
-  const { serviceAccount, ttlSeconds, accountId } = allowance;
+  const { serviceAccount, ttlSeconds, accountId, until } = allowance;
 
   const signingKey = await findSigningKey(dependencies, serviceAccount, facts);
   if (isFailure(signingKey)) return signingKey;
@@ -63,7 +63,7 @@ async function vendToken(
   const issuedAt = dependencies.now();
   const jti = dependencies.newId();
   const identity = serviceAccount.claims === "minimal" ? undefined : { sub: caller.principal, jti };
-  const claims = tokenClaims(accountId ?? signingKey.accountId, ttlSeconds, issuedAt, identity);
+  const claims = tokenClaims(accountId ?? signingKey.accountId, ttlSeconds, issuedAt, identity, until);
   const token = await mintToken(claims, signingKey);
 
   Object.assign(facts, { claims, jti, tokenSha256: fingerprint(token) } satisfies Partial<Facts>);

@@ -19,7 +19,7 @@ export function suggestions(
   const index = indexGrants(policy);
   const entitlements = (identity: Identity): Entitlement[] => {
     const caller = identifyCaller(identity);
-    return isFailure(caller) ? [] : listEntitlements(index, caller);
+    return isFailure(caller) ? [] : listEntitlements(index, caller, Date.now());
   };
   const tokens = (identity: Identity) =>
     entitlements(identity).filter(({ maxTtlSeconds }) => maxTtlSeconds !== undefined);

@@ -1,6 +1,7 @@
 import type { Caller } from "../caller/caller.ts";
+import type { EpochMs } from "../epoch.ts";
 import { hasWildcard, matchesPrincipal, splitPrincipalArn, type PrincipalArn } from "./arn-like.ts";
-import { type Candidate, isFor, maxTtlOf, unmetConditions, wantedTtl } from "./conditions.ts";
+import { type Candidate, isFor, maxTtlOf, type Question, unmetConditions, wantedTtl } from "./conditions.ts";
 import type { AccessRequest, Allowance, Denial, Entitlement, Policy, ServiceAccount } from "./policy.ts";
 
 /** A policy prepared for decisions: made once, when the function starts. */
@@ -52,7 +53,12 @@ function groupByArn(candidates: readonly Candidate[]): Map<string, Candidate[]> 
  * method called. Denies by default. If several grants fit the request, the most generous decides; their order in the file
  * does not matter.
  */
-export function authorize(index: GrantIndex, caller: Caller, request: AccessRequest): Allowance | Denial {
+export function authorize(
+  index: GrantIndex,
+  caller: Caller,
+  request: AccessRequest,
+  now: EpochMs,
+): Allowance | Denial {
   const serviceAccount = index.serviceAccounts.get(request.serviceAccount);
   if (!serviceAccount) {
     return denied(`there is no service account ${JSON.stringify(request.serviceAccount)}`);
@@ -62,14 +68,14 @@ export function authorize(index: GrantIndex, caller: Caller, request: AccessRequ
   if (candidates.length === 0) return denied(`no grant names ${caller.principal}`);
 
   const fitting = candidates.filter(
-    (candidate) => unmetConditions(candidate, { caller, request }).length === 0,
+    (candidate) => unmetConditions(candidate, { caller, request, now }).length === 0,
   );
   const best = fitting.sort(
-    (a, b) => maxTtlOf(b, serviceAccount) - maxTtlOf(a, serviceAccount) || rank(a, b),
+    (a, b) => maxTtlOf(b, serviceAccount, now) - maxTtlOf(a, serviceAccount, now) || rank(a, b),
   )[0];
-  if (!best) return denied(whyNoneFits(candidates, caller, request));
+  if (!best) return denied(whyNoneFits(candidates, { caller, request, now }));
 
-  const maxTtlSeconds = maxTtlOf(best, serviceAccount);
+  const maxTtlSeconds = maxTtlOf(best, serviceAccount, now);
   const ttlSeconds = wantedTtl(request, maxTtlSeconds);
   if (!(ttlSeconds <= maxTtlSeconds)) {
     const detail = `${ttlSeconds} s asked, ${best.grant.source} gives at most ${maxTtlSeconds} s`;
@@ -81,20 +87,21 @@ export function authorize(index: GrantIndex, caller: Caller, request: AccessRequ
     ...(request.accountId === undefined ? {} : { accountId: request.accountId }),
     grant: best.grant.source,
     pattern: best.pattern.arn,
+    ...(best.grant.until === undefined ? {} : { until: best.grant.until }),
   };
 }
 
 /** Everything that a caller may have, sorted by name. `GET /v1/service-accounts` returns it. */
-export function listEntitlements(index: GrantIndex, caller: Caller): Entitlement[] {
+export function listEntitlements(index: GrantIndex, caller: Caller, now: EpochMs): Entitlement[] {
   const entitlements = new Map<string, Entitlement>();
   for (const candidate of candidatesFor(index, caller)) {
-    if (!isFor(candidate, caller)) continue;
+    if (!isFor(candidate, caller, now)) continue;
     for (const name of candidate.grant.serviceAccounts) {
       const serviceAccount = index.serviceAccounts.get(name);
       if (!serviceAccount) continue;
       const known = entitlements.get(name);
       const { methods, childAccountIds } = candidate.grant;
-      const maxTtlSeconds = methods ? 0 : maxTtlOf(candidate, serviceAccount);
+      const maxTtlSeconds = methods ? 0 : maxTtlOf(candidate, serviceAccount, now);
       const longest = Math.max(known?.maxTtlSeconds ?? 0, maxTtlSeconds);
       entitlements.set(name, {
         name,
@@ -131,14 +138,14 @@ function compare(a: string, b: string): number {
 
 const REASONS_LISTED = 3;
 
-function whyNoneFits(candidates: readonly Candidate[], caller: Caller, request: AccessRequest): string {
+function whyNoneFits(candidates: readonly Candidate[], question: Question): string {
   const reasons = candidates
-    .map((candidate) => ({ candidate, unmet: unmetConditions(candidate, { caller, request }) }))
+    .map((candidate) => ({ candidate, unmet: unmetConditions(candidate, question) }))
     .sort((a, b) => a.unmet.length - b.unmet.length || rank(a.candidate, b.candidate))
     .slice(0, REASONS_LISTED)
     .map(({ candidate, unmet }) => `${candidate.grant.source} ${unmet.join(" and ")}`);
   const more = candidates.length - reasons.length;
-  return `${caller.principal} matches, but ${reasons.join("; ")}${more > 0 ? `; and ${more} more` : ""}`;
+  return `${question.caller.principal} matches, but ${reasons.join("; ")}${more > 0 ? `; and ${more} more` : ""}`;
 }
 
 function denied(detail: string): Denial {

@@ -1,8 +1,16 @@
 import type { Caller } from "../caller/caller.ts";
+import type { EpochMs } from "../epoch.ts";
 import { matchesGlob, matchesPrincipal, splitPrincipalArn } from "./arn-like.ts";
 import { coversMethods, matchesMethod } from "./methods.ts";
 import type { AccessRequest, Grant, PrincipalPattern, ServiceAccount } from "./policy.ts";
-import { DEFAULT_TTL_SECONDS, MAX_TTL_SECONDS, METHOD_TTL_SECONDS, methodOf } from "./policy.ts";
+import {
+  DEFAULT_TTL_SECONDS,
+  MAX_TTL_SECONDS,
+  METHOD_TTL_SECONDS,
+  methodOf,
+  MIN_TTL_SECONDS,
+} from "./policy.ts";
+import { formatTime } from "./until.ts";
 
 /** One principal of one grant. */
 export interface Candidate {
@@ -10,11 +18,15 @@ export interface Candidate {
   readonly pattern: PrincipalPattern;
 }
 
-/** A caller and its request. */
+/** A caller and its request at a moment. */
 export interface Question {
   readonly caller: Caller;
   readonly request: AccessRequest;
+  readonly now: EpochMs;
 }
+
+/** What is known without a request. */
+type Presence = Omit<Question, "request">;
 
 interface Covering {
   /**
@@ -37,7 +49,7 @@ export type Condition = Covering &
       }
     | {
         readonly needsRequest: false;
-        readonly unmet: (candidate: Candidate, question: Pick<Question, "caller">) => string | undefined;
+        readonly unmet: (candidate: Candidate, question: Presence) => string | undefined;
       }
   );
 
@@ -101,6 +113,18 @@ export const conditions = {
     covers: ({ grant: wide }, { grant: narrow }) =>
       narrow.childAccountIds.every((id) => wide.childAccountIds.includes(id)),
   },
+  // A token lives for at least 30 s, so a grant with less time left cannot give one.
+  until: {
+    needsRequest: false,
+    unmet: ({ grant: { until } }, { now }) => {
+      if (until === undefined || until - now >= MIN_TTL_SECONDS * 1000) return undefined;
+      return now >= until
+        ? `is over since ${formatTime(until)}`
+        : `ends at ${formatTime(until)}, in less than ${MIN_TTL_SECONDS} s`;
+    },
+    covers: ({ grant: { until: wide } }, { grant: { until: narrow } }) =>
+      wide === undefined || (narrow !== undefined && wide >= narrow),
+  },
   // A grant of methods gives no token: with one, the caller could call every method.
   methods: {
     needsRequest: true,
@@ -133,9 +157,9 @@ export function unmetConditions(candidate: Candidate, question: Question): strin
 }
 
 /** Whether a grant is for a caller, whatever the request. */
-export function isFor(candidate: Candidate, caller: Caller): boolean {
+export function isFor(candidate: Candidate, caller: Caller, now: EpochMs): boolean {
   return all.every(
-    (condition) => condition.needsRequest || condition.unmet(candidate, { caller }) === undefined,
+    (condition) => condition.needsRequest || condition.unmet(candidate, { caller, now }) === undefined,
   );
 }
 
@@ -150,9 +174,13 @@ export function coversGrant(wide: Grant, narrow: Grant): boolean {
   );
 }
 
-/** Seconds: the grant, the service account and the platform each set a limit. */
-export function maxTtlOf({ grant }: Candidate, serviceAccount: ServiceAccount): number {
-  return Math.min(grant.maxTtlSeconds, serviceAccount.maxTtlSeconds, MAX_TTL_SECONDS);
+/**
+ * Seconds: the grant, the service account and the platform each set a limit, and so does the end of
+ * the grant.
+ */
+export function maxTtlOf({ grant }: Candidate, serviceAccount: ServiceAccount, now: EpochMs): number {
+  const left = grant.until === undefined ? Infinity : Math.floor((grant.until - now) / 1000);
+  return Math.min(grant.maxTtlSeconds, serviceAccount.maxTtlSeconds, MAX_TTL_SECONDS, left);
 }
 
 /**

@@ -1,5 +1,6 @@
 import { distance } from "fastest-levenshtein";
 import type { Caller } from "../caller/caller.ts";
+import type { EpochMs } from "../epoch.ts";
 import { authorize, indexGrants } from "./authorize.ts";
 import { type Candidate, maxTtlOf, type Question, unmetConditions } from "./conditions.ts";
 import { didYouMean } from "./nearest.ts";
@@ -27,27 +28,29 @@ export interface ExplainedGrant {
 const NEAREST_GRANTS = 3;
 
 /** Explains the decision that {@link authorize} makes. */
-export function explain(policy: Policy, caller: Caller, request: AccessRequest): Explanation {
+export function explain(policy: Policy, caller: Caller, request: AccessRequest, now: EpochMs): Explanation {
   const index = indexGrants(policy);
   const serviceAccount = index.serviceAccounts.get(request.serviceAccount);
   const explained = policy.grants
     .flatMap((grant) =>
       nearestPrincipal(
         grant.principals.map((pattern) => ({ grant, pattern })),
-        { caller, request },
+        { caller, request, now },
       ),
     )
     .sort((a, b) => a.unmet.length - b.unmet.length || a.edits - b.edits);
   const fitting = explained.filter(({ unmet }) => unmet.length === 0);
   return {
-    decision: authorize(index, caller, request),
+    decision: authorize(index, caller, request, now),
     serviceAccount,
     suggestion: serviceAccount ? "" : didYouMean(request.serviceAccount, index.serviceAccounts.keys()),
     grants: [...fitting, ...explained.slice(fitting.length).slice(0, NEAREST_GRANTS)].map(
       ({ candidate, unmet }) => ({
         source: candidate.grant.source,
         principal: candidate.pattern,
-        maxTtlSeconds: serviceAccount ? maxTtlOf(candidate, serviceAccount) : candidate.grant.maxTtlSeconds,
+        maxTtlSeconds: serviceAccount
+          ? Math.max(0, maxTtlOf(candidate, serviceAccount, now))
+          : candidate.grant.maxTtlSeconds,
         unmet,
       }),
     ),

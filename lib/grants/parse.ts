@@ -1,8 +1,10 @@
+import type { EpochMs } from "../epoch.ts";
 import type { Grant, Policy, PrincipalPattern, ServiceAccount } from "./policy.ts";
 import { checkReferences, salvageOutline, type References } from "./references.ts";
 import { schemaFindings } from "./schema-findings.ts";
 import { grantsFile, type GrantsFile } from "./schema.ts";
 import { findSuspicions } from "./suspicions.ts";
+import { parseUntil } from "./until.ts";
 import { type Finding, type Position, readYaml, type YamlSource } from "./yaml-source.ts";
 import type { Path } from "./yaml-value.ts";
 
@@ -29,8 +31,14 @@ export const LOCAL_STAGE = "local";
  * each with its place. Problems name the file as `fileName`.
  *
  * @param stage what `${stage}` in the name of a secret stands for
+ * @param now for warnings about grants that are over or end soon; without it there are none
  */
-export function parseGrants(text: string, fileName: string, stage = LOCAL_STAGE): ParsedGrants {
+export function parseGrants(
+  text: string,
+  fileName: string,
+  stage = LOCAL_STAGE,
+  now?: EpochMs,
+): ParsedGrants {
   const source = readYaml(text);
   if (source.syntaxErrors.length > 0) {
     return { problems: source.syntaxErrors.map((error) => ({ file: fileName, ...error })) };
@@ -56,7 +64,7 @@ export function parseGrants(text: string, fileName: string, stage = LOCAL_STAGE)
 
   const baseName = fileName.split(/[\\/]/).at(-1) ?? fileName;
   const policy = policyOf(shape.data, references, source, baseName, stage);
-  return { policy, warnings: place([...references.warnings, ...findSuspicions(policy)]).sort(byPlace) };
+  return { policy, warnings: place([...references.warnings, ...findSuspicions(policy, now)]).sort(byPlace) };
 }
 
 function byPlace(a: Problem, b: Problem): number {
@@ -80,11 +88,12 @@ function policyOf(
         ...(accountId === undefined ? {} : { accountId }),
       }),
     ),
-    grants: file.grants.map(({ principalOrgId, methods, ...grant }, i): Grant => ({
+    grants: file.grants.map(({ principalOrgId, methods, until, ...grant }, i): Grant => ({
       source: sourceOf(["grants", i]),
       ...grant,
       ...(principalOrgId === undefined ? {} : { principalOrgId }),
       ...(methods === undefined ? {} : { methods }),
+      ...(until === undefined ? {} : { until: parseUntil(until) ?? 0 }),
       principals: grant.principals.map((entry, j): PrincipalPattern => {
         const { arn, uniqueId } = typeof entry === "string" ? { arn: entry, uniqueId: undefined } : entry;
         const principal = principals.get(arn);

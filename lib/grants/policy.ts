@@ -1,3 +1,5 @@
+import type { EpochMs } from "../epoch.ts";
+
 /** A validated grants.yml as plain JSON. The build embeds it in the functions. */
 export interface Policy {
   readonly serviceAccounts: readonly ServiceAccount[];
@@ -34,6 +36,8 @@ export interface Grant {
    * token; a grant without gives tokens and no calls.
    */
   readonly methods?: readonly string[];
+  /** From then on the grant is over. No token outlives it. */
+  readonly until?: EpochMs;
 }
 
 export interface PrincipalPattern {
@@ -86,6 +90,8 @@ export interface Allowance {
   readonly grant: string;
   /** {@link PrincipalPattern.arn} that matched the caller. */
   readonly pattern: string;
+  /** {@link Grant.until} of that grant: the token ends by then, however late it is minted. */
+  readonly until?: EpochMs;
 }
 
 /**

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { METHOD_PATTERN } from "./methods.ts";
 import { MAX_TTL_SECONDS, MIN_TTL_SECONDS } from "./policy.ts";
+import { parseUntil } from "./until.ts";
 import type { Path } from "./yaml-value.ts";
 
 /**
@@ -89,6 +90,9 @@ const orgError = "must be the id of an AWS organisation: o- and 10 to 32 of a-z 
 
 const methodError = "must be the name of a method: 1 to 64 letters, digits and _, with * and ?";
 
+const untilError =
+  "must be its last day in UTC, as 2026-12-31, or a time with its offset, as 2026-12-31T18:00:00+01:00";
+
 const grant = z
   .strictObject(
     {
@@ -130,6 +134,11 @@ const grant = z
         .describe(
           "Methods that the service calls for these callers, with `*` and `?`. Such a grant gives no token.",
         ),
+      until: z
+        .string({ error: untilError })
+        .refine((text) => parseUntil(text) !== undefined, { error: untilError })
+        .optional()
+        .describe("The grant's last day (UTC), or a time with its offset. No token outlives it."),
     },
     { error: "must be a mapping with `principals` and `serviceAccounts`" },
   )

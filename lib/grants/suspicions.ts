@@ -1,3 +1,4 @@
+import type { EpochMs } from "../epoch.ts";
 import { hasWildcard, splitPrincipalArn } from "./arn-like.ts";
 import { candidatesFor, type GrantIndex, indexGrants } from "./authorize.ts";
 import { coversGrant } from "./conditions.ts";
@@ -5,11 +6,12 @@ import { knownMethods } from "./known-methods.ts";
 import { isSensitive, matchesMethod } from "./methods.ts";
 import { didYouMean } from "./nearest.ts";
 import type { Grant, Policy, PrincipalPattern } from "./policy.ts";
+import { formatTime } from "./until.ts";
 import type { Finding } from "./yaml-source.ts";
 import type { Path } from "./yaml-value.ts";
 
 /** What a policy allows but its author probably did not intend. */
-export function findSuspicions(policy: Policy): Finding[] {
+export function findSuspicions(policy: Policy, now?: EpochMs): Finding[] {
   const redundant = findRedundantGrants(policy.grants, indexGrants(policy));
   return [
     ...serviceAccountSuspicions(policy),
@@ -21,6 +23,7 @@ export function findSuspicions(policy: Policy): Finding[] {
           ? [{ path, message: `gives nothing that the grant of ${cover.source} does not give` }]
           : []),
         ...grant.principals.flatMap((pattern, j) => principalSuspicions(pattern, [...path, "principals", j])),
+        ...(now === undefined ? [] : endings(grant, now, [...path, "until"])),
         ...methodSuspicions(grant, [...path, "methods"]),
         ...repetitions(grant, path),
       ];
@@ -89,6 +92,16 @@ function principalSuspicions({ arn, uniqueId }: PrincipalPattern, path: Path): F
     );
   }
   return messages.map((message) => ({ path, message }));
+}
+
+const SOON_MS = 14 * 86_400_000;
+
+function endings({ until }: Grant, now: EpochMs, path: Path): Finding[] {
+  if (until === undefined || until - now > SOON_MS) return [];
+  if (until <= now) return [{ path, message: `the grant is over since ${formatTime(until)}: remove it` }];
+  const days = Math.floor((until - now) / 86_400_000);
+  const left = days === 0 ? "within a day" : `in ${days} day${days === 1 ? "" : "s"}`;
+  return [{ path, message: `the grant ends at ${formatTime(until)}, ${left}` }];
 }
 
 function methodSuspicions({ methods = [] }: Grant, path: Path): Finding[] {

@@ -1,7 +1,8 @@
 import { Command, Help, Option } from "commander";
 import type { Caller } from "../caller/caller.ts";
 import { explain, type ExplainedGrant, type Explanation } from "../grants/explain.ts";
-import { MAX_TTL_SECONDS, MIN_TTL_SECONDS, type TokenRequest } from "../grants/policy.ts";
+import { type AccessRequest, MAX_TTL_SECONDS, methodOf, MIN_TTL_SECONDS } from "../grants/policy.ts";
+import { parseTime } from "../grants/until.ts";
 import { isFailure } from "../outcome.ts";
 import { CliError, EXIT } from "../cli/cli-error.ts";
 import { colorsFor, type Io } from "../cli/io.ts";
@@ -13,7 +14,9 @@ interface Options {
   readonly sessionArn?: string;
   readonly serviceAccount: string;
   readonly ttl?: number;
+  readonly method?: string;
   readonly accountId?: number;
+  readonly at?: string;
   readonly uniqueId?: string;
   readonly orgId?: string;
   readonly grants: string;
@@ -37,9 +40,15 @@ export function explainCommand(io: Io): Command {
     .option("--session-arn <arn>", "instead: the Arn that `aws sts get-caller-identity` prints")
     .requiredOption("--service-account <name>", "what it asks for")
     .option("--ttl <seconds>", "lifetime it asks for", ttl)
+    .addOption(
+      new Option("--method <name>", "method that it wants to have called, instead of a token").conflicts(
+        "ttl",
+      ),
+    )
     .option("--account-id <id>", "child account it asks for", accountId)
     .option("--unique-id <id>", "AROA… of the role or AIDA… of the user, where a grant is pinned")
     .option("--org-id <id>", "its AWS organisation, where a grant asks for one")
+    .option("--at <time>", "when it asks, as 2026-12-31T18:00:00+01:00 (default: now)")
     .option("--grants <file>", "the grants file", GRANTS_FILE)
     .addOption(
       new Option("-o, --output <format>", "for people or for programs")
@@ -52,12 +61,21 @@ export function explainCommand(io: Io): Command {
         throw new CliError("give either --principal or --session-arn", EXIT.usage);
       }
       const caller = callerOf(arn, options);
-      const request: TokenRequest = {
+      const now = options.at === undefined ? io.now() : parseTime(options.at);
+      if (now === undefined) {
+        throw new CliError(
+          `--at ${options.at ?? ""} must be a time with its offset`,
+          EXIT.usage,
+          "2026-12-31T18:00:00+01:00",
+        );
+      }
+      const request: AccessRequest = {
         serviceAccount: options.serviceAccount,
+        ...(options.method === undefined ? {} : { method: options.method }),
         ...(options.ttl === undefined ? {} : { ttlSeconds: options.ttl }),
         ...(options.accountId === undefined ? {} : { accountId: options.accountId }),
       };
-      const explanation = explain(await readPolicy(options.grants), caller, request);
+      const explanation = explain(await readPolicy(options.grants), caller, request, now);
       io.stdout.write(
         options.output === "json"
           ? `${JSON.stringify(asJson(explanation, caller, request), null, 2)}\n`
@@ -67,10 +85,11 @@ export function explainCommand(io: Io): Command {
     });
 }
 
-function asJson({ decision, grants }: Explanation, caller: Caller, request: TokenRequest) {
+function asJson({ decision, grants }: Explanation, caller: Caller, request: AccessRequest) {
   return {
     principal: caller.principal,
     service_account: request.serviceAccount,
+    method: methodOf(request),
     account_id: request.accountId,
     ...(isFailure(decision)
       ? { allowed: false, reason: decision.reason, detail: decision.detail }
@@ -95,7 +114,7 @@ function print(
   explanation: Explanation,
   arn: string,
   caller: Caller,
-  request: TokenRequest,
+  request: AccessRequest,
   io: Io,
 ): string[] {
   const { decision, serviceAccount, grants } = explanation;
@@ -115,7 +134,9 @@ function print(
       "account",
       request.accountId === undefined ? "the key's own" : `child account ${request.accountId}`,
     ),
-    field("lifetime", request.ttlSeconds === undefined ? "the default" : `${request.ttlSeconds} s`),
+    "method" in request
+      ? field("method", request.method)
+      : field("lifetime", request.ttlSeconds === undefined ? "the default" : `${request.ttlSeconds} s`),
     "",
     ...(fitting.length > 0 ? ["These grants fit:", ...table(fitting), ""] : []),
     ...(fitting.length === 0 && others.length > 0
@@ -125,7 +146,9 @@ function print(
       ? [
           field(
             "allowed",
-            `${decision.ttlSeconds} s, by ${decision.grant}: of the grants that fit, the most generous`,
+            "method" in request
+              ? `a call, by ${decision.grant}`
+              : `${decision.ttlSeconds} s, by ${decision.grant}: of the grants that fit, the most generous`,
             colors.green,
           ),
         ]
@@ -152,7 +175,7 @@ function lineOf(principal: ExplainedGrant["principal"], grantSource: string): st
 function nextStep(
   { decision, serviceAccount, grants }: Explanation,
   caller: Caller,
-  request: TokenRequest,
+  request: AccessRequest,
 ): string {
   if (isFailure(decision) && decision.reason === "ttl_too_long") {
     return `ask for at most ${decision.maxTtlSeconds} s, or raise maxTtlSeconds of the grant or the service account`;
@@ -161,5 +184,6 @@ function nextStep(
   const nearest = grants[0];
   const change = nearest?.unmet.length === 1 ? `change ${nearest.source}, or ` : "";
   const child = request.accountId === undefined ? "" : `, childAccountIds: [${request.accountId}]`;
-  return `${change}add a grant { principals: ["${caller.principal}"], serviceAccounts: [${serviceAccount.name}]${child} }`;
+  const methods = "method" in request ? `, methods: [${request.method}]` : "";
+  return `${change}add a grant { principals: ["${caller.principal}"], serviceAccounts: [${serviceAccount.name}]${child}${methods} }`;
 }

@@ -38,7 +38,7 @@ export function iamPolicyCommand(io: Io): Command {
     .option("--grants <file>", "the grants file", GRANTS_FILE)
     .action(async (options: Options) => {
       const caller = callerOf(options.principal, options);
-      const granted = listEntitlements(indexGrants(await readPolicy(options.grants)), caller);
+      const granted = listEntitlements(indexGrants(await readPolicy(options.grants)), caller, io.now());
       if (granted.length === 0) {
         throw new CliError(
           `${options.grants} grants nothing to ${caller.principal}`,

@@ -21,15 +21,15 @@ export function lintCommand(io: Io): Command {
     )
     .option("--strict", "fail on warnings too", false)
     .action(async (file: string, { format, strict }: { format: keyof typeof printers; strict: boolean }) => {
-      const report = lint(await readGrantsFile(file), file);
+      const report = lint(await readGrantsFile(file), file, io.now());
       io.stdout.write(printers[format](report, io));
       if (report.errors.length > 0 || (strict && report.warnings.length > 0))
         throw new CliError("", EXIT.failure);
     });
 }
 
-function lint(text: string, file: string): Report {
-  const parsed = parseGrants(text, file);
+function lint(text: string, file: string, now: number): Report {
+  const parsed = parseGrants(text, file, undefined, now);
   if ("problems" in parsed) {
     return { file, errors: parsed.problems, warnings: [], summary: count(parsed.problems.length, "error") };
   }

@@ -22,15 +22,17 @@ const MAX_VALIDITY_SECONDS = 3600;
  * 3600 s apart. So a lifetime of 300 s gives `exp` = now + 300, and 3600 s gives now + 3595.
  *
  * @param ttlSeconds lifetime in seconds from `now`
+ * @param until the end of the grant, which no token outlives
  */
 export function tokenClaims(
   accountId: number,
   ttlSeconds: number,
   now: EpochMs,
   identity?: { readonly sub: string; readonly jti: string },
+  until = Infinity,
 ): TokenClaims {
   const nowSeconds = Math.floor(now / 1000);
   const iat = nowSeconds - BACKDATE_SECONDS;
-  const exp = Math.min(nowSeconds + ttlSeconds, iat + MAX_VALIDITY_SECONDS);
+  const exp = Math.min(nowSeconds + ttlSeconds, iat + MAX_VALIDITY_SECONDS, Math.floor(until / 1000));
   return { iss: accountId, iat, exp, ...identity };
 }

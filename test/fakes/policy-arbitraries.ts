@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import type { Caller } from "../../lib/caller/caller.ts";
 import type { Question } from "../../lib/grants/conditions.ts";
-import type { Grant, Policy, TokenRequest } from "../../lib/grants/policy.ts";
-import { callerOf, serviceAccount } from "./policy.ts";
+import type { AccessRequest, Grant, MethodRequest, Policy, TokenRequest } from "../../lib/grants/policy.ts";
+import { callerOf, serviceAccount, NOW } from "./policy.ts";
 
 /** Policies and callers out of so few letters that they often meet. */
 
@@ -10,6 +10,7 @@ const ACCOUNTS = ["111122223333", "111122223334", "444455556666"];
 const ORGS = ["o-aaaaaaaaaa", "o-bbbbbbbbbb"];
 const SERVICE_ACCOUNTS = ["calls", "history", "constructor"];
 const IDS = ["AAAA", "BBBB"];
+const METHODS = ["StartScenarios", "GetRules", "CreateKey"];
 
 const name = fc.string({ unit: fc.constantFrom("a", "b", "-"), minLength: 1, maxLength: 5 });
 const namePattern = fc.string({ unit: fc.constantFrom("a", "b", "-", "*", "?"), minLength: 1, maxLength: 6 });
@@ -54,9 +55,15 @@ export const grants: fc.Arbitrary<Grant> = fc
     maxTtlSeconds: lifetime,
     childAccountIds: fc.uniqueArray(fc.constantFrom(7, 8), {}),
     principalOrgId: fc.option(fc.constantFrom(...ORGS)),
+    methods: fc.option(fc.uniqueArray(fc.constantFrom(...METHODS, "Get*", "*", "Start?"), { minLength: 1 }), {
+      freq: 1,
+    }),
+    until: fc.option(fc.constantFrom(NOW - 1, NOW, NOW + 29_999, NOW + 30_000, NOW + 400_999), { freq: 1 }),
   })
-  .map(({ line, principals, principalOrgId, ...grant }) => ({
+  .map(({ line, principals, principalOrgId, methods, until, ...grant }) => ({
     ...grant,
+    ...(methods === null ? {} : { methods }),
+    ...(until === null ? {} : { until }),
     source: `grants.yml:${line}`,
     // As the parser insists: where the account is a wildcard, there is an organisation.
     ...(principalOrgId === null && principals.every(({ account }) => !/[*?]/.test(account))
@@ -85,13 +92,21 @@ export const policies: fc.Arbitrary<Policy> = fc
     grants,
   }));
 
-export const requests: fc.Arbitrary<TokenRequest> = fc.record(
-  {
-    serviceAccount: fc.constantFrom(...SERVICE_ACCOUNTS, "toString"),
-    ttlSeconds: fc.constantFrom(30, 299, 300, 301, 900, 901, 3600),
-    accountId: fc.constantFrom(7, 8, 9),
-  },
+const asked = {
+  serviceAccount: fc.constantFrom(...SERVICE_ACCOUNTS, "toString"),
+  accountId: fc.constantFrom(7, 8, 9),
+};
+const tokenRequests: fc.Arbitrary<TokenRequest> = fc.record(
+  { ...asked, ttlSeconds: fc.constantFrom(30, 299, 300, 301, 900, 901, 3600) },
   { requiredKeys: ["serviceAccount"] },
+);
+const methodRequests: fc.Arbitrary<MethodRequest> = fc.record(
+  { ...asked, method: fc.constantFrom(...METHODS, "createkey", "Nothing") },
+  { requiredKeys: ["serviceAccount", "method"] },
+);
+export const requests: fc.Arbitrary<AccessRequest> = fc.oneof(
+  { weight: 2, arbitrary: tokenRequests },
+  methodRequests,
 );
 
 /**
@@ -114,11 +129,15 @@ export function questionsOf(grant: Grant): Question[] {
       });
   });
   const requestsOfGrant = grant.serviceAccounts.flatMap((serviceAccount) =>
-    [{}, ...grant.childAccountIds.map((accountId) => ({ accountId }))].flatMap((child) =>
-      optional("ttlSeconds", grant.maxTtlSeconds).map((ttl) => ({ serviceAccount, ...child, ...ttl })),
+    [{}, ...grant.childAccountIds.map((accountId) => ({ accountId }))].flatMap((child): AccessRequest[] =>
+      grant.methods
+        ? METHODS.map((method) => ({ serviceAccount, ...child, method }))
+        : optional("ttlSeconds", grant.maxTtlSeconds).map((ttl) => ({ serviceAccount, ...child, ...ttl })),
     ),
   );
-  return callersOfGrant.flatMap((caller) => requestsOfGrant.map((request) => ({ caller, request })));
+  return callersOfGrant.flatMap((caller) =>
+    requestsOfGrant.map((request) => ({ caller, request, now: NOW })),
+  );
 }
 
 /** With the field and without it; without it alone where there is no value. */
@@ -131,7 +150,7 @@ function optional<K extends string, T>(key: K, value: T | undefined): Partial<Re
  * fit.
  */
 export const policiesAndQuestions: fc.Arbitrary<[Policy, Question]> = policies.chain((policy) => {
-  const anybody = fc.record({ caller: callers, request: requests });
+  const anybody = fc.record({ caller: callers, request: requests, now: fc.constant(NOW) });
   if (policy.grants.length === 0) return fc.tuple(fc.constant(policy), anybody);
   const fitting = fc
     .constantFrom(...policy.grants)
@@ -152,6 +171,8 @@ export const policiesOfTwins: fc.Arbitrary<Policy> = fc
       "maxTtlSeconds",
       "childAccountIds",
       "principalOrgId",
+      "methods",
+      "until",
       "nothing",
     ),
     swapped: fc.boolean(),

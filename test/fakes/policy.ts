@@ -5,6 +5,8 @@ import { isFailure } from "../../lib/outcome.ts";
 /** Plain data for tests: each function takes what matters to the test and fills in the rest. */
 
 export const ACCOUNT = "111122223333";
+/** The moment at which these tests decide. */
+export const NOW = Date.UTC(2026, 10, 24, 12);
 export const roleArn = (name: string, account = ACCOUNT) => `arn:aws:iam::${account}:role/${name}`;
 export const userArn = (name: string, account = ACCOUNT) => `arn:aws:iam::${account}:user/${name}`;
 

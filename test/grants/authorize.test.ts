@@ -2,13 +2,13 @@ import { describe, expect, it } from "vitest";
 import { authorize, indexGrants, listEntitlements } from "../../lib/grants/authorize.ts";
 import type { Grant } from "../../lib/grants/policy.ts";
 import { isFailure } from "../../lib/outcome.ts";
-import { callerOf, grant, policy, roleArn, serviceAccount, userArn } from "../fakes/policy.ts";
+import { callerOf, grant, policy, roleArn, serviceAccount, userArn, NOW } from "../fakes/policy.ts";
 
 const billing = callerOf(roleArn("billing-worker"));
 const request = { serviceAccount: "outbound-calls" };
 
 function decide(grants: Grant[], caller = billing, wanted: Parameters<typeof authorize>[2] = request) {
-  return authorize(indexGrants(policy(...grants)), caller, wanted);
+  return authorize(indexGrants(policy(...grants)), caller, wanted, NOW);
 }
 
 describe("deny by default", () => {
@@ -67,14 +67,14 @@ it("a grant without pin or organisation is for callers who have them too", () =>
   const known = callerOf(roleArn("billing-worker"), { uniqueId: "AROAKNOWN", org: "o-a1b2c3d4e5" });
   const grants = [grant([roleArn("billing-worker")], ["outbound-calls"])];
   expect(decide(grants, known)).not.toHaveProperty("reason");
-  expect(listEntitlements(indexGrants(policy(...grants)), known)).toHaveLength(1);
+  expect(listEntitlements(indexGrants(policy(...grants)), known, NOW)).toHaveLength(1);
 });
 
 it("decides for each caller independently of earlier decisions", () => {
   const index = indexGrants(policy(grant([roleArn("billing-*")], ["outbound-calls"])));
   const intern = callerOf(roleArn("intern"), { session: "billing-worker" });
   const allowed = [billing, intern, billing, intern].map(
-    (caller) => !isFailure(authorize(index, caller, request)),
+    (caller) => !isFailure(authorize(index, caller, request, NOW)),
   );
   expect(allowed).toEqual([true, false, true, false]);
 });
@@ -82,11 +82,11 @@ it("decides for each caller independently of earlier decisions", () => {
 it("keeps callers apart whose path and name join to the same text", () => {
   const index = indexGrants(policy(grant([userArn("ab/cd"), roleArn("ab")], ["outbound-calls"])));
   const allowed = ["a/bcd", "abc/d", "abcd", "cd"].map(
-    (name) => !isFailure(authorize(index, callerOf(userArn(name)), request)),
+    (name) => !isFailure(authorize(index, callerOf(userArn(name)), request, NOW)),
   );
   expect(allowed).toEqual([false, false, false, false]);
-  expect(authorize(index, callerOf(userArn("ab/cd")), request)).not.toHaveProperty("reason");
-  expect(authorize(index, callerOf(roleArn("a"), { session: "b" }), request)).toMatchObject({});
+  expect(authorize(index, callerOf(userArn("ab/cd")), request, NOW)).not.toHaveProperty("reason");
+  expect(authorize(index, callerOf(roleArn("a"), { session: "b" }), request, NOW)).toMatchObject({});
 });
 
 it("indexes exact principals by ARN and lists wildcards separately", () => {
@@ -129,7 +129,7 @@ describe("the lifetime", () => {
       grants: [grant([roleArn("billing-worker")], ["outbound-calls"], { maxTtlSeconds: grantMax })],
     });
     const wanted = { ...request, ...(asked === undefined ? {} : { ttlSeconds: asked }) };
-    expect(authorize(index, billing, wanted)).toMatchObject({ ttlSeconds });
+    expect(authorize(index, billing, wanted, NOW)).toMatchObject({ ttlSeconds });
   });
 
   it.each([
@@ -145,7 +145,7 @@ describe("the lifetime", () => {
         grant([roleArn("billing-worker")], ["outbound-calls"], { maxTtlSeconds: grantMax, source: "g:1" }),
       ],
     });
-    expect(authorize(index, billing, { ...request, ttlSeconds: asked })).toEqual({
+    expect(authorize(index, billing, { ...request, ttlSeconds: asked }, NOW)).toEqual({
       reason: "ttl_too_long",
       maxTtlSeconds: max,
       detail: `${asked} s asked, g:1 gives at most ${max} s`,
@@ -311,7 +311,7 @@ describe("several grants for one caller", () => {
 
 describe("listEntitlements", () => {
   it("gives a caller without grants an empty list", () => {
-    expect(listEntitlements(indexGrants(policy(grant([roleArn("other")], ["a"]))), billing)).toEqual([]);
+    expect(listEntitlements(indexGrants(policy(grant([roleArn("other")], ["a"]))), billing, NOW)).toEqual([]);
   });
 
   it("joins several grants by name and shows nothing of other callers", () => {
@@ -330,7 +330,7 @@ describe("listEntitlements", () => {
         grant([roleArn("billing-worker")], ["secret"], { principalOrgId: "o-other" }),
       ],
     });
-    expect(listEntitlements(index, billing)).toEqual([
+    expect(listEntitlements(index, billing, NOW)).toEqual([
       { name: "alpha", maxTtlSeconds: 60, childAccountIds: [9, 10], methods: [] },
       { name: "zeta", maxTtlSeconds: 600, childAccountIds: [8, 9, 10], methods: [] },
     ]);
@@ -345,7 +345,7 @@ it("sorts entitlements by name and leaves out unknown service accounts", () => {
       grant([roleArn("billing-worker")], ["d", "b"]),
     ],
   });
-  expect(listEntitlements(index, billing).map(({ name }) => name)).toEqual(["a", "b", "c", "d"]);
+  expect(listEntitlements(index, billing, NOW).map(({ name }) => name)).toEqual(["a", "b", "c", "d"]);
 });
 
 it("a wildcard that is not the ARN of a role or user cannot be indexed", () => {

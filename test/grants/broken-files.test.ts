@@ -175,7 +175,7 @@ it("misspelt fields", () => {
     grants.yml:5:5: unknown field "principal" (did you mean "principals"?)
     grants.yml:6:5: unknown field "serviceAcounts" (did you mean "serviceAccounts"?)
     grants.yml:7:5: unknown field "maxTtl" (did you mean "maxTtlSeconds"?)
-    grants.yml:8:5: unknown field "comment": the fields here are principals, serviceAccounts, maxTtlSeconds, childAccountIds, principalOrgId, methods"
+    grants.yml:8:5: unknown field "comment": the fields here are principals, serviceAccounts, maxTtlSeconds, childAccountIds, principalOrgId, methods, until"
   `);
 });
 

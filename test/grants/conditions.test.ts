@@ -8,7 +8,7 @@ import {
 } from "../../lib/grants/conditions.ts";
 import type { Grant, PrincipalPattern } from "../../lib/grants/policy.ts";
 import type { GrantsFile } from "../../lib/grants/schema.ts";
-import { callerOf, grant, roleArn } from "../fakes/policy.ts";
+import { callerOf, grant, roleArn, NOW } from "../fakes/policy.ts";
 
 /** Checked by the compiler: an @ts-expect-error above a line that compiles is itself an error. */
 describe("the table of conditions", () => {
@@ -21,12 +21,12 @@ describe("the table of conditions", () => {
 
   it("does not compile without an entry for a field that a grant or its principals gain", () => {
     interface LaterGrant extends Grant {
-      readonly until?: string;
+      readonly weekdays?: string;
     }
     interface LaterPattern extends PrincipalPattern {
       readonly tag?: string;
     }
-    // @ts-expect-error until has no entry
+    // @ts-expect-error weekdays has no entry
     conditions satisfies ConditionsOf<LaterGrant, PrincipalPattern>;
     // @ts-expect-error tag has no entry
     conditions satisfies ConditionsOf<Grant, LaterPattern>;
@@ -52,7 +52,7 @@ describe("the table of conditions", () => {
 });
 
 const caller = callerOf(roleArn("intern"), { uniqueId: "AROAINTERN", org: "o-own0000000" });
-const question = { caller, request: { serviceAccount: "calls", accountId: 7 } };
+const question = { caller, request: { serviceAccount: "calls", accountId: 7 }, now: NOW };
 
 /** A grant that fits the question, with one field that does not. */
 const spoilt: [keyof typeof conditions, Grant, boolean][] = [
@@ -61,6 +61,8 @@ const spoilt: [keyof typeof conditions, Grant, boolean][] = [
   ["principalOrgId", of({ arn: roleArn("intern") }, { principalOrgId: "o-other00000" }), false],
   ["serviceAccounts", of({ arn: roleArn("intern") }, { serviceAccounts: ["history"] }), true],
   ["childAccountIds", of({ arn: roleArn("intern") }, { childAccountIds: [8] }), true],
+  ["methods", of({ arn: roleArn("intern") }, { methods: ["*"] }), true],
+  ["until", of({ arn: roleArn("intern") }, { until: NOW + 29_999 }), false],
 ];
 
 function of(principal: Omit<PrincipalPattern, "source">, fields: Partial<Grant> = {}): Grant {
@@ -79,7 +81,7 @@ describe("a grant with one condition unmet", () => {
   });
 
   it.each(spoilt)("%s: is for the caller only if the condition needs a request", (field, g, expected) => {
-    expect(isFor(candidate(g), caller)).toBe(expected);
+    expect(isFor(candidate(g), caller, NOW)).toBe(expected);
     expect(conditions[field].needsRequest).toBe(expected);
   });
 });

@@ -1,13 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { explain } from "../../lib/grants/explain.ts";
-import { callerOf, grant, policy, roleArn, userArn } from "../fakes/policy.ts";
+import { callerOf, grant, policy, roleArn, userArn, NOW } from "../fakes/policy.ts";
 
 const intern = callerOf(roleArn("intern"), { uniqueId: "AROAINTERN", org: "o-own0000000" });
 const request = { serviceAccount: "calls" };
 
 /** Why one grant does not fit. */
 const unmetBy = (...args: Parameters<typeof grant>) =>
-  explain(policy(grant(...args), grant([roleArn("owner")], ["calls"])), intern, request).grants.find(
+  explain(policy(grant(...args), grant([roleArn("owner")], ["calls"])), intern, request, NOW).grants.find(
     ({ principal }) => principal.arn !== roleArn("owner"),
   )?.unmet;
 
@@ -51,10 +51,11 @@ describe("why a grant does not fit", () => {
       policy(grant([roleArn("something-else"), roleArn("interm"), userArn("intern")], ["calls"])),
       intern,
       request,
+      NOW,
     );
     expect(far.grants.map(({ principal }) => principal.arn)).toEqual([roleArn("interm")]);
     const pinned = [{ arn: roleArn("intern"), uniqueId: "AROAOTHER" }, roleArn("in*")];
-    expect(explain(policy(grant(pinned, ["calls"])), intern, request).grants[0]).toMatchObject({
+    expect(explain(policy(grant(pinned, ["calls"])), intern, request, NOW).grants[0]).toMatchObject({
       principal: { arn: roleArn("in*") },
       unmet: [],
     });
@@ -74,6 +75,7 @@ describe("an explanation", () => {
       policy(...others.toReversed(), ...fitting),
       intern,
       request,
+      NOW,
     );
     expect(decision).toMatchObject({ ttlSeconds: 60 });
     expect(grants.map(({ source }) => source)).toEqual(
@@ -87,7 +89,7 @@ describe("an explanation", () => {
   it("sorts by unmet conditions before similar spelling", () => {
     const lacksOne = grant([roleArn("completely-different")], ["calls"]);
     const lacksTwo = grant([roleArn("interns")], ["history"]);
-    const { grants } = explain(policy(lacksTwo, lacksOne), intern, request);
+    const { grants } = explain(policy(lacksTwo, lacksOne), intern, request, NOW);
     expect(grants.map(({ source }) => source)).toEqual([lacksOne.source, lacksTwo.source]);
   });
 
@@ -100,16 +102,21 @@ describe("an explanation", () => {
     ["xxlls", ""],
     ["history", ""],
   ])("suggests a service account for %s: %j", (serviceAccount, suggestion) => {
-    const explanation = explain(policy(grant([roleArn("x")], ["calls"])), intern, { serviceAccount });
+    const explanation = explain(policy(grant([roleArn("x")], ["calls"])), intern, { serviceAccount }, NOW);
     expect(explanation).toMatchObject({ serviceAccount: undefined, suggestion });
     expect(explanation.grants[0]?.maxTtlSeconds).toBe(3600);
   });
 
   it("suggests the nearest of several", () => {
     const names = ["outbound-call-lists", "outbound-calls", "inbound-calls"];
-    const { suggestion } = explain(policy(grant([roleArn("x")], names)), intern, {
-      serviceAccount: "outbound-callz",
-    });
+    const { suggestion } = explain(
+      policy(grant([roleArn("x")], names)),
+      intern,
+      {
+        serviceAccount: "outbound-callz",
+      },
+      NOW,
+    );
     expect(suggestion).toBe(' (did you mean "outbound-calls"?)');
   });
 });

@@ -110,7 +110,7 @@ export async function passage(
   { principal, withPolicyOf = principal }: PathCaller,
   { method, path, asks }: PathRequest,
 ): Promise<Passage> {
-  const granted = listEntitlements(index, callerOf(withPolicyOf));
+  const granted = listEntitlements(index, callerOf(withPolicyOf), Date.now());
   const session = principal.replace(/^arn:aws:iam::(\d+):role\//, "arn:aws:sts::$1:assumed-role/");
   const passesIam = await isAllowed({
     principal: `${session}/session`,
@@ -121,7 +121,7 @@ export async function passage(
     context: { "aws:SecureTransport": "true" },
   });
   if (!passesIam) return "–";
-  const isGranted = asks === undefined || !isFailure(authorize(index, callerOf(principal), asks));
+  const isGranted = asks === undefined || !isFailure(authorize(index, callerOf(principal), asks, Date.now()));
   return isGranted ? "yes" : "grant refuses";
 }
 

@@ -1,3 +1,4 @@
+import { NOW } from "../fakes/policy.ts";
 import { Ajv } from "ajv";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -8,7 +9,7 @@ import { authorize, indexGrants, listEntitlements } from "../../lib/grants/autho
 import { explain } from "../../lib/grants/explain.ts";
 import { grantsJsonSchema } from "../../lib/grants/schema.ts";
 import { parseGrants } from "../../lib/grants/parse.ts";
-import type { Grant, Policy, TokenRequest } from "../../lib/grants/policy.ts";
+import type { Grant, Policy, AccessRequest } from "../../lib/grants/policy.ts";
 import { findRedundantGrants } from "../../lib/grants/suspicions.ts";
 import type { Question } from "../../lib/grants/conditions.ts";
 import { isFailure } from "../../lib/outcome.ts";
@@ -23,8 +24,8 @@ import {
   requests,
 } from "../fakes/policy-arbitraries.ts";
 
-const decide = (policy: Policy, caller: Caller, request: TokenRequest) =>
-  authorize(indexGrants(policy), caller, request);
+const decide = (policy: Policy, caller: Caller, request: AccessRequest) =>
+  authorize(indexGrants(policy), caller, request, NOW);
 
 /** Whether a decision is a token and of what lifetime, or why it is none. */
 const outcomeOf = (policy: Policy, { caller, request }: Question) => {
@@ -41,8 +42,14 @@ function naiveGlob(pattern: string, text: string): boolean {
   return text !== "" && (first === "?" || first === text[0]) && naiveGlob(pattern.slice(1), text.slice(1));
 }
 
+/** Whether a grant gives a call of a method, by the rules of docs/grants.md. */
+function naiveMethod({ methods = [] }: Grant, method: string): boolean {
+  const isSensitive = method.toLowerCase() === "createkey";
+  return methods.some((pattern) => (isSensitive ? pattern === method : naiveGlob(pattern, method)));
+}
+
 /** The longest lifetime by the rules of docs/grants.md, or undefined. */
-function naiveMaximum(policy: Policy, caller: Caller, request: TokenRequest): number | undefined {
+function naiveMaximum(policy: Policy, caller: Caller, request: AccessRequest): number | undefined {
   const account = policy.serviceAccounts.find(({ name }) => name === request.serviceAccount);
   const names = (grant: Grant) =>
     grant.principals.some(
@@ -55,7 +62,15 @@ function naiveMaximum(policy: Policy, caller: Caller, request: TokenRequest): nu
     .filter((grant) => (grant.principalOrgId ?? caller.organizationId) === caller.organizationId)
     .filter((grant) => grant.serviceAccounts.includes(request.serviceAccount))
     .filter((grant) => request.accountId === undefined || grant.childAccountIds.includes(request.accountId))
-    .map((grant) => Math.min(grant.maxTtlSeconds, account?.maxTtlSeconds ?? 0));
+    .filter((grant) =>
+      "method" in request ? naiveMethod(grant, request.method) : grant.methods === undefined,
+    )
+    .map((grant) => {
+      const left = Math.floor(((grant.until ?? Infinity) - NOW) / 1000);
+      return Math.min(grant.maxTtlSeconds, account?.maxTtlSeconds ?? 0, left);
+    })
+    // No token is shorter than 30 s.
+    .filter((maximum) => maximum >= 30);
   return account && maxima.length > 0 ? Math.max(...maxima) : undefined;
 }
 
@@ -66,7 +81,9 @@ describe("a decision", () => {
         const maximum = naiveMaximum(policy, caller, request);
         const decision = decide(policy, caller, request);
         if (maximum === undefined) expect(decision).toMatchObject({ reason: "access_denied" });
-        else if ((request.ttlSeconds ?? 0) > maximum) {
+        else if ("method" in request) {
+          expect(decision).toMatchObject({ ttlSeconds: Math.min(60, maximum) });
+        } else if ((request.ttlSeconds ?? 0) > maximum) {
           expect(decision).toMatchObject({ reason: "ttl_too_long", maxTtlSeconds: maximum });
         } else {
           expect(decision).toMatchObject({
@@ -105,8 +122,8 @@ describe("a decision", () => {
         const [a, b] = [decide(policy, caller, request), decide(other, caller, request)];
         // The detail lists the names of a grant as the file does.
         expect({ ...b, detail: "" }).toEqual({ ...a, detail: "" });
-        expect(listEntitlements(indexGrants(other), caller)).toEqual(
-          listEntitlements(indexGrants(policy), caller),
+        expect(listEntitlements(indexGrants(other), caller, NOW)).toEqual(
+          listEntitlements(indexGrants(policy), caller, NOW),
         );
       }),
     );
@@ -139,20 +156,28 @@ describe("a decision", () => {
   it("gives exactly what the list of entitlements has", () => {
     fc.assert(
       fc.property(policies, callers, requests, (policy, caller, request) => {
-        const entitlement = listEntitlements(indexGrants(policy), caller).find(
+        const entitlement = listEntitlements(indexGrants(policy), caller, NOW).find(
           ({ name }) => name === request.serviceAccount,
         );
-        const { serviceAccount, accountId } = request;
-        const shortest = {
-          serviceAccount,
-          ttlSeconds: 30,
-          ...(accountId === undefined ? {} : { accountId }),
-        };
-        const listed = accountId === undefined || entitlement?.childAccountIds.includes(accountId) === true;
-        expect(isFailure(decide(policy, caller, shortest))).toBe(!(entitlement !== undefined && listed));
-        if (entitlement) {
-          const longest = { serviceAccount, ttlSeconds: entitlement.maxTtlSeconds ?? 0 };
+        const { serviceAccount } = request;
+        const maximum = entitlement?.maxTtlSeconds;
+        const shortest = { serviceAccount, ttlSeconds: 30 };
+        expect(isFailure(decide(policy, caller, shortest))).toBe(maximum === undefined);
+        if (maximum !== undefined) {
+          const longest = { serviceAccount, ttlSeconds: maximum };
           expect(decide(policy, caller, longest)).not.toHaveProperty("reason");
+          expect(decide(policy, caller, { serviceAccount, ttlSeconds: maximum + 1 })).toHaveProperty(
+            "reason",
+          );
+        }
+        if ("method" in request) {
+          const called = { serviceAccount, method: request.method };
+          const listed = naiveMethod({ methods: entitlement?.methods ?? [] } as Grant, request.method);
+          expect(isFailure(decide(policy, caller, called))).toBe(!listed);
+        }
+        // The list has one set of child accounts for tokens and calls.
+        if (!isFailure(decide(policy, caller, request)) && request.accountId !== undefined) {
+          expect(entitlement?.childAccountIds).toContain(request.accountId);
         }
       }),
     );
@@ -161,7 +186,7 @@ describe("a decision", () => {
   it("equals the decision in its explanation", () => {
     fc.assert(
       fc.property(policies, callers, requests, (policy, caller, request) => {
-        const explanation = explain(policy, caller, request);
+        const explanation = explain(policy, caller, request, NOW);
         expect(explanation.decision).toEqual(decide(policy, caller, request));
         const fitting = explanation.grants.filter(({ unmet }) => unmet.length === 0);
         const maximum = naiveMaximum(policy, caller, request);
@@ -177,7 +202,7 @@ describe("a decision", () => {
     fc.assert(
       fc.property(policiesAndQuestions, ([policy, { caller, request }]) => {
         const decision = decide(policy, caller, request);
-        const { grants: explained } = explain(policy, caller, request);
+        const { grants: explained } = explain(policy, caller, request, NOW);
         const fitting = explained.filter(({ unmet }) => unmet.length === 0);
         if (!isFailure(decision)) {
           expect(fitting.map(({ source }) => source)).toContain(decision.grant);

@@ -19,6 +19,12 @@ describe("the claims of a token", () => {
     expect(iat).toBe(noon - 5);
   });
 
+  it("end with the grant, however late the token is minted", () => {
+    const now = 1_795_521_600_000;
+    expect(tokenClaims(1, 300, now, undefined, now + 100_900).exp).toBe(now / 1000 + 100);
+    expect(tokenClaims(1, 300, now, undefined, now + 400_000).exp).toBe(now / 1000 + 300);
+  });
+
   it("round the clock down to whole seconds", () => {
     expect(tokenClaims(1, 60, noon * 1000 + 999)).toEqual({ iss: 1, iat: noon - 5, exp: noon + 60 });
   });
