@@ -3,6 +3,7 @@ import { relative } from "node:path";
 
 import { formatProblem, LOCAL_STAGE, parseGrants } from "../lib/grants/parse.ts";
 import type { Policy } from "../lib/grants/policy.ts";
+import { describeFailure, hasPassed, runTests } from "../lib/grants/tests.ts";
 
 /**
  * A grants file that cannot be used. The message is one line for each problem, with its place in
@@ -13,7 +14,7 @@ export class InvalidGrantsError extends Error {
 }
 
 /**
- * Reads and validates a grants file.
+ * Reads and validates a grants file, and runs its tests.
  *
  * @param stage what `${stage}` in the name of a secret stands for
  * @param warn told, line by line, what is legal but suspicious
@@ -25,8 +26,17 @@ export async function loadPolicy(
   stage = LOCAL_STAGE,
   warn: (line: string) => void = () => undefined,
 ): Promise<Policy> {
-  const parsed = parseGrants(await readText(file), relative(process.cwd(), file), stage);
+  const name = relative(process.cwd(), file);
+  const now = Date.now();
+  const parsed = parseGrants(await readText(file), name, stage, now);
   if ("problems" in parsed) throw new InvalidGrantsError(parsed.problems.map(formatProblem).join("\n"));
+  const failures = runTests(parsed.policy, parsed.tests, now).filter((result) => !hasPassed(result));
+  if (failures.length > 0) {
+    const lines = failures.map((failure) =>
+      formatProblem({ file: name, ...failure.test, message: `the test fails: ${describeFailure(failure)}` }),
+    );
+    throw new InvalidGrantsError(lines.join("\n"));
+  }
   for (const { message, ...place } of parsed.warnings) {
     warn(formatProblem({ ...place, message: `warning: ${message}` }));
   }

@@ -7,6 +7,8 @@ export const EXIT = {
   usage: 2,
   /** Somebody said no: IAM, the grants, or the platform. Trying again will not help. */
   denied: 3,
+  /** `admin diff`: the files differ. */
+  different: 4,
 } as const;
 
 /**

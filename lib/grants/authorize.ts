@@ -2,6 +2,7 @@ import type { Caller } from "../caller/caller.ts";
 import type { EpochMs } from "../epoch.ts";
 import { hasWildcard, matchesPrincipal, splitPrincipalArn, type PrincipalArn } from "./arn-like.ts";
 import { type Candidate, isFor, maxTtlOf, type Question, unmetConditions, wantedTtl } from "./conditions.ts";
+import { groupBy } from "./group-by.ts";
 import type { AccessRequest, Allowance, Denial, Entitlement, Policy, ServiceAccount } from "./policy.ts";
 
 /** A policy prepared for decisions: made once, when the function starts. */
@@ -19,7 +20,10 @@ export function indexGrants(policy: Policy): GrantIndex {
   );
   return {
     serviceAccounts: new Map(policy.serviceAccounts.map((account) => [account.name, account])),
-    exact: groupByArn(candidates.filter(({ pattern }) => !hasWildcard(pattern.arn))),
+    exact: groupBy(
+      candidates.filter(({ pattern }) => !hasWildcard(pattern.arn)),
+      ({ pattern }) => pattern.arn,
+    ),
     wildcards: candidates
       .filter(({ pattern }) => hasWildcard(pattern.arn))
       .map(({ grant, pattern }) => {
@@ -36,16 +40,6 @@ export function candidatesFor(index: GrantIndex, caller: Caller): Candidate[] {
     ...(index.exact.get(caller.principal) ?? []),
     ...index.wildcards.filter(({ parts }) => matchesPrincipal(parts, caller)),
   ];
-}
-
-function groupByArn(candidates: readonly Candidate[]): Map<string, Candidate[]> {
-  const groups = new Map<string, Candidate[]>();
-  for (const candidate of candidates) {
-    const group = groups.get(candidate.pattern.arn);
-    if (group) group.push(candidate);
-    else groups.set(candidate.pattern.arn, [candidate]);
-  }
-  return groups;
 }
 
 /**

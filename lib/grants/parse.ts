@@ -1,10 +1,12 @@
 import type { EpochMs } from "../epoch.ts";
-import type { Grant, Policy, PrincipalPattern, ServiceAccount } from "./policy.ts";
+import { checkPrincipal } from "./principal.ts";
+import type { GrantTest } from "./tests.ts";
+import type { AccessRequest, Grant, Policy, PrincipalPattern, ServiceAccount } from "./policy.ts";
 import { checkReferences, salvageOutline, type References } from "./references.ts";
 import { schemaFindings } from "./schema-findings.ts";
 import { grantsFile, type GrantsFile } from "./schema.ts";
 import { findSuspicions } from "./suspicions.ts";
-import { parseUntil } from "./until.ts";
+import { parseTime, parseUntil } from "./until.ts";
 import { type Finding, type Position, readYaml, type YamlSource } from "./yaml-source.ts";
 import type { Path } from "./yaml-value.ts";
 
@@ -21,7 +23,8 @@ export function formatProblem({ file, line, column, message }: Problem): string 
 
 export type ParsedGrants =
   /** `warnings`: what is allowed but probably a mistake. */
-  { readonly policy: Policy; readonly warnings: Problem[] } | { readonly problems: Problem[] };
+  | { readonly policy: Policy; readonly tests: GrantTest[]; readonly warnings: Problem[] }
+  | { readonly problems: Problem[] };
 
 /** The stage of everything that runs on one machine. */
 export const LOCAL_STAGE = "local";
@@ -64,7 +67,41 @@ export function parseGrants(
 
   const baseName = fileName.split(/[\\/]/).at(-1) ?? fileName;
   const policy = policyOf(shape.data, references, source, baseName, stage);
-  return { policy, warnings: place([...references.warnings, ...findSuspicions(policy, now)]).sort(byPlace) };
+  const tests = shape.data.tests.map((test, i) => testOf(test, source.locate({ path: ["tests", i] })));
+  return {
+    policy,
+    tests,
+    warnings: place([...references.warnings, ...findSuspicions(policy, now)]).sort(byPlace),
+  };
+}
+
+function testOf(
+  { principal: arn, uniqueId, principalOrgId, at, expect, ...request }: GrantsFile["tests"][number],
+  position: Position,
+): GrantTest {
+  const check = checkPrincipal(arn);
+  if (!check.ok) throw new Error(`${arn} has not been checked`);
+  const { partition, accountId, kind, name } = check.principal;
+  const time = at === undefined ? undefined : parseTime(at);
+  return {
+    ...position,
+    caller: {
+      principal: check.principal.arn,
+      ...{ partition, accountId, kind, name },
+      ...(uniqueId === undefined ? {} : { uniqueId }),
+      ...(principalOrgId === undefined ? {} : { organizationId: principalOrgId }),
+    },
+    request: withoutUndefined(request),
+    ...(time === undefined ? {} : { at: time }),
+    expect,
+  };
+}
+
+function withoutUndefined(
+  request: Pick<GrantsFile["tests"][number], "serviceAccount" | "ttlSeconds" | "accountId" | "method">,
+): AccessRequest {
+  const given = Object.entries(request).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(given) as unknown as AccessRequest;
 }
 
 function byPlace(a: Problem, b: Problem): number {

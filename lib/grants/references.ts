@@ -16,6 +16,12 @@ interface Outline {
     readonly serviceAccounts: readonly (string | null)[];
     readonly principalOrgId?: unknown;
   }[];
+  readonly tests: readonly {
+    readonly principal?: string | undefined;
+    readonly serviceAccount?: string | undefined;
+    readonly ttlSeconds?: unknown;
+    readonly method?: unknown;
+  }[];
 }
 
 const orNull = z.unknown().transform(() => null);
@@ -42,8 +48,20 @@ const salvaged = z
           .catch(noGrant),
       )
       .catch([]),
+    tests: z
+      .array(
+        z
+          .object({
+            principal: z.string().optional().catch(undefined),
+            serviceAccount: z.string().optional().catch(undefined),
+            ttlSeconds: z.unknown().optional(),
+            method: z.unknown().optional(),
+          })
+          .catch({}),
+      )
+      .catch([]),
   })
-  .catch({ serviceAccounts: undefined, grants: [] });
+  .catch({ serviceAccounts: undefined, grants: [], tests: [] });
 
 /** The readable parts of a broken file, with null for the rest, to find all problems at once. */
 export function salvageOutline(value: unknown): Outline {
@@ -59,7 +77,7 @@ export interface References {
 
 /** Checks across fields: names exist, ARNs are principals, and no two principals collide. */
 export function checkReferences(
-  { serviceAccounts, grants }: Outline,
+  { serviceAccounts, grants, tests }: Outline,
   locate: (at: { path: Path }) => Position,
 ): References {
   const problems: Finding[] = [];
@@ -93,6 +111,12 @@ export function checkReferences(
     return principal;
   };
 
+  const checkName = (name: string, path: Path) => {
+    if (!serviceAccounts || Object.hasOwn(serviceAccounts, name)) return;
+    const suggestion = didYouMean(name, Object.keys(serviceAccounts));
+    problems.push({ path, message: `there is no service account "${name}" in this file${suggestion}` });
+  };
+
   grants.forEach(({ principals: entries, serviceAccounts: names, principalOrgId }, i) => {
     entries.forEach((entry, j) => {
       if (entry === null) return;
@@ -111,13 +135,27 @@ export function checkReferences(
         problems.push({ path: [...at, "uniqueId"], message });
       }
     });
-    if (!serviceAccounts) return;
-    const known = Object.keys(serviceAccounts);
     names.forEach((name, j) => {
-      if (name === null || Object.hasOwn(serviceAccounts, name)) return;
-      const message = `there is no service account "${name}" in this file${didYouMean(name, known)}`;
-      problems.push({ path: ["grants", i, "serviceAccounts", j], message });
+      if (name !== null) checkName(name, ["grants", i, "serviceAccounts", j]);
     });
+  });
+
+  tests.forEach(({ principal, serviceAccount, ttlSeconds, method }, i) => {
+    const path = ["tests", i];
+    if (principal !== undefined) {
+      const check = checkPrincipal(principal);
+      const message = !check.ok
+        ? check.message
+        : hasWildcard(check.principal.arn)
+          ? "a test asks for one role or user: write its name out"
+          : undefined;
+      if (message !== undefined) problems.push({ path: [...path, "principal"], message });
+    }
+    // A test that expects a refusal would pass for ever with a misspelt name.
+    if (serviceAccount !== undefined) checkName(serviceAccount, [...path, "serviceAccount"]);
+    if (ttlSeconds !== undefined && method !== undefined) {
+      problems.push({ path: [...path, "ttlSeconds"], message: "a call of a method has no lifetime" });
+    }
   });
   return { problems, warnings, principals };
 }

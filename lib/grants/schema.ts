@@ -1,7 +1,7 @@
 import * as z from "zod";
-import { METHOD_PATTERN } from "./methods.ts";
+import { METHOD_NAME, METHOD_PATTERN } from "./methods.ts";
 import { MAX_TTL_SECONDS, MIN_TTL_SECONDS } from "./policy.ts";
-import { parseUntil } from "./until.ts";
+import { parseTime, parseUntil } from "./until.ts";
 import type { Path } from "./yaml-value.ts";
 
 /**
@@ -144,6 +144,50 @@ const grant = z
   )
   .describe("Who may have tokens of what. Several grants for one caller add up.");
 
+const timeError = "must be a time with its offset, as 2026-12-31T18:00:00+01:00";
+const methodNameError = "must be the name of a method, without wildcards";
+
+const test = z
+  .strictObject(
+    {
+      principal: z
+        .string({ error: "must be the ARN of one IAM role or user" })
+        .describe("ARN of the role or user that asks, without wildcards."),
+      serviceAccount: z
+        .string({ error: "must be the name of a service account" })
+        .describe("Name from the serviceAccounts of this file."),
+      uniqueId: z
+        .string({ error: uniqueIdError })
+        .optional()
+        .describe("Its AROA… or AIDA…, where a grant is pinned."),
+      principalOrgId: z
+        .string({ error: orgError })
+        .optional()
+        .describe("Its AWS organisation, where a grant asks for one."),
+      ttlSeconds: ttlSeconds.optional().describe("The lifetime it asks for."),
+      accountId: z
+        .int({ error: childIdError })
+        .min(1, { error: childIdError })
+        .optional()
+        .describe("The child account it asks for."),
+      method: z
+        .string({ error: methodNameError })
+        .regex(METHOD_NAME, { error: methodNameError })
+        .optional()
+        .describe("The method it wants to have called, instead of a token."),
+      at: z
+        .string({ error: timeError })
+        .refine((text) => parseTime(text) !== undefined, { error: timeError })
+        .optional()
+        .describe("When it asks. Without it: when the file is checked."),
+      expect: z
+        .enum(["allowed", "denied"], { error: 'must be "allowed" or "denied"' })
+        .describe("What the decision must be."),
+    },
+    { error: "must be a mapping with `principal`, `serviceAccount` and `expect`" },
+  )
+  .describe("A request, and whether it must be allowed. A test that fails stops every build.");
+
 export const grantsFile = z
   .strictObject(
     {
@@ -155,6 +199,10 @@ export const grantsFile = z
       grants: z
         .array(grant, { error: "must be a list of grants ([] for none)" })
         .describe("Deny by default: only what stands here is allowed. The order does not matter."),
+      tests: z
+        .array(test, { error: "must be a list of tests" })
+        .default([])
+        .describe("Requests that must be allowed or denied. A test that fails stops every build."),
     },
     { error: "must be a mapping with `serviceAccounts` and `grants`" },
   )
@@ -184,5 +232,6 @@ export function fieldsAt(path: Path): string[] {
   const [section] = path;
   if (path.length === 0) return Object.keys(grantsFile.shape);
   if (path.length > 2) return Object.keys(pinnedPrincipal.shape);
+  if (section === "tests") return Object.keys(test.shape);
   return Object.keys(section === "grants" ? grant.shape : serviceAccount.shape);
 }

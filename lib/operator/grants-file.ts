@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { type Caller, identifyCaller } from "../caller/caller.ts";
 import { hasWildcard } from "../grants/arn-like.ts";
-import { formatProblem, parseGrants } from "../grants/parse.ts";
+import { formatProblem, type ParsedGrants, parseGrants } from "../grants/parse.ts";
 import { isFailure } from "../outcome.ts";
 import type { Policy } from "../grants/policy.ts";
 import { checkPrincipal } from "../grants/principal.ts";
@@ -30,8 +30,15 @@ export async function readGrantsFile(file: string): Promise<string> {
  * for
  */
 export async function readPolicy(file: string, stage?: string): Promise<Policy> {
+  return (await parseGrantsFile(file, stage)).policy;
+}
+
+export async function parseGrantsFile(
+  file: string,
+  stage?: string,
+): Promise<Extract<ParsedGrants, { readonly policy: Policy }>> {
   const parsed = parseGrants(await readGrantsFile(file), file, stage);
-  if ("policy" in parsed) return parsed.policy;
+  if ("policy" in parsed) return parsed;
   const [first, ...others] = parsed.problems.map(formatProblem);
   const more = others.length > 0 ? ` (and ${others.length} more)` : "";
   throw new CliError(`${first ?? file}${more}`, EXIT.failure, `voxtoken admin lint ${file} lists everything`);

@@ -53,7 +53,6 @@ const printers = {
     return `${JSON.stringify({ file, errors, warnings }, null, 2)}\n`;
   },
 
-  /** https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands#setting-an-error-message */
   github({ file, errors, warnings, summary }: Report): string {
     const lines = [
       ...errors.map((problem) => annotation("error", problem)),
@@ -68,12 +67,16 @@ function line(problem: Problem, severity: string): string {
   return formatProblem({ ...problem, message: `${severity}: ${problem.message}` });
 }
 
-function annotation(severity: "error" | "warning", { file, line, column, message }: Problem): string {
+/** https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands#setting-an-error-message */
+export function annotation(
+  severity: "error" | "warning" | "notice",
+  { file, line, column, message }: Problem,
+): string {
   const data = (text: string) => text.replaceAll("%", "%25").replaceAll("\r", "%0D").replaceAll("\n", "%0A");
   const property = (text: string) => data(text).replaceAll(":", "%3A").replaceAll(",", "%2C");
   return `::${severity} file=${property(file)},line=${line},col=${column}::${data(message)}`;
 }
 
-function count(n: number, noun: string): string {
+export function count(n: number, noun: string): string {
   return `${n} ${noun}${n === 1 ? "" : "s"}`;
 }

@@ -131,7 +131,162 @@ describe("voxtoken admin lint", () => {
   });
 });
 
+describe("voxtoken admin test", () => {
+  const worker = "arn:aws:iam::111122223333:role/billing-worker";
+  const TESTS = `tests:
+  - { principal: "${worker}", serviceAccount: outbound-calls, expect: allowed }
+  - { principal: "${worker}", serviceAccount: call-history, expect: denied }
+`;
+  const FAILING = TESTS.replace("denied", "allowed");
+
+  it("prints a line for each test, and the grants without one", async () => {
+    await writeFile(at("tested.yml"), GRANTS + TESTS);
+    expect(await admin("test", at("tested.yml"), "--coverage")).toMatchInlineSnapshot(`
+      {
+        "err": "",
+        "out": "ok       tested.yml:17  role/billing-worker  outbound-calls  token  allowed
+      ok       tested.yml:18  role/billing-worker  call-history    token  denied
+      no test  tested.yml:9
+      no test  tested.yml:13
+      tested.yml: 2 tests, 0 failed, 2 grants without a test
+      ",
+        "status": 0,
+      }
+    `);
+  });
+
+  it("ends with 1 where a test fails, and says what is and why", async () => {
+    await writeFile(at("failing.yml"), GRANTS + FAILING);
+    expect(await admin("test", at("failing.yml"))).toMatchInlineSnapshot(`
+      {
+        "err": "",
+        "out": "ok       failing.yml:17  role/billing-worker  outbound-calls  token  allowed
+      FAILED   failing.yml:18  role/billing-worker  call-history    token  allowed
+               expected allowed, is denied: arn:aws:iam::111122223333:role/billing-worker matches, but failing.yml:5 is for outbound-calls
+      failing.yml: 2 tests, 1 failed
+      ",
+        "status": 1,
+      }
+    `);
+  });
+
+  it("prints JSON for scripts, and annotations for GitHub", async () => {
+    await writeFile(at("failing.yml"), GRANTS + FAILING);
+    const { status, out } = await admin("test", at("failing.yml"), "--format", "json");
+    expect(status).toBe(1);
+    expect(JSON.parse(out)).toMatchObject({
+      tests: [
+        { line: 17, principal: worker, serviceAccount: "outbound-calls", passed: true },
+        { line: 18, expect: "allowed", actual: "denied", passed: false },
+      ],
+    });
+    const github = await admin("test", at("failing.yml"), "--format", "github");
+    expect(github.out).toContain("failing.yml,line=18,col=5::expected allowed, is denied: ");
+  });
+
+  it("fails on a broken file as lint does", async () => {
+    expect(await admin("test", at("broken.yml"))).toMatchObject({ status: 1, out: "" });
+  });
+});
+
+describe("voxtoken admin diff", () => {
+  const wider = GRANTS.replace("role/billing-worker", "role/billing-*");
+
+  it("says who gains and who loses what, and ends with 4", async () => {
+    await writeFile(at("wider.yml"), wider);
+    expect(await admin("diff", at("grants.yml"), at("wider.yml"))).toMatchInlineSnapshot(`
+      {
+        "err": "",
+        "out": "gained  arn:aws:iam::111122223333:role/billing-*
+        outbound-calls: tokens of up to 300 s; child accounts 7654321 (wider.yml:5)
+      1 gain, 0 losses
+      ",
+        "status": 4,
+      }
+    `);
+    expect(await admin("diff", at("grants.yml"), at("wider.yml"), "--fail-on", "gain")).toMatchObject({
+      status: 3,
+    });
+    expect(await admin("diff", at("wider.yml"), at("clean.yml"), "--fail-on", "gain")).toMatchObject({
+      status: 4,
+    });
+  });
+
+  it("ends with 0 where nothing differs but the order and comments", async () => {
+    const [head = "", ...parts] = GRANTS.split(/(?<=grants:\n)|(?=^ {2}- principals)/m);
+    await writeFile(
+      at("ordered.yml"),
+      ["# reviewed\n", head, parts[0], ...parts.slice(1).reverse()].join(""),
+    );
+    expect(await admin("diff", at("grants.yml"), at("ordered.yml"))).toEqual({
+      status: 0,
+      out: "no difference\n",
+      err: "",
+    });
+  });
+
+  it("prints JSON, Markdown for a pull request, and annotations for GitHub", async () => {
+    await writeFile(at("wider.yml"), wider);
+    const print = (format: string) => admin("diff", at("grants.yml"), at("wider.yml"), "--format", format);
+    const [first] = (JSON.parse((await print("json")).out) as { differences: object[] }).differences;
+    expect(first).toMatchObject({
+      change: "gained",
+      gain: true,
+      principal: "arn:aws:iam::111122223333:role/billing-*",
+      serviceAccount: "outbound-calls",
+      source: "wider.yml:5",
+    });
+    expect((await print("markdown")).out).toMatchInlineSnapshot(`
+      "### Grants: 1 gain, 0 losses
+
+      | | principal | service account | what | line |
+      | --- | --- | --- | --- | --- |
+      | **gained** | \`arn:aws:iam::111122223333:role/billing-*\` | \`outbound-calls\` | tokens of up to 300 s; child accounts 7654321 | wider.yml:5 |
+      "
+    `);
+    expect((await print("github")).out).toMatch(/^::warning file=wider\.yml,line=5,col=1::gained: /);
+  });
+
+  it.each([
+    ["--x:grants.yml", 2, "unknown option"],
+    ["nothing.yml", 2, "there is no file"],
+    ["nosuchrevision:grants.yml", 1, "git cannot show nosuchrevision:grants.yml"],
+  ])("says what is wrong with %s", async (side, status, message) => {
+    const result = await admin("diff", side, at("grants.yml"));
+    expect(result.status).toBe(status);
+    expect(result.err).toContain(message);
+  });
+
+  it("runs no option of git's that stands for a revision", async () => {
+    const result = await admin("diff", "--", "--output=/tmp/x:grants.yml", at("grants.yml"));
+    expect(result).toMatchObject({ status: 2, out: "" });
+  });
+});
+
 describe("voxtoken admin explain", () => {
+  it("answers for another time, and for a call", async () => {
+    await writeFile(
+      at("ending.yml"),
+      METHODS.replace("    methods: [StartScenarios", "    until: 2026-12-31\n    methods: [StartScenarios"),
+    );
+    const ask = (...args: string[]) =>
+      admin(
+        "explain",
+        ...["--principal", "arn:aws:iam::111122223333:role/dialer", "--service-account", "outbound-calls"],
+        ...["--grants", at("ending.yml"), ...args],
+      );
+    const before = await ask("--method", "StartScenarios", "--at", "2026-12-31T22:00:00Z");
+    expect(before).toMatchObject({
+      status: 0,
+      out: expect.stringContaining("a call, by ending.yml:5") as string,
+    });
+    const after = await ask("--method", "StartScenarios", "--at", "2027-01-01T00:00:01Z");
+    expect(after).toMatchObject({ status: 3, out: expect.stringContaining("is over since") as string });
+    expect(await ask("--at", "2026-12-31T22:00:00Z")).toMatchObject({ status: 3 });
+    expect(await ask("--method", "X", "--ttl", "60")).toMatchObject({ status: 2 });
+    expect(await ask("--at", "tomorrow")).toMatchObject({ status: 2 });
+  });
+
   const explain = (...args: string[]) => admin("explain", "--grants", at("grants.yml"), ...args);
   const role = (name: string) => ["--principal", `arn:aws:iam::111122223333:role/${name}`];
   const calls = ["--service-account", "outbound-calls"];

@@ -1,0 +1,52 @@
+import type { Caller } from "../caller/caller.ts";
+import type { EpochMs } from "../epoch.ts";
+import { authorize, indexGrants } from "./authorize.ts";
+import { type AccessRequest, type Grant, methodOf, type Policy } from "./policy.ts";
+import type { Position } from "./yaml-source.ts";
+
+/** A request of the grants file's `tests`, and what its decision must be. */
+export interface GrantTest extends Position {
+  readonly caller: Caller;
+  readonly request: AccessRequest;
+  /** Absent: the moment of checking. */
+  readonly at?: EpochMs;
+  readonly expect: "allowed" | "denied";
+}
+
+export interface TestResult {
+  readonly test: GrantTest;
+  readonly actual: "allowed" | "denied";
+  /** Why, for the policy's owner. */
+  readonly why: string;
+}
+
+/** What the policy decides for each test. One passes if `actual` is what it expects. */
+export function runTests(policy: Policy, tests: readonly GrantTest[], now: EpochMs): TestResult[] {
+  const index = indexGrants(policy);
+  return tests.map((test) => {
+    const decision = authorize(index, test.caller, test.request, test.at ?? now);
+    if ("reason" in decision) return { test, actual: "denied", why: decision.detail };
+    const what = methodOf(test.request) === undefined ? `${decision.ttlSeconds} s` : "a call";
+    return { test, actual: "allowed", why: `${what}, by ${decision.grant}` };
+  });
+}
+
+export function hasPassed({ test, actual }: TestResult): boolean {
+  return actual === test.expect;
+}
+
+/** `expected denied, is allowed: 300 s, by grants.yml:14` */
+export function describeFailure({ test, actual, why }: TestResult): string {
+  return `expected ${test.expect}, is ${actual}: ${why}`;
+}
+
+/** Grants without which every test that passes would still pass: a mistake in them goes unnoticed. */
+export function untestedGrants(policy: Policy, tests: readonly GrantTest[], now: EpochMs): Grant[] {
+  const passing = runTests(policy, tests, now)
+    .filter((result) => result.actual === "allowed" && hasPassed(result))
+    .map(({ test }) => test);
+  return policy.grants.filter((grant) => {
+    const without = { ...policy, grants: policy.grants.filter((other) => other !== grant) };
+    return runTests(without, passing, now).every(hasPassed);
+  });
+}

@@ -1,0 +1,132 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { formatProblem, parseGrants } from "../../lib/grants/parse.ts";
+import { describeFailure, hasPassed, runTests, untestedGrants } from "../../lib/grants/tests.ts";
+import { loadPolicy } from "../../scripts/load-policy.ts";
+import { NOW } from "../fakes/policy.ts";
+
+const file = (tests: string) => `serviceAccounts:
+  calls: { secret: s, accountId: 1, maxTtlSeconds: 900 }
+grants:
+  - principals:
+      - { arn: "arn:aws:iam::111122223333:role/pinned", uniqueId: AROAPINNED }
+      - arn:aws:iam::111122223333:role/worker
+    serviceAccounts: [calls]
+    childAccountIds: [7]
+    until: 2026-12-31
+  - principals: [arn:aws:iam::111122223333:role/dialer]
+    serviceAccounts: [calls]
+    methods: [StartScenarios]
+tests:
+${tests}
+`;
+const ask = (name: string, rest: string) =>
+  `  - { principal: "arn:aws:iam::111122223333:role/${name}", serviceAccount: calls, ${rest} }`;
+
+function resultsOf(...tests: string[]) {
+  const parsed = parseGrants(file(tests.join("\n")), "grants.yml");
+  if (!("policy" in parsed)) throw new Error(parsed.problems.map(formatProblem).join("\n"));
+  return { ...parsed, results: runTests(parsed.policy, parsed.tests, NOW) };
+}
+
+describe("a test of the grants file", () => {
+  it.each([
+    ["worker", "expect: allowed"],
+    ["worker", "ttlSeconds: 900, expect: allowed"],
+    ["worker", "ttlSeconds: 901, expect: denied"],
+    ["worker", "accountId: 7, expect: allowed"],
+    ["worker", "accountId: 8, expect: denied"],
+    ["worker", "method: StartScenarios, expect: denied"],
+    ["worker", 'at: "2027-01-01T00:00:00Z", expect: denied'],
+    ["worker", 'at: "2026-12-31T23:00:00Z", expect: allowed'],
+    ["path/worker", "expect: allowed"],
+    ["pinned", "expect: denied"],
+    ["pinned", "uniqueId: AROAPINNED, expect: allowed"],
+    ["dialer", "expect: denied"],
+    ["dialer", "method: StartScenarios, expect: allowed"],
+    ["dialer", "method: startscenarios, expect: denied"],
+  ])("asks as %s: %s", (name, rest) => {
+    const { results } = resultsOf(ask(name, rest));
+    expect(results.map(hasPassed)).toEqual([true]);
+  });
+
+  it("that fails says what was expected, what is, and why", () => {
+    const { results } = resultsOf(ask("worker", "expect: denied"), ask("intern", "expect: allowed"));
+    expect(results.map(hasPassed)).toEqual([false, false]);
+    expect(results.map(describeFailure)).toEqual([
+      "expected denied, is allowed: 300 s, by grants.yml:4",
+      "expected allowed, is denied: no grant names arn:aws:iam::111122223333:role/intern",
+    ]);
+    expect(results.map(({ test }) => test.line)).toEqual([14, 15]);
+  });
+
+  it.each([
+    [ask("work*", "expect: denied"), "a test asks for one role or user: write its name out"],
+    [
+      '  - { principal: "arn:aws:iam::111122223333:root", serviceAccount: calls, expect: denied }',
+      "an account is refused",
+    ],
+    [
+      ask("worker", "expect: denied").replace("calls", "cals"),
+      'there is no service account "cals" in this file (did you mean "calls"?)',
+    ],
+    [ask("worker", "expect: refused"), 'must be "allowed" or "denied"'],
+    [ask("worker", "at: 2026-12-31, expect: denied"), "must be a time with its offset"],
+    [ask("worker", "method: Get*, expect: denied"), "without wildcards"],
+    [ask("worker", "method: GetRules, ttlSeconds: 60, expect: denied"), "a call of a method has no lifetime"],
+    [ask("worker", "sessionName: x, expect: denied"), 'unknown field "sessionName"'],
+    [ask("worker", "ttlSeconds: 60"), "lacks expect"],
+  ])("is refused where it would prove nothing: %s", (test, message) => {
+    const parsed = parseGrants(file(test), "grants.yml");
+    const problems = "problems" in parsed ? parsed.problems.map(formatProblem) : [];
+    expect(problems).toEqual([expect.stringMatching(/^grants\.yml:14:\d+: /)]);
+    expect(problems[0]).toContain(message);
+  });
+});
+
+describe("a grant without a test", () => {
+  const untested = (...tests: string[]) => {
+    const { policy, tests: parsed } = resultsOf(...tests);
+    return untestedGrants(policy, parsed, NOW).map(({ source }) => source);
+  };
+
+  it("is one whose loss no passing test would notice", () => {
+    expect(untested(ask("worker", "accountId: 8, expect: denied"))).toEqual([
+      "grants.yml:4",
+      "grants.yml:10",
+    ]);
+    expect(untested(ask("worker", "expect: allowed"))).toEqual(["grants.yml:10"]);
+    expect(
+      untested(ask("worker", "expect: allowed"), ask("dialer", "method: StartScenarios, expect: allowed")),
+    ).toEqual([]);
+  });
+
+  it("is not held by a refusal, nor by a test that fails", () => {
+    expect(
+      untested(ask("worker", "accountId: 8, expect: denied"), ask("intern", "expect: allowed")),
+    ).toHaveLength(2);
+  });
+});
+
+describe("every build and package", () => {
+  async function load(text: string) {
+    const folder = await mkdtemp(join(tmpdir(), "grants-"));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    const path = join(folder, "grants.yml");
+    await writeFile(path, text);
+    return loadPolicy(path);
+  }
+
+  it("takes a file whose tests pass, and leaves them out of the policy", async () => {
+    const policy = await load(file(ask("worker", 'at: "2026-12-01T00:00:00Z", expect: allowed')));
+    expect(policy).not.toHaveProperty("tests");
+  });
+
+  it("stops at a test that fails, with its line and the reason", async () => {
+    await expect(load(file(ask("intern", "expect: allowed")))).rejects.toThrow(
+      /grants\.yml:14:\d+: the test fails: expected allowed, is denied: no grant names .*role\/intern$/,
+    );
+  });
+});
