@@ -74,17 +74,19 @@ export function embeddedMetrics<Writer extends MetricWriter>(
   deployment: string,
   now: EpochMs,
 ): Partial<Record<MetricName<Writer>, number>> & { readonly Deployment: string; readonly _aws: object } {
-  const counted = Object.entries<number | undefined>(values).filter(([, value]) => value !== undefined);
   const units: Readonly<Record<string, string>> = metricUnits[writer];
-  const definitions = counted.map(([name]) => ({ Name: name, Unit: units[name] }));
-  const detailed = definitions.filter(({ Name }) => byServiceAccount.some((name) => name === Name));
+  const definitions = (Object.keys(values) as MetricName<Writer>[])
+    .filter((name) => values[name] !== undefined)
+    .map((name) => ({ Name: name, Unit: units[name] }));
+  const detailed = definitions.filter(({ Name }) => byServiceAccount.includes(Name));
   const directive = (Dimensions: readonly string[], Metrics: typeof definitions) => ({
     Namespace: METRIC_NAMESPACE,
     Dimensions: [Dimensions],
     Metrics,
   });
   return {
-    ...(Object.fromEntries(counted) as Partial<Record<MetricName<Writer>, number>>),
+    // JSON has no place for what is undefined.
+    ...(values as Partial<Record<MetricName<Writer>, number>>),
     Deployment: deployment,
     _aws: {
       Timestamp: now,

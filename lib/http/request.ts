@@ -25,9 +25,9 @@ export class MalformedEventError extends Error {
 }
 
 const text = z.nullish(z.string());
-/** `headers` is null if there are none. Header names are in the case in which they were sent. */
-const headers = z.nullish(z.record(z.string(), z.unknown()));
-const body = { body: text, isBase64Encoded: z.nullish(z.boolean()), headers };
+/** Null or an object. Not parsed further, because each request would pay for each of its headers. */
+const record = z.optional(z.unknown());
+const body = { body: text, isBase64Encoded: z.nullish(z.boolean()), headers: record };
 
 /**
  * https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
@@ -36,8 +36,8 @@ const format1 = z.object({
   ...body,
   httpMethod: z.string(),
   path: z.string(),
-  multiValueQueryStringParameters: z.nullish(z.record(z.string(), z.unknown())),
-  queryStringParameters: z.nullish(z.record(z.string(), z.unknown())),
+  multiValueQueryStringParameters: record,
+  queryStringParameters: record,
   requestContext: z.object({
     requestId: text,
     apiId: text,
@@ -98,13 +98,14 @@ function parse<T>(format: z.ZodMiniType<T>, event: unknown): T {
 
 function fromFormat1(event: z.infer<typeof format1>): GatewayRequest {
   const { identity, requestId, apiId } = event.requestContext;
-  const query = { ...event.queryStringParameters, ...event.multiValueQueryStringParameters };
   return {
     method: event.httpMethod,
     path: event.path,
     body: decodeBody(event),
     contentType: contentTypeOf(event.headers),
-    hasQuery: Object.keys(query).length > 0,
+    hasQuery: [event.queryStringParameters, event.multiValueQueryStringParameters].some(
+      (query) => Object.keys(Object(query) as object).length > 0,
+    ),
     identity: {
       userArn: identity?.userArn,
       userId: identity?.user,
@@ -135,9 +136,12 @@ function fromFormat2(event: z.infer<typeof format2>): GatewayRequest {
   };
 }
 
-function contentTypeOf(headers: Readonly<Record<string, unknown>> | null | undefined): string | undefined {
-  const found = Object.entries(headers ?? {}).find(([name]) => name.toLowerCase() === "content-type");
-  return typeof found?.[1] === "string" ? found[1] : undefined;
+/** Header names are in the case in which they were sent. */
+function contentTypeOf(headers: unknown): string | undefined {
+  const all = Object(headers) as Record<string, unknown>;
+  const name = Object.keys(all).find((candidate) => candidate.toLowerCase() === "content-type");
+  const value = name === undefined ? undefined : all[name];
+  return typeof value === "string" ? value : undefined;
 }
 
 function withoutPrefix(path: string, prefix: string | null | undefined): string {
