@@ -9,10 +9,7 @@ export default defineConfig({
   test: {
     ...common,
     maxWorkers: 1,
-    include: [
-      "test/*.test.ts",
-      "test/{audit,caller,grants,http,key-lifecycle,keys,reconciliation,rotation,token,voximplant}/**/*.test.ts",
-    ],
+    include: ["test/*.test.ts", "test/{caller,grants,http,token,voximplant}/**/*.test.ts"],
     exclude: ["test/**/*.slow.test.ts"],
   },
 });
