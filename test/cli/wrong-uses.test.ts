@@ -82,15 +82,15 @@ const uses: readonly (readonly [typed: string, line: string, hint: string | unde
   ],
 ];
 
-describe("a wrong use", () => {
-  it.each(uses)("is one line and status 2: voxtoken %s", async (typed, line, hint) => {
+describe("wrong usage", () => {
+  it.each(uses)("prints one line and exits with 2: voxtoken %s", async (typed, line, hint) => {
     const io = fakeIo({ env: { VOXTOKEN_URL: URL, AWS_REGION: "eu-west-1" } });
     expect(await runVoxtoken(typed.split(" "), io)).toBe(EXIT.usage);
     expect(io.out()).toBe("");
     expect(io.err()).toBe(`voxtoken: ${line}\n${hint === undefined ? "" : `hint: ${hint}\n`}`);
   });
 
-  it("is a url that nobody gave", async () => {
+  it("prints one line and exits with 2 if no url is set", async () => {
     const io = fakeIo();
     expect(await runVoxtoken(["whoami"], io)).toBe(EXIT.usage);
     expect(io.err()).toMatch(
