@@ -31,7 +31,7 @@ async function vendAndUse(): Promise<string> {
   return decodeProtectedHeader(accessToken).kid ?? "";
 }
 
-it("tokens that the deployed function vends throughout a rotation are all accepted", async () => {
+it("all tokens that the deployed function vends during a rotation are accepted", async () => {
   const before = await vendAndUse();
   const keyIds: string[] = [];
   let rotated = false;
