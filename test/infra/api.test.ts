@@ -10,7 +10,7 @@ describe("the REST API", () => {
     expect(property(stack.Resources["RestApi"], "EndpointConfiguration")).toEqual({ Types: ["REGIONAL"] });
   });
 
-  it("checks body and parameters of each route, and refuses unknown fields of a token request", () => {
+  it("validates body and parameters of each route, and refuses unknown fields of a token request", () => {
     expect(stack.Resources["RequestValidator"]?.Properties).toMatchObject({
       ValidateRequestBody: true,
       ValidateRequestParameters: true,
@@ -30,7 +30,7 @@ describe("the REST API", () => {
     });
   });
 
-  it("may invoke the function for its own two routes of its own stage, and for nothing else", () => {
+  it("may invoke the function only for its own two routes of its own stage", () => {
     const sources = resourcesOf(stack, "AWS::Lambda::Permission")
       .filter(([, permission]) => property(permission, "Principal") === "apigateway.amazonaws.com")
       .map(([, permission]) => property(permission, "SourceArn", "Fn::Sub"));
@@ -41,7 +41,7 @@ describe("the REST API", () => {
     ]);
   });
 
-  it("is deployed after everything that the deployment is a snapshot of", () => {
+  it("is deployed after every resource that the deployment copies", () => {
     const [[, deployment] = []] = resourcesOf(stack, "AWS::ApiGateway::Deployment");
     const parts = ["Resource", "Method", "Model", "RequestValidator", "GatewayResponse"].flatMap((type) =>
       resourcesOf(stack, `AWS::ApiGateway::${type}`).map(([id]) => id),
@@ -49,7 +49,7 @@ describe("the REST API", () => {
     expect([...(deployment?.DependsOn ?? [])].sort()).toEqual(parts.sort());
   });
 
-  it("logs each request as JSON with the caller's ARN, and neither a body nor anything that a caller writes", () => {
+  it("logs each request as JSON with the caller's ARN, without the body or anything else that a caller writes", () => {
     const format = String(property(stack.Resources["Stage"], "AccessLogSetting", "Format"));
     expect(JSON.parse(format)).toMatchObject({
       caller: "$context.identity.userArn",
@@ -58,7 +58,7 @@ describe("the REST API", () => {
     expect(format).not.toMatch(/userAgent|\$context\.path\b|\$context\.error\.message\b/);
   });
 
-  it("traces, limits the rate, and never writes bodies, which hold tokens, to an execution log", () => {
+  it("has tracing and a rate limit, and never logs bodies, which contain tokens", () => {
     expect(stack.Resources["Stage"]?.Properties).toMatchObject({
       TracingEnabled: true,
       MethodSettings: [
@@ -74,7 +74,7 @@ describe("the REST API", () => {
     });
   });
 
-  it("brings the account's role for writing logs, or leaves it alone", () => {
+  it("creates the account's role for writing logs, or leaves it unchanged", () => {
     expect(stack.Resources["Stage"]?.DependsOn).toEqual(["ApiGatewayAccount"]);
     const existing = stackOf({ apiGatewayLogRole: "existing" });
     expect(existing.Resources).not.toHaveProperty("ApiGatewayAccount");
@@ -82,7 +82,7 @@ describe("the REST API", () => {
     expect(existing.Resources["Stage"]).not.toHaveProperty("DependsOn");
   });
 
-  it("leaves the function to the account's concurrency, or sets some apart for it", () => {
+  it("leaves the function's concurrency to the account, or reserves some", () => {
     const reserved = (reservedConcurrency: string) =>
       describeWith({ reservedConcurrency }).resources.extensions["VendTokenLambdaFunction"]?.Properties;
     expect(reserved("")).toEqual({ ReservedConcurrentExecutions: undefined });
@@ -106,7 +106,7 @@ function answer(type: string, message: string): unknown {
   return { status: property(response, "StatusCode"), ...(JSON.parse(body) as object) };
 }
 
-describe("API Gateway's own answers", () => {
+describe("an answer of API Gateway itself", () => {
   const awsText = 'User: arn:aws:iam::111122223333:user/"eve"\nis not authorized';
 
   it.each([
@@ -116,7 +116,7 @@ describe("API Gateway's own answers", () => {
     ["EXPIRED_TOKEN", "403", "not_authorized"],
     ["THROTTLED", "429", "throttled"],
     ["REQUEST_TOO_LARGE", "400", "invalid_request"],
-  ])("%s is %s %s with AWS's text, whatever characters it has", (type, status, error) => {
+  ])("of type %s is %s %s with AWS's text, whatever characters the text contains", (type, status, error) => {
     expect(answer(type, awsText)).toEqual({
       status,
       error,
@@ -125,7 +125,7 @@ describe("API Gateway's own answers", () => {
     });
   });
 
-  it("names the fields of a good body where the body is bad", () => {
+  it("names the fields of a valid body if the body is invalid", () => {
     expect(answer("BAD_REQUEST_BODY", "Invalid request body")).toMatchObject({
       status: "400",
       error: "invalid_request",
@@ -134,7 +134,7 @@ describe("API Gateway's own answers", () => {
   });
 
   it.each(["INTEGRATION_FAILURE", "INTEGRATION_TIMEOUT", "API_CONFIGURATION_ERROR"])(
-    "%s is a 500 that says nothing of the inside",
+    "of type %s is a 500 without internal details",
     (type) => {
       const inside = "Lambda arn:aws:lambda:… timed out";
       expect(answer(type, inside)).toMatchObject({ status: "500", error: "internal_error" });
@@ -142,12 +142,12 @@ describe("API Gateway's own answers", () => {
     },
   );
 
-  it("leaves the status of unforeseen answers as AWS gives it", () => {
+  it("of another type keeps the status that AWS gives it", () => {
     for (const type of ["DEFAULT_4XX", "DEFAULT_5XX"])
       expect(answer(type, awsText)).toMatchObject({ status: undefined });
   });
 
-  it("are in one shape, and kept by no cache", () => {
+  it("has one shape and Cache-Control: no-store", () => {
     const responses = resourcesOf(stack, "AWS::ApiGateway::GatewayResponse");
     expect(responses).toHaveLength(Object.keys(gatewayResponses).length);
     for (const [, response] of responses) {

@@ -8,8 +8,8 @@ const before = stackOf();
 const withLine = (mark: string, line: string) =>
   sampleGrants.replace(new RegExp(`^.*${mark}.*$`, "m"), `$&\n${line}`);
 
-describe("a change of the grants", () => {
-  it("admits a new account by the API's resource policy, and does nothing else but deploy it", () => {
+describe("a change of grants.yml", () => {
+  it("that adds an account changes the API's resource policy and its deployment, and nothing else", () => {
     const grants = withLine("role/billing-worker", "      - arn:aws:iam::444455556666:role/dialler");
     const after = stackOf({}, { grants });
     expect(difference(before, after)).toEqual({
@@ -25,12 +25,12 @@ describe("a change of the grants", () => {
     });
   });
 
-  it("changes nothing in AWS for a new role of a known account: the function alone decides", () => {
+  it("that adds a role of a known account changes nothing in AWS but the function", () => {
     const grants = withLine("role/billing-worker", "      - arn:aws:iam::111122223333:role/dialler");
     expect(difference(before, stackOf({}, { grants }))).toEqual({ added: [], removed: [], changed: [] });
   });
 
-  it("brings a new service account its secret, policy, key policy, permissions and lines on the dashboard, and nothing else", () => {
+  it("that adds a service account adds its secret, policies, permissions and dashboard lines, and nothing else", () => {
     const grants = withLine("^serviceAccounts:", "  sms:\n    secret: voximplant/sms");
     const after = stackOf({}, { grants });
     const [secret = ""] = difference(before, after).added;

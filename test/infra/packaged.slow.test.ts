@@ -24,24 +24,24 @@ afterAll(service.clean);
 const functions = ["vend-token", "rotate-key", "reconcile-keys"];
 
 describe("npm run package", () => {
-  it("gives the same zips a second time", async () => {
+  it("creates the same zips a second time", async () => {
     const again = await service.run();
     const hash = (zip: Buffer) => createHash("sha256").update(zip).digest("hex");
     for (const name of functions) expect(hash(again.zip(name))).toBe(hash(packaged.zip(name)));
   });
 
-  it.each(functions)("puts the bundle and its source map alone into the zip of %s", (name) => {
+  it.each(functions)("puts only the bundle and its source map into the zip of %s", (name) => {
     expect(Object.keys(unzipSync(packaged.zip(name)))).toEqual(["index.mjs", "index.mjs.map"]);
   });
 
-  it("fails on a grants file that is not valid, and says where", async () => {
+  it("fails on an invalid grants file and says where the problem is", async () => {
     const grants = sampleGrants.replace("[outbound-calls]", "[outbound-cals]");
     await expect(service.run({ grants })).rejects.toMatchObject({
       stdout: expect.stringMatching(/grants\.yml:\d+:\d+.*outbound-cals/) as string,
     });
   });
 
-  it("puts the resources that infra/ describes into the template, and the three functions and osls's bucket beside them", () => {
+  it("puts infra/'s resources, the three functions and osls's bucket into the template, and nothing else", () => {
     const described = stackOf();
     expect(packaged.template.Resources).toMatchObject(described.Resources);
     expect(Object.keys(packaged.template.Resources)).toEqual([
@@ -68,7 +68,7 @@ describe("npm run template", () => {
     return folder;
   };
 
-  it("makes the functions that osls makes, and the same stack beside them", async () => {
+  it("creates the same functions as osls, and the same stack around them", async () => {
     const folder = folderWith();
     await template(folder);
     const plain = JSON.parse(
@@ -91,7 +91,7 @@ describe("npm run template", () => {
       expect(readFileSync(join(folder, "dist/cloudformation", `${name}.zip`))).toEqual(packaged.zip(name));
   });
 
-  it("says in one line what it cannot use, and writes nothing", async () => {
+  it("reports in one line a value that it cannot use, and writes nothing", async () => {
     const folder = folderWith({ certificateArn: "${self:custom.certificate}" });
     await expect(template(folder)).rejects.toMatchObject({
       stderr: expect.stringMatching(/^params: certificateArn contains a variable[^\n]*\n$/) as string,
@@ -99,7 +99,7 @@ describe("npm run template", () => {
     expect(existsSync(join(folder, "dist"))).toBe(false);
   });
 
-  it("takes a stage's section and a parameter that are left empty", async () => {
+  it("accepts an empty section of a stage and an empty parameter", async () => {
     const folder = folderWith();
     const file = join(folder, "serverless.yml");
     const text = readFileSync(file, "utf8").replace(
@@ -134,31 +134,28 @@ function lint(templates: Readonly<Record<string, Template>>) {
 
 describe("the template", () => {
   const installed = spawnSync("cfn-lint", ["--version"]).status === 0;
-  it.skipIf(!installed)(
-    `has nothing that cfn-lint reports${installed ? "" : " (cfn-lint is not installed)"}`,
-    () => {
-      const company = stackOf({ ...WITH_EVERYTHING, rotate: "all", replicate: "all" });
-      const everything = stackOf({
-        rotate: "all",
-        replicate: "all",
-        replicaRegions: "eu-west-1",
-        encryptLogs: "true",
-        alarmEmail: "oncall@example.com",
-        tripwires: "true",
-        deployerArn: WITH_EVERYTHING.deployerArn,
-      });
-      const secondary = stackOf({ primaryRegion: "eu-west-1", vpcEndpointIds: "vpce-0a1b2c3d4e5f60718" });
-      const { output, status } = lint({
-        "packaged.json": packaged.template,
-        "everything.json": withFunctions(everything, ["VendToken", "RotateKey", "ReconcileKeys"]),
-        "company.json": withFunctions(company, ["VendToken", "RotateKey", "ReconcileKeys"]),
-        "secondary.json": withFunctions(secondary, ["VendToken"]),
-      });
-      expect({ status, output }).toEqual({ status: 0, output: "" });
-    },
-  );
+  it.skipIf(!installed)(`has no cfn-lint findings${installed ? "" : " (cfn-lint is not installed)"}`, () => {
+    const company = stackOf({ ...WITH_EVERYTHING, rotate: "all", replicate: "all" });
+    const everything = stackOf({
+      rotate: "all",
+      replicate: "all",
+      replicaRegions: "eu-west-1",
+      encryptLogs: "true",
+      alarmEmail: "oncall@example.com",
+      tripwires: "true",
+      deployerArn: WITH_EVERYTHING.deployerArn,
+    });
+    const secondary = stackOf({ primaryRegion: "eu-west-1", vpcEndpointIds: "vpce-0a1b2c3d4e5f60718" });
+    const { output, status } = lint({
+      "packaged.json": packaged.template,
+      "everything.json": withFunctions(everything, ["VendToken", "RotateKey", "ReconcileKeys"]),
+      "company.json": withFunctions(company, ["VendToken", "RotateKey", "ReconcileKeys"]),
+      "secondary.json": withFunctions(secondary, ["VendToken"]),
+    });
+    expect({ status, output }).toEqual({ status: 0, output: "" });
+  });
 
-  it("leaves the stage to CloudFormation: osls changes it by calls of its own where provider has one of these", () => {
+  it("leaves the stage to CloudFormation, because osls would change it by calls of its own", () => {
     expect(provider).not.toHaveProperty("tags");
     expect(provider).not.toHaveProperty("stackTags");
     expect(provider).not.toHaveProperty("logs");
@@ -167,14 +164,14 @@ describe("the template", () => {
 });
 
 describe("the API", () => {
-  it("has the contract's two routes, each for signed requests alone, and no OPTIONS: CORS is off", () => {
+  it("has two routes, each for signed requests only, and no OPTIONS because CORS is off", () => {
     const methods = resourcesOf(packaged.template, "AWS::ApiGateway::Method");
     expect(methods.map(([, method]) => property(method, "HttpMethod"))).toEqual(["GET", "POST"]);
     expect(openMethods(packaged.template)).toEqual([]);
   });
 
   it.each(["ApiMethodV1ServiceAccountsGet", "ApiMethodV1ServiceAccountsServiceAccountTokenPost"])(
-    "would be found out if %s lost its AWS_IAM",
+    "would fail this test if %s lost its AWS_IAM",
     (id) => {
       const careless = withProperties(packaged.template, id, { AuthorizationType: "NONE" });
       expect(openMethods(careless)).toEqual([id]);
@@ -205,7 +202,7 @@ describe("the functions", () => {
     });
   });
 
-  it("each have a role of their own, and osls adds none", () => {
+  it("have a role of their own each, and osls adds none", () => {
     const roles = ["VendToken", "RotateKey", "ReconcileKeys"].map((name) =>
       property(packaged.template.Resources[`${name}LambdaFunction`], "Role"),
     );
@@ -222,7 +219,7 @@ describe("the functions", () => {
     ]);
   });
 
-  it("are named as the alarms, the log groups and the dashboard name them", () => {
+  it("have the names that the alarms, the log groups and the dashboard use", () => {
     const names = resourcesOf(packaged.template, "AWS::Lambda::Function").map(([, fn]) =>
       property(fn, "FunctionName"),
     );
@@ -237,7 +234,7 @@ describe("the functions", () => {
   });
 });
 
-describe("the roles", () => {
+describe("the role of", () => {
   const secrets = [
     '{"Ref":"SecretVoximplantCallHistory719b5b41"}',
     '{"Ref":"SecretVoximplantOutboundCalls09ae40ea"}',
@@ -279,11 +276,11 @@ describe("the roles", () => {
     ],
   };
 
-  it.each(Object.keys(promised))("%s may do exactly what its function does", (role) => {
+  it.each(Object.keys(promised))("%s allows exactly what its function does", (role) => {
     expect([...permissions(packaged.template, role)].sort()).toEqual([...(promised[role] ?? [])].sort());
   });
 
-  it.each(Object.keys(promised))("%s would be found out with one more action", (role) => {
+  it.each(Object.keys(promised))("%s would fail this test with one more action", (role) => {
     const mutated = JSON.parse(
       JSON.stringify(packaged.template).replaceAll(
         '"logs:PutLogEvents"',

@@ -9,13 +9,13 @@ const policyOf = (text: string) => {
   return parsed.policy;
 };
 
-it("names each line of the sample that has to be changed before a deployment", () => {
+it("findSamplePrincipals names each line of the sample that must be changed before a deployment", () => {
   const problem = findSamplePrincipals(policyOf(sampleGrants));
   expect(problem).toMatch(/grants\.yml:\d+: arn:aws:iam::111122223333:role\/billing-worker/);
   expect(problem).toContain("Put the principals of your own account there.");
 });
 
-it("has nothing to say of another account", () => {
+it("findSamplePrincipals finds nothing in grants for another account", () => {
   expect(
     findSamplePrincipals(policyOf(sampleGrants.replaceAll("111122223333", "123456789012"))),
   ).toBeUndefined();
