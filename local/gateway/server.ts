@@ -20,7 +20,7 @@ export interface GatewayOptions {
   /** 0, the default: any free one. */
   readonly port?: number;
   readonly identities: readonly Identity[];
-  /** Calls the function. It may throw: the caller gets 502. */
+  /** Calls the function. If it throws, the caller gets an error. */
   readonly invoke: (event: object) => Promise<unknown>;
   /** `1.0`, the default, is a REST API; `2.0` is an HTTP API or a function URL. */
   readonly payloadFormat?: "1.0" | "2.0";
@@ -39,10 +39,10 @@ export interface GatewayCall {
   readonly requestId: string;
   readonly method: string;
   readonly target: string;
-  /** Of the identity whose signature was right. */
+  /** The ARN of the identity, if the signature is valid. */
   readonly userArn?: string;
   readonly status?: number;
-  /** Where the gateway itself refused, or the function failed: why. */
+  /** Why the gateway refused or the function failed. */
   readonly failure?: string;
 }
 
@@ -50,9 +50,9 @@ const API = { apiId: "a1b2c3d4e5", accountId: "111122223333", stage: "local" };
 const MAX_BODY_BYTES = 10 * 1024 * 1024;
 
 /**
- * A stand-in for API Gateway in front of the function, with `AWS_IAM` on every method: it verifies
- * SigV4, tells the function who signed, and gives AWS's own answers where AWS would refuse. IAM
- * policies are not evaluated: a right signature is enough to reach the function.
+ * A stand-in for API Gateway in front of the function, with `AWS_IAM` on every method. It verifies
+ * SigV4, passes the signer's identity to the function, and refuses with AWS's own answers. It does
+ * not evaluate IAM policies: a valid signature is enough to reach the function.
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const calls: GatewayCall[] = [];
@@ -116,7 +116,7 @@ async function withTimeout<T>(work: Promise<T>, ms: number): Promise<T> {
   try {
     return await Promise.race([work, timeout]);
   } finally {
-    timeout.catch(() => undefined); // Aborted next, which nobody waits for.
+    timeout.catch(() => undefined); // It is aborted next, and not awaited.
     timer.abort();
   }
 }

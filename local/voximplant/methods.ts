@@ -10,7 +10,7 @@ export interface MethodCall {
   readonly platform: Platform;
   /** The account that the call is about: the token's `iss`. */
   readonly account: Account;
-  /** None where the deprecated API key was used. */
+  /** Undefined if the deprecated API key was used. */
   readonly key: Key | undefined;
   readonly parameters: Parameters;
   /** `host:port` of the stand-in. */
@@ -20,8 +20,7 @@ export interface MethodCall {
 type Method = (call: MethodCall) => object | Promise<object>;
 
 /**
- * The methods of the Management API that the product knows, and two that its service accounts are
- * for.
+ * The methods of the Management API that the product calls, and two that its clients call.
  */
 export const methods: Readonly<Record<string, Method>> = {
   GetAccountInfo: ({ account, key, apiAddress }) => ({
@@ -214,7 +213,7 @@ function family(role: Role) {
   };
 }
 
-/** 20 records at a time unless asked otherwise: a client that does not page sees only a part. */
+/** Returns 20 records by default, so a client that does not page sees only a part. */
 function page<T>(all: readonly T[], parameters: Parameters, view: (item: T) => object): object {
   const offset = Number(parameters.get("offset") ?? 0);
   const result = all.slice(offset, offset + Number(parameters.get("count") ?? 20)).map(view);
