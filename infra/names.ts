@@ -14,7 +14,8 @@ const logicalNames = {
 
 export const functionName = (name: FunctionName, { prefix }: Options) => `${prefix}-${name}`;
 /**
- * By name, not by Fn::GetAtt: a role must not depend on a function that depends on another role.
+ * Uses the name instead of Fn::GetAtt, so that a role does not depend on a function that depends on
+ * another role.
  */
 export const functionArnIn = (region: string, name: FunctionName, options: Options) =>
   sub(`arn:\${AWS::Partition}:lambda:${region}:\${AWS::AccountId}:function:${functionName(name, options)}`);
@@ -22,11 +23,11 @@ export const logGroupName = (name: FunctionName, options: Options) =>
   `/aws/lambda/${functionName(name, options)}`;
 
 export const roleOf = (name: FunctionName) => `${logicalNames[name]}Role`;
-/** osls makes these two from the function's key in serverless.yml. */
+/** osls derives these two from the function's key in serverless.yml. */
 export const lambdaOf = (name: FunctionName) => `${logicalNames[name]}LambdaFunction`;
 export const logGroupOf = (name: FunctionName) => `${logicalNames[name]}LogGroup`;
 
-/** Keys are rotated and reconciled in the primary region alone: a replica cannot be written. */
+/** Keys are rotated and reconciled only in the primary region: a replica cannot be written. */
 export const functionsOf = ({ secondary }: Options): readonly FunctionName[] =>
   secondary ? ["vend-token"] : ["vend-token", "rotate-key", "reconcile-keys"];
 
@@ -43,8 +44,8 @@ export const vendRoleArnIn = (region: string, options: Options) =>
 /** The KMS key that encrypts the secrets. */
 export const signingKeysKey = "SigningKeysKey";
 /**
- * The same in every region, so that the primary's secrets can name a replica's key without knowing
- * its id.
+ * The alias is the same in every region, so that the primary's secrets can name a replica's key
+ * without its id.
  */
 export const signingKeysAlias = ({ prefix }: Options) => `alias/${prefix}-signing-keys`;
 
@@ -67,7 +68,7 @@ export function grantedSecrets(policy: Policy): readonly GrantedSecret[] {
   }));
 }
 
-/** Logical ids take letters and digits alone; the hash keeps `a/b` and `a-b` apart. */
+/** Logical ids allow only letters and digits. The hash distinguishes `a/b` from `a-b`. */
 function secretLogicalId(name: string): string {
   const hash = createHash("sha256").update(name).digest("hex").slice(0, 8);
   return `Secret${pascalCase(name)}${hash}`;

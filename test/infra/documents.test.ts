@@ -39,7 +39,7 @@ describe("the documentation", () => {
   });
 
   it("explains the states of keys in the order in which `voxtoken admin keys` prints them", () => {
-    const [, help = ""] = /States, what is wrong first:\n([^`]+)`/.exec(read("lib/operator/keys.ts")) ?? [];
+    const [, help = ""] = /States, problems first:\n([^`]+)`/.exec(read("lib/operator/keys.ts")) ?? [];
     const printed = [...help.matchAll(/^ {2}([a-z]+) /gm)].map(([, state]) => state);
     const explained = [...read("docs/keys.md").matchAll(/^\| `([a-z]+)` +\|/gm)].map(([, state]) => state);
     expect(printed.length).toBeGreaterThan(5);
