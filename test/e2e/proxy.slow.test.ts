@@ -100,7 +100,7 @@ describe("voxtoken behind a proxy", () => {
     const { url } = await startProxy(() => undefined);
     const { status, err } = await voxtoken(["whoami", "--timeout", "2"], { HTTP_PROXY: url });
     expect(status).toBe(1);
-    expect(err).toContain("hint: the proxy wants a password: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT");
+    expect(err).toContain("hint: the proxy requires a password: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT");
   });
 
   it("names the variable that is not a URL, without its value", async () => {

@@ -48,7 +48,7 @@ async function file(name: string, text: string): Promise<string> {
 describe("npm start", () => {
   it("prints every address and what to try, and stops cleanly on a signal", async () => {
     const start = run("start.ts", "--port", "0");
-    while (!start.output().includes("Ctrl-C stops it.")) {
+    while (!start.output().includes("Press Ctrl-C to stop.")) {
       await Promise.race([once(start.child.stdout ?? start.child, "data"), start.status]);
       expect(start.child.exitCode).toBeNull();
     }
@@ -65,7 +65,7 @@ describe("npm start", () => {
       "start.ts",
       ...["--port", "0", "--create-key-shape", "array", "--replica-region", "eu-west-1"],
     );
-    while (!start.output().includes("Ctrl-C stops it.")) {
+    while (!start.output().includes("Press Ctrl-C to stop.")) {
       await Promise.race([once(start.child.stdout ?? start.child, "data"), start.status]);
       expect(start.child.exitCode).toBeNull();
     }
@@ -90,7 +90,7 @@ describe("npm start", () => {
     const start = run("start.ts", "--port", String(port), "--secrets-port", "0", "--voximplant-port", "0");
     expect(await start.status).toBe(1);
     expect(start.output()).toBe(
-      `Port ${port} for the gateway (--port) is in use: stop what listens there, or choose another.\n`,
+      `Port ${port} for the gateway (--port) is in use: stop the program that uses it, or choose another port.\n`,
     );
     await close();
   });

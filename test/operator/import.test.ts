@@ -86,7 +86,7 @@ describe("voxtoken admin import", () => {
       out: `outbound-calls: key ${keyId} of account ${ACCOUNT} is current\n`,
     });
     expect(err).toContain("and read back");
-    expect(err).toContain("delete it");
+    expect(err).toContain("Delete the file");
     const [version] = world.secret().versions.values();
     expect(version?.content).toEqual({ SecretString: odd });
     expect(world.secret().tags).toEqual([{ Key: ROLES_TAG, Value: "9" }]);
@@ -135,7 +135,7 @@ describe("voxtoken admin import", () => {
     const { keyId, text } = downloadKey();
     const { status, out, err } = await voxtoken(importArgs("-", ...expected), text);
     expect({ status, out }).toMatchObject({ status: 1, out: expect.stringContaining(keyId) as string });
-    expect(err).toContain("is current, but: The key's roles were not written down");
+    expect(err).toContain("is current, but: The key's roles were not recorded");
   });
 
   it("reports that it may not read the key back, as in a deployment", async () => {
@@ -149,14 +149,14 @@ describe("voxtoken admin import", () => {
     });
     const { status, err } = await voxtoken(importArgs(await save(downloadKey().text), ...expected));
     expect(status).toBe(0);
-    expect(err).toContain("its policy lets the functions alone read it");
+    expect(err).toContain("only the functions may read it");
   });
 
   it("warns if other users may read the file, and continues", async () => {
     world = await startWorld({ http: true });
     const { status, err } = await voxtoken(importArgs(await save(downloadKey().text, 0o644), ...expected));
     expect(status).toBe(0);
-    expect(err).toMatch(/Warning: others on this machine may read .*key_private\.json\. .*rotate/);
+    expect(err).toMatch(/Warning: other users of this machine can read .*key_private\.json\. .*rotate/);
   });
 
   describe("refuses without a change, and with the next step,", () => {
@@ -165,16 +165,16 @@ describe("voxtoken admin import", () => {
         "a truncated file",
         () => downloadKey().text.slice(0, 300),
         "not JSON",
-        "take the file as the control panel gave it",
+        "use the unchanged file from the control panel",
       ],
       [
         "a file without its private key",
         () => JSON.stringify({ account_id: ACCOUNT, key_id: "k" }),
         "private_key",
-        "make another key",
+        "create another key",
       ],
-      ["an EC key", () => credentialsFile("k", ec), "an RSA key is needed", "make another key"],
-      ["a 1024-bit key", () => credentialsFile("k", small), "this key has 1024", "make another key"],
+      ["an EC key", () => credentialsFile("k", ec), "an RSA key is needed", "create another key"],
+      ["a 1024-bit key", () => credentialsFile("k", small), "this key has 1024", "create another key"],
       [
         "a key that was deleted",
         () => {
@@ -183,12 +183,12 @@ describe("voxtoken admin import", () => {
           return text;
         },
         "the platform refuses this key",
-        "has been deleted",
+        "was deleted",
       ],
       [
         "someone else's account",
         () => downloadKey(7654321).text,
-        "of account 7654321, not 1234567",
+        "to account 7654321, not 1234567",
         "the key is not yours",
       ],
     ] as const;
@@ -245,7 +245,7 @@ describe("voxtoken admin bootstrap", () => {
     world = await startWorld({ http: true, serviceAccounts: [], emptySecrets: ["outbound-calls"] });
     const { status, err } = await voxtoken([...args, "--roles", "scenarios, Support"], `${API_KEY}\n`);
     expect(status).toBe(0);
-    expect(err).toContain("Nothing here needs the API key any more");
+    expect(err).toContain("The API key is no longer needed here");
     expect(err).not.toContain(API_KEY);
     const key = world.platform.keys.get(world.keyWith("AWSCURRENT") ?? "");
     expect(key?.roleIds).toEqual(new Set([9, 5]));
@@ -287,8 +287,8 @@ describe("voxtoken admin bootstrap", () => {
       status: 1,
       out: `outbound-calls: key ${keyId} of account ${ACCOUNT} is current\n`,
     });
-    expect(err).toContain(`key ${keyId} is current, but: The key's roles were not written down`);
-    expect(err).not.toContain("no key was put");
+    expect(err).toContain(`key ${keyId} is current, but: The key's roles were not recorded`);
+    expect(err).not.toContain("no key was stored");
     await world.useCurrentKey();
   });
 

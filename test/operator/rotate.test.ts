@@ -85,7 +85,7 @@ describe("voxtoken admin rotate", () => {
     broken = false;
     const { status, err } = await voxtoken("rotate", "outbound-calls", "--now");
     expect(status).toBe(0);
-    expect(err).toContain("taken up again");
+    expect(err).toContain("It continues with version");
     expect(world.platform.keys.size).toBe(2);
   });
 
@@ -149,7 +149,7 @@ describe("voxtoken admin in a deployment, where the operator may not read the ke
     const { status, err } = await voxtoken("keys", "--accept-roles", "outbound-calls", ...deployment);
     expect({ status, err }).toEqual({
       status: 0,
-      err: "Written down for outbound-calls: Developer, Support.\n",
+      err: "Recorded for outbound-calls: Developer, Support.\n",
     });
     expect(world.secret().tags).toEqual([{ Key: ROLES_TAG, Value: "3:5" }]);
   });

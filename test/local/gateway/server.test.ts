@@ -94,7 +94,7 @@ describe("the local gateway", () => {
     const again = startGateway({ port: gateway.port, identities: [], invoke: () => Promise.resolve({}) });
     await expect(again).rejects.toThrow(ListenError);
     await expect(again).rejects.toThrow(
-      `Port ${gateway.port} for the gateway (--port) is in use: stop what listens there, or choose another.`,
+      `Port ${gateway.port} for the gateway (--port) is in use: stop the program that uses it, or choose another port.`,
     );
   });
 });
