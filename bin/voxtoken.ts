@@ -11,7 +11,7 @@ import { deleteEmpty, readVariable } from "../lib/environment.ts";
 // counts as set.
 const env = { ...process.env };
 deleteEmpty(process.env);
-// On Node 20 the AWS SDK would print a paragraph about 2027 in front of what was asked for.
+// Without this, the AWS SDK prints a warning about its support of Node 20 before the output.
 process.env["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] ??= "true";
 
 const output = (stream: NodeJS.WriteStream): Output => ({
@@ -38,7 +38,7 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 const PROXY_VARIABLES = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
 const INTERRUPTS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-/** `homedir()` throws where a user without HOME is unknown to the system, as in many containers. */
+/** `homedir()` throws for a user without HOME and without an account, as in many containers. */
 function homeDirectory(): string | undefined {
   try {
     return isAbsolute(homedir()) ? homedir() : userInfo().homedir;
@@ -97,6 +97,5 @@ const status = await runProgram(
   io,
   async () => (await import("../lib/operator/commands.ts")).operatorCommands,
 );
-// Ends what a command no longer waits for, such as a credential process, after its output is
-// written.
+// Exits once the output is written, even if something still runs, such as a credential process.
 process.stdout.write("", () => process.exit(status));

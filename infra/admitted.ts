@@ -1,12 +1,12 @@
 import type { Policy } from "../lib/grants/policy.ts";
 
 /**
- * The accounts and organisations of the grants: all that the API's resource policy is made from.
+ * The accounts and organisations of the grants, from which the API's resource policy is built.
  */
 export interface Admitted {
   /** Each account that a principal names. */
   readonly accountIds: readonly string[];
-  /** Where the account is a wildcard, the organisation that the grant then has to name. */
+  /** The organisations of grants whose principal has a wildcard as its account. */
   readonly organizationIds: readonly string[];
 }
 

@@ -16,7 +16,7 @@ interface Alarm {
   readonly periodSeconds?: number;
   /** How many of how many periods must breach the threshold. Default: 1 of 1. */
   readonly periods?: readonly [breaching: number, looked: number];
-  /** How missing data counts. Default: not breaching. */
+  /** How missing data is treated. Default: as not breaching. */
   readonly silence?: "breaching" | "ignore";
 }
 
@@ -174,7 +174,7 @@ function keyAlarms(options: Options): Readonly<Record<string, Alarm>> {
       metric: metric.own("UnknownKeys", options),
       statistic: "Maximum",
       threshold: 1,
-      // Each reconciliation reports the metric: the next one without a finding ends the alarm.
+      // Each reconciliation reports the metric, so the next one without a finding ends the alarm.
       silence: "ignore",
     },
     "orphan-keys": {
@@ -245,7 +245,7 @@ export function alarmResources(options: Options): Resources {
   );
 }
 
-/** The page with the alarms' entries, for people who read an alarm in a mail. */
+/** The page with the alarms' entries, for readers of an alarm's mail. */
 export const runbookUrl = (options: Options) => options.runbookUrl ?? "docs/runbook.md";
 
 function alarmResource(name: string, alarm: Alarm, options: Options): Resource {

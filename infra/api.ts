@@ -11,8 +11,9 @@ import { apiResourcePolicy } from "./resource-policy.ts";
 /**
  * The REST API up to its deployment; stage.ts has the stage.
  *
- * Written as CloudFormation and not as osls `http` events, because osls sets a stage's log and tracing by calls to AWS
- * after the deployment: they would stand in no template, and no test could hold them.
+ * Written as CloudFormation and not as osls `http` events, because osls sets a stage's log and
+ * tracing by calls to AWS after the deployment. They would be in no template, and no test could
+ * check them.
  */
 export const restApi = "RestApi";
 

@@ -1,7 +1,7 @@
 /**
- * An osls plugin: before anything is packaged it builds the functions from the very grants file
- * that the template is made of, and zips each bundle as the artifact that serverless.yml names for
- * it. So `serverless deploy` alone deploys what stands in the working tree.
+ * An osls plugin. Before packaging, it builds the functions with the same grants file as the
+ * template, and zips each bundle as the artifact that serverless.yml names for it. So `serverless
+ * deploy` always deploys the present working tree.
  *
  * It refuses to deploy the sample's grants.
  */

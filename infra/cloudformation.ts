@@ -1,6 +1,6 @@
 /**
- * The little of CloudFormation's language that the pieces in this folder use. Plain JSON: a piece
- * is a function from the policy and the options to resources, and nothing here talks to AWS.
+ * The part of CloudFormation's language that this folder uses. Every file here has functions from
+ * the policy and the options to resources, as plain JSON. Nothing here calls AWS.
  */
 export interface Resource {
   readonly Type: string;
@@ -36,7 +36,7 @@ export const sub = (template: string) => (template.includes("${") ? { "Fn::Sub":
 
 export const account = ref("AWS::AccountId");
 export const region = ref("AWS::Region");
-/** The stack's own account: every principal there whom IAM allows as well. */
+/** The stack's own account: every principal there that IAM also allows. */
 export const accountPrincipal = { AWS: sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:root") };
 
 export const policyDocument = (statements: readonly Statement[]) => ({
@@ -45,8 +45,9 @@ export const policyDocument = (statements: readonly Statement[]) => ({
 });
 
 /**
- * For what must outlive the stack. If the resource was made by a deployment that is rolled back, it
- * goes: it holds nothing yet, and its name would block the next try.
+ * For resources that must outlive the stack. If the deployment that created the resource is rolled
+ * back, the resource is deleted: it holds nothing yet, and its name would block the next
+ * deployment.
  * https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html
  */
 export const retained = {

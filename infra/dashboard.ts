@@ -15,8 +15,8 @@ const alarmHeight = 4;
 type Series = readonly [source: MetricSource, statistic: string, label: string];
 
 /**
- * The dashboard: who gets how many tokens for what, refusals by reason, latency, key age. One line
- * per service account of the grants, so a new one appears with its deployment.
+ * The dashboard: tokens by principal and service account, refusals by reason, latency, key age. It
+ * has one line per service account of the grants, so a new one appears with its deployment.
  */
 export function dashboardResources(policy: Policy, options: Options): Resources {
   const perAccount = (

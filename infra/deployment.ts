@@ -6,7 +6,10 @@ import { DeploymentError, type Options, parameterNames, parseOptions } from "./o
 import { tagged } from "./tags.ts";
 import { template } from "./template.ts";
 
-/** Refuses parameters that a later deployment would forget, and names that no parameter has. */
+/**
+ * Refuses parameters on the command line, which a later deployment would not have, and unknown
+ * names.
+ */
 export function checkParameters(
   stage: string,
   onCommandLine: readonly string[],
@@ -16,7 +19,7 @@ export function checkParameters(
   if (onCommandLine.length > 0) {
     throw new DeploymentError(
       `--param ${onCommandLine.map(nameOf).join(", ")}: parameters belong into serverless.yml, below params.${stage}. ` +
-        "On the command line they would be gone with the next deployment, and so would what they made.",
+        "The next deployment would not have them, and would remove the resources that they create.",
     );
   }
   const unknown = inFile.filter((name) => !parameterNames.includes(name));
@@ -86,7 +89,7 @@ function keyFunctions(options: Options) {
   const common = {
     handler: "index.handler",
     disableLogs: true,
-    // Both wait for Secrets Manager and for Voximplant, and compute next to nothing.
+    // Both mostly wait for Secrets Manager and Voximplant.
     memorySize: 256,
   };
   return {
@@ -94,8 +97,7 @@ function keyFunctions(options: Options) {
       ...common,
       name: functionName("rotate-key", options),
       description: "Replaces the key of a Voximplant service account; Secrets Manager calls it.",
-      // createSecret waits up to a minute until the platform knows a new key, and finishSecret as
-      // long again.
+      // createSecret and finishSecret each wait up to a minute until the platform knows a new key.
       timeout: 180,
       role: sub(`\${${roleOf("rotate-key")}.Arn}`),
       package: { artifact: ".serverless/rotate-key.zip" },

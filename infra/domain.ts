@@ -2,7 +2,7 @@ import { getAtt, ref, type Resources } from "./cloudformation.ts";
 import { restApi } from "./api.ts";
 import type { Options } from "./options.ts";
 
-/** A regional custom domain that speaks TLS 1.2 and later; none where no domain is given. */
+/** A regional custom domain with TLS 1.2 or later; none if no domain is configured. */
 export function domainResources({
   domainName,
   basePath,

@@ -4,7 +4,7 @@ import { functionName, type FunctionName, functionsOf, lambdaOf, logGroupOf, rol
 import { DeploymentError, type Options } from "./options.ts";
 import { tagged } from "./tags.ts";
 
-/** How serverless.yml declares one function, or deployment.ts for it. */
+/** The declaration of a function in serverless.yml or deployment.ts. */
 export const declaration = z.object({
   description: z.string(),
   handler: z.string(),
@@ -13,7 +13,7 @@ export const declaration = z.object({
   environment: z.record(z.string(), z.string()).optional(),
 });
 
-/** What serverless.yml says of all functions. */
+/** The settings of all functions in serverless.yml. */
 export const provider = z.object({
   runtime: z.string(),
   architecture: z.string(),
@@ -27,8 +27,8 @@ export function reservedConcurrency(name: FunctionName, options: Options): numbe
 }
 
 /**
- * The functions as CloudFormation has them, for a deployment without osls, which makes them of the
- * same declarations. `Code` is a path, which `aws cloudformation package` replaces.
+ * The functions as CloudFormation resources, for a deployment without osls. osls creates them from
+ * the same declarations. `Code` is a path, which `aws cloudformation package` replaces.
  */
 export function functionResources(
   declarations: Readonly<Record<FunctionName, z.infer<typeof declaration> | undefined>>,
@@ -62,7 +62,7 @@ export function functionResources(
   return Object.fromEntries(functionsOf(options).map((name) => [lambdaOf(name), resource(name)]));
 }
 
-/** Replaces `${param:name}`, the one kind of variable that a plain template can have. */
+/** Replaces `${param:name}`, the only kind of variable that is supported without osls. */
 function withValues(
   environment: Readonly<Record<string, string>>,
   values: Readonly<Record<string, string>>,

@@ -7,9 +7,9 @@ import type { Options } from "./options.ts";
  *
  * Templates here are not Velocity: API Gateway only replaces `$context` variables.
  * `$context.error.messageString` is the message already quoted as JSON, so it stands without
- * quotation marks. `$context.error.validationErrorString` would say more about a bad body, but
- * holds bare quotation marks; the body's answer is our own sentence instead. An internal error
- * gives no detail: that is in the log.
+ * quotation marks. `$context.error.validationErrorString` says more about an invalid body, but has
+ * unescaped quotation marks, so the answer is our own sentence instead. An internal error gives no
+ * detail: that is in the log.
  * https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html
  */
 interface GatewayResponse {
@@ -28,8 +28,8 @@ const fault = (status?: number): GatewayResponse => ({
 });
 
 export const gatewayResponses: Readonly<Record<string, GatewayResponse>> = {
-  // What IAM, the resource policy, the signature check and the clock check answer; an unknown route
-  // as well, which API Gateway reports as a missing token.
+  // The refusals of IAM, the resource policy, the signature check and the clock check. An unknown
+  // route too, which API Gateway reports as a missing token.
   ACCESS_DENIED: notAuthorized,
   EXPIRED_TOKEN: notAuthorized,
   INVALID_SIGNATURE: notAuthorized,
@@ -42,7 +42,7 @@ export const gatewayResponses: Readonly<Record<string, GatewayResponse>> = {
     error: "invalid_request",
     status: 400,
     description: JSON.stringify(
-      "The body has to be a JSON object with nothing but ttl_seconds (an integer, 30 to 3600) and account_id (an integer).",
+      "The body must be a JSON object with no fields but ttl_seconds (an integer, 30 to 3600) and account_id (an integer).",
     ),
   },
   BAD_REQUEST_PARAMETERS: { error: "invalid_request", status: 400, description: awsText },

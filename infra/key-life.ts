@@ -6,10 +6,10 @@ import type { Options } from "./options.ts";
  * The schedules: of reconciliation, and of rotation for the service accounts that `rotate` names
  * (or `all`).
  *
- * A secret gets its rotation schedule only in a deployment after its import. Secrets Manager tries a
- * new schedule at once. With RotateImmediatelyOnUpdate false it runs only testSecret, on a temporary
- * AWSPENDING version. Before the import there is no value for that version, and AWS does not document
- * what happens to the stack then.
+ * A secret gets its rotation schedule only in a deployment after its import. Secrets Manager tries
+ * a new schedule at once. With RotateImmediatelyOnUpdate false it runs only testSecret, on a
+ * temporary AWSPENDING version. Before the import there is no value for that version, and AWS does
+ * not document what happens to the stack then.
  * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html
  */
 export function keyLifeResources(secrets: readonly GrantedSecret[], options: Options): Resources {
@@ -34,7 +34,7 @@ export function keyLifeResources(secrets: readonly GrantedSecret[], options: Opt
             SecretId: secretId(secret, options),
             RotationLambdaARN: getAtt(lambdaOf("rotate-key"), "Arn"),
             RotationRules: { ScheduleExpression: `rate(${plural(options.rotationDays, "day")})` },
-            // A deployment is no reason to replace a key.
+            // A deployment must not rotate a key.
             RotateImmediatelyOnUpdate: false,
           },
         },

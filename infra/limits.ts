@@ -5,7 +5,7 @@ import { DeploymentError, type Options } from "./options.ts";
 interface Limit {
   readonly type: string;
   readonly what: string;
-  /** The documents that count together. */
+  /** The documents that AWS adds up. */
   readonly documents: (properties: Readonly<Record<string, unknown>>) => unknown;
   /** Characters, without white space. */
   readonly maximum: number;
@@ -14,7 +14,7 @@ interface Limit {
 
 const divide = "Divide the service accounts between two deployments, or shorten the secrets' names.";
 
-/** What AWS accepts. It refuses anything longer in the middle of a deployment. */
+/** The limits of AWS. A longer document fails in the middle of a deployment. */
 const limits: readonly Limit[] = [
   {
     // All inline policies of a role together.
@@ -59,7 +59,7 @@ const MAX_RESOURCES = 500;
 /** osls's bucket and its policy. */
 const OTHER_RESOURCES = 2;
 
-/** For the random end of a log group's or a KMS key's ARN, and a longer partition than `aws`. */
+/** A reserve for the random end of an ARN, and for a longer partition than `aws`. */
 const ARN_LENGTH = 110;
 
 /**

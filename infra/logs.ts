@@ -5,7 +5,7 @@ import { operationsKey } from "./operations.ts";
 import type { Options } from "./options.ts";
 import { accessLogGroup } from "./stage.ts";
 
-/** The log groups, how long they keep, and what is read out of them. */
+/** The log groups, their retention, and the metrics and records that are read from them. */
 export function logResources(options: Options): Resources {
   const functions = functionsOf(options);
   return {
@@ -34,8 +34,8 @@ const logGroup = (name: string, options: Options): Resource => ({
 type AccessMetric = MetricName<"access-log">;
 
 /**
- * Counts what API Gateway refuses by itself. Such a request never reaches the function, so there is
- * no audit record of it, only a line of the access log.
+ * Counts requests that API Gateway itself refuses. They never reach the function, so they are only
+ * in the access log and have no audit record.
  */
 function accessMetrics(patterns: Readonly<Record<AccessMetric, string>>): Resources {
   const names = Object.keys(patterns) as AccessMetric[];

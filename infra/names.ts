@@ -17,7 +17,8 @@ const logicalNames = {
 
 export const functionName = (name: FunctionName, { prefix }: Options) => `${prefix}-${name}`;
 /**
- * By name, not by Fn::GetAtt: a role must not depend on a function that depends on another role.
+ * Uses the name instead of Fn::GetAtt, so that a role does not depend on a function that depends on
+ * another role.
  */
 export const functionArnIn = (region: string, name: FunctionName, options: Options) =>
   sub(`arn:\${AWS::Partition}:lambda:${region}:\${AWS::AccountId}:function:${functionName(name, options)}`);
@@ -55,8 +56,8 @@ export const readerRoleArnIn = (name: KeyReader, region: string, options: Option
 /** The KMS key that encrypts the secrets. */
 export const signingKeysKey = "SigningKeysKey";
 /**
- * The same in every region, so that the primary's secrets can name a replica's key without knowing
- * its id.
+ * The alias is the same in every region, so that the primary's secrets can name a replica's key
+ * without its id.
  */
 export const signingKeysAlias = ({ prefix }: Options) => `alias/${prefix}-signing-keys`;
 
@@ -87,7 +88,7 @@ export function grantedSecrets(policy: Policy): readonly GrantedSecret[] {
   }));
 }
 
-/** Logical ids take letters and digits alone; the hash keeps `a/b` and `a-b` apart. */
+/** Logical ids allow only letters and digits. The hash distinguishes `a/b` from `a-b`. */
 function secretLogicalId(name: string): string {
   const hash = createHash("sha256").update(name).digest("hex").slice(0, 8);
   return `Secret${pascalCase(name)}${hash}`;

@@ -10,7 +10,7 @@ import {
 import type { Options } from "./options.ts";
 
 const alarmTopic = "AlarmTopic";
-/** Where alarms go: the deployment's own topic, or one that exists. */
+/** The topic of the alarms: the deployment's own, or an existing one. */
 export const topicArn = ({ alarmTopicArn }: Options) => alarmTopicArn ?? ref(alarmTopic);
 /**
  * A second KMS key, because AWS services use it: the alarms' topic, and the logs with
@@ -18,7 +18,7 @@ export const topicArn = ({ alarmTopicArn }: Options) => alarmTopicArn ?? ref(ala
  */
 export const operationsKey = "OperationsKey";
 
-/** An AWS service that publishes to the topic, and on behalf of which resources. */
+/** An AWS service that publishes to the topic, and the resources for which it does so. */
 interface Publisher {
   readonly sid: string;
   readonly service: string;
@@ -56,7 +56,7 @@ const statementFor = (
 });
 
 /**
- * Where alarms go: one encrypted topic, unless one exists.
+ * Creates one encrypted topic for the alarms, unless an existing one is configured.
  *
  * The key is our own because CloudWatch cannot publish to a topic under the AWS-managed
  * `alias/aws/sns`: that key's policy cannot be given a statement for it.

@@ -38,7 +38,7 @@ const tags = list.pipe(
 
 const regionName = new RegExp(`^${REGION}$`);
 
-/** The values that CloudWatch Logs takes. */
+/** The values that CloudWatch Logs accepts. */
 const retentionDays = [
   1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
 ];
@@ -102,8 +102,8 @@ export interface Options extends z.infer<typeof parameters> {
   readonly stage: string;
   readonly region: string;
   /**
-   * Deployed beside the primary region: the secrets here are replicas, and the functions that
-   * rotate them run in the primary region.
+   * Whether this is not the primary region. Then the secrets here are replicas, and the functions
+   * that rotate them run in the primary region.
    */
   readonly secondary: boolean;
   /** A grant has methods: there is a function that calls them, and what belongs to it. */
@@ -116,7 +116,7 @@ export class DeploymentError extends Error {
 
 /**
  * Reads a deployment's parameters. All problems are reported at once.
- * @throws DeploymentError naming each parameter that is wrong and what it takes.
+ * @throws DeploymentError naming each wrong parameter and what it accepts.
  */
 export function parseOptions(
   policy: Policy,
@@ -144,14 +144,14 @@ export function parseOptions(
   const { service, stage, region } = deployment;
   const { primaryRegion } = parsed.data;
   const secondary = primaryRegion !== undefined && primaryRegion !== region;
-  // One serverless.yml serves every region: a secondary ignores what is the primary's.
+  // All regions use one serverless.yml, so a secondary ignores the primary's parameters.
   const ofPrimary = secondary && { rotate: [], replicate: [], replicaRegions: [] };
   const callsMethods = callableServiceAccounts(policy).length > 0;
   const prefix = `${service}-${stage}`;
   return { ...parsed.data, ...ofPrimary, prefix, stage, region, secondary, callsMethods };
 }
 
-/** These cannot be used from another region than their own. */
+/** These resources can be used only from their own region. */
 const regional = ["alarmTopicArn", "auditDestinationArn", "certificateArn"] as const;
 
 const regionOf = (arn: string | undefined) => arn?.split(":")[3];

@@ -2,7 +2,7 @@ import { ref, type Resources } from "./cloudformation.ts";
 import { type KeyReader, keyReadersOf, logGroupOf, pascalCase } from "./names.ts";
 import type { Options } from "./options.ts";
 
-/** What people ask of the audit records: docs/audit.md explains the fields. */
+/** Queries for the audit records: docs/audit.md explains the fields. */
 export const queries = {
   "tokens by principal":
     "filter outcome = 'vended' | stats count(*) as tokens by principal, service_account, grant | sort tokens desc | limit 50",

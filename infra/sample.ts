@@ -1,15 +1,16 @@
 import type { Policy } from "../lib/grants/policy.ts";
 
 /**
- * The account of AWS's documentation, which the sample grants.yml uses. Nobody signs in from it.
+ * The account of AWS's documentation, which the sample grants.yml uses.
  */
 const SAMPLE_ACCOUNT = "111122223333";
 
 /**
- * What to change before a policy is deployed: the principals of the sample. Deployed as they are,
- * they lock every real caller out, and the API's resource policy admits a stranger's account.
+ * Finds the sample's principals in a policy, which must be replaced before a deployment. Deployed
+ * unchanged, they would lock every real caller out, and the API's resource policy would admit an
+ * account that is not yours.
  *
- * @returns undefined if the policy has none
+ * @returns the message; undefined if the policy has none of them
  */
 export function findSamplePrincipals({ grants }: Policy): string | undefined {
   const found = grants
@@ -18,7 +19,7 @@ export function findSamplePrincipals({ grants }: Policy): string | undefined {
     .map(({ source, arn }) => `  ${source}: ${arn}`);
   if (found.length === 0) return undefined;
   return (
-    `The grants name principals of the AWS account ${SAMPLE_ACCOUNT}, which is the sample's:\n${found.join("\n")}\n` +
+    `The grants name principals of the sample's AWS account ${SAMPLE_ACCOUNT}:\n${found.join("\n")}\n` +
     "Put the principals of your own account there."
   );
 }

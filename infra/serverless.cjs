@@ -1,6 +1,6 @@
 /**
- * What serverless.yml includes by `${file(infra/serverless.cjs):name}`. CommonJS, because osls
- * requires such a file; it collects the parameters and hands over to TypeScript.
+ * serverless.yml includes this file with `${file(infra/serverless.cjs):name}`. It is CommonJS
+ * because osls loads it with `require`. It collects the parameters and calls the TypeScript code.
  */
 require("tsx/cjs/api").register();
 
@@ -22,8 +22,7 @@ module.exports = async ({ options, resolveConfigurationProperty, resolveVariable
     checkParameters(deployment.stage, options.param ?? [], Object.keys(written));
     return describeDeployment(await loadPolicy(values.grants, deployment.stage), deployment, values);
   } catch (error) {
-    // osls prints the stack where there is one. What is wrong with a grant or a parameter stands in
-    // the message.
+    // osls prints a stack trace if the error has one. The message alone says what is wrong.
     if (error instanceof DeploymentError || error instanceof InvalidGrantsError) delete error.stack;
     throw error;
   }

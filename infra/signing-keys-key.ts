@@ -12,10 +12,10 @@ import { type GrantedSecret, secretArnPattern, signingKeysAlias, signingKeysKey 
 import type { Options } from "./options.ts";
 
 /**
- * For a key policy: used through Secrets Manager alone, for these secrets alone. Both conditions
- * matter. kms:ViaService keeps everyone from calling KMS directly. The encryption context, which
- * Secrets Manager sets to the secret's ARN, keeps the key from encrypting anything else.
- * https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html
+ * For a key policy: allows the key's use only through Secrets Manager and only for these secrets.
+ * Both conditions matter. kms:ViaService keeps everyone from calling KMS directly. The encryption
+ * context, which Secrets Manager sets to the secret's ARN, keeps the key from encrypting anything
+ * else. https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html
  */
 function throughSecretsManager(secretArns: readonly unknown[], regions: readonly string[]) {
   return {
@@ -51,7 +51,7 @@ export function signingKeysKeyStatement(options: Options) {
 }
 
 /**
- * For the role of a function that stores keys: the keys of the replicas.
+ * For the role of a function that stores keys: allows the use of the replicas' KMS keys.
  * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ReplicateSecretToRegions.html
  */
 export function replicaKeysStatement(options: Options): Statement {
@@ -96,7 +96,7 @@ export function signingKeysKeyResources(secrets: readonly GrantedSecret[], optio
 }
 
 function keyPolicy(secrets: readonly GrantedSecret[], options: Options): readonly Statement[] {
-  // Replicas are written from the primary region, by Secrets Manager over there.
+  // Secrets Manager of the primary region writes the replicas.
   const regions = ["${AWS::Region}", ...(options.secondary ? [options.primaryRegion ?? ""] : [])];
   return [
     {

@@ -7,9 +7,9 @@ import { roleSettings } from "./roles.ts";
 export const accessLogGroup = "AccessLogGroup";
 
 /**
- * One line of JSON per request. Only variables that no caller can put a quotation mark into: the
- * user agent is left to the audit record, which is built by JSON.stringify. A variable without a
- * value is logged as `-`.
+ * One line of JSON per request. It has only variables into which no caller can put a quotation
+ * mark. The user agent is in the audit record instead, which is built by JSON.stringify. A variable
+ * without a value is logged as `-`.
  * https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-variables-for-access-logging.html
  */
 const accessLogFormat = ({ prefix }: Options) =>
@@ -36,7 +36,7 @@ const accessLogFormat = ({ prefix }: Options) =>
     functionStatus: "$context.integration.status",
   });
 
-/** The stage, its access log, and what API Gateway needs to be allowed to write one. */
+/** The stage, its access log, and the role with which API Gateway writes it. */
 export function stageResources(options: Options, deployment: string): Resources {
   const createsLogRole = options.apiGatewayLogRole === "create";
   return {

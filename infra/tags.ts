@@ -19,10 +19,10 @@ const taggable = new Set([
   "AWS::SNS::Topic",
 ]);
 
-/** The property of a resource that takes tags; none if the deployment has no tags. */
+/** The tag property of a resource; none if the deployment has no tags. */
 export const tagged = ({ tags }: Options) => (tags.length > 0 ? { Tags: tags } : {});
 
-/** The resources with the deployment's tags, where their type takes tags. */
+/** Adds the deployment's tags to the resources whose type supports them. */
 export function withTags(resources: Resources, options: Options): Resources {
   const withTag = (resource: Resource): Resource =>
     taggable.has(resource.Type)

@@ -49,20 +49,20 @@ export function template(policy: Policy, options: Options): { Resources: Resourc
     Resources: resources,
     Outputs: {
       ApiUrl: {
-        Description: "What clients take as --url and VOXTOKEN_URL.",
+        Description: "The value of --url and VOXTOKEN_URL for clients.",
         Value:
           options.domainName === undefined
             ? sub(`https://\${${restApi}}.execute-api.\${AWS::Region}.\${AWS::URLSuffix}/${options.stage}`)
             : `https://${[options.domainName, ...(options.basePath === undefined ? [] : [options.basePath])].join("/")}`,
       },
       ApiArn: {
-        Description: "In front of /<stage>/<method>/<path> in a caller's IAM policy.",
+        Description: "The ARN before /<stage>/<method>/<path> in a caller's IAM policy.",
         Value: sub(`arn:\${AWS::Partition}:execute-api:\${AWS::Region}:\${AWS::AccountId}:\${${restApi}}`),
       },
       AlarmTopicArn: { Description: "Subscribe to it.", Value: topicArn(options) },
       ...(options.domainName !== undefined && {
         DomainTarget: {
-          Description: "Where the domain's DNS record has to point.",
+          Description: "The target of the domain's DNS record.",
           Value: getAtt("ApiDomain", "RegionalDomainName"),
         },
       }),

@@ -19,7 +19,7 @@ interface Tripwire {
 const SECRETS_PER_RULE = 15;
 
 /**
- * Alarms for changes after which someone could read a key or call as somebody else. CloudTrail
+ * Alarms for changes that would let someone read a key or call as another principal. CloudTrail
  * reports each change to EventBridge, so the account needs a trail.
  *
  * - `UpdateFunctionCode20150331v2` is CloudTrail's name of an operation with its API version.
@@ -96,7 +96,8 @@ export function tripwireResources(secrets: readonly GrantedSecret[], options: Op
             detail: {
               eventSource: [`${source}.amazonaws.com`],
               ...detail,
-              // A user or a service has no session. A role has one: the deployer's is expected.
+              // A user or a service has no session. A role has one, and the deployer's is not
+              // reported.
               $or: [
                 { userIdentity: { sessionContext: { sessionIssuer: { arn: [{ exists: false }] } } } },
                 {

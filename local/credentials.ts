@@ -7,12 +7,12 @@ import { promisify } from "node:util";
 export const LOCAL_ACCOUNT = { accountId: 1234567, email: "local@example.com", apiKey: "local-only-api-key" };
 
 /**
- * The credentials file of a service account, byte for byte as `CreateKey` would have given it. It
- * is made once for each service account and Voximplant account, and found again at the next start.
+ * The credentials file of a service account, in the form of `CreateKey`'s answer. It is created
+ * once for each service account and Voximplant account, and read at the next start.
  *
- * @param directory is made, for its owner alone, where it does not exist.
+ * @param directory is created with mode 0700 if it does not exist.
  * @param accountId the Voximplant account that the key belongs to.
- * @returns the file's text: it holds a private key.
+ * @returns the file's text, which holds a private key.
  */
 export async function localCredentials(
   directory: string,
@@ -28,7 +28,7 @@ export async function localCredentials(
     await chmod(file, 0o600);
     return existing;
   }
-  // Written aside and linked, so that of two processes starting at once one wins, and both read a
+  // Written to another file and linked, so that two processes which start together use the same
   // whole file.
   const draft = `${file}.${randomUUID()}`;
   try {

@@ -25,7 +25,7 @@ function expect(holds: boolean, what: string): asserts holds {
 const SERVICE_ACCOUNT = "outbound-calls";
 
 title("Starting a gateway, the built functions and stand-ins, all on this machine");
-// Keys are not held here, so that a rotation shows at once.
+// Keys are not cached here, so that a rotation takes effect at once.
 const stack = await startStack({ env: { SIGNING_KEY_TTL_SECONDS: "0" } });
 try {
   const before = tokensFor(stack, "role/billing-worker");
@@ -127,7 +127,7 @@ async function showStranger(stack: Stack, getToken: TokenProvider): Promise<void
   show("Reported", `${String(found["reason"])}: ${String(found["detail"])}`);
 }
 
-/** As Secrets Manager's own schedule would. */
+/** Starts a rotation, as Secrets Manager's schedule would. */
 async function rotate({ secretsUrl, secretsManager }: Stack, secret: string): Promise<void> {
   const response = await fetch(secretsUrl, {
     method: "POST",
@@ -151,7 +151,7 @@ function arnOf(stack: Stack, role: string): string {
   return identityOf(stack, role).userArn;
 }
 
-/** What a program in that role would use: see docs/clients.md. */
+/** The token provider of a program with that role: see docs/clients.md. */
 function tokensFor(stack: Stack, role: string): TokenProvider {
   return createTokenProvider({
     url: stack.url,
@@ -184,7 +184,7 @@ function withoutMetrics(record: AuditRecord): object {
   return Object.fromEntries(Object.entries(record).filter(([name]) => /^[a-z]/.test(name)));
 }
 
-/** The function's own type says what a line of this type has. */
+/** A line with type "audit" has the fields of the function's AuditRecord. */
 function isAuditRecord(value: unknown): value is AuditRecord {
   return isRecord(value) && value["type"] === "audit";
 }

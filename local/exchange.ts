@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { setTimeout as wait } from "node:timers/promises";
 import type { Fault } from "./fault.ts";
 
-/** A request as it came in: nothing decoded, merged or sorted, because signatures depend on it. */
+/** A request as it was received. Nothing is decoded, merged or sorted: signatures depend on it. */
 export interface RawRequest {
   readonly method: string;
   /** Path and query, byte for byte. */
@@ -21,7 +21,7 @@ export interface Answer {
   readonly body: string | Buffer;
 }
 
-/** How a call is carried out: the answer, and the fault that a test injects. */
+/** A call to execute: the answer, and the fault that a test injects. */
 export interface Call {
   readonly fault: Fault | undefined;
   readonly answer: () => Answer | Promise<Answer>;
@@ -47,11 +47,11 @@ export class ConnectionDropped extends Error {
 /**
  * Sends one request to a stand-in and applies the fault that is injected into it.
  *
- * An error of the stand-in's own is printed and answered with 500 (400 where the request is at
- * fault). A client that got a broken connection instead would take the bug for a network fault, and
- * a test would pass by retrying.
+ * If the stand-in itself fails, the error is printed and answered with 500 (400 if it cannot read
+ * the request). With a broken connection instead, a client would retry, and a test would pass in
+ * spite of the bug.
  *
- * @throws ConnectionDropped where the fault says so, and nothing else.
+ * @throws ConnectionDropped only if the fault says so.
  */
 export async function exchange(serve: Serve, request: RawRequest): Promise<Answer> {
   try {
@@ -76,17 +76,17 @@ export async function exchange(serve: Serve, request: RawRequest): Promise<Answe
 }
 
 /**
- * Ends the caller's wait when it gives up. The stand-in goes on with the call, as a server does
- * when a client hangs up.
+ * Rejects when the caller aborts. The stand-in continues with the call, as a server does after a
+ * client has disconnected.
  */
 export async function untilAborted<T>(answering: Promise<T>, signal: AbortSignal): Promise<T> {
-  answering.catch(() => undefined); // Nobody waits for it after an abort.
+  answering.catch(() => undefined); // Not awaited after an abort.
   if (signal.aborted) throw signal.reason as Error;
   const done = new AbortController();
   const aborted = once(signal, "abort", { signal: done.signal }).then(() => {
     throw signal.reason as Error;
   });
-  aborted.catch(() => undefined); // Nobody waits for the one that comes second.
+  aborted.catch(() => undefined); // Not awaited if the answer came first.
   try {
     return await Promise.race([answering, aborted]);
   } finally {
@@ -98,7 +98,7 @@ function failure(status: number, message: string): Answer {
   return { status, headers: { "Content-Type": "application/json" }, body: JSON.stringify({ message }) };
 }
 
-/** The first header of that name, which is given in lower case. */
+/** The first header of that name. @param name in lower case */
 export function headerOf(request: RawRequest, name: string): string | undefined {
   return request.headers.find(([candidate]) => candidate.toLowerCase() === name)?.[1];
 }

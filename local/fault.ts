@@ -1,10 +1,10 @@
 /**
  * What a stand-in does to one call, to test how its clients react:
  *
- * - `{ delayMs }`: carries it out, and answers late;
- * - `{ drop: "before" }`: breaks the connection without carrying it out;
- * - `{ drop: "after" }`: carries it out, and breaks the connection instead of answering;
- * - `{ status, body }`: answers this instead of carrying it out.
+ * - `{ delayMs }`: executes it, and answers late;
+ * - `{ drop: "before" }`: breaks the connection without executing it;
+ * - `{ drop: "after" }`: executes it, and breaks the connection instead of answering;
+ * - `{ status, body }`: returns this answer without executing it.
  */
 export type Fault =
   | { readonly delayMs: number }
@@ -16,12 +16,11 @@ export type Fault =
     };
 
 /**
- * Asked before each call; `n` counts the calls of this operation from 1. Nothing returned: no
- * fault.
+ * Called before each call. `n` counts the calls of this operation from 1. Undefined: no fault.
  */
 export type FaultInjector = (operation: string, n: number) => Fault | undefined;
 
-/** Counts the calls of each operation, and asks the injector about each. */
+/** Counts the calls of each operation, and calls the injector for each. */
 export function countingFaults(inject: FaultInjector | undefined): (operation: string) => Fault | undefined {
   const counts = new Map<string, number>();
   return (operation) => {

@@ -12,7 +12,7 @@ export interface Listening {
   readonly close: () => Promise<void>;
 }
 
-/** The port could not be opened. The message says for which server, and what to do. */
+/** The port could not be opened. The message names the server and what to do. */
 export class ListenError extends Error {
   override readonly name = "ListenError";
 }
@@ -24,7 +24,7 @@ export class ListenError extends Error {
  * @param options.port 0 for any free one.
  * @param options.what names the server in the message of {@link ListenError}, with its flag: `the
  * gateway (--port)`.
- * @param options.maxBodyBytes what is longer is not read: `bodyTooLarge`.
+ * @param options.maxBodyBytes a longer body is not read, and sets `bodyTooLarge`.
  */
 export async function listen(options: {
   readonly port: number;
@@ -62,7 +62,7 @@ async function respond(
   try {
     request = await readRequest(incoming, options.maxBodyBytes);
   } catch {
-    response.destroy(); // The client hung up while it was sending.
+    response.destroy(); // The client disconnected while it was sending.
     return;
   }
   let answer: Answer;
@@ -112,7 +112,7 @@ function pairs(rawHeaders: readonly string[]): [string, string][] {
 function explain(cause: unknown, { port, what }: { readonly port: number; readonly what: string }): string {
   const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
   if (code === "EADDRINUSE")
-    return `Port ${port} for ${what} is in use: stop what listens there, or choose another.`;
-  if (code === "EACCES") return `Port ${port} for ${what} needs more rights: choose one above 1023.`;
+    return `Port ${port} for ${what} is in use: stop the program that uses it, or choose another port.`;
+  if (code === "EACCES") return `Port ${port} for ${what} is not permitted: choose a port above 1023.`;
   return `Port ${port} for ${what} cannot be opened: ${cause instanceof Error ? cause.message : String(cause)}.`;
 }

@@ -2,9 +2,9 @@ import { type Environment, readVariable } from "../lib/environment.ts";
 import type { StackOptions } from "./stack.ts";
 
 /**
- * The variables of this process that reach the local stack: a Secrets Manager that is already
- * running, its credentials, and how long keys are cached. Nothing else does, above all no real
- * credentials.
+ * The variables of this process that are passed to the local stack: the address and credentials of
+ * a running Secrets Manager, and how long keys are cached. No other variable is passed on, so no
+ * real credentials reach the functions.
  */
 export function settingsFrom(environment: Environment): Pick<StackOptions, "externalSecretsManager" | "env"> {
   const pick = (...names: string[]) =>

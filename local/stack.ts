@@ -25,8 +25,8 @@ export interface StackOptions {
   /** Default: local/identities.json. */
   readonly identitiesFile?: string;
   /**
-   * Where the service accounts' credentials are kept between starts. Default: .local, which git
-   * ignores.
+   * The folder that keeps the service accounts' credentials between starts. Default: .local, which
+   * git ignores.
    */
   readonly directory?: string;
   /** A Secrets Manager to use instead of the stand-in. */
@@ -35,8 +35,8 @@ export interface StackOptions {
   /** Settings of the functions (lib/configuration.ts). */
   readonly env?: Readonly<Record<string, string>>;
   /**
-   * Told every line that a function writes (audit records, metrics, logs), and what is odd about
-   * the set-up.
+   * Called for every line that a function writes (audit records, metrics, logs), and for warnings
+   * about the set-up.
    */
   readonly onLine?: (line: string) => void;
   /** Faults and delays of the stand-ins: see their options. */
@@ -55,7 +55,7 @@ export interface Stack {
   /** Base URL of the gateway. */
   readonly url: string;
   readonly gateway: Gateway;
-  /** URL of the Secrets Manager in use, and the stand-in where it is that one. */
+  /** URL of the Secrets Manager in use, and the stand-in if that is the one. */
   readonly secretsUrl: string;
   readonly secretsManager: SecretsManager | undefined;
   readonly managementApi: ManagementApi;
@@ -70,7 +70,9 @@ export interface Stack {
 
 const root = resolve(import.meta.dirname, "..");
 
-/** Nothing of this process: a function must not find the credentials of whoever runs it. */
+/**
+ * The functions' environment. It must not contain the credentials of the user who runs the stack.
+ */
 const FUNCTION_ENV = {
   AWS_REGION: "us-east-1",
   AWS_ACCESS_KEY_ID: "ASIAFUNCTION0EXAMPLE",
@@ -85,7 +87,7 @@ const FUNCTION_ENV = {
  * function where a grant has methods; the key-life functions when they are first called.
  *
  * @throws InvalidGrantsError, IdentitiesError, ListenError or FunctionError, with a message for the
- * person at the keyboard. What had been started is stopped again.
+ * user. Everything that was started is stopped again.
  */
 export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const opened: { close(): Promise<void> }[] = [];

@@ -17,22 +17,22 @@ const USAGE = `Usage: npm start -- [options]
 Starts the gateway, the built functions and the stand-ins for Secrets Manager and the Management API, on 127.0.0.1.
 
   --port PORT               the gateway (default 8787; 0: any free one)
-  --secrets-port PORT       the Secrets Manager stand-in (default: the gateway's and 1)
-  --voximplant-port PORT    the Management API stand-in (default: the gateway's and 2)
-  --grants FILE             the grants file to build in (default grants.yml)
-  --identities FILE         who may sign, a JSON list (default local/identities.json)
-  --create-key-shape SHAPE  what CreateKey answers: object (default) or array; the platform's own is not known
-  --replica-region REGION   a region that each secret is said to be replicated to; may be repeated
-  --quiet                   do not print what the functions write
-  --help                    this text
+  --secrets-port PORT       the Secrets Manager stand-in (default: the gateway's port + 1)
+  --voximplant-port PORT    the Management API stand-in (default: the gateway's port + 2)
+  --grants FILE             the grants file (default grants.yml)
+  --identities FILE         the access keys and their identities, a JSON list (default local/identities.json)
+  --create-key-shape SHAPE  the result of CreateKey: object (default) or array; the platform's own is not known
+  --replica-region REGION   a region to report as a replica of each secret; may be repeated
+  --quiet                   do not print the functions' log
+  --help                    print this text
 
-Where AWS_ENDPOINT_URL_SECRETS_MANAGER is set, that server is used, and no stand-in started.
+If AWS_ENDPOINT_URL_SECRETS_MANAGER is set, that server is used instead of the stand-in.
 `;
 
 // An empty variable counts as absent, for the AWS SDK as well.
 deleteEmpty(process.env);
-// On Node 20 the AWS SDK would print a paragraph about 2027, where an external Secrets Manager is
-// used.
+// Without this, the AWS SDK prints a warning about its support of Node 20 if an external Secrets
+// Manager is used.
 process.env["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] ??= "true";
 
 class UsageError extends Error {
@@ -84,8 +84,8 @@ function greeting(stack: Stack, flags: Flags): string {
     suggestions(stack, { profiles: flags.identities === undefined }),
     "",
     flags.quiet
-      ? "Ctrl-C stops it."
-      : "What the functions write follows: an audit record for each request. Ctrl-C stops it.",
+      ? "Press Ctrl-C to stop."
+      : "The functions' log follows, with an audit record for each request. Press Ctrl-C to stop.",
     "",
   ].join("\n");
 }
@@ -142,7 +142,7 @@ function readPort(flag: string, text: string): number {
   throw new UsageError(`${flag} must be a port from 0 to 65535, not ${JSON.stringify(text)}.`);
 }
 
-/** Errors whose message says how to fix the problem. All others keep their stack. */
+/** Errors whose message says how to fix the problem. All others are shown with their stack. */
 function isForThePerson(error: unknown): error is Error {
   return [InvalidGrantsError, IdentitiesError, ListenError, FunctionError].some(
     (kind) => error instanceof kind,

@@ -50,11 +50,11 @@ export function suggestions(
     `  export AWS_ENDPOINT_URL_SECRETS_MANAGER=${secretsUrl} AWS_REGION=us-east-1`,
     ...(profiles ? ["  export AWS_SHARED_CREDENTIALS_FILE=local/aws-credentials AWS_PROFILE=alice"] : []),
     "",
-    "Who am I, and a call of the Management API with a token:",
+    "Your identity, and a call of the Management API with a token:",
     "  npm run --silent voxtoken -- whoami",
     `  npm run --silent voxtoken -- api ${name} GetAccountInfo`,
     "",
-    "What Secrets Manager holds, and a new key for a service account:",
+    "The secrets, and a rotation of a service account's key:",
     "  aws secretsmanager list-secrets",
     `  aws secretsmanager rotate-secret --secret-id ${secret}`,
   ].join("\n");

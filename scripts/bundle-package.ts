@@ -5,9 +5,9 @@ import { build, type BuildOptions, type Metafile } from "esbuild";
 import packageJson from "../package.json" with { type: "json" };
 
 /**
- * The dependencies stay imports, so that whoever installs the package can patch them: the AWS SDK's
- * credentials, signing and transport. Everything else is bundled, the models of two AWS services
- * too, so that a service which only wants the client installs nothing for the command line.
+ * The dependencies stay imports, so that users of the package can update them: the AWS SDK's
+ * credentials, signing and transport. Everything else is bundled, including the models of two AWS
+ * services, so that a program which needs only the client installs nothing for the command line.
  */
 const patchable = Object.keys(packageJson.dependencies);
 
@@ -16,21 +16,21 @@ const common = {
   platform: "node",
   target: "node20",
   external: patchable.flatMap((name) => [name, `${name}/*`]),
-  // The CommonJS builds of what is bundled would call `require` where there is none.
+  // CommonJS builds would call `require`, which an ES module does not have.
   mainFields: ["module", "main"],
   legalComments: "none",
   logLevel: "warning",
   metafile: true,
 } satisfies BuildOptions;
 
-/** Packages that are CommonJS alone `require` Node's own modules. */
+/** Some packages have only a CommonJS build, which calls `require` for Node's own modules. */
 const requireForEsm =
   'import { createRequire as createRequireHere } from "node:module"; const require = createRequireHere(import.meta.url);';
 
 /**
- * Builds the client, for `import` and for `require`, and the command line, which is split so that
- * the admin commands and the AWS SDK are read only by those who need them. Beside them: the
- * licences of all that is bundled.
+ * Builds the client, for `import` and for `require`, and the command line. The command line is
+ * split into files, so that the admin commands and the AWS SDK are loaded only when they are
+ * needed. Also writes the licences of all bundled packages.
  */
 export async function bundlePackage(): Promise<void> {
   rmSync("dist/cli", { recursive: true, force: true });
@@ -52,7 +52,7 @@ export async function bundlePackage(): Promise<void> {
   writeFileSync("dist/THIRD-PARTY-LICENSES.txt", licences(packages));
 }
 
-/** Folders of the packages of which something was bundled. */
+/** The folders of all packages with bundled code. */
 export function bundledPackages(metafiles: readonly Metafile[]): string[] {
   const folders = metafiles
     .flatMap(({ outputs }) => Object.values(outputs).flatMap(({ inputs }) => Object.keys(inputs)))
@@ -66,7 +66,7 @@ function licences(folders: readonly string[]): string {
       readFileSync(join(folder, "package.json"), "utf8"),
     ) as Record<string, string>;
     const files = readdirSync(folder).filter((file) => /^(?:licen[cs]e|notice|copying)/i.test(file));
-    if (files.length === 0) throw new Error(`${folder} has no licence to publish with what is bundled.`);
+    if (files.length === 0) throw new Error(`${folder} has no licence file to publish with its code.`);
     const texts = files.sort().map((file) => readFileSync(join(folder, file), "utf8").trim());
     return [`${name ?? folder} ${version ?? ""} (${license ?? "see below"})`, ...texts].join("\n\n");
   });
@@ -75,8 +75,8 @@ function licences(folders: readonly string[]): string {
 }
 
 /**
- * Writes the client's declarations, twice: TypeScript takes what a `require` resolves to for
- * CommonJS only where it is named `.d.cts`, down to the last file that it imports.
+ * Writes the client's declarations twice. TypeScript reads the declarations of a `require` as
+ * CommonJS only if they, and every file that they import, are named `.d.cts`.
  */
 export function emitTypes(): void {
   const directory = "dist/client/types";

@@ -25,8 +25,8 @@ export async function bundleFunctions(policy: Policy, out: string): Promise<Bund
     absWorkingDir: root,
     entryPoints: names.map((name) => ({ in: join("functions", `${name}.ts`), out: join(name, "index") })),
     outdir: out,
-    // The zip holds no package.json, so only the extension says that this is ESM: which top-level
-    // await needs.
+    // The zip has no package.json, so only the extension marks the file as ESM, which top-level
+    // await requires.
     outExtension: { ".js": ".mjs" },
     bundle: true,
     platform: "node",
@@ -62,14 +62,14 @@ const credentialsFromEnvironment: Plugin = {
 };
 
 /**
- * No operation that the functions call streams events. The SDK imports this module dynamically, for
- * which esbuild would wrap all modules that it shares: a tenth of the bundle and of its start.
+ * No operation that the functions call streams events. The SDK imports this module dynamically, and
+ * esbuild would wrap all modules that it shares, which adds a tenth to the bundle and to its start.
  */
 const withoutEventStreams: Plugin = {
   name: "without-event-streams",
   setup(build) {
     const filter = /^@smithy\/core\/event-streams$/;
-    // The Lambda client imports it statically as well, and keeps the real one.
+    // The Lambda client also imports the module statically. That import stays.
     build.onResolve({ filter }, ({ path, kind }) =>
       kind === "dynamic-import" ? { path, namespace: "event-streams" } : undefined,
     );
@@ -77,7 +77,7 @@ const withoutEventStreams: Plugin = {
   },
 };
 
-/** Answers `import policy from "../grants.yml"`. */
+/** Resolves `import policy from "../grants.yml"` to the policy. */
 function embedPolicy(policy: Policy): Plugin {
   return {
     name: "embed-policy",

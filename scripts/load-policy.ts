@@ -6,8 +6,8 @@ import type { Policy } from "../lib/grants/policy.ts";
 import { describeFailure, hasPassed, runTests } from "../lib/grants/tests.ts";
 
 /**
- * A grants file that cannot be used. The message is one line for each problem, with its place in
- * the file.
+ * The grants file cannot be used. The message has one line for each problem, with its place in the
+ * file.
  */
 export class InvalidGrantsError extends Error {
   override readonly name = "InvalidGrantsError";
@@ -16,8 +16,8 @@ export class InvalidGrantsError extends Error {
 /**
  * Reads and validates a grants file, and runs its tests.
  *
- * @param stage what `${stage}` in the name of a secret stands for
- * @param warn told, line by line, what is legal but suspicious
+ * @param stage the value of `${stage}` in the name of a secret
+ * @param warn called with each warning
  * @throws {InvalidGrantsError} so that an invalid policy can be neither built, nor packaged, nor
  *   deployed.
  */

@@ -5,17 +5,16 @@ import { zipSync } from "fflate";
 import { bundleFunctions } from "./bundle.ts";
 import { loadPolicy } from "./load-policy.ts";
 
-/** The bundle and its source map; anything else that a build may leave is not for Lambda. */
+/** The files for Lambda: the bundle and its source map. */
 const files = ["index.mjs", "index.mjs.map"];
 
 /**
- * Builds the functions with a grants file and zips each bundle for Lambda. The build is made in a
- * folder of its own, so that dist/ keeps what `npm run build` put there.
+ * Builds the functions with a grants file and zips each bundle for Lambda. The build runs in a
+ * temporary folder, so that the output of `npm run build` in dist/ stays.
  *
- * @param stage what `${stage}` in the name of a secret stands for
+ * @param stage the value of `${stage}` in the name of a secret
  * @param artifacts paths of the zips; `…/vend-token.zip` gets the bundle of functions/vend-token.ts
- * @throws where the build fails, an invalid grants file included, or leaves no bundle for an
- *   artifact
+ * @throws if the build fails, the grants file is invalid, or an artifact has no bundle
  */
 export async function packageBundles(
   grantsFile: string,
@@ -36,8 +35,8 @@ export async function packageBundles(
 }
 
 /**
- * The same bundle gives the same bytes, whenever and wherever it is zipped: a fixed time, a fixed
- * order, fixed modes. A new hash then means a new function.
+ * The zip has a fixed time, order and modes, so the same bundle gives the same bytes. A new hash
+ * then means a new function.
  */
 export function zipBundle(folder: string): Uint8Array {
   const missing = files.filter((name) => !existsSync(join(folder, name)));
@@ -45,7 +44,7 @@ export function zipBundle(folder: string): Uint8Array {
   const entries = files.map((name) => [name, readFileSync(join(folder, name))] as const);
   return zipSync(Object.fromEntries(entries), {
     level: 9,
-    // The earliest that a zip can say, in local time, as a zip's times are.
+    // The earliest time that a zip can contain. Its times are local.
     mtime: new Date(1980, 0, 1),
     os: 3, // Unix, so that the modes count:
     attrs: 0o100644 << 16, // Lambda runs the code as another user than its owner.

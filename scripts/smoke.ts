@@ -1,9 +1,9 @@
 /**
- * Proves a deployment with the credentials that the AWS SDK finds:
+ * Checks a deployment with the credentials that the AWS SDK finds:
  *
  *   npm run smoke -- --url https://….execute-api.<region>.amazonaws.com/<stage> --service-account outbound-calls
  *
- * Ends with status 1 where something is not as it should be. No token is printed.
+ * Exits with 1 if a check fails. Prints no token.
  */
 import { parseArgs } from "node:util";
 import { createTokenProvider, TokenError } from "../lib/client/index.ts";
@@ -45,7 +45,7 @@ const { url, ungranted, region, count, "service-account": serviceAccount } = orU
 
 interface Check {
   readonly promise: string;
-  /** @returns what was seen; throws where the promise is broken */
+  /** @returns what was seen; throws if the promise is broken */
   readonly see: () => Promise<string>;
 }
 
@@ -59,7 +59,7 @@ async function refusal(name: string): Promise<string> {
     await vend(name);
   } catch (error) {
     if (!(error instanceof TokenError) || !error.denied) throw error;
-    return `${error.code}${error.code === "not_authorized" ? " (by IAM, before the grants were asked)" : ""}`;
+    return `${error.code}${error.code === "not_authorized" ? " (by IAM, before the grants were checked)" : ""}`;
   }
   throw new Error(`a token came back for ${name}`);
 }

@@ -1,6 +1,7 @@
 /**
- * The stack as a plain CloudFormation template, for teams that do not deploy with osls: the template
- * and the functions' zips in one folder, which `aws cloudformation package` and `deploy` take.
+ * The stack as a plain CloudFormation template, for teams that do not deploy with osls: the
+ * template and the functions' zips in one folder, which `aws cloudformation package` and `deploy`
+ * take.
  *
  *   npm run template -- --stage STAGE --region REGION [--out DIR]
  */
@@ -29,7 +30,9 @@ const usage = "Usage: npm run template -- --stage STAGE --region REGION [--out D
 const scalar = z
   .union([z.string(), z.number(), z.boolean(), z.null()])
   .transform((value) => String(value ?? ""));
-/** What is read of serverless.yml: the one place for parameters and settings. */
+/**
+ * The parts of serverless.yml that are used here. It is the one place for parameters and settings.
+ */
 const configuration = z.object({
   service: z.string(),
   provider,
@@ -85,7 +88,7 @@ try {
   await writeFile(file, `${JSON.stringify(template, undefined, 2)}\n`);
   const shown = relative(process.cwd(), file);
   const packaged = join(relative(process.cwd(), resolve(out)), "packaged.yaml");
-  console.log(`${shown}, and beside it:
+  console.log(`${shown}, and in the same folder:
 ${zips.map((zip) => `  ${basename(zip)}`).join("\n")}
 
 Next, with a bucket in ${region}:

@@ -23,7 +23,7 @@ describe("the functions' configuration", () => {
     });
   });
 
-  it("reads the environment and counts an empty variable as absent", () => {
+  it("reads the environment and treats an empty variable as absent", () => {
     expect(
       readConfiguration({
         SIGNING_KEY_TTL_SECONDS: "60",
@@ -42,7 +42,7 @@ describe("the functions' configuration", () => {
     ["https://api-eu.voximplant.com/platform_api/", "https://api-eu.voximplant.com/platform_api"],
     ["http://127.0.0.1:8788/platform_api", "http://127.0.0.1:8788/platform_api"],
     ["http://localhost:8788", "http://localhost:8788"],
-  ])("takes the Management API's URL %s", (given, url) => {
+  ])("accepts the Management API's URL %s", (given, url) => {
     expect(readConfiguration({ VOXIMPLANT_API_URL: given }).voximplantApiUrl).toBe(url);
   });
 
@@ -52,7 +52,7 @@ describe("the functions' configuration", () => {
     "ftp://x",
     "api.voximplant.com",
     "https://",
-  ])("refuses to send tokens to %s", (url) => {
+  ])("refuses the Management API's URL %s, which would expose tokens", (url) => {
     expect(() => readConfiguration({ VOXIMPLANT_API_URL: url })).toThrow(/^VOXIMPLANT_API_URL: must be/);
   });
 
@@ -60,11 +60,11 @@ describe("the functions' configuration", () => {
     expect(() => readConfiguration({ BASE_PATH: path })).toThrow("BASE_PATH: must be a path without slashes");
   });
 
-  it("takes the base path of a custom domain", () => {
+  it("accepts the base path of a custom domain", () => {
     expect(readConfiguration({ BASE_PATH: "voice/tokens" }).basePath).toBe("voice/tokens");
   });
 
-  it.each(["-1", "1.5", "5m", "86401", "1e3", " 60"])("refuses %j seconds", (value) => {
+  it.each(["-1", "1.5", "5m", "86401", "1e3", " 60"])("refuses the number of seconds %j", (value) => {
     expect(() => readConfiguration({ SIGNING_KEY_TTL_SECONDS: value })).toThrow(
       "SIGNING_KEY_TTL_SECONDS: must be a whole number of seconds from 0 to 86400",
     );

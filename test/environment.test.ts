@@ -105,13 +105,13 @@ describe("an empty environment variable", () => {
     expect(await read({ ...others, ...empty })).toEqual(absent);
   });
 
-  it("VOXTOKEN_URL counts as absent, and the command line says that there is no url", () => {
+  it("counts as absent for VOXTOKEN_URL, and the command line reports that there is no url", () => {
     expect(() => vendorOptions(fakeIo({ env: { VOXTOKEN_URL: "" } }), {})).toThrow(
       "no url of a token vendor",
     );
   });
 
-  it("AWS_REGION is not signed with: the profile's region is", async () => {
+  it("counts as absent for AWS_REGION, and the profile's region is used", async () => {
     const config = join(await temporaryFolder(), "config");
     await writeFile(config, "[default]\nregion = eu-central-1\n");
     for (const [name, value] of [
@@ -127,7 +127,7 @@ describe("an empty environment variable", () => {
     expect(await awsRegion(undefined, undefined)).toBeUndefined();
   });
 
-  it("handed to the client as an option counts as absent too", () => {
+  it("counts as absent if it is passed to the client as an option", () => {
     const options = { url: "https://tokens.example.com", region: "", profile: "" };
     expect(parseVendorOptions(options)).toMatchObject({ region: undefined, profile: undefined });
     expect(apiUrlOf({ apiUrl: "" })).toBe(MANAGEMENT_API_URL);
@@ -136,7 +136,7 @@ describe("an empty environment variable", () => {
 
 describe("a path from an environment variable", () => {
   it.each(["cache", "./cache", "../cache", "~/.cache", "", " "])(
-    "is not used unless absolute: %j",
+    "is ignored unless it is absolute: %j",
     (path) => {
       expect(readPath({ XDG_CACHE_HOME: path }, "XDG_CACHE_HOME")).toBeUndefined();
       expect(cacheDirectory({ env: { XDG_CACHE_HOME: path }, ...home })).toBe("/home/me/.cache/voxtoken");
@@ -148,8 +148,8 @@ describe("a path from an environment variable", () => {
   });
 });
 
-describe("the reader", () => {
-  it("gives a variable as it is, or undefined", () => {
+describe("the functions that read the environment", () => {
+  it("return a variable unchanged, or undefined if it is empty or missing", () => {
     expect(readVariable({ A: " a " }, "A")).toBe(" a ");
     expect(readVariable({ A: "" }, "A")).toBeUndefined();
     expect(readVariable({}, "A")).toBeUndefined();
@@ -157,7 +157,7 @@ describe("the reader", () => {
     expect([present("a"), present(""), present(undefined)]).toEqual(["a", undefined, undefined]);
   });
 
-  it("deletes what is empty, for the AWS SDK, which reads process.env by itself", () => {
+  it("delete empty variables for the AWS SDK, which reads process.env itself", () => {
     const environment: Record<string, string | undefined> = { AWS_REGION: "", AWS_PROFILE: "p", HOME: "" };
     deleteEmpty(environment);
     expect(Object.keys(environment)).toEqual(["AWS_PROFILE"]);

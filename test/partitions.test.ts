@@ -13,11 +13,11 @@ const regions = {
   "aws-us-gov": ["us-gov-west-1"],
 };
 
-it("has the partitions of the test's regions, and no others", () => {
+it("the partitions are those of the AWS SDK's regions, and no others", () => {
   expect(Object.keys(hostSuffixes)).toEqual(Object.keys(regions));
 });
 
-it.each(Object.entries(regions))("knows what the AWS SDK knows of %s", (name, ofIt) => {
+it.each(Object.entries(regions))("the SDK and lib/partitions.ts agree about %s", (name, ofIt) => {
   expect(name).toMatch(new RegExp(`^${PARTITION}$`));
   for (const region of ofIt) {
     expect(region).toMatch(new RegExp(`^${REGION}$`));

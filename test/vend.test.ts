@@ -99,8 +99,8 @@ const claimsOf = (response: HttpResponse) =>
     clockTimestamp: noon / 1000,
   });
 
-describe.each(eventFormats)("through a %s", (_, makeEvent) => {
-  it("gives a granted caller a token that verifies, in the shape of docs/openapi.yaml", async () => {
+describe.each(eventFormats)("the vending function through a %s", (_, makeEvent) => {
+  it("vends a token that verifies to a granted caller, in the shape of docs/openapi.yaml", async () => {
     const response = await call(makeEvent());
     expect(response).toMatchObject({
       statusCode: 200,
@@ -138,7 +138,7 @@ describe.each(eventFormats)("through a %s", (_, makeEvent) => {
     },
   );
 
-  it("is found below the base path of a custom domain, and without it", async () => {
+  it("finds its route with and without the base path of a custom domain", async () => {
     basePath = "tokens";
     const path = "/v1/service-accounts/outbound-calls/token";
     for (const prefix of ["", "/tokens"])
@@ -146,7 +146,7 @@ describe.each(eventFormats)("through a %s", (_, makeEvent) => {
     expect((await call(makeEvent({ path: `/other${path}` }))).statusCode).toBe(404);
   });
 
-  it("makes a child account that the grant lists the issuer", async () => {
+  it("sets a child account that the grant lists as the issuer", async () => {
     const response = await call(makeEvent({ body: '{"account_id":7654321}' }));
     expect(tokenOf(response).account_id).toBe(7654321);
     expect(claimsOf(response)).toMatchObject({ iss: 7654321 });
@@ -253,7 +253,7 @@ describe.each(eventFormats)("through a %s", (_, makeEvent) => {
     expect(recordOf()).toMatchObject({ type: "audit", outcome: "refused", reason: error, Refusals: 1 });
   });
 
-  it("decides anew for each request, also right after a token was vended", async () => {
+  it("decides each request anew, even right after vending a token", async () => {
     const vend = makeVend();
     expect((await vend(makeEvent())).statusCode).toBe(200);
     expect((await vend(makeEvent(imitation))).statusCode).toBe(403);
@@ -285,7 +285,7 @@ describe.each(eventFormats)("through a %s", (_, makeEvent) => {
     expect(logged.join()).toContain("secret x: timed out");
   });
 
-  it("answers 500 without the detail, which goes into the log", async () => {
+  it("answers 500 without the detail, which is logged", async () => {
     key = () => Promise.reject(new MalformedSecretError("secret x, version 1: private_key: is missing"));
     const response = await call(makeEvent());
     expect(response.statusCode).toBe(500);
@@ -312,7 +312,7 @@ describe.each(eventFormats)("through a %s", (_, makeEvent) => {
     expect(recordOf()).toMatchObject({ outcome: "listed", reason: "entitlements_listed" });
   });
 
-  it("gives a caller without a grant an empty list", async () => {
+  it("returns an empty list to a caller without a grant", async () => {
     const response = await call(makeEvent({ ...imitation, method: "GET", path: "/v1/service-accounts" }));
     expect(JSON.parse(response.body)).toEqual({
       principal: "arn:aws:iam::111122223333:role/intern",
@@ -331,7 +331,7 @@ describe("a key of another Voximplant account than accountId in grants.yml", () 
     "secret voximplant/outbound-calls: key key-1 belongs to Voximplant account 999, " +
     "but grants.yml says accountId 1234567 for outbound-calls; the key is not used";
 
-  describe.each(foreignKeys)("%s", (state, outcome) => {
+  describe.each(foreignKeys)("if it is %s,", (state, outcome) => {
     beforeEach(() => {
       key = () => Promise.resolve(outcome);
     });
@@ -339,7 +339,7 @@ describe("a key of another Voximplant account than accountId in grants.yml", () 
     it.each([
       ["the key's own account", "{}"],
       ["a child account", '{"account_id":7654321}'],
-    ])("gives no token for %s", async (_, body) => {
+    ])("causes no token for %s", async (_, body) => {
       const response = await call(restEvent({ body }));
       expect(response.statusCode).toBe(500);
       expect(errorOf(response)).toMatchObject({ error: "internal_error", request_id: "request-1" });
@@ -372,7 +372,7 @@ describe("a key of another Voximplant account than accountId in grants.yml", () 
     });
   });
 
-  it("gives a token where grants.yml names no account", async () => {
+  it("is not detected if grants.yml names no account", async () => {
     key = () => Promise.resolve({ state: "fresh", held: foreign });
     const response = await call(restEvent({ path: "/v1/service-accounts/call-history/token" }));
     expect(tokenOf(response).account_id).toBe(999);
@@ -381,7 +381,7 @@ describe("a key of another Voximplant account than accountId in grants.yml", () 
 });
 
 describe("the audit record", () => {
-  it("of a vended token has the caller, the request, the grant and the key, and the token's hash only", async () => {
+  it("of a vended token contains the caller, the request, the grant and the key, and only the token's hash", async () => {
     const response = await call(restEvent({ body: '{"ttl_seconds":60}' }));
     const { _aws, token_sha256, ...record } = recordOf();
     expect(record).toEqual({
@@ -432,13 +432,13 @@ describe("the audit record", () => {
     expect(token_sha256).toBe(Buffer.from(digest).toString("hex"));
   });
 
-  it("of a refusal has the reason that the caller does not get", async () => {
+  it("of a refusal contains the reason that the caller does not get", async () => {
     await call(restEvent({ userArn: billingWorker.replace("billing-worker", "intern") }));
     expect(recordOf()).toMatchObject({ detail: "no grant names arn:aws:iam::111122223333:role/intern" });
     expect(recordOf()).toMatchObject({ reason: "access_denied", Refusals: 1 });
   });
 
-  it("has no age of the key if Secrets Manager gives no date", async () => {
+  it("contains no age of the key if Secrets Manager gives no date", async () => {
     key = () =>
       Promise.resolve({ state: "fresh", held: { signingKey, secretVersionId: "v", fetchedAt: noon } });
     await call(restEvent());
@@ -446,7 +446,7 @@ describe("the audit record", () => {
     expect(recordOf()).not.toHaveProperty("KeyAgeSeconds");
   });
 
-  it("has no metric dimension for a service account that the caller made up", async () => {
+  it("contains no metric dimension for a service account name that the caller made up", async () => {
     await call(restEvent({ path: "/v1/service-accounts/made-up/token" }));
     expect(recordOf()).toMatchObject({ service_account: "made-up" });
     expect(JSON.stringify(recordOf()._aws)).not.toContain("service_account");
@@ -478,7 +478,7 @@ describe("the audit record", () => {
     },
   );
 
-  it("gets an id if neither API Gateway nor Lambda gives one", async () => {
+  it("has a generated id if neither API Gateway nor Lambda gives one", async () => {
     const response = await makeVend({})(undefined);
     const { request_id } = errorOf(response);
     expect(request_id).toBe("7d444840-9dc0-11d1-b245-5ffdce74fad2");
@@ -498,7 +498,7 @@ describe("the audit record", () => {
     });
   });
 
-  it("is written before the answer: no token leaves if that fails", async () => {
+  it("is written before the answer: if writing fails, no token is returned", async () => {
     writeAudit = () => {
       throw new Error("EPIPE");
     };

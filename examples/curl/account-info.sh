@@ -2,7 +2,7 @@
 # Gets a token and calls one method, with nothing but curl (7.75 or later, which signs by itself).
 #
 #   VOXTOKEN_URL            https://….execute-api.<region>.amazonaws.com/<stage>
-#   AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN (where there is one)
+#   AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN (if there is one)
 set -euo pipefail
 
 : "${VOXTOKEN_URL:?is not set}" "${AWS_REGION:?is not set}"
@@ -10,8 +10,8 @@ set -euo pipefail
 api=${VOXIMPLANT_API_URL:-https://api.voximplant.com/platform_api}
 service_account=${1:-call-history}
 
-# A token and a session token must not travel in clear. In http://localhost:80@example.com the host
-# is example.com, so "@" is refused as well.
+# Tokens must not be sent unencrypted. In http://localhost:80@example.com the host is example.com, so
+# "@" is refused as well.
 check_url() {
   case $2 in
     *@*) ;;
@@ -23,9 +23,9 @@ check_url() {
 check_url VOXTOKEN_URL "$VOXTOKEN_URL"
 check_url VOXIMPLANT_API_URL "$api"
 
-# Takes curl's configuration from standard input, because everyone on the machine can read arguments,
-# with ps. --location with --max-redirs 0 makes a redirect an error, even where ~/.curlrc asks for
-# redirects to be followed: the session token would go with the request to the other host.
+# Reads curl's configuration from standard input, because every user of the machine can read arguments
+# with ps. --location with --max-redirs 0 makes a redirect an error, even if ~/.curlrc follows
+# redirects. Otherwise curl would send the session token to the other host.
 ask() {
   curl --silent --show-error --location --max-redirs 0 --max-time 15 "$@" --config -
 }

@@ -1,4 +1,5 @@
-// A service that runs all day: it starts calls on request. Its principal is the ECS task role, or the EKS pod's.
+// A service that runs all day: it starts calls on request. Its principal is the ECS task role, or
+// the EKS pod's.
 import { createServer } from "node:http";
 import { callApi, createTokenProvider, TokenError, VoximplantError } from "voxtoken";
 
@@ -17,7 +18,7 @@ const server = createServer(async (request, response) => {
   };
   if (request.url === "/healthz") return answer(200, { ok: true });
   try {
-    // A caller that hangs up ends its own wait, and nobody else's.
+    // Aborting affects only the call of the client that has disconnected.
     const gone = new AbortController();
     response.on("close", () => gone.abort());
     const { result } = await callApi(
@@ -31,7 +32,7 @@ const server = createServer(async (request, response) => {
     );
     answer(200, { accountId: result.account_id });
   } catch (error) {
-    // 403: somebody has to change a policy. 502: it may pass.
+    // 403: a policy must be changed. 502: trying again may help.
     const denied = error instanceof TokenError && error.denied;
     const code =
       error instanceof TokenError || error instanceof VoximplantError ? error.code : "internal_error";

@@ -1,8 +1,9 @@
-// A Lambda function that a schedule starts every night. It has no Voximplant key: it is a principal that grants.yml knows.
+// A Lambda function that a schedule starts every night. It has no Voximplant key: it is a principal
+// that grants.yml knows.
 import { callApi, createTokenProvider } from "voxtoken";
 
-// Outside the handler, so that a warm function keeps its token. Nothing is asked for before the first event: a request that is
-// begun during init may be frozen half-way.
+// Outside the handler, so that a warm function keeps its token. No token is requested before the
+// first event, because Lambda may freeze a request that starts during init.
 const getToken = createTokenProvider({
   url: process.env.VOXTOKEN_URL,
   serviceAccount: "call-history",

@@ -1,4 +1,4 @@
-"""python3 -m unittest: the module against a server on this machine that answers as it is told."""
+"""python3 -m unittest: the module against a server on this machine with prepared answers."""
 
 import json
 import os
@@ -48,7 +48,7 @@ REFUSES = (403, json.dumps({"error": "access_denied", "error_description": "no"}
 
 
 class Clock:
-    """Stands for the module's time: `pass_by` moves both clocks, `set_by` the wall clock alone."""
+    """Replaces the module's time. `pass_by` moves both clocks, `set_by` only the wall clock."""
 
     def __init__(self):
         self.wall, self.steady = 1_000_000.0, 1_000.0
@@ -81,7 +81,7 @@ class TokenProviderTest(unittest.TestCase):
             work()
         return caught.exception.code
 
-    def test_keeps_a_token_and_renews_it_in_the_background(self):
+    def test_returns_a_cached_token_and_renews_it_in_the_background(self):
         vendor, get_token = self.provider(vends)
         self.assertEqual([get_token(), get_token()], ["token-1", "token-1"])
         self.clock.pass_by(250)
@@ -91,20 +91,20 @@ class TokenProviderTest(unittest.TestCase):
             self.assertLess(time.monotonic(), deadline)
         self.assertEqual(vendor.requests, 2)
 
-    def test_asks_again_when_the_clock_was_set_back(self):
+    def test_requests_a_new_token_if_the_clock_was_set_back(self):
         _, get_token = self.provider(vends)
         get_token()
         self.clock.set_by(-60)
         self.assertEqual(get_token(), "token-2")
 
-    def test_gives_no_ended_token_when_the_clock_was_set_back_meanwhile(self):
+    def test_returns_no_expired_token_if_the_clock_was_set_back_meanwhile(self):
         _, get_token = self.provider(vends)
         get_token()
         self.clock.pass_by(301)
         self.clock.set_by(-200)
         self.assertEqual(get_token(), "token-2")
 
-    def test_keeps_the_token_until_it_ends_when_the_renewal_fails(self):
+    def test_returns_the_token_until_it_expires_if_the_renewal_fails(self):
         _, get_token = self.provider(vends, REFUSES)
         get_token()
         self.clock.pass_by(295)
@@ -138,7 +138,7 @@ class TokenProviderTest(unittest.TestCase):
         self.assertEqual(codes, ["access_denied"] * 10)
         self.assertEqual(vendor.requests, 1)
 
-    def test_what_is_not_the_services_answer_is_a_token_error(self):
+    def test_raises_a_token_error_for_an_answer_that_is_not_the_services(self):
         for body in ("<html>log in</html>", "[]", '["a"]', "", "5", "[" * 60_000, '{"access_token": 5}',
                      '{"access_token": "a", "expires_in": true}', '{"access_token": "a", "expires_in": 0}'):
             with self.subTest(body=body[:40]):
@@ -154,7 +154,7 @@ class TokenProviderTest(unittest.TestCase):
                 _, get_token = self.provider((status, body))
                 self.assertEqual(self.code_of(get_token), code)
 
-    def test_takes_https_only_off_this_machine(self):
+    def test_refuses_http_to_another_machine(self):
         for url in ("http://example.com", "http://localhost:80@example.com", "ftp://localhost", "vendor"):
             with self.subTest(url=url):
                 self.assertEqual(self.code_of(lambda: TokenProvider(url, "a")), "invalid_options")

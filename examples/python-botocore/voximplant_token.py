@@ -1,4 +1,4 @@
-"""Vended Voximplant tokens for Python: signed by botocore, cached until they near their end.
+"""Vended Voximplant tokens for Python: signed by botocore, cached until shortly before they expire.
 
     from voximplant_token import TokenProvider
 
@@ -6,7 +6,7 @@
     get_token = TokenProvider(url, service_account="call-history")
     requests.post(".../GetAccountInfo", headers={"Authorization": f"Bearer {get_token()}"})
 
-Needs botocore alone (pip install botocore). Credentials and region: as botocore finds them.
+Needs only botocore (pip install botocore), which finds credentials and region.
 """
 
 import http.client
@@ -43,8 +43,8 @@ class TokenError(Exception):
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """urllib sends every header along with a redirect, the signature and the session token too, to
-    whatever origin the answer names, and takes what comes back for the answer of the first.
+    """Refuses redirects. urllib would send every header to the new origin, including the signature
+    and the session token, and would return that origin's answer.
     """
 
     def redirect_request(self, *_):
@@ -55,9 +55,9 @@ _open = urllib.request.build_opener(_NoRedirect).open
 
 
 def checked_url(url, name):
-    """The URL without a slash at its end: https, or http to this machine.
+    """Returns the URL without a slash at its end. It must be https, or http to this machine.
 
-    Raises TokenError: a token or a signature would travel in clear.
+    Raises TokenError: a token or a signature would be sent unencrypted.
     """
     parts = urllib.parse.urlsplit(url)
     local = parts.hostname in ("localhost", "127.0.0.1", "::1")
@@ -77,13 +77,13 @@ class _Held:
         lifetime = answer["expires_in"]
         self._asked = asked
         self.ends = lifetime
-        # At random, so that clients that started together do not renew together.
+        # Random, so that clients that started together do not renew together.
         self.renew_from = lifetime * random.uniform(0.65, 0.8)
-        # The last tenth, at most 10 s, is a reserve: the token could end on its way.
+        # The last tenth, at most 10 s, is a reserve: the token could expire before its request arrives.
         self.renew_by = lifetime - min(10, lifetime / 10)
 
     def age(self):
-        """Seconds since the token was asked for; infinite if the clock was set back to before that.
+        """Seconds since the token was requested; infinite if the clock was set back to before that.
 
         The larger of two clocks counts: the wall clock may be set back, and the monotonic one may stand
         still while the machine is suspended.
@@ -97,12 +97,12 @@ def _clocks():
 
 
 class TokenProvider:
-    """Gives a token that is good now, to any number of threads. Call it before each use.
+    """Returns a token that is valid now, to any number of threads. Call it before each use.
 
-    One thread at a time asks for a token. While there is a valid one, no other thread waits; if a
-    renewal fails, the current token stays in use until it ends.
+    One thread at a time requests a token. While a token is valid, no other thread waits. If a renewal
+    fails, the current token stays in use until it expires.
 
-    timeout: seconds for one request; attempts: how often the vendor is asked, 15 s in all.
+    timeout: seconds for one request; attempts: the number of requests, within 15 s in all.
     """
 
     def __init__(self, url, service_account, ttl_seconds=None, timeout=5, attempts=4):
@@ -141,13 +141,13 @@ class TokenProvider:
             held = self._held
             if held is not None and held.age() < held.ends:
                 return held.token
-            # Another thread's failure answers this thread as well, if it waited for it.
+            # If this thread waited for another one that failed, the failure is its result too.
             if self._failed_at >= began:
                 raise self._failure
             return self._renew().token
 
     def _renew_quietly(self):
-        """Renews, and releases the lock that the caller has taken. A failure is kept for later."""
+        """Renews, and releases the lock that the caller has taken. Stores a failure for later."""
         try:
             self._renew()
         except Exception:
@@ -169,7 +169,7 @@ class TokenProvider:
             try:
                 return _Held(self._ask(), asked)
             except TokenError as error:
-                # Full jitter: clients that failed together do not come back together.
+                # Full jitter: clients that failed together do not try again together.
                 pause = random.uniform(0, min(5, 0.2 * 2**attempt))
                 late = time.monotonic() + pause > asked[1] + 15
                 if not error.retryable or late or attempt == self._attempts - 1:
@@ -180,7 +180,7 @@ class TokenProvider:
     def _ask(self):
         request = AWSRequest(method="POST", url=self._url, data=self._body)
         try:
-            # Asked for each time: botocore renews credentials that end.
+            # Called each time, because botocore renews credentials that expire.
             credentials = self._session.get_credentials()
             if credentials is None:
                 raise NoCredentialsError()
@@ -220,7 +220,7 @@ def _refusal(error):
 
 
 def _json_object(response):
-    """The object that the answer holds; an empty one for HTML, a list, or anything else."""
+    """The JSON object in the answer; an empty one for HTML, a list, or anything else."""
     try:
         body = json.loads(response.read(65_536))
     except (ValueError, RecursionError):

@@ -52,7 +52,7 @@ function textOfFile(error: unknown): string {
   throw error;
 }
 
-/** Which Management API, and the machine's parts to call it with. */
+/** The options of a call: the Management API's URL, the machine's parts and the deadline. */
 export function apiOptions(io: Io, apiUrl: string | undefined, timeLeft: () => number): CallOptions {
   const { fetch, now, monotonic, sleep } = io;
   return {
@@ -63,10 +63,10 @@ export function apiOptions(io: Io, apiUrl: string | undefined, timeLeft: () => n
 }
 
 /**
- * The Management API that the option or the environment names, or Voximplant's.
+ * The URL of the Management API from the option or the environment, or Voximplant's.
  *
  * @param given the value of `--api-url`
- * @throws CliError where a token or a key would go in clear to another machine
+ * @throws CliError if a token or a key would go unencrypted to another machine
  */
 export function managementApiUrl({ env }: Pick<Io, "env">, given?: string): string {
   const variable = readVariable(env, "VOXIMPLANT_API_URL") ?? MANAGEMENT_API_URL;

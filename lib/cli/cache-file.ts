@@ -22,19 +22,19 @@ const cacheEntry = z.object({
           askedAt <= renewFrom && renewFrom <= renewBy && renewBy <= endsAt && endsAt - askedAt <= 3600_000,
       ),
     ),
-  /** How long the machine had been up when the token was asked for, in milliseconds. */
+  /** The machine's uptime when the token was requested, in milliseconds. */
   uptime: z.number(),
 });
 
 export type CacheEntry = z.infer<typeof cacheEntry>;
 
-/** Why a file or folder is not used. Holds names and modes, never contents. */
+/** Why a file or folder is not used. Contains names and modes, never contents. */
 export class CacheError extends Error {
   override readonly name = "CacheError";
 }
 
 /**
- * Makes the folder, mode 0700.
+ * Creates the folder with mode 0700.
  *
  * @throws CacheError others may read or write in it, or another user owns it; a system error: it
  *   cannot be written
@@ -50,8 +50,8 @@ export async function prepareDirectory(directory: string, userId: number | undef
 /**
  * Reads an entry. Checks the opened file itself, so that no one can replace it after the check.
  *
- * @returns undefined when there is none, or none that this version can read
- * @throws CacheError when it is a link, belongs to somebody else, or others may read or write it
+ * @returns undefined if there is no entry, or none that this version can read
+ * @throws CacheError it is a link, belongs to another user, or others may read or write it
  */
 export async function readEntry(path: string, userId: number | undefined): Promise<CacheEntry | undefined> {
   let file;
@@ -72,7 +72,9 @@ export async function readEntry(path: string, userId: number | undefined): Promi
   }
 }
 
-/** Whole or not at all: another file is written, mode 0600, and put in its place. */
+/**
+ * Writes the entry to another file with mode 0600 and renames it, so that no half entry is read.
+ */
 export async function writeEntry(path: string, entry: CacheEntry): Promise<void> {
   const temporary = `${path}.${randomUUID()}.tmp`;
   const file = await open(temporary, "wx", 0o600);
@@ -81,19 +83,19 @@ export async function writeEntry(path: string, entry: CacheEntry): Promise<void>
     await file.close();
     await rename(temporary, path);
   } catch (error) {
-    // On a full disk closing fails too; the first error says why.
+    // On a full disk, closing fails too. The first error has the reason.
     await file.close().catch(() => undefined);
     await rm(temporary, { force: true }).catch(() => undefined);
     throw error;
   }
 }
 
-/** No token lives longer than an hour: older files are of no use to anyone who should have them. */
+/** Removes files that are older than an hour, the longest lifetime of a token. */
 export async function removeOldEntries(directory: string, nowMs: number): Promise<void> {
   for (const name of await readdir(directory)) {
     if (!/\.(?:json|lock|tmp)$/.test(name)) continue;
     const path = join(directory, name);
-    // Another process may have removed it since.
+    // Another process may have removed it.
     const found = await stat(path).catch((error: unknown) => {
       if (!hasCode(error, "ENOENT")) throw error;
     });
@@ -114,7 +116,7 @@ function parseEntry(text: string): CacheEntry | undefined {
   try {
     return cacheEntry.safeParse(JSON.parse(text)).data;
   } catch {
-    // Not JSON: as good as no entry. The SyntaxError would quote the token.
+    // Not JSON counts as no entry. The SyntaxError would quote the token.
     return undefined;
   }
 }

@@ -1,11 +1,11 @@
-/** How every command ends, for scripts to act on. */
+/** The exit status of every command. */
 export const EXIT = {
   ok: 0,
-  /** Something on the way failed: the network, the function, the platform, this machine. */
+  /** The network, the function, the platform or this machine failed. */
   failure: 1,
   /** The command line is wrong; nothing was tried. */
   usage: 2,
-  /** Somebody said no: IAM, the grants, or the platform. Trying again will not help. */
+  /** IAM, the grants or the platform refused. Trying again does not help. */
   denied: 3,
   /** `admin diff`: the files differ. */
   different: 4,
@@ -13,8 +13,8 @@ export const EXIT = {
 
 /**
  * A command's failure. The message is one line, says what is wrong, and never holds a key or a
- * token. The hint says what to do. Only `runProgram` prints them, on stderr. With an empty message
- * nothing is printed: whoever failed (the help, a child process) has spoken already.
+ * token. The hint says what to do. Only `runProgram` prints them, on stderr. An empty message is
+ * not printed: the help or a child process has already printed the reason.
  *
  * @param exitStatus one of {@link EXIT}; `exec` passes its child's on
  */

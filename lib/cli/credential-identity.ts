@@ -2,11 +2,12 @@ import { type Environment, present, readVariable } from "../environment.ts";
 
 /**
  * The identity of the AWS credentials, if the configuration alone determines it: an access key, a
- * role to assume, a role of IAM Identity Center. Undefined if only the credentials tell (a process,
- * ECS, EC2).
+ * role to assume, a role of IAM Identity Center. Undefined for credentials of a process, ECS or
+ * EC2.
  *
  * It is part of the cache's key. An access key id alone is not enough: an assumed role gets a new
- * one in each process, so the cache would never be hit. The order is that of awsCredentials.
+ * one in each process, so no process would find the cached token. The order is that of
+ * awsCredentials.
  * https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
  */
 export async function credentialIdentity(

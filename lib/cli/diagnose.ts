@@ -13,7 +13,7 @@ import { asCliError } from "./failure.ts";
 import type { Io } from "./io.ts";
 import { startDeadline, type TokenFlags, tokenFinder, tokenProvider, vendorOptions } from "./vendor.ts";
 
-/** One step of the way from AWS credentials to an accepted call. */
+/** The outcome of one step between the AWS credentials and an accepted call. */
 export type Finding =
   | { readonly ok: true; readonly what: string }
   | { readonly ok: false; readonly what: string; readonly next: string; readonly exitStatus: number };
@@ -22,7 +22,7 @@ export interface DoctorFlags extends TokenFlags {
   readonly apiUrl?: string;
 }
 
-/** Goes the way step by step, and ends at the first step without which the rest makes no sense. */
+/** Checks each step, and stops at a failure that makes the remaining steps pointless. */
 export async function* diagnose(
   io: Io,
   flags: DoctorFlags,
@@ -67,7 +67,7 @@ export async function* diagnose(
   yield* tryToken(io, flags, entitlements, serviceAccount, timeLeft);
 }
 
-/** Any answer at all will do: an unsigned request is refused, and says what the time is. */
+/** Sends an unsigned request. Any answer shows that the server is reachable, and has its time. */
 async function* reach(
   { runtime, attemptTimeoutMs }: Vendor,
   endpoint: Endpoint,
@@ -94,7 +94,7 @@ async function* reach(
   yield {
     ok: false,
     what: `clock: this machine is ${Math.abs(aheadSeconds)} s ${direction} the server`,
-    next: "voxtoken corrects for it, other programs fail from 5 minutes on: switch time synchronisation on",
+    next: "turn time synchronisation on: voxtoken corrects this, other programs fail from 5 minutes on",
     exitStatus: EXIT.failure,
   };
 }
@@ -138,7 +138,7 @@ async function* tryToken(
     yield fine("Voximplant accepts it (GetAccountInfo)");
   } catch (error) {
     const refused = error instanceof VoximplantError && isTokenRefusal(error.code);
-    const next = "the service's owner should look whether its key is still in GetKeys: voxtoken admin keys";
+    const next = "ask the service's owner to check its key with voxtoken admin keys";
     yield problem("Voximplant", error, refused ? next : undefined);
   }
 }

@@ -6,8 +6,8 @@ import { addTokenOptions } from "./vendor.ts";
 
 export function doctorCommand(io: Io): Command {
   return addTokenOptions(new Command("doctor"))
-    .description("find out where it goes wrong, and what to do next")
-    .argument("[service-account]", "default: the first that you may have")
+    .description("find out which step fails, and what to do next")
+    .argument("[service-account]", "default: the first that you may request")
     .addOption(
       new Option("-o, --output <format>", "for people, or one JSON object per step")
         .choices(["text", "json"])
@@ -21,9 +21,8 @@ Examples:
   $ voxtoken doctor
   $ voxtoken doctor outbound-calls --profile billing
 
-It looks for AWS credentials, reaches the url, compares clocks, asks API Gateway
-and the grants, and tries a token on the Management API. Nothing is changed, and
-no token is printed.`,
+Checks the AWS credentials, the url, the clock, API Gateway's answer, your grants,
+and a token at the Management API. Changes nothing and prints no token.`,
     )
     .action(async (serviceAccount: string | undefined, flags: DoctorFlags & { output: "text" | "json" }) => {
       const { green, red, dim } = colorsFor(io, io.stdout);

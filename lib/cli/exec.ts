@@ -17,11 +17,11 @@ Examples:
   $ voxtoken exec call-history -- ./report.sh --since yesterday
   $ voxtoken exec outbound-calls --ttl 900 -- node start-scenario.mjs
 
-The token is in the command's environment, never among its arguments, where ps
-shows it; VOXIMPLANT_ACCESS_TOKEN_EXPIRES_AT says when it ends. It is good for at
-least half of its lifetime when the command starts; --min-ttl asks for more or
-less. Signals reach the command. The exit status is the command's, 127 if the
-command is not found, 126 if it cannot be run, 128 + n if signal n ended it.`,
+The token is in the command's environment, and not in its arguments, which ps
+shows. VOXIMPLANT_ACCESS_TOKEN_EXPIRES_AT has its expiry. When the command starts,
+at least half of the token's lifetime is left; --min-ttl changes that. Signals are
+passed on. The exit status is the command's: 127 if the command is not found, 126
+if it cannot be run, 128 + n if signal n ended it.`,
     )
     .action(async (serviceAccount: string, [command = "", ...args]: string[], flags: HandOverFlags) => {
       const token = await whileWaiting(io, "asking for a token", () =>
@@ -44,7 +44,7 @@ async function run(
   try {
     return await io.runChild(command, args, { ...io.env, ...variables });
   } catch (error) {
-    // As a shell: 127 where there is no such file, 126 where the system does not run it.
+    // The status of a shell: 127 if the file does not exist, 126 if the system cannot run it.
     const { code = "" } = error as NodeJS.ErrnoException;
     if (code === "ENOENT" || code === "ENOTDIR") throw new CliError(`${command}: command not found`, 127);
     if (code === "EACCES") throw new CliError(`${command}: permission denied`, 126);

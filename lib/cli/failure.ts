@@ -3,21 +3,21 @@ import { TokenError, type TokenErrorCode } from "../client/errors.ts";
 import { VoximplantError, VoximplantFileError, VoximplantUnavailableError } from "../voximplant/errors.ts";
 import { CliError, EXIT } from "./cli-error.ts";
 
-/** What to do next, for each way of not getting a token. */
+/** The next step for each error code. */
 const HINTS: Readonly<Partial<Record<TokenErrorCode, string>>> = {
   access_denied:
-    "the grants do not give it to you: voxtoken whoami lists what they do; the owner of grants.yml can change it",
-  unauthenticated: "only IAM roles and users are served: see aws sts get-caller-identity",
+    "no grant allows this: voxtoken whoami lists what you may request; the owner of grants.yml can change it",
+  unauthenticated: "only IAM roles and users get tokens: see aws sts get-caller-identity",
   ttl_too_long: "ask for less with --ttl",
   no_credentials:
     "sign in as for the AWS CLI (aws sso login, AWS_PROFILE, AWS_ACCESS_KEY_ID …), or give --profile",
   credentials_expired: "sign in again, for example with aws sso login",
-  clock_skew: "set this machine's clock: signatures are good for five minutes",
+  clock_skew: "set this machine's clock: signatures are valid for five minutes",
   network: "check --url and the network",
   timeout: "check --url and the network, or allow more time with --timeout",
   invalid_response: "is --url the token vendor, with its stage (…/prod)?",
   not_found: "is --url the token vendor, with its stage (…/prod)?",
-  throttled: "the service is asked too often: wait, and let scripts use the cache",
+  throttled: "too many requests: wait, and let scripts use the cache",
   internal_error: "the owner of the service finds the request id in its log",
   signing_key_unavailable: "the service cannot read its key at the moment: try again in a minute",
   platform_unavailable: "Voximplant is unreachable from the service: try again in a minute",
@@ -36,12 +36,15 @@ const REFUSALS: readonly (readonly [RegExp, string])[] = [
   [/not authorized to perform/i, "your IAM policy needs execute-api:Invoke on this path of the API"],
 ];
 
-/** What went wrong on the way, by the text of the HTTP library or of OpenSSL. */
+/** Network errors, by the text of the HTTP library or of OpenSSL. */
 const NETWORK_FAULTS: readonly (readonly [RegExp, string])[] = [
-  [/proxy response \(407\)/i, "the proxy wants a password: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT"],
+  [/proxy response \(407\)/i, "the proxy requires a password: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT"],
   [/proxy response/i, "the proxy refused: check HTTPS_PROXY, or add the host to NO_PROXY"],
   [/wrong version number|packet length too long/i, "that port speaks http, not https: check --url"],
-  [/self.signed|unable to (?:get|verify)/i, "a proxy may open TLS: NODE_EXTRA_CA_CERTS=ca.pem names its CA"],
+  [
+    /self.signed|unable to (?:get|verify)/i,
+    "if a proxy intercepts TLS, name its CA: NODE_EXTRA_CA_CERTS=ca.pem",
+  ],
 ];
 
 function hintFor({ code, message, retryAfterSeconds }: TokenError): string | undefined {
@@ -64,7 +67,7 @@ const USAGE: ReadonlySet<TokenErrorCode> = new Set(["invalid_options", "invalid_
 /** The platform's refusals of the caller: 100 authorization failed, 104 forbidden command. */
 const PLATFORM_DENIALS: ReadonlySet<number> = new Set([100, 104]);
 
-/** Any failure, as the command line reports it. */
+/** Turns any error into the failure that the command line reports. */
 export function asCliError(error: unknown): CliError {
   if (error instanceof CliError) return error;
   if (error instanceof CommanderError) return asUsageError(error);
@@ -78,7 +81,7 @@ export function asCliError(error: unknown): CliError {
     return new CliError(error.message, status, undefined, { cause: error });
   }
   if (error instanceof VoximplantFileError) {
-    const hint = "curl it with the token of `voxtoken exec`, or call createVoximplantFetch in a program";
+    const hint = "download it with curl under `voxtoken exec`, or with createVoximplantFetch in a program";
     return new CliError(error.message, EXIT.failure, hint, { cause: error });
   }
   if (error instanceof VoximplantUnavailableError) {
@@ -91,7 +94,7 @@ export function asCliError(error: unknown): CliError {
 
 function asUsageError(cause: CommanderError): CliError {
   const { code, message } = cause;
-  // Bare `voxtoken` or `voxtoken admin`: commander has printed the help on stderr already.
+  // `voxtoken` or `voxtoken admin` without a command: commander has printed the help on stderr.
   if (code === "commander.help") return new CliError("", EXIT.usage);
   const [problem = "", ...suggestion] = message.replace(/^error: /, "").split("\n");
   const hint = suggestion.join(" ").replace(/^\(|\)$/g, "");

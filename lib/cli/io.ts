@@ -4,7 +4,7 @@ import { type Environment, readVariable } from "../environment.ts";
 import type { RunChild } from "./run-child.ts";
 
 /**
- * Everything outside itself that a command may use. bin/voxtoken.ts makes it from `process`, which
+ * Everything outside a command that it may use. bin/voxtoken.ts creates it from `process`, which
  * nothing else reads. Tests pass their own.
  */
 export interface Io {
@@ -17,13 +17,15 @@ export interface Io {
   readonly awsClient?: { readonly requestHandler: HttpHandler; readonly maxAttempts: number };
   /** Milliseconds since the epoch, as `Date.now`. */
   readonly now: () => number;
-  /** Milliseconds since the machine started. Nobody sets this clock, and all processes share it. */
+  /**
+   * Milliseconds since the machine started. This clock is never set, and all processes share it.
+   */
   readonly monotonic: () => number;
   /** Resolves after so many milliseconds. */
   readonly sleep: (ms: number) => Promise<void>;
-  /** Undefined where the user has none. */
+  /** Undefined if the user has none. */
   readonly homeDirectory: string | undefined;
-  /** Of the process; undefined on Windows, where files have no such owner. */
+  /** The user id of the process; undefined on Windows, where files have no such owner. */
   readonly userId: number | undefined;
   readonly runChild: RunChild;
   /**
@@ -44,7 +46,7 @@ export interface Output {
   write(text: string): void;
 }
 
-/** Colours for one of the streams: on a terminal only, and never with NO_COLOR (https://no-color.org). */
+/** Colours for an output: only on a terminal, and never with NO_COLOR. https://no-color.org */
 export function colorsFor(io: Io, output: Output): ReturnType<typeof picocolors.createColors> {
   const plain = readVariable(io.env, "NO_COLOR") !== undefined || readVariable(io.env, "TERM") === "dumb";
   return picocolors.createColors(output.isTerminal && !plain);

@@ -6,7 +6,7 @@ import { hasCode } from "./cache-file.ts";
 
 const holder = z.object({ id: z.string(), pid: z.int(), host: z.string(), holdsMs: z.number() });
 
-/** For a lock that does not say how long it may be held. */
+/** The time limit of a lock that does not contain one. */
 const HELD_AT_MOST_MS = 20_000;
 
 /** The clocks of two machines that share a folder may differ by this much. */
@@ -14,14 +14,14 @@ const AHEAD_AT_MOST_MS = 60_000;
 
 /**
  * Takes the lock of a cache entry. A lock is taken over if its process on this machine has ended,
- * if it is older than its process wanted to hold it, or if it is from the future.
+ * if its time limit is over, or if it is from the future.
  *
- * At worst two processes hold a lock at once, and both ask for a token.
+ * At worst two processes hold a lock at once, and both request a token.
  *
  * @param path of the lock's file
- * @param holdsMs how long this process may need it
- * @returns what releases it; undefined while another process holds it
- * @throws a system error where no file can be made there
+ * @param holdsMs the time limit of this process
+ * @returns a function that releases the lock; undefined while another process holds it
+ * @throws a system error if no file can be created there
  */
 export async function takeLock(
   path: string,
@@ -36,7 +36,8 @@ export async function takeLock(
     if (!(await create(path, JSON.stringify(mine)))) return undefined;
   }
   return async () => {
-    // A process that was suspended for long may have lost its lock: then the file is another's.
+    // A process that was suspended may have lost its lock. Then the file belongs to another
+    // process.
     if ((await readHolder(path))?.id === mine.id) await rm(path, { force: true });
   };
 }
@@ -81,7 +82,7 @@ async function examine(path: string, now: () => number): Promise<"held" | "gone"
   return ended ? { ino: found.ino, mtimeMs: found.mtimeMs } : "held";
 }
 
-/** Undefined where the file is gone, not written yet, or not of this form. */
+/** Undefined if the file is gone, not written yet, or invalid. */
 async function readHolder(path: string): Promise<z.infer<typeof holder> | undefined> {
   try {
     return holder.safeParse(JSON.parse(await readFile(path, "utf8"))).data;
@@ -101,14 +102,14 @@ function isAlive({ pid, host }: z.infer<typeof holder>): boolean {
 }
 
 /**
- * Removes the file that was examined and no other. One process at a time may do so: otherwise the
- * second one would remove the lock that the first has taken by then.
+ * Removes the file that was examined and no other. Only one process at a time may do so. Otherwise
+ * the second process would remove the lock that the first one has taken meanwhile.
  */
 async function removeEnded(path: string, examined: FileIdentity, now: () => number): Promise<void> {
   const guard = `${path}.tmp`;
   if (!(await create(guard, ""))) {
     const found = await lstat(guard).catch(() => undefined);
-    // Its process was killed in between.
+    // The guard is left from a process that was killed.
     if (found && Math.abs(now() - found.mtimeMs) > 5_000) await rm(guard, { force: true });
     return;
   }

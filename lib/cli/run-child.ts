@@ -3,10 +3,10 @@ import { constants } from "node:os";
 import type { Environment } from "../environment.ts";
 
 /**
- * Runs a command in place of this process: its streams are ours, and so are its signals.
+ * Runs a command in place of this process, with the same streams. Passes signals on to it.
  *
  * @returns the exit status as in a shell: 128 plus the signal's number if a signal ended it
- * @throws the error of `spawn` when it cannot be started
+ * @throws the error of `spawn` if it cannot be started
  */
 export type RunChild = (command: string, args: readonly string[], env: Environment) => Promise<number>;
 
@@ -30,7 +30,8 @@ export function childRunner(parent: NodeJS.Process): RunChild {
     const passOn = (signal: NodeJS.Signals) => {
       if (!(parent.stdin.isTTY && SENT_BY_TERMINAL.includes(signal))) child.kill(signal);
     };
-    // Listen first: a signal right after the start would end this process and leave the child alone.
+    // Listen first: a signal right after the start would end this process and leave the child
+    // alone.
     for (const signal of PASSED_ON) parent.on(signal, passOn);
     try {
       child = spawn(command, args, { stdio: "inherit", env });

@@ -19,16 +19,16 @@ interface ServeFlags extends RequestFlags {
   readonly quiet?: boolean;
 }
 
-/** How long requests that are under way may take after the signal to stop. */
+/** The time limit for open requests after the signal to stop. */
 const STOP_MS = 10_000;
 
 export function serveCommand(io: Io): Command {
   return addRequestOptions(new Command("serve"))
-    .description("let an official client use tokens, with neither key nor token in it")
+    .description("let an official client use vended tokens without a key of its own")
     .argument("<service-account>", "as voxtoken whoami lists it")
-    .requiredOption("--credentials <file>", "where to put the client's credentials file; removed at the end")
+    .requiredOption("--credentials <file>", "the client's credentials file to write; removed at the end")
     .addOption(
-      new Option("--port <port>", "listen there on 127.0.0.1; 0: any")
+      new Option("--port <port>", "port to listen on at 127.0.0.1; 0: any free one")
         .argParser(wholeNumber(0, 65_535))
         .default(8790),
     )
@@ -43,10 +43,10 @@ Example:
     credentials file  /run/app/voximplant.json
     API               http://127.0.0.1:8790/platform_api
 
-The file holds a throwaway key that only this process knows. It verifies each
-request with it and puts a vended token in place of the client's own. The file
-appears when everything is ready. GET /health answers 200 while there is a token.
-docs/clients.md shows the lines for each official client.`,
+The file holds a throwaway key. voxtoken verifies the client's token with it, and
+replaces that token by a vended one. The file is written once everything is ready.
+GET /health answers 200 while a token is available. docs/clients.md shows the
+lines for each official client.`,
     )
     .action((serviceAccount: string, flags: ServeFlags) => serve(io, serviceAccount, flags));
 }
@@ -77,7 +77,7 @@ async function serve(io: Io, serviceAccount: string, flags: ServeFlags): Promise
   try {
     await writeCredentials(file, key).catch((cause: unknown) => {
       const message = cause instanceof Error ? cause.message : String(cause);
-      const hint = "give --credentials a file that is not there yet, in a folder that you may write";
+      const hint = "give --credentials a file that does not exist yet, in a folder that you may write to";
       throw new CliError(message, EXIT.failure, hint, { cause });
     });
     try {
@@ -179,7 +179,7 @@ function listen(server: Server, port: number): Promise<number> {
   });
 }
 
-/** Requests that are under way get some time to end; new ones are not taken. */
+/** Accepts no new requests, and gives open ones some time to end. */
 async function close(server: Server): Promise<void> {
   const timer = setTimeout(() => {
     server.closeAllConnections();

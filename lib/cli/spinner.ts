@@ -3,7 +3,7 @@ import { colorsFor, type Io } from "./io.ts";
 
 const FRAMES = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 
-/** Shows progress on a terminal if the work takes a moment. Shows nothing in a pipe or a log. */
+/** Shows progress on a terminal while the work runs. Shows nothing in a pipe or a log. */
 export async function whileWaiting<T>(io: Io, what: string, work: () => Promise<T>): Promise<T> {
   if (!io.stderr.isTerminal || readVariable(io.env, "TERM") === "dumb") return work();
   let shown = 0;

@@ -10,7 +10,7 @@ import { takeLock } from "./lock-file.ts";
 export interface Minted {
   readonly response: TokenResponse;
   readonly lifetime: Lifetime;
-  /** How long the machine had been up when the token was asked for, in milliseconds. */
+  /** The machine's uptime when the token was requested, in milliseconds. */
   readonly uptime: number;
 }
 
@@ -33,7 +33,7 @@ export function cacheFileName(key: CacheKey): string {
 /**
  * https://specifications.freedesktop.org/basedir-spec/latest/
  *
- * @throws Error where there is neither XDG_CACHE_HOME nor a home directory
+ * @throws Error there is neither XDG_CACHE_HOME nor a home directory
  */
 export function cacheDirectory({ env, homeDirectory }: Pick<Io, "env" | "homeDirectory">): string {
   const base = readPath(env, "XDG_CACHE_HOME") ?? (homeDirectory && join(homeDirectory, ".cache"));
@@ -41,11 +41,11 @@ export function cacheDirectory({ env, homeDirectory }: Pick<Io, "env" | "homeDir
   return join(base, "voxtoken");
 }
 
-/** Which token of the cache will do, and how to get another. */
+/** Which cached token is acceptable, and how to get a new one. */
 export interface Wanted {
   readonly key: CacheKey;
   readonly mint: () => Promise<Minted>;
-  /** How long a token must still be good, of a whole lifetime; both in milliseconds. */
+  /** How long a token must still be valid, from its whole lifetime; both in milliseconds. */
   readonly needed: (lifetimeMs: number) => number;
   /** Milliseconds left for the whole command. */
   readonly timeLeft: () => number;
@@ -54,9 +54,9 @@ export interface Wanted {
 }
 
 /**
- * Resolves to a token of the cache, or to a new one. If several processes start together, one
- * requests a token and the others wait for its file, for at most half of their time. One process
- * renews a token that expires soon, and the others go on using it.
+ * Resolves to a cached token, or to a new one. If several processes start together, one requests a
+ * token and the others wait for its file, for at most half of their time. One process renews a
+ * token that expires soon, and the others keep using it.
  *
  * If the cache cannot be used, it warns once on stderr and requests the token without it.
  */
@@ -123,7 +123,7 @@ async function mintInto(
   return minted.response;
 }
 
-/** Whether the entry is before that moment, and its token is valid for as long as needed. */
+/** Whether the present time is before that moment, and the token is valid for as long as needed. */
 function good(
   entry: CacheEntry | undefined,
   before: "renewFrom" | "renewBy" | "endsAt",
@@ -136,9 +136,9 @@ function good(
   return time < lifetime[before] && lifetime.endsAt - time >= needed(lifetime.endsAt - lifetime.askedAt);
 }
 
-/** The present time as it counts for an entry; Infinity if the clock was set back since. */
+/** The present time on the entry's time scale; Infinity if the clock was set back. */
 function timeOf({ lifetime, uptime }: CacheEntry, io: Io): number {
-  // After a restart the uptime is smaller than the entry's: then the clock alone counts.
+  // After a restart, the uptime is smaller than the entry's. Then only the clock counts.
   return lifetime.askedAt + ageSince({ now: lifetime.askedAt, monotonic: uptime }, io);
 }
 
@@ -147,7 +147,9 @@ function asOfNow(entry: CacheEntry, io: Io): TokenResponse {
   return { ...entry.response, expires_in };
 }
 
-/** Undefined if the file system refuses: an unusable cache never stops a command. */
+/**
+ * Undefined, with one warning, if the file system fails: an unusable cache never stops a command.
+ */
 async function orWarn<T>(io: Io, work: () => Promise<T>): Promise<T | undefined> {
   try {
     return await work();

@@ -8,7 +8,7 @@ export function tokenCommand(io: Io): Command {
     .description("print a token")
     .argument("<service-account>", "as voxtoken whoami lists it")
     .addOption(
-      new Option("-o, --output <format>", "the token alone, or all that is known of it")
+      new Option("-o, --output <format>", "the token, or the whole answer as JSON")
         .choices(["text", "json"])
         .default("text"),
     )
@@ -20,7 +20,7 @@ Examples:
   $ voxtoken token outbound-calls --ttl 60 --output json
   $ curl -H @- https://api.voximplant.com/platform_api/GetAccountInfo <<< "Authorization: Bearer $(voxtoken token outbound-calls)"
 
-A token is a secret. voxtoken exec hands it to a program without showing it to anyone.`,
+A token is a secret. voxtoken exec passes it to a program without showing it.`,
     )
     .action(async (serviceAccount: string, flags: HandOverFlags & { output: "text" | "json" }) => {
       const token = await whileWaiting(io, "asking for a token", () =>

@@ -14,7 +14,7 @@ import type { Io } from "./io.ts";
 import { throughCache } from "./token-cache.ts";
 import { wholeNumber } from "./whole-number.ts";
 
-/** How to reach the vendor, and as whom. */
+/** The vendor's address, and the AWS identity to use. */
 export interface VendorFlags {
   readonly url?: string;
   readonly region?: string;
@@ -23,7 +23,7 @@ export interface VendorFlags {
   readonly verbose?: boolean;
 }
 
-/** Which token. */
+/** The token to request. */
 export interface RequestFlags extends VendorFlags {
   readonly ttl?: number;
   readonly accountId?: number;
@@ -33,7 +33,7 @@ export interface TokenFlags extends RequestFlags {
   readonly cache: boolean;
 }
 
-/** Which token to hand over once. */
+/** The token for a command that gets it once and cannot renew it. */
 export interface HandOverFlags extends TokenFlags {
   readonly minTtl?: number;
 }
@@ -42,17 +42,14 @@ export function addVendorOptions(command: Command): Command {
   return command
     .option("--url <url>", "the token vendor, with its stage; several with commas (default: VOXTOKEN_URL)")
     .option("--profile <name>", "AWS profile (default: AWS_PROFILE)")
-    .option(
-      "--region <region>",
-      "AWS region, where the url does not name it (default: as the AWS SDK finds it)",
-    )
+    .option("--region <region>", "AWS region, if the url does not name it (default: as the AWS SDK finds it)")
     .addOption(
       new Option(
         "--timeout <seconds>",
         "give up after this time (default: 15; api, call and doctor: 45)",
       ).argParser(wholeNumber(1, 3600)),
     )
-    .option("-v, --verbose", "say on stderr what happens on the way");
+    .option("-v, --verbose", "print each step on stderr");
 }
 
 export function addAccountOption(command: Command): Command {
@@ -73,12 +70,12 @@ export function addRequestOptions(command: Command): Command {
 }
 
 export function addTokenOptions(command: Command): Command {
-  return addRequestOptions(command).option("--no-cache", "ask for a new token, and keep it nowhere");
+  return addRequestOptions(command).option("--no-cache", "request a new token, and do not store it");
 }
 
 export function addHandOverOptions(command: Command): Command {
   return addTokenOptions(command).addOption(
-    new Option("--min-ttl <seconds>", "how long it must be good (default: half its lifetime)").argParser(
+    new Option("--min-ttl <seconds>", "least validity left (default: half the lifetime)").argParser(
       wholeNumber(1, 3600),
     ),
   );
@@ -98,7 +95,7 @@ export function vendorOptions(
     region: flags.region,
     profile: flags.profile,
     timeoutMs: flags.timeout === undefined ? undefined : flags.timeout * 1000,
-    // The default has the same proportion: a slow answer may come, and two more be tried for.
+    // A third of the time, as in the defaults, so that three slow attempts fit.
     attemptTimeoutMs: flags.timeout === undefined ? undefined : Math.ceil((flags.timeout * 1000) / 3),
     runtime: { fetch: io.fetch, now: io.now, monotonic: io.monotonic, sleep: io.sleep },
     onEvent:
@@ -111,7 +108,7 @@ export function vendorOptions(
 }
 
 /**
- * The command's one deadline, which begins now: credentials, cache, token and method together.
+ * Starts the command's one deadline, for credentials, cache, token and method together.
  *
  * @returns the milliseconds left, at least 1
  */
@@ -120,10 +117,10 @@ export function startDeadline(io: Io, { timeout = 15 }: VendorFlags): () => numb
   return () => Math.max(1, Math.floor(deadline - io.monotonic()));
 }
 
-/** Gives the token that a command asked for, from the cache unless that is switched off. */
+/** Finds the token that a command needs, in the cache unless that is switched off. */
 export type FindToken = (rejected?: string) => Promise<TokenResponse>;
 
-/** For a command that asks again before each use: any token that is still good will do. */
+/** For a command that asks again before each use: any valid token is acceptable. */
 export function tokenFinder(
   io: Io,
   serviceAccount: string,
@@ -155,10 +152,10 @@ export function tokenFinder(
 }
 
 /**
- * For a command that hands its token over once: at least half of the lifetime is left, or what
+ * For a command that passes its token on once: at least half of the lifetime is left, or as much as
  * --min-ttl says.
  *
- * @throws CliError wrong usage, where a new token lasts less than --min-ttl
+ * @throws CliError wrong usage, if a new token is valid for less than --min-ttl
  */
 export async function findTokenToHandOver(
   io: Io,
@@ -179,7 +176,7 @@ export async function findTokenToHandOver(
   return token;
 }
 
-/** The same, for the client library. */
+/** Adapts {@link FindToken} to the client library. */
 export function tokenProvider(findToken: FindToken): TokenProvider {
   return async ({ rejected } = {}) => vendedToken(await findToken(rejected));
 }
@@ -191,7 +188,7 @@ function describe(event: ClientEvent): string {
       return `${event.origin}: ${event.error.code}: ${event.error.message}; ${next}`;
     }
     case "clock_corrected":
-      return `the server's clock is ${Math.round(event.skewMs / 1000)} s ahead of this one; signing by the server's`;
+      return `the server's clock is ${Math.round(event.skewMs / 1000)} s ahead of this one; it is used for signing`;
     case "credentials_renewed":
       return "the AWS credentials have expired; looking for new ones";
     case "token_vended":

@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from "commander";
 
-/** Makes the parser of an option whose value is a whole number. @param what completes "It must be" */
+/** Creates the parser of an option that takes a whole number. @param what completes "It must be" */
 export function wholeNumber(
   least: number,
   most: number,

@@ -93,7 +93,7 @@ function refusal(answer: Answer): TokenError {
   });
 }
 
-/** API Gateway's own texts for the two refusals that the client can do something about. */
+/** Recognises API Gateway's texts for the two refusals that the client can correct. */
 function refine(code: ErrorCode | "invalid_response", description: string): TokenErrorCode {
   if (code !== "not_authorized") return code;
   if (/security token included in the request is expired/i.test(description)) return "credentials_expired";
@@ -123,7 +123,7 @@ function parseRetryAfter(value: string | null, serverTimeMs: number | undefined)
   return Math.max(0, Math.ceil((date - serverTimeMs) / 1000));
 }
 
-/** `Date.parse` takes "-5" for a year; HTTP's dates end with GMT. */
+/** Only a date that ends with GMT, as HTTP's do: `Date.parse` reads "-5" as a year. */
 function parseHttpDate(value: string | null): number | undefined {
   const date = value?.endsWith("GMT") === true ? Date.parse(value) : NaN;
   return Number.isNaN(date) ? undefined : date;

@@ -22,23 +22,23 @@ export interface VendorRequest {
 }
 
 /**
- * Sends a request until there is an answer. `read` turns an answer into a value, or throws what it
- * refuses with. `atMostMs` shortens the time that the vendor's options give.
+ * Sends a request, with retries, until there is an answer. `read` turns the answer into a value or
+ * throws a TokenError. `atMostMs` shortens the time limit of the vendor's options.
  */
 export type Send = <T>(request: VendorRequest, read: (answer: Answer) => T, atMostMs?: number) => Promise<T>;
 
-/** Audit records tell programs apart by it. */
+/** Identifies the program in API Gateway's log and in audit records. */
 const USER_AGENT = `voxtoken/${packageJson.version} node/${process.versions.node}`;
 
-/** A server's `Date` has whole seconds and a journey behind it: below this, the clocks agree. */
+/** Below this the clocks agree: a server's `Date` has whole seconds, and takes time to arrive. */
 const NOTICEABLE_SKEW_MS = 60_000;
 
 /**
- * After a slower answer (frozen Lambda, suspended laptop), its `Date` says too little about now.
+ * The `Date` of a slower answer is not used: a frozen Lambda or a suspended laptop may delay it.
  */
 const PROMPT_ANSWER_MS = 10_000;
 
-/** Sends requests. Remembers which URL answered last, and how wrong this machine's clock is. */
+/** Remembers which URL answered last, and how far this machine's clock is off. */
 export function connect(vendor: Vendor): Send {
   const { runtime, emit } = vendor;
   let inOrder = vendor.endpoints;
@@ -79,9 +79,7 @@ export function connect(vendor: Vendor): Send {
     emit({ type: "clock_corrected", skewMs });
   }
 
-  /**
-   * Two refusals can be fixed here: a wrong clock and expired credentials. Each is retried once.
-   */
+  /** Corrects a wrong clock or expired credentials after a refusal, and tries once more. */
   async function sendCorrected<T>(send: (forceRefresh: boolean) => Promise<T>): Promise<T> {
     const skewBefore = skewMs;
     try {
@@ -123,7 +121,7 @@ export function connect(vendor: Vendor): Send {
 async function regionFor(endpoint: Endpoint, { region, profile }: Vendor): Promise<string> {
   const found = region ?? endpoint.region ?? (await awsRegion(undefined, profile));
   if (found !== undefined) return found;
-  // The stand-in on this machine takes a signature for any region, so that it can be tried at once.
+  // The stand-in on this machine accepts a signature for any region, so none has to be set.
   if (isLoopback(endpoint.url)) return "us-east-1";
   throw new TokenError(
     "invalid_options",
@@ -131,7 +129,10 @@ async function regionFor(endpoint: Endpoint, { region, profile }: Vendor): Promi
   );
 }
 
-/** The credential chain asks other services (EC2 metadata, SSO, STS) that may have no time-out. */
+/**
+ * Limits the time, because the services behind credentials (EC2 metadata, SSO, STS) may never
+ * answer.
+ */
 export async function findCredentials(
   { credentials }: Pick<Vendor, "credentials">,
   forceRefresh: boolean,

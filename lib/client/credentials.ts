@@ -5,13 +5,13 @@ import type { AwsCredentials } from "./sign.ts";
 
 /** Resolves to AWS credentials. It is called for each request, so it should cache them. */
 export type CredentialProvider = (options?: {
-  /** Credentials that were given before have been refused as expired. */
+  /** The credentials returned before were refused as expired. */
   forceRefresh?: boolean;
-  /** Never given. The AWS SDK's providers name it, and TypeScript would not take them otherwise. */
+  /** Never set. Without it, TypeScript would not accept the AWS SDK's providers, which name it. */
   callerClientConfig?: never;
 }) => Promise<AwsCredentials>;
 
-/** @param given default: as the AWS CLI finds them */
+/** @param given default: credentials in the AWS CLI's order */
 export function credentialProvider(
   given: AwsCredentials | CredentialProvider | undefined,
   profile: string | undefined,
@@ -51,8 +51,8 @@ export function awsCredentials(profile: string | undefined, environment?: Enviro
     chain ??= fromNodeProviderChain({
       ignoreCache: true,
       ...(profile === undefined ? {} : { profile }),
-      // It warns on the console that a profile wins over a key in the environment, as it is meant
-      // to.
+      // Without this, the SDK warns on the console that the profile has precedence over a key in
+      // the environment, which is intended here.
       logger: { debug: ignore, info: ignore, warn: ignore, error: ignore },
     });
     try {
@@ -81,7 +81,7 @@ async function settingsOf(profile: string | undefined) {
 
 async function requireProfile(profile: string | undefined): Promise<void> {
   const { name, settings } = await settingsOf(profile);
-  // Nobody asked for the profile "default" if no profile was named.
+  // The profile "default" need not exist if no profile was named.
   if (settings !== undefined || (profile === undefined && name === "default")) return;
   throw new Error(`the AWS configuration has no profile ${JSON.stringify(name)}`);
 }
@@ -91,7 +91,7 @@ async function withProcess(error: unknown, profile: string | undefined): Promise
   const { name, settings } = await settingsOf(profile);
   const command = settings?.["credential_process"];
   if (command === undefined) return error;
-  // The first word alone: arguments may hold secrets, and so may the program's output.
+  // Only the first word: the arguments and the output may hold secrets.
   const program = command.trim().split(/\s/)[0] ?? "";
   return new Error(`credential_process of profile ${JSON.stringify(name)} failed: ${program}`, {
     cause: error,
@@ -99,8 +99,8 @@ async function withProcess(error: unknown, profile: string | undefined): Promise
 }
 
 /**
- * The region that was given; the one of the profile that was given; AWS_REGION, AWS_DEFAULT_REGION;
- * the one of the profile of AWS_PROFILE, or "default".
+ * Finds the region in this order: `given`; the region of `profile`; AWS_REGION; AWS_DEFAULT_REGION;
+ * the region of the profile in AWS_PROFILE, or of "default".
  *
  * @param environment default: `process.env`
  */

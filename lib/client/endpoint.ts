@@ -2,11 +2,11 @@ import { hostSuffixes, REGION } from "../partitions.ts";
 import { isLoopback } from "../voximplant/api-url.ts";
 import { TokenError } from "./errors.ts";
 
-/** Where a token vendor listens, and what a signature for it has to name. */
+/** The address of a token vendor, and the service and region to sign for. */
 export interface Endpoint {
   readonly url: URL;
   readonly signingName: "execute-api" | "lambda";
-  /** As the host name says; undefined for a domain of one's own. */
+  /** From the host name; undefined for a custom domain. */
   readonly region: string | undefined;
 }
 
@@ -30,7 +30,7 @@ export function parseEndpoint(text: string): Endpoint {
   return { url, ...signingScope(url.hostname) };
 }
 
-/** The address of one resource: the endpoint's own path (a stage) and query stay. */
+/** The address of a resource. Keeps the endpoint's own path (a stage) and query. */
 export function resourceUrl({ url }: Endpoint, path: string): URL {
   const resource = new URL(url);
   resource.pathname = `${url.pathname.replace(/\/+$/, "")}${path}`;

@@ -18,7 +18,7 @@ export interface Entitlements {
 }
 
 /**
- * Who the service takes the caller for, and what that caller may have.
+ * Fetches the caller's identity as the service sees it, and what the caller may request.
  *
  * @throws TokenError
  */

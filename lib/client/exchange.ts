@@ -13,7 +13,7 @@ export interface Answer {
 const MAX_ANSWER_BYTES = 64 * 1024;
 
 /**
- * One HTTP request and its whole answer, whatever the status.
+ * Sends one HTTP request and reads the whole answer, whatever the status.
  *
  * @param signal aborted when time is up
  * @throws TokenError `network`, `timeout`, or `invalid_response` for a redirect or a body that is too
@@ -27,8 +27,7 @@ export async function exchange(
   maxAnswerBytes = MAX_ANSWER_BYTES,
 ): Promise<Answer> {
   try {
-    // A redirect would carry the signature to another host, or come back unsigned: neither is
-    // wanted.
+    // Never follow a redirect: it would send the signature to another host.
     const response = await fetchOnce(url, { ...init, redirect: "manual", signal });
     if (response.type === "opaqueredirect" || (response.status >= 300 && response.status < 400)) {
       await response.body?.cancel();

@@ -1,10 +1,10 @@
 import type { Runtime } from "./runtime.ts";
 
-/** When to do what with a token, in milliseconds of this machine's clock. */
+/** When to renew a token, in milliseconds of this machine's clock. */
 export interface Lifetime {
   /**
-   * When the token was requested. If the clock is before that, it was set back: do not use the
-   * token.
+   * When the token was requested. If the clock shows an earlier time, it was set back: do not use
+   * the token.
    */
   readonly askedAt: number;
   /** From here on the token is renewed in the background, and stays in use meanwhile. */
@@ -21,8 +21,8 @@ export interface Lifetime {
  * processes that start together do not renew together, and proportional, so that a short token
  * leaves time for retries too. The last tenth, at most 10 s, is a reserve.
  *
- * Counted by this machine's clock from when the request was sent, so that it does not matter how
- * wrong that clock is.
+ * All times count from the moment of the request by this machine's clock, so a wrong clock does not
+ * matter.
  *
  * @param expiresIn seconds, from the answer
  * @param random at least 0, below 1
@@ -44,14 +44,16 @@ type Clocks = Pick<Runtime, "now" | "monotonic">;
  * Milliseconds since two readings. The larger of both differences counts: the wall clock may be set
  * back, and the monotonic one may stand still while the machine is suspended.
  *
- * @returns Infinity where the wall clock now says less than it did then
+ * @returns Infinity if the wall clock was set back
  */
 export function ageSince(then: { now: number; monotonic: number }, clocks: Clocks): number {
   const age = clocks.now() - then.now;
   return age < 0 ? Infinity : Math.max(age, clocks.monotonic() - then.monotonic);
 }
 
-/** Starts a watch; what it returns says how many milliseconds ago that was, as {@link ageSince}. */
+/**
+ * Starts a stopwatch. The returned function gives the milliseconds since then, as {@link ageSince}.
+ */
 export function startWatch(clocks: Clocks): () => number {
   const then = { now: clocks.now(), monotonic: clocks.monotonic() };
   return () => ageSince(then, clocks);

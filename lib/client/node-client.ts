@@ -3,7 +3,7 @@ import { TokenError } from "./errors.ts";
 import type { TokenProvider } from "./token-provider.ts";
 import { withVendedToken } from "./token-refusal.ts";
 
-/** What is used of `@voximplant/apiclient-nodejs`, 4.11 and later. */
+/** The part of `@voximplant/apiclient-nodejs`, 4.11 and later, that is used here. */
 export interface VoximplantNodeClient {
   generateAuthHeader(): string;
 }
@@ -19,7 +19,7 @@ type MakeRequest = (...args: unknown[]) => Promise<unknown>;
  * token is fetched there.
  * https://github.com/voximplant/apiclient-nodejs
  *
- * The errors of its HTTP library quote the request: what is thrown here has the token taken out.
+ * The errors of its HTTP library contain the request. The token is removed from them.
  *
  * @returns the same client
  */

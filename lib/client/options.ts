@@ -17,11 +17,11 @@ export interface VendorOptions {
    */
   readonly credentials?: AwsCredentials | CredentialProvider | undefined;
   /**
-   * The profile of the AWS configuration files to take both from. Default: AWS_PROFILE, or
+   * The profile in the AWS configuration files for credentials and region. Default: AWS_PROFILE, or
    * "default".
    */
   readonly profile?: string | undefined;
-  /** Default: what the url's host name says; for a domain of your own, as the AWS SDK finds it. */
+  /** Default: from the url's host name; for a custom domain, as the AWS SDK finds it. */
   readonly region?: string | undefined;
   /** How long one call may take altogether, pauses included. Default 15,000. */
   readonly timeoutMs?: number | undefined;
@@ -29,9 +29,9 @@ export interface VendorOptions {
   readonly attemptTimeoutMs?: number | undefined;
   /** How often each url is tried. Default 4. */
   readonly rounds?: number | undefined;
-  /** Told what happens on the way, for logs and metrics. No event holds a token or a credential. */
+  /** Called for each event, for logs and metrics. No event holds a token or a credential. */
   readonly onEvent?: ((event: ClientEvent) => void) | undefined;
-  /** The machine's parts to use instead: `fetch` for a proxy, the rest for tests. */
+  /** Replaces parts of the machine: `fetch` for a proxy, the others for tests. */
   readonly runtime?: Partial<Runtime> | undefined;
 }
 
@@ -56,7 +56,7 @@ export type ClientEvent =
       readonly type: "refresh_failed";
       readonly serviceAccount: string;
       readonly error: TokenError;
-      /** The token at hand is served until then. */
+      /** The present token stays in use until then. */
       readonly validUntil: Date;
     };
 
@@ -83,7 +83,7 @@ export function parseVendorOptions(options: VendorOptions): Vendor {
   return {
     endpoints: urls.map(parseEndpoint),
     credentials: credentialProvider(options.credentials, present(options.profile)),
-    // Programs hand variables of their environment on, and there an empty one means nothing.
+    // Programs pass environment variables on, and an empty variable counts as absent.
     region: present(options.region),
     profile: present(options.profile),
     attemptTimeoutMs: positive("attemptTimeoutMs", options.attemptTimeoutMs ?? 5000),
@@ -109,7 +109,7 @@ export function parseServiceAccount(name: string): string {
   );
 }
 
-/** A logger that throws must not keep anyone from a token, nor pass unnoticed. */
+/** A listener that throws must not prevent a token, but causes a warning of the process. */
 function emitter(onEvent: VendorOptions["onEvent"]): (event: ClientEvent) => void {
   return (event) => {
     try {
@@ -120,13 +120,13 @@ function emitter(onEvent: VendorOptions["onEvent"]): (event: ClientEvent) => voi
   };
 }
 
-/** @throws TokenError `invalid_options`: the token's lifetime, or the account, is not one */
+/** @throws TokenError `invalid_options`: the lifetime or the account is not a valid number */
 export function checkWishes({ ttlSeconds, accountId }: { ttlSeconds?: unknown; accountId?: unknown }): void {
   if (ttlSeconds !== undefined) wholeNumber("ttlSeconds", ttlSeconds, 30, 3600);
   if (accountId !== undefined) wholeNumber("accountId", accountId, 1, Number.MAX_SAFE_INTEGER);
 }
 
-/** A timer of Node's takes no more: it would end at once. */
+/** The longest delay of Node's timers. A longer one would end at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 function positive(name: string, value: number): number {

@@ -21,7 +21,7 @@ export function requestToken(
   { serviceAccount, ttlSeconds, accountId }: TokenRequest,
   atMostMs?: number,
 ): Promise<TokenResponse> {
-  // JSON leaves out what is undefined; without any wish there is no body at all.
+  // JSON omits undefined fields. Without any field, the body stays empty.
   const wishes = JSON.stringify({ ttl_seconds: ttlSeconds, account_id: accountId });
   return send(
     {

@@ -7,7 +7,7 @@ export interface RetryLimits {
   /** The longest pause before the second round; it doubles with each round. */
   readonly baseDelayMs: number;
   readonly maxDelayMs: number;
-  /** After so many milliseconds nothing more is tried, pauses included. */
+  /** No attempt begins after so many milliseconds, pauses included. */
   readonly totalMs: number;
 }
 
@@ -20,8 +20,8 @@ export interface FailedAttempt<Target> {
 
 /**
  * Tries the targets in order. After the last one it pauses with full jitter, and at least as long
- * as the longest `Retry-After` of the round. If the pause would end too late, it throws at once,
- * and `retryAfterSeconds` of the error has what the server asked for.
+ * as the longest `Retry-After` of the round. If the pause would end too late, it throws at once.
+ * The error's `retryAfterSeconds` has the server's `Retry-After`.
  *
  * @param mayRepeat whether the attempt may be repeated after an error. Default: if it is retryable.
  * @see https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/

@@ -25,7 +25,9 @@ export const systemRuntime: Runtime = {
   timeout: (ms) => AbortSignal.timeout(ms),
 };
 
-/** Settles as the promise, or rejects when the signal is aborted. The promise itself continues. */
+/**
+ * Settles with the promise, or rejects if the signal aborts first. The promise itself continues.
+ */
 export async function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;
   signal.throwIfAborted();

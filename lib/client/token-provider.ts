@@ -15,7 +15,7 @@ export interface TokenProviderOptions extends VendorOptions {
 }
 
 export interface GetTokenOptions {
-  /** Ends this call's wait. The request continues if other calls wait for it. */
+  /** Ends only the wait of this call. The request continues for other calls. */
   readonly signal?: AbortSignal | undefined;
   /** A token that the platform has refused. It is not returned again; a newer one may be. */
   readonly rejected?: string | undefined;
@@ -58,7 +58,7 @@ export function createTokenProvider(options: TokenProviderOptions): TokenProvide
    */
   let restUntil = -Infinity;
 
-  /** The present time as it counts for the token; Infinity if the clock was set back. */
+  /** The present time on the token's time scale; Infinity if the clock was set back. */
   const timeOf = ({ lifetime, age }: Held) => lifetime.askedAt + age();
 
   async function renew(): Promise<VendedToken> {
@@ -68,7 +68,7 @@ export function createTokenProvider(options: TokenProviderOptions): TokenProvide
       const response = await requestToken(send, { ...options, serviceAccount });
       const token = vendedToken(response);
       const lifetime = lifetimeOf(response.expires_in, askedAt, runtime.random());
-      // A frozen request may end after a later one. Then its token is not the newer one.
+      // A frozen request may end after a later one, with an older token.
       const remaining = (one: Held) => one.lifetime.endsAt - timeOf(one);
       const renewed = { token, lifetime, age };
       if (held === undefined || remaining(renewed) >= remaining(held)) held = renewed;
@@ -92,8 +92,8 @@ export function createTokenProvider(options: TokenProviderOptions): TokenProvide
       const land = () => {
         if (flight === started) flight = undefined;
       };
-      // Each call that awaits the outcome gets its error. A background renewal reports it by an
-      // event.
+      // Handles the error of a background renewal, which is reported by an event. Other calls await
+      // the outcome and get the error.
       started.outcome.then(land, land);
     }
     return flight.outcome;

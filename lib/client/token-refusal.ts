@@ -1,7 +1,7 @@
 import { isTokenRefusal } from "../voximplant/errors.ts";
 import type { TokenProvider } from "./token-provider.ts";
 
-/** How sending a request with a token ended: with an answer, or with what was thrown. */
+/** The outcome of a request with a token: an answer, or the error that was thrown. */
 export type Outcome<Answer> = { readonly answer: Answer } | { readonly error: unknown };
 
 /**

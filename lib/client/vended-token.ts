@@ -14,8 +14,8 @@ export interface VendedToken {
 }
 
 /**
- * Makes a token that `console.log`, JSON and copies do not show, because loggers such as pino and
- * winston serialise objects.
+ * Creates a token object that does not show the token in `console.log`, JSON or copies, because
+ * loggers such as pino and winston serialise objects.
  */
 export function vendedToken(response: TokenResponse): VendedToken {
   const { service_account: serviceAccount, account_id: accountId } = response;

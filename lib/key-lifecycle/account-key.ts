@@ -17,7 +17,9 @@ export interface AccountKey {
 /** @throws CredentialsFileError not a credentials file, or not an RSA key of at least 2048 bits */
 export type OpenKey = (credentialsFile: string) => Promise<AccountKey>;
 
-/** The lifetime that the Python and Java clients use. It outlasts one call and its retries. */
+/**
+ * The lifetime that the official Python and Java clients use: enough for a call and its retries.
+ */
 const TOKEN_TTL_SECONDS = 60;
 
 /** Each call of the returned APIs signs a token of its own. */

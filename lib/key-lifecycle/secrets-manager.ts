@@ -26,7 +26,7 @@ import {
  * are safe.
  *
  * Permissions: secretsmanager:DescribeSecret, GetSecretValue, ListSecretVersionIds; to change a key
- * also PutSecretValue and UpdateSecretVersionStage; to write down roles also TagResource.
+ * also PutSecretValue and UpdateSecretVersionStage; to record roles also TagResource.
  */
 export function openSecretsManager(client: SecretsManagerClient): SecretStore {
   async function read(input: GetSecretValueCommandInput): Promise<SecretVersion | undefined> {
@@ -120,7 +120,8 @@ export function openSecretsManager(client: SecretsManagerClient): SecretStore {
 }
 
 /**
- * A client whose calls are limited in time. Otherwise a lost connection takes the whole time-out.
+ * Creates a client whose calls have a time limit. Without one, a lost connection uses up the whole
+ * time of a function.
  */
 export function boundedClient(configuration: SecretsManagerClientConfig = {}): SecretsManagerClient {
   return new SecretsManagerClient({

@@ -85,7 +85,9 @@ export function withholdAnswer(error: unknown): unknown {
   return error instanceof Error && error.name === "SyntaxError" ? new Error("the answer is not JSON") : error;
 }
 
-/** The SDK's pause between two attempts ignores an abort, and Retry-After can make it long. */
+/**
+ * Needed because the SDK's pause between attempts ignores an abort and can be long (Retry-After).
+ */
 function aborted(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
     signal.addEventListener("abort", () => {

@@ -3,7 +3,7 @@ import { CredentialsFileError, parseCredentials } from "./credentials-file.ts";
 import { type FetchedSecret, type FetchSecret, SecretUnavailableError } from "./fetch-secret.ts";
 import { importSigningKey, type SigningKey } from "./signing-key.ts";
 
-/** A fetched key, and what the audit record says of it. */
+/** A fetched key, with the version and times for the audit record. */
 export interface HeldKey {
   readonly signingKey: SigningKey;
   readonly secretVersionId: string;
@@ -50,7 +50,9 @@ export interface SigningKeysOptions {
   readonly random: () => number;
 }
 
-/** The secret's value is not a key. Names the secret, its version and the field, no value. */
+/**
+ * The secret's value is not a key. Names the secret, its version and the field, never the value.
+ */
 export class MalformedSecretError extends Error {
   override readonly name = "MalformedSecretError";
 }

@@ -32,21 +32,21 @@ interface Flags extends OperatorFlags {
 
 export function bootstrapCommand(io: Io): Command {
   const command = new Command("bootstrap")
-    .description("have a key made by the account's deprecated API key, and put it straight into its secret")
-    .requiredOption("--service-account <name>", "whose key it is to be, as grants.yml names it")
+    .description("create a key with the account's deprecated API key, and store it in its secret")
+    .requiredOption("--service-account <name>", "the service account, as grants.yml names it")
     .requiredOption("--account-id <id>", "the Voximplant account", accountId)
-    .requiredOption("--roles <names>", 'the key\'s roles, with commas between; "" for none', splitNames)
-    .option("--replace", "although the secret holds a key already")
+    .requiredOption("--roles <names>", 'the key\'s roles, separated by commas; "" for none', splitNames)
+    .option("--replace", "even if the secret holds a key already")
     .addHelpText(
       "after",
-      "\nThe API key is read from stdin, or asked for without showing it. The private key never touches a disk.\n" +
+      "\nThe API key is read from stdin or from a hidden prompt. The private key is never written to a disk.\n" +
         "\nExample:\n  voxtoken admin bootstrap --service-account outbound-calls --account-id 1234567 --roles Scenarios",
     );
   return addOperatorOptions(command).action(async (flags: Flags) => {
     try {
       await bootstrap(io, flags);
     } catch (error) {
-      throw explain(error, "no key was put into the secret");
+      throw explain(error, "no key was stored in the secret");
     }
   });
 }
@@ -57,7 +57,7 @@ async function bootstrap(io: Io, flags: Flags): Promise<void> {
   const { secret: name } = serviceAccount;
   const secret = await findSecret(store, name);
   if (versionWith("AWSCURRENT", secret) !== undefined && flags.replace !== true) {
-    const hint = `to replace its key, \`voxtoken admin rotate ${flags.serviceAccount}\`; if that key is dead, add --replace`;
+    const hint = `replace the key with \`voxtoken admin rotate ${flags.serviceAccount}\`; if the key no longer works, add --replace`;
     throw new CliError(`secret ${name} holds a key already`, EXIT.failure, hint);
   }
   warnOfRotation(io, secret);
@@ -72,10 +72,10 @@ async function bootstrap(io: Io, flags: Flags): Promise<void> {
   const key = await openAndProve(io, openKey, value, serviceAccount).catch((error: unknown) =>
     takeBack(api, created.key_id, error),
   );
-  // Do not take the key back after this point: even if a call fails, it may be current. If it is not,
-  // reconciliation recognises its name and deletes it.
+  // Do not take the key back after this point: even if a call fails, it may be current. If it is
+  // not, reconciliation recognises its name and deletes it.
   const leftToDo = await storeKey(io, store, secret, { versionId, value, roles });
-  // Before it was stored, a reconciliation could have taken it for a stray.
+  // Before it was stored, the key was a stray, which a reconciliation may have deleted.
   await settle(() => key.api.getAccountInfo(), isUnknownKey, io).catch((cause: unknown) => {
     const hint = "run it again with --replace";
     throw new CliError(`key ${created.key_id} was deleted while it was stored`, EXIT.failure, hint, {
@@ -86,13 +86,13 @@ async function bootstrap(io: Io, flags: Flags): Promise<void> {
     `${flags.serviceAccount}: key ${created.key_id} of account ${created.account_id} is current\n`,
   );
   io.stderr.write(
-    "Nothing here needs the API key any more. It has every right there is and never expires: once nothing else uses it, " +
-      "have the control panel make another in its place, and keep that one nowhere.\n",
+    "The API key is no longer needed here. It allows every method and never expires. Once nothing else uses it, replace " +
+      "it in the control panel, and do not store the new one anywhere.\n",
   );
   reportLeftToDo(created.key_id, leftToDo);
 }
 
-/** A new key may be unknown to the platform for up to a minute. */
+/** Waits up to a minute until the platform accepts the new key. */
 async function openAndProve(
   io: Io,
   openKey: OpenKey,
@@ -117,7 +117,7 @@ async function readApiKey(io: Io): Promise<string> {
   };
   const apiKey = await read();
   if (apiKey !== "") return apiKey;
-  throw new CliError("no API key was given", EXIT.usage, "type it when asked, or pipe it in");
+  throw new CliError("no API key was given", EXIT.usage, "type it at the prompt, or pipe it to stdin");
 }
 
 function chooseRoles(known: readonly Role[], wanted: readonly string[]): Role[] {
@@ -125,18 +125,18 @@ function chooseRoles(known: readonly Role[], wanted: readonly string[]): Role[] 
     const role = known.find(({ role_name }) => role_name.toLowerCase() === name.toLowerCase());
     if (role !== undefined) return role;
     const names = known.map(({ role_name }) => role_name).join(", ");
-    throw new CliError(`the platform knows no role ${name}`, EXIT.usage, `it has ${names}`);
+    throw new CliError(`the platform has no role ${name}`, EXIT.usage, `it has ${names}`);
   });
 }
 
-/** A key that is in no secret is of no use to anybody, and one more to steal. */
+/** Deletes a new key that is in no secret. It has no use, and could be stolen. */
 async function takeBack(api: ManagementApi, keyId: string, error: unknown): Promise<never> {
   try {
     await api.deleteKey(keyId);
   } catch (cause) {
     const reason = error instanceof Error ? error.message : String(error);
     const hint = "delete that key in the control panel";
-    throw new CliError(`${reason} And the new key ${keyId} could not be deleted.`, EXIT.failure, hint, {
+    throw new CliError(`${reason} The new key ${keyId} was not deleted.`, EXIT.failure, hint, {
       cause,
     });
   }

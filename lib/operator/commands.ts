@@ -13,7 +13,7 @@ import { rollbackCommand } from "./rollback.ts";
 import { probeCommand } from "./probe/command.ts";
 import { rotateCommand } from "./rotate.ts";
 
-/** The operator's side, in the order of `voxtoken admin --help`. One line per command. */
+/** The commands of `voxtoken admin`, in the order of its help. */
 export const operatorCommands: readonly ((io: Io) => Command)[] = [
   lintCommand,
   explainCommand,

@@ -30,15 +30,15 @@ interface Flags extends OperatorFlags {
 
 export function importCommand(io: Io): Command {
   const command = new Command("import")
-    .description("put a key that the control panel gave (a *_private.json) into its secret")
+    .description("store a key from the control panel (a *_private.json) in its secret")
     .argument("<file>", "the credentials file, or - for stdin")
-    .requiredOption("--service-account <name>", "whose key it is, as grants.yml names it")
+    .requiredOption("--service-account <name>", "the service account, as grants.yml names it")
     .option(
       "--account-id <id>",
-      "the Voximplant account that it must be of; without it, you are asked",
+      "the Voximplant account that the key must belong to (default: a prompt)",
       accountId,
     )
-    .option("--shred", "overwrite and delete the file afterwards, without asking")
+    .option("--shred", "overwrite and delete the file afterwards, without a prompt")
     .addHelpText(
       "after",
       "\nExample:\n  voxtoken admin import ~/Downloads/key_private.json --service-account outbound-calls",
@@ -82,19 +82,19 @@ async function readKeyFile(io: Io, file: string): Promise<string> {
     const { mode } = await stat(file);
     if ((mode & 0o077) !== 0 && process.platform !== "win32") {
       io.stderr.write(
-        `Warning: others on this machine may read ${file}. If anybody could have, rotate after the import: ` +
-          "`voxtoken admin rotate NAME --now`.\n",
+        `Warning: other users of this machine can read ${file}. If someone may have read it, rotate the key after ` +
+          "the import: `voxtoken admin rotate NAME --now`.\n",
       );
     }
     return await readFile(file, "utf8");
   } catch (cause) {
-    throw new CliError(`cannot read ${file}`, EXIT.usage, "name the file that the control panel gave", {
+    throw new CliError(`cannot read ${file}`, EXIT.usage, "name the file from the control panel", {
       cause,
     });
   }
 }
 
-/** That it is a key, and one that the platform takes. */
+/** Verifies that the text is a credentials file and that the platform accepts its key. */
 async function proveKey(
   io: Io,
   openKey: OpenKey,
@@ -106,26 +106,26 @@ async function proveKey(
     const { accountId } = parseCredentials(text);
     if (account.account_id === accountId) return { key, account };
     throw new CliError(
-      `the file says account ${accountId}, and the platform says that its key is of account ${account.account_id}`,
+      `the file names account ${accountId}, but the platform reports account ${account.account_id} for its key`,
       EXIT.failure,
-      "the file has been changed: have the control panel make another key",
+      "the file was changed: create another key in the control panel",
     );
   } catch (error) {
     if (error instanceof CredentialsFileError) {
       const hint =
-        "take the file as the control panel gave it (*_private.json); if it is damaged, make another key there";
-      throw new CliError(`this is no usable credentials file: ${error.message}`, EXIT.failure, hint);
+        "use the unchanged file from the control panel (*_private.json); if it is damaged, create another key there";
+      throw new CliError(`not a usable credentials file: ${error.message}`, EXIT.failure, hint);
     }
     if (isRefusal(error, "authorizationFailed", "invalidKeyId", "invalidToken")) {
       const hint =
-        "the key has been deleted, or this machine's clock is wrong; make another key in the control panel, and import that";
+        "the key was deleted, or this machine's clock is wrong; create another key in the control panel and import it";
       throw new CliError(`the platform refuses this key: ${error.message}`, EXIT.failure, hint);
     }
     throw error;
   }
 }
 
-/** A key that was made a moment ago may be unknown for a while. */
+/** Waits up to a minute, because the platform may not know a new key yet. */
 function waitUntilAccepted(io: Io, { api }: AccountKey): Promise<Account> {
   let isWaiting = false;
   const attempt = () => api.getAccountInfo();
@@ -145,23 +145,23 @@ async function confirmAccount(
   prompt: Prompt | undefined,
 ): Promise<void> {
   if (expected !== undefined && expected !== account_id) {
-    const hint = `if ${account_id} is right, say --account-id ${account_id}; otherwise the key is not yours: delete the file`;
-    throw new CliError(`the key is of account ${account_id}, not ${expected}`, EXIT.failure, hint);
+    const hint = `if ${account_id} is right, give --account-id ${account_id}; otherwise the key is not yours: delete the file`;
+    throw new CliError(`the key belongs to account ${account_id}, not ${expected}`, EXIT.failure, hint);
   }
   if (expected !== undefined) return;
   if (prompt === undefined) {
-    const hint = `say --account-id ${account_id} if this is the account that you mean`;
-    throw new CliError(`the key is of account ${account_id} (${account_email})`, EXIT.usage, hint);
+    const hint = `if this is the right account, give --account-id ${account_id}`;
+    throw new CliError(`the key belongs to account ${account_id} (${account_email})`, EXIT.usage, hint);
   }
   if (
     !(await prompt.confirm(
-      `The key is of account ${account_id} (${account_email}). Is that the one you mean?`,
+      `The key belongs to account ${account_id} (${account_email}). Is this the right account?`,
     ))
   )
     throw new CliError("stopped, and nothing was changed", EXIT.failure);
 }
 
-/** The key is current by then: what fails here is said beside that, and is not the end of it. */
+/** The key is current by then, so a failure here is reported and does not fail the import. */
 async function tryToDisposeOf(
   io: Io,
   file: string,
@@ -180,7 +180,7 @@ async function tryToDisposeOf(
 async function disposeOf(io: Io, file: string, { shred }: Flags, prompt: Prompt | undefined): Promise<void> {
   const wanted = shred ?? (await prompt?.confirm(`Overwrite and delete ${file}?`)) ?? false;
   if (!wanted) {
-    io.stderr.write(`The key still lies in ${file}: delete it, and empty the bin.\n`);
+    io.stderr.write(`The key is still in ${file}. Delete the file and empty the bin.\n`);
     return;
   }
   const handle = await open(file, "r+");
@@ -193,7 +193,7 @@ async function disposeOf(io: Io, file: string, { shred }: Flags, prompt: Prompt 
   }
   await unlink(file);
   io.stderr.write(
-    `${file} is overwritten and deleted. An SSD or a backup may still have it: the first rotation makes it worthless.\n`,
+    `${file} is overwritten and deleted. An SSD or a backup may still have it, until the first rotation replaces the key.\n`,
   );
 }
 

@@ -18,7 +18,7 @@ export interface FunctionFlags extends OperatorFlags {
   readonly direct?: boolean;
 }
 
-/** Has reconcile-keys run a command. */
+/** Runs a command of reconcile-keys and resolves to its answer. */
 export type RunCommand = <Name extends ReconciliationCommand["command"]>(
   command: Extract<ReconciliationCommand, { command: Name }>,
 ) => Promise<ReconciliationAnswers[Name]>;
@@ -26,15 +26,15 @@ export type RunCommand = <Name extends ReconciliationCommand["command"]>(
 export function addFunctionOptions(command: Command): Command {
   return command.option(
     "--direct",
-    "ask the platform from here, where these credentials may read the secrets (as with `npm start`)",
+    "run on this machine; your AWS credentials must be able to read the secrets (as with `npm start`)",
   );
 }
 
 /**
- * By the deployed function, since an operator may not read the keys; or, with `--direct`, the same
- * code here.
+ * Runs commands in the deployed function, because an operator may not read the keys. With
+ * `--direct`, runs the same code in this process.
  *
- * @throws CliError the function is not there, may not be invoked, or failed.
+ * @throws CliError the function does not exist, may not be invoked, or failed.
  */
 export function commandRunner(io: Io, flags: FunctionFlags, operator: Operator): RunCommand {
   return flags.direct === true ? runHere(io, operator) : runDeployed(io, flags);
@@ -59,8 +59,7 @@ function runHere(io: Io, operator: Operator): RunCommand {
 }
 
 function runDeployed(io: Io, flags: FunctionFlags): RunCommand {
-  // One attempt: a command whose answer was lost may still be running, and is not started a second
-  // time.
+  // One attempt: a command whose answer was lost may still be running, and must not start twice.
   const client = new LambdaClient({ ...awsConfiguration(io, flags, "LAMBDA"), maxAttempts: 1 });
   const FunctionName = `${deploymentOf(io, flags)}-reconcile-keys`;
   return async <Name extends ReconciliationCommand["command"]>(
@@ -70,7 +69,7 @@ function runDeployed(io: Io, flags: FunctionFlags): RunCommand {
     const answer = await client.send(new InvokeCommand({ FunctionName, Payload })).catch((error: unknown) => {
       if (!(error instanceof Error)) throw error;
       if (error.name === "ResourceNotFoundException") {
-        const hint = "name the deployment as --deployment SERVICE-STAGE, and its --region";
+        const hint = "give --deployment SERVICE-STAGE and the --region of the deployment";
         throw new CliError(`there is no function ${FunctionName}`, EXIT.failure, hint, { cause: error });
       }
       if ("code" in error && (error.code === "ENOTFOUND" || error.code === "ECONNREFUSED")) {

@@ -13,19 +13,19 @@ interface Flags extends FunctionFlags {
 
 export function keysCommand(io: Io): Command {
   const command = new Command("keys")
-    .description("the keys of the Voximplant accounts, and what manages each")
-    .addOption(new Option("--output <format>", "how to print them").choices(["text", "json"]).default("text"))
-    .option("--accept-roles <name>", "write down that the roles which this service account has now are right")
+    .description("list the keys of the Voximplant accounts, and what manages each")
+    .addOption(new Option("--output <format>", "output format").choices(["text", "json"]).default("text"))
+    .option("--accept-roles <name>", "record the present roles of this service account as the right ones")
     .addHelpText(
       "after",
       `
-States, what is wrong first:
+States, problems first:
   missing       signs tokens, and the platform does not accept it
   unknown       no secret holds it
   undetermined  may be in a secret that cannot be read
   unlisted      current, and its account cannot be listed
   none          the service account has no key yet
-  orphan        left by a rotation that broke off
+  orphan        left by a rotation that stopped
   stray         has one of our key names, and is in no secret
   current       signs tokens
   pending       a rotation is under way
@@ -42,7 +42,7 @@ States, what is wrong first:
           command: "accept-roles",
           serviceAccount: name,
         });
-        io.stderr.write(`Written down for ${name}: ${acceptedRoles.join(", ") || "no role"}.\n`);
+        io.stderr.write(`Recorded for ${name}: ${acceptedRoles.join(", ") || "no role"}.\n`);
         return;
       }
       const { keys, problems } = await run<"list-keys">({ command: "list-keys" });
@@ -50,7 +50,7 @@ States, what is wrong first:
       const [first, ...more] = problems;
       if (first === undefined) return;
       for (const problem of more) io.stderr.write(`${problem}\n`);
-      const hint = "a key is undetermined while a secret cannot be read: do not delete it";
+      const hint = "do not delete an undetermined key: it may be in a secret that cannot be read";
       throw new CliError(`not everything could be examined: ${first}`, EXIT.failure, hint);
     } catch (error) {
       throw explain(error, "the keys cannot be listed");
@@ -96,8 +96,8 @@ function severity({ state }: ListedKey): number {
 }
 
 /**
- * How old it is; or, of a key that is to be deleted, when: within hours, so the time of day will
- * do.
+ * The key's age. If the key is to be deleted, the time of the deletion: it is only hours away, so
+ * the date is left out.
  */
 function time({ since, retireAt }: ListedKey, now: number): string {
   if (retireAt !== undefined) return `to ${retireAt.slice(11, 16)}Z`;
@@ -121,7 +121,9 @@ function age(milliseconds: number): string {
   return minutes < 2 * 1440 ? `${Math.floor(minutes / 60)} h` : `${Math.floor(minutes / 1440)} d`;
 }
 
-/** Anyone who can make a key chooses its name. Control characters would reach the terminal. */
+/**
+ * Anyone who can create a key chooses its name, so control characters must not reach the terminal.
+ */
 function printable(text: string): string {
   return text.replace(/[^\x20-\x7e]/g, "?").slice(0, 60);
 }

@@ -25,7 +25,7 @@ export interface OperatorFlags {
   readonly deployment?: string;
 }
 
-/** What the commands about keys work with. */
+/** What the commands that change or list keys need. */
 export interface Operator {
   readonly policy: Policy;
   readonly store: SecretStore;
@@ -33,16 +33,16 @@ export interface Operator {
   readonly secretsManager: SecretsManagerClient;
   readonly connection: Connection;
   readonly openKey: OpenKey;
-  /** As the deployment's functions have them: from the same variables. */
+  /** From the same variables as the deployment's functions. */
   readonly lifetimes: KeyLifetimes;
 }
 
 export function addOperatorOptions(command: Command): Command {
   return command
-    .option("--grants <file>", "the grants file that says which secret is whose", GRANTS_FILE)
+    .option("--grants <file>", "the grants file, which names each service account's secret", GRANTS_FILE)
     .option(
       "--deployment <service-stage>",
-      `the deployment whose secrets and functions are meant (default: VOXTOKEN_DEPLOYMENT, or ${SERVICE}-dev)`,
+      `the deployment to work on (default: VOXTOKEN_DEPLOYMENT, or ${SERVICE}-dev)`,
     )
     .option("--profile <name>", "AWS profile (default: AWS_PROFILE)")
     .option("--region <region>", "AWS region of the secrets (default: as the AWS SDK finds it)");
@@ -125,13 +125,13 @@ export function serviceAccountOf(policy: Policy, name: string): ServiceAccount {
   throw new CliError(`no service account ${name} in the grants file`, EXIT.usage, `it has ${known}`);
 }
 
-/** Turns what an operator's command met on the way into one line and a hint. */
+/** Turns any error of an operator's command into one line and a hint. */
 export function explain(error: unknown, doing: string): CliError {
   if (error instanceof CliError) return error;
   const message = error instanceof Error ? error.message : String(error);
   const isDenied = error instanceof Error && error.name === "AccessDeniedException";
   const hint = isDenied
-    ? "these AWS credentials lack the permission: docs/keys.md lists what each command needs"
+    ? "these AWS credentials lack a permission: docs/keys.md lists what each command needs"
     : undefined;
   return new CliError(`${doing}: ${message}`, isDenied ? EXIT.denied : EXIT.failure, hint, { cause: error });
 }

@@ -2,8 +2,8 @@ import { CliError, EXIT } from "../cli/cli-error.ts";
 import type { Io } from "../cli/io.ts";
 
 /**
- * Questions on stderr, answers from stdin, line by line. To be closed: an open stdin keeps the
- * process alive.
+ * Asks on stderr and reads the answers from stdin, line by line. Close it: an open stdin keeps the
+ * process running.
  */
 export interface Prompt {
   ask(question: string): Promise<string>;
@@ -67,7 +67,7 @@ function splitLine(text: string): [line: string, rest: string | undefined] {
   return end === null ? [text, undefined] : [text.slice(0, end.index), text.slice(end.index + end[0].length)];
 }
 
-/** All of stdin, for a command in a pipe. */
+/** Reads all of stdin, for a command in a pipe. */
 export async function readStdin({ stdin }: Io): Promise<string> {
   const chunks: Buffer[] = [];
   for await (const chunk of stdin) chunks.push(Buffer.from(chunk));

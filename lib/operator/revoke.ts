@@ -18,22 +18,22 @@ export interface RevokeFlags extends FunctionFlags {
 
 export function revokeCommand(io: Io): Command {
   const command = new Command("revoke")
-    .description("for a leak: replace a key, delete the leaked one, and prove that it is dead")
+    .description("replace a leaked key, delete it, and prove that it is dead")
     .argument("<service-account>", "as grants.yml names it")
     .option("--key <id>", "the leaked key (default: the current one)")
-    .option("--yes", "without asking first")
-    .option("--delete-first", "delete it before it is replaced: no token is vended until a key is put in")
-    .option("--make-room <id>", "first delete this key, where the account holds as many as it may")
+    .option("--yes", "do not ask for confirmation")
+    .option("--delete-first", "delete the key without a replacement: no token is vended until one is stored")
+    .option("--make-room <id>", "first delete this key, if the account is at its limit of keys")
     .option(
       "--timeout <seconds>",
-      "time for the replacement; the leaked key is deleted whatever came of it",
+      "time for the replacement; the leaked key is deleted even if it fails",
       wholeNumber(0, 300, "a whole number of seconds up to 300"),
       90,
     )
     .addHelpText(
       "after",
       "\nStatus 0: the platform no longer lists the key and refuses a token of it, and a new key is current.\n" +
-        "Safe to repeat with --key; without it, the key that is current by then is revoked.",
+        "Safe to repeat with --key. Without --key, a repeated command revokes the new key.",
     );
   return addFunctionOptions(addOperatorOptions(command)).action(async (name: string, flags: RevokeFlags) => {
     try {
@@ -52,7 +52,7 @@ export async function revoke(io: Io, name: string, flags: RevokeFlags): Promise<
   if (flags.yes !== true) await confirm(io, name, keyId);
 
   io.stderr.write(
-    `Revoking key ${keyId}. This takes up to five minutes.\nIf it is interrupted: ` +
+    `Revoking key ${keyId}. This takes up to five minutes.\nIf it is interrupted, repeat it: ` +
       `voxtoken admin revoke ${name} --key ${keyId}\n`,
   );
   const report = await run<"revoke">({
@@ -65,7 +65,7 @@ export async function revoke(io: Io, name: string, flags: RevokeFlags): Promise<
   }).catch((error: unknown) => {
     const { message } = explain(error, "the revocation did not answer");
     throw new CliError(
-      `${message} It may have gone on: nothing is proved`,
+      `${message} The revocation may have continued, but nothing is proved`,
       EXIT.failure,
       `run it again: voxtoken admin revoke ${name} --key ${keyId}`,
       { cause: error },
@@ -85,7 +85,7 @@ async function confirm(io: Io, name: string, keyId: string): Promise<void> {
   if (!io.stdin.isTerminal) throw new CliError("no terminal to ask on", EXIT.usage, "add --yes");
   const prompt = openPrompt(io);
   try {
-    const question = `Delete key ${keyId} of ${name}? Tokens made with it end at once.`;
+    const question = `Delete key ${keyId} of ${name}? Its tokens stop working at once.`;
     if (await prompt.confirm(question)) return;
   } finally {
     await prompt.close();
@@ -118,5 +118,5 @@ function conclude(io: Io, report: RevocationReport): void {
         "SIGNING_KEY_TTL_SECONDS (300 by default) have passed.\n",
     );
   }
-  io.stderr.write("Next: look for keys that were made with it: voxtoken admin keys\n");
+  io.stderr.write("Next: look for keys that were created with it: voxtoken admin keys\n");
 }

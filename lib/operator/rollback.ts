@@ -7,7 +7,7 @@ import { addOperatorOptions, explain, openOperator, serviceAccountOf } from "./o
 
 export function rollbackCommand(io: Io): Command {
   const command = new Command("rollback")
-    .description("make the previous key current again, once it is proved to work")
+    .description("make the previous key current again, if it works")
     .argument("<service-account>", "as grants.yml names it");
   return addFunctionOptions(addOperatorOptions(command)).action(
     async (name: string, flags: FunctionFlags) => {
@@ -31,7 +31,7 @@ async function rollback(io: Io, name: string, flags: FunctionFlags): Promise<voi
     io.stderr.write(`Key ${supersededKeyId} is kept until no container and no token can use it.\n`);
   if (pending === "replicas-behind")
     io.stderr.write(
-      "A replica is behind, so AWSPENDING stays where it is. rotate-key refuses that version.\n",
+      "A replica is behind, so AWSPENDING stays on an older version. rotate-key refuses that version.\n",
     );
   if (leftToDo.length > 0) {
     const hint = "reconciliation moves the rules; run the command again for the rest";

@@ -23,15 +23,15 @@ export function rotateCommand(io: Io): Command {
   const command = new Command("rotate")
     .description("rotate a service account's key, and wait until it is done")
     .argument("<service-account>", "as grants.yml names it")
-    .option("--now", "without asking first")
+    .option("--now", "do not ask for confirmation")
     .option("--revoke", "for a leak: the same as `voxtoken admin revoke`")
     .option(
       "--timeout <seconds>",
-      "stop following after this time; the rotation goes on",
+      "stop waiting after this time; the rotation continues",
       wholeNumber(1, 86_400, "a whole number of seconds"),
       300,
     )
-    .addHelpText("after", "\nSafe to repeat: a rotation that broke off is taken up where it stopped.");
+    .addHelpText("after", "\nSafe to repeat: a rotation that stopped is continued.");
   return addFunctionOptions(addOperatorOptions(command)).action(async (name: string, flags: Flags) => {
     try {
       await rotate(io, name, flags);
@@ -61,13 +61,13 @@ async function rotate(io: Io, name: string, flags: Flags): Promise<void> {
   await follow(io, operator.store, secret, versionId, flags);
   io.stdout.write(`${name}: version ${versionId} of secret ${secret.name} is current\n`);
   io.stderr.write(
-    "The old key stays until no token and no container can use it; reconciliation deletes it then.\n",
+    "The old key stays until no token and no container can use it. Then reconciliation deletes it.\n",
   );
 }
 
 /**
- * A label that an import or a rollback left on an older version would make Secrets Manager go on
- * with that one.
+ * Takes AWSPENDING off a version that an import or a rollback has superseded. Otherwise Secrets
+ * Manager continues with that version instead of starting a rotation.
  */
 async function dropSuperseded(io: Io, store: SecretStore, secret: SecretState): Promise<void> {
   const pending = versionWith("AWSPENDING", secret);
@@ -91,8 +91,7 @@ async function confirm(io: Io, name: string): Promise<void> {
 }
 
 /**
- * Starts a rotation, or has one that broke off taken up again. Returns the version that is to
- * become current.
+ * Starts a rotation, or continues one that stopped. Returns the version that is to become current.
  */
 async function start(
   io: Io,
@@ -111,16 +110,14 @@ async function start(
     const pending = versionWith("AWSPENDING", await store.describe(secret.arn));
     if (!/previous rotation/i.test(error.message) || pending === undefined) {
       const hint =
-        "give it a rotation function first: set rotate: all in serverless.yml and deploy (docs/deploy.md)";
+        "it needs a rotation function: set rotate: all in serverless.yml and deploy (docs/deploy.md)";
       throw new CliError(error.message, EXIT.failure, hint, { cause: error });
     }
-    io.stderr.write(
-      `A rotation of ${secret.name} had broken off; it is taken up again: version ${pending}.\n`,
-    );
+    io.stderr.write(`A rotation of ${secret.name} had stopped. It continues with version ${pending}.\n`);
     return pending;
   }
   throw new CliError(
-    "Secrets Manager did not say which version is to become current",
+    "Secrets Manager did not name the version that is to become current",
     EXIT.failure,
     "try again",
   );
@@ -134,13 +131,13 @@ async function follow(
   flags: Flags,
 ): Promise<void> {
   const { timeout } = flags;
-  const hint = `why: the log /aws/lambda/${deploymentOf(io, flags)}-rotate-key. It is safe to run this again`;
+  const hint = `the log /aws/lambda/${deploymentOf(io, flags)}-rotate-key says why. It is safe to run this again`;
   const tell = (text: string) => {
     if (io.stderr.isTerminal) io.stderr.write(text);
   };
   const begun = io.now();
   let waited = 0;
-  // The clock, and what was slept: a clock that stands still must not keep this going.
+  // The clock and the time slept: if the clock stands still, the loop must still end.
   while (Math.max(io.now() - begun, waited) < timeout * 1000) {
     const labels = (await store.describe(secret.arn)).stages.get(versionId);
     if (labels?.has("AWSCURRENT") === true) {
@@ -148,10 +145,10 @@ async function follow(
       return;
     }
     if (labels?.has("AWSPENDING") !== true) {
-      const message = `the rotation was given up: version ${versionId} is no longer pending`;
+      const message = `the rotation was abandoned: version ${versionId} is no longer pending`;
       throw new CliError(message, EXIT.failure, hint);
     }
-    tell(`\r${Math.round(waited / 1000)} s: the new key is being made and tested …`);
+    tell(`\r${Math.round(waited / 1000)} s: creating and testing the new key …`);
     await io.sleep(POLL_MS);
     waited += POLL_MS;
   }

@@ -11,21 +11,21 @@ import type { Role } from "../voximplant/methods.ts";
 import { CliError, EXIT } from "../cli/cli-error.ts";
 import type { Io } from "../cli/io.ts";
 
-/** @throws CliError there is no such secret: what to do. */
+/** @throws CliError the secret does not exist; the hint says what to do */
 export async function findSecret(store: SecretStore, secret: string): Promise<SecretState> {
   try {
     return await store.describe(secret);
   } catch (error) {
     if (!(error instanceof SecretNotFoundError)) throw error;
-    const hint = `deploy first, which makes the secret; or \`aws secretsmanager create-secret --name ${secret}\`; or name another --region`;
+    const hint = `deploy first, which creates the secret; or \`aws secretsmanager create-secret --name ${secret}\`; or give another --region`;
     throw new CliError(error.message, EXIT.failure, hint, { cause: error });
   }
 }
 
 /**
- * Makes a credentials file the current version of a secret, and waits until Secrets Manager says so.
- * Then it takes AWSPENDING off an older version, so that no rotation makes that one current again,
- * and writes the key's roles down.
+ * Stores a credentials file as the current version of a secret, and waits until Secrets Manager
+ * reports it as current. Then takes AWSPENDING off an older version, so that no rotation makes that
+ * one current again, and records the key's roles.
  *
  * @returns what was not done although the key is current, each a sentence
  */
@@ -53,17 +53,17 @@ export async function storeKey(
       : "A replica is behind, so AWSPENDING stays on an older version. rotate-key refuses that version.",
   );
   await attempt("The secret could not be read back", () => readBack(store, secret, versionId, value));
-  await attempt("The key's roles were not written down", async () =>
+  await attempt("The key's roles were not recorded", async () =>
     (await orDenied(store.tag(secret.arn, ROLES_TAG, rolesTag(roles)))) === "denied"
-      ? "The key's roles were not written down (secretsmanager:TagResource is denied): reconciliation does it."
+      ? "The key's roles were not recorded (secretsmanager:TagResource is denied). Reconciliation records them."
       : undefined,
   );
   return leftToDo;
 }
 
 /**
- * Reads the value back. In a deployment an operator may not, because the secret's policy lets only
- * the functions read it. Then Secrets Manager's statement that the version is current must suffice.
+ * Reads the value back and compares it. In a deployment this is denied, because only the functions
+ * may read the value. Then Secrets Manager's report that the version is current must suffice.
  */
 async function readBack(
   store: SecretStore,
@@ -73,10 +73,10 @@ async function readBack(
 ): Promise<string> {
   const version = await orDenied(store.readVersion(arn, versionId));
   if (version === "denied")
-    return `Stored in ${name}, version ${versionId}. Not read back: its policy lets the functions alone read it.`;
-  if (version?.value !== value) throw new Error(`secret ${name} gives back something else than was stored`);
+    return `Stored in ${name}, version ${versionId}. Not read back: only the functions may read it.`;
+  if (version?.value !== value) throw new Error(`secret ${name} returns another value than was stored`);
   if (versionWith("AWSCURRENT", await store.describe(arn)) !== versionId)
-    throw new Error("another version became current meanwhile: look with `voxtoken admin keys`");
+    throw new Error("another version became current meanwhile: see `voxtoken admin keys`");
   return `Stored in ${name}, version ${versionId}, and read back.`;
 }
 
@@ -89,17 +89,17 @@ async function orDenied<T>(call: Promise<T>): Promise<T | "denied"> {
   }
 }
 
-/** After a success that something followed which failed, both are said. */
+/** Fails with what was not done after the key became current. */
 export function reportLeftToDo(keyId: string, leftToDo: readonly string[]): void {
   if (leftToDo.length === 0) return;
   throw new CliError(
     `key ${keyId} is current, but: ${leftToDo.join(" ")}`,
     EXIT.failure,
-    "the key need not be put in again; fix what is named",
+    "do not store the key again; fix what is named",
   );
 }
 
-/** A rotation that is under way ends with what is stored now. */
+/** Warns that storing a key ends a rotation that is under way. */
 export function warnOfRotation(io: Io, secret: SecretState): void {
   const pending = unfinishedVersion(secret);
   if (pending === undefined) return;

@@ -7,10 +7,10 @@ import type { ManagementApi, Role } from "../voximplant/methods.ts";
 import { type Finding, notExamined, reported } from "./finding.ts";
 
 /**
- * Compares the roles of the current keys with the roles written down on the secret. A token can
+ * Compares the roles of the current keys with the roles recorded on the secret. A token can
  * probably call `SetKeyRoles`, and a rotation copies the roles that it finds. So a change is
  * reported until an operator accepts it (`voxtoken admin keys --accept-roles`) or undoes it. If the
- * secret has no tag, the present roles are written down.
+ * secret has no tag, the present roles are recorded.
  */
 export async function checkRoles(
   ports: SnapshotPorts,
@@ -42,19 +42,19 @@ async function compareRoles(
   if (expected === rolesTag(roles)) return undefined;
   if (expected === undefined) {
     await store.tag(state.arn, ROLES_TAG, rolesTag(roles));
-    log("info", `Wrote down the roles of ${serviceAccount}: ${roleNames(roles)}.`, { serviceAccount });
+    log("info", `Recorded the roles of ${serviceAccount}: ${roleNames(roles)}.`, { serviceAccount });
     return undefined;
   }
   return reported(
     "roles_changed",
     serviceAccount,
-    `The key has the roles ${roleNames(roles)}, but the role ids written down are ${expected || "(none)"}. If this ` +
+    `The key has the roles ${roleNames(roles)}, but the recorded role ids are ${expected || "(none)"}. If this ` +
       `change was intended, accept it with \`voxtoken admin keys --accept-roles ${serviceAccount}\`. Otherwise ` +
       "someone changed what its tokens may do: see docs/runbook.md#roles-changed.",
   );
 }
 
-/** Writes down the present roles of the current key, after an operator has confirmed them. */
+/** Records the present roles of the current key, after an operator has confirmed them. */
 export async function acceptRoles(
   { store, openKey }: Pick<SnapshotPorts, "store" | "openKey">,
   { name, secret }: ServiceAccount,

@@ -53,8 +53,8 @@ function stuckRotation(
 }
 
 /**
- * CloudFormation has reported success for a replica that failed. So the secret itself is asked. A
- * secret without a value has no replicas: AWS removes them.
+ * Reads the state of the replicas from the secret, because CloudFormation has reported success for
+ * a replica that failed. A secret without a value has no replicas: AWS removes them.
  * https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/1459
  */
 function replicaBehind(

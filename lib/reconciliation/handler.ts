@@ -39,10 +39,10 @@ const Command = z.discriminatedUnion("command", [
 
 export type ReconciliationCommand = z.infer<typeof Command>;
 
-/** What each command answers. */
+/** The answer of each command. */
 export interface ReconciliationAnswers {
   readonly "list-keys": KeyList;
-  /** Names of the roles that are written down now. */
+  /** Names of the roles that are recorded now. */
   readonly "accept-roles": { readonly acceptedRoles: readonly string[] };
   readonly "current-key": { readonly keyId: string | null; readonly accountId: number | null };
   readonly rollback: RollbackReport;
@@ -53,8 +53,8 @@ type Answer = ReconciliationAnswers[keyof ReconciliationAnswers] | { readonly fi
 
 /**
  * The Lambda handler. The schedule runs a reconciliation. It throws at the end if something could
- * not be examined or deleted, so that the function's error metric counts it. Operators run the
- * commands through it, because they may not read keys.
+ * not be examined or deleted, so that the function's error metric counts it. Operators send their
+ * commands to it, because they may not read keys.
  */
 export function createReconciliationHandler(
   options: ReconciliationHandlerOptions,

@@ -4,7 +4,7 @@ import { SETTLING_PAUSES_MS, type Waiting } from "../key-lifecycle/settle.ts";
 import { isRefusal } from "../voximplant/errors.ts";
 import { messageOf } from "./finding.ts";
 
-/** One question to the platform, and whether its answer proves that the key is dead. */
+/** A request to the platform, and whether its answer proves that the key is dead. */
 export interface Look {
   readonly step: "list" | "token";
   readonly ok: boolean;
@@ -12,7 +12,7 @@ export interface Look {
   readonly seen: string;
 }
 
-/** No further look begins after this time: a platform that hangs must leave time for the report. */
+/** No further request begins after this time, so that time is left for the report. */
 const LOOKS_END_MS = 120_000;
 
 /**

@@ -18,9 +18,9 @@ import { type Finding, messageOf, notExamined } from "./finding.ts";
 import { findLateness } from "./find-lateness.ts";
 
 /**
- * Finds keys that should not exist and what is late, and deletes keys that are provably ours: see
- * the table in decide.ts. Two runs at once do no harm, because both deleting a key and binding a
- * rule may be repeated.
+ * Finds keys that should not exist and rotations and replicas that are late. Deletes keys that are
+ * provably ours: see the table in decide.ts. Two runs may overlap, because deleting a key and
+ * binding a rule may be repeated.
  */
 export async function reconcileKeys(ports: SnapshotPorts, policy: Policy): Promise<Finding[]> {
   const snapshot = await takeSnapshot(ports, policy);

@@ -74,7 +74,7 @@ export async function replaceKey(
       { cause },
     );
   });
-  // Both keys work, so a failure here ends nothing: reconciliation moves the rules that are left.
+  // Both keys work, so a failure here is only logged: reconciliation moves the rules that are left.
   try {
     await moveAllRules(await ports.readSecret(serviceAccount), next, log);
   } catch (error) {

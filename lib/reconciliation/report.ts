@@ -27,8 +27,8 @@ export function reportFindings(
 }
 
 /**
- * The audit record of a finding. What the platform's users wrote (names, descriptions) is clipped,
- * never trusted.
+ * The audit record of a finding. Names and descriptions are clipped, because anyone who can create
+ * a key chooses them.
  */
 export function findingRecord(finding: Finding, now: number): string {
   const { reason, action, serviceAccount, detail, key, accountId } = finding;
@@ -48,7 +48,7 @@ export function findingRecord(finding: Finding, now: number): string {
   });
 }
 
-/** The audit record of a revocation: what was seen, step by step. */
+/** The audit record of a revocation, with the outcome of each step. */
 export function revocationRecord(serviceAccount: string, report: RevocationReport, now: number): string {
   return JSON.stringify({
     type: "audit",
@@ -62,7 +62,7 @@ export function revocationRecord(serviceAccount: string, report: RevocationRepor
   });
 }
 
-/** Zeros included: so that an alarm ends when its cause is gone. */
+/** Includes zeros, so that an alarm ends when its cause is gone. */
 function countFindings(findings: readonly Finding[]): MetricValues<"reconcile-keys"> {
   const count = (isCounted: (finding: Finding) => boolean) => findings.filter(isCounted).length;
   const reasons =

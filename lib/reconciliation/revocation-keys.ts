@@ -14,8 +14,8 @@ export interface CurrentKey {
 }
 
 /**
- * Reads the current keys by label alone, so that DescribeSecret may fail. Logs those that cannot be
- * read.
+ * Reads the current keys by their label, so that a failing DescribeSecret does no harm. Logs keys
+ * that cannot be read.
  */
 export async function readCurrentKeys(
   { store, openKey, log }: ReplacementPorts,
@@ -34,9 +34,9 @@ export async function readCurrentKeys(
 }
 
 /**
- * Reads the current keys, again for some seconds if the leaked key is not among them: reads of
- * Secrets Manager may lag, and a key that became current seconds ago would be deleted without a
- * replacement.
+ * Reads the current keys, and repeats this for some seconds if the leaked key is not among them.
+ * Secrets Manager's reads may lag. Without this, a key that became current seconds ago would be
+ * deleted without a replacement.
  */
 export function readCurrentKeysSettled(
   ports: ReplacementPorts,

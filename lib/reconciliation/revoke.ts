@@ -30,7 +30,7 @@ export interface RevocationRequest {
   readonly makeRoom?: string | undefined;
 }
 
-/** One step, in the order in which they ran, and what the other side answered. */
+/** A step, and what AWS or the platform answered. */
 export interface RevocationStep {
   readonly step: "make room" | "replace" | "delete" | "list" | "token" | "containers" | "rules" | "labels";
   readonly ok: boolean;
@@ -52,9 +52,9 @@ export interface RevocationReport {
 /**
  * Revokes a leaked key: replaces it, deletes it, and asks the platform for proof.
  *
- * The key is deleted even if it could not be replaced in time, because a leaked key is worse than an
- * outage. Only the platform's answers are a proof: it lists the keys without this one, and it refuses
- * a token signed with it. A step that fails does not stop the next one.
+ * The key is deleted even if it could not be replaced in time, because a leaked key is worse than
+ * an outage. Only the platform's answers are a proof: it lists the keys without this one, and it
+ * refuses a token signed with it. A step that fails does not stop the next one.
  */
 export async function revokeKey(
   ports: RevocationPorts,
@@ -76,7 +76,7 @@ export async function revokeKey(
   const before = await readCurrentKeysSettled(ports, policy, keyId);
   const affected = before.filter(({ key }) => key.keyId === keyId);
   const leaked = affected[0]?.key ?? (await openMatchingKeys(ports, policy, (key) => key.keyId === keyId))[0];
-  // Where the account of the leaked key is unknown, any key may be of it.
+  // If the account of the leaked key is unknown, any key may belong to it.
   const isOfAccount = (accountId: number) => leaked === undefined || accountId === leaked.accountId;
   const signersAmong = (current: readonly CurrentKey[]) =>
     current.map(({ key }) => key).filter(({ accountId }) => isOfAccount(accountId));
@@ -118,8 +118,8 @@ export async function revokeKey(
   const own =
     replacements.get(named.name) ??
     now.find(({ serviceAccount, key }) => serviceAccount.name === named.name && key.keyId !== keyId)?.key;
-  // If there is no new key, the key before may still sign in, to delete the leaked one and to ask
-  // for the proof.
+  // If there is no new key, the previous key may still sign the calls that delete the leaked key
+  // and prove its end.
   const fallbacks = replacements.has(named.name)
     ? []
     : await openMatchingKeys(
@@ -127,8 +127,8 @@ export async function revokeKey(
         policy,
         ({ accountId }, labels) => labels.has("AWSPREVIOUS") && isOfAccount(accountId),
       );
-  // The replacements first: a read of Secrets Manager that lags may still give the leaked key as
-  // the current one.
+  // The replacements come first, because Secrets Manager's reads may lag and return the leaked key
+  // as the current one.
   const signers = distinct([...replacements.values(), ...signersAmong(now), ...fallbacks]).filter(
     (signer) => signer.keyId !== keyId,
   );
@@ -155,7 +155,7 @@ export async function revokeKey(
     .filter((name) => {
       const isOf = ({ serviceAccount }: CurrentKey) => serviceAccount.name === name;
       const wasLeaked = [...affected, ...after].some((one) => isOf(one) && one.key.keyId === keyId);
-      // A current key that cannot be read may be the one that was deleted: that is no success.
+      // A current key that cannot be read may be the deleted one, so it counts as not working.
       return wasLeaked || (name === named.name && !after.some(isOf));
     });
   return { keyId, steps, proved, withoutKey, leftToDo: leftToDo(request, proved, withoutKey, rulesMoved) };
@@ -165,14 +165,14 @@ function distinct(keys: readonly AccountKey[]): AccountKey[] {
   return [...new Map(keys.map((key) => [key.keyId, key])).values()];
 }
 
-/** By the first key that the platform accepts. */
+/** Deletes a key with the first signer that the platform accepts. */
 async function deleteWith(signers: readonly AccountKey[], keyId: string): Promise<"deleted" | "absent"> {
   const refusals: string[] = [];
   let absent = false;
   for (const { api, keyId: signer } of signers) {
     try {
       if ((await api.deleteKey(keyId)) === "deleted") return "deleted";
-      // Of another account, this key says the same: the others are asked too.
+      // A signer of another account gets the same answer, so the others are tried too.
       absent = true;
     } catch (error) {
       refusals.push(`with key ${signer}: ${messageOf(error)}`);
@@ -214,7 +214,7 @@ function leftToDo(
     ...withoutKey.map(
       (name) =>
         `${name} has no working key, so no token is vended. ${putAKeyIn(name)} ` +
-        `If the key before it is sound: \`voxtoken admin rollback ${name}\`.`,
+        `If the previous key works and did not leak: \`voxtoken admin rollback ${name}\`.`,
     ),
     ...(rulesMoved
       ? []

@@ -32,7 +32,7 @@ export async function rollBack(
   const version = previous === undefined ? undefined : await store.readVersion(state.arn, previous);
   if (version === undefined || current === undefined) {
     throw new KeyLifecycleError(
-      `Secret ${state.name} has no previous version to go back to. \`voxtoken admin keys\` shows what there is.`,
+      `Secret ${state.name} has no previous version to go back to. \`voxtoken admin keys\` lists its keys.`,
     );
   }
   const key = await openKey(version.value);
@@ -48,7 +48,7 @@ export async function rollBack(
   await store
     .moveStage(state.arn, "AWSCURRENT", { from: current, to: version.versionId })
     .catch(async (error: unknown) => {
-      // Where only the answer was lost, the repeated call is refused because the label has moved.
+      // If only the answer was lost, the repeated call is refused because the label has moved.
       if ((await store.readCurrent(state.arn))?.versionId !== version.versionId) throw error;
     });
   await settle(() => key.api.getAccountInfo(), isUnknownKey, { sleep }).catch((cause: unknown) => {

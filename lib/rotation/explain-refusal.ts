@@ -8,7 +8,7 @@ import type { Rotation } from "./rotation.ts";
 const CERTAINLY_DELETED_MS = 10 * 60_000;
 
 /**
- * Finds which of the two keys the platform refused, and what to do.
+ * Finds which of the two keys the platform refused, and explains what to do.
  *
  * A pending key that was deleted never comes back, and its version can hold no other key. So the
  * label is taken off the version, and the next rotation makes a new key. Without this, every

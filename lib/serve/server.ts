@@ -12,7 +12,7 @@ export interface ServeOptions {
   /** Rejects if a request that is accepted now would fail. */
   readonly checkHealth: () => Promise<unknown>;
   readonly key: Pick<ThrowawayKey, "findFault">;
-  /** The Management API. Every request goes there, whatever it names. */
+  /** The Management API. Every request is sent there, whatever its URL says. */
   readonly apiUrl: string;
   /** Called once for each request, when it ends. Holds no query, body or token. */
   readonly log: (line: string) => void;
@@ -20,12 +20,12 @@ export interface ServeOptions {
   readonly monotonic: () => number;
 }
 
-/** Below this path, as on the platform: official clients take another host, and no other path. */
+/** The platform's own path: official clients can be given another host, but no other path. */
 const PREFIX = "/platform_api";
 const METHOD_PATH = new RegExp(`^${PREFIX}(/\\w+)?/?$`);
 const HEALTH = "/health";
 
-/** RFC 9110 §7.6.1, and what belongs to the client's connection with us. */
+/** Headers of the connection (RFC 9110 §7.6.1), and the client's credentials for this server. */
 const NOT_FORWARDED = new Set([
   "authorization",
   "connection",
@@ -50,10 +50,7 @@ const NOT_RETURNED = new Set([
   "transfer-encoding",
 ]);
 
-/**
- * A request or an upstream that is not accepted: HTTP status, an error code of the platform, and
- * why.
- */
+/** A refused request or a failed upstream: HTTP status, error code of the platform, and reason. */
 class Refusal extends Error {
   readonly status: number;
   readonly code: number;
@@ -127,14 +124,15 @@ async function answer(
 }
 
 /**
- * Refuses what a website or a forwarder sends.
+ * Refuses requests of websites and of forwarding proxies.
  *
- * A page in a browser can reach loopback by a name of its own that resolves to 127.0.0.1 (DNS
- * rebinding): its `Host` shows that. A forwarding header shows that the request comes from afar.
+ * A page in a browser can reach loopback through a host name that resolves to 127.0.0.1 (DNS
+ * rebinding). The `Host` header shows that name. A forwarding header shows that the request comes
+ * from another machine.
  */
 function refuseStrangers({ headers }: IncomingMessage): void {
   const { host = "" } = headers;
-  // Only a name and a port: in a URL, what precedes an "@" would be a user.
+  // Only a name and a port: in a URL, the text before an "@" would be a user name.
   if (
     !/^[\w.:[\]-]+$/.test(host) ||
     !URL.canParse(`http://${host}`) ||
@@ -156,9 +154,7 @@ function pathOf({ url = "" }: IncomingMessage): string {
   return url.split("?", 1)[0] ?? "";
 }
 
-/**
- * The method's URL at the Management API. The request decides nothing but the method and the query.
- */
+/** The method's URL at the Management API. Only the method and the query come from the request. */
 function targetOf(request: IncomingMessage, apiUrl: string): URL {
   const method = METHOD_PATH.exec(pathOf(request));
   if (method === null)
@@ -189,7 +185,7 @@ function asRefusal(error: unknown): Refusal {
   return new Refusal(502, INTERNAL_ERROR, `the Management API cannot be reached: ${networkReason(error)}`);
 }
 
-/** The platform's code for its own failures is not known: this one is HTTP's. */
+/** HTTP's code, because the platform's code for its own failures is not known. */
 const INTERNAL_ERROR = 500;
 
 /**
@@ -198,7 +194,7 @@ const INTERNAL_ERROR = 500;
  */
 function answerRefusal(response: ServerResponse, { status, code, message }: Refusal): void {
   if (response.headersSent) {
-    // Half an answer is on its way: only a broken connection says that it is not whole.
+    // Part of the answer was sent. Only a broken connection shows that it is incomplete.
     response.destroy();
     return;
   }

@@ -3,23 +3,23 @@ import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { exportPKCS8, generateKeyPair, jwtVerify } from "jose";
 import { JOSEError } from "jose/errors";
 
-/** What the credentials file of a throwaway key says instead of an address. */
+/** The e-mail address in the credentials file. It marks the file as one of a throwaway key. */
 const THROWAWAY_EMAIL = "throwaway@voxtoken.invalid";
 
-/** A key that no platform knows. It only proves that a request comes from the program beside us. */
+/** A key that the platform does not know. It proves that a request comes from our client. */
 export interface ThrowawayKey {
-  /** JSON, as the control panel gives it: the official clients read this. */
+  /** JSON in the form that the control panel gives and the official clients read. */
   readonly credentialsFile: string;
   /**
    * Checks the value of an `Authorization` header.
    *
-   * @returns why it is not accepted; undefined if it is. Holds nothing of the token
+   * @returns why it is refused; undefined if it is accepted. Contains no part of the token
    */
   readonly findFault: (authorization: string | undefined) => Promise<string | undefined>;
 }
 
 /**
- * Makes a key for this process alone, so that a token signed before a restart is refused.
+ * Generates a key for this process only, so that a token signed before a restart is refused.
  *
  * @param accountId the Voximplant account that the client puts into `iss`
  */
@@ -62,10 +62,10 @@ export async function makeThrowawayKey(accountId: number): Promise<ThrowawayKey>
 }
 
 /**
- * Writes the credentials file whole or not at all, mode 0600. Replaces what an earlier run has left
- * and nothing else, because another file may be a real key.
+ * Writes the credentials file whole or not at all, with mode 0600. Replaces only a file of an
+ * earlier run, because any other file may be a real key.
  *
- * @throws Error the file is there, or cannot be written
+ * @throws Error another file is there, or it cannot be written
  */
 export async function writeCredentials(file: string, { credentialsFile }: ThrowawayKey): Promise<void> {
   const existing = await readIfThere(file);

@@ -6,7 +6,8 @@ import { type Refusal, responseTo } from "./refusal.ts";
 const scalar = z.union([z.string(), z.number(), z.boolean()]);
 
 /**
- * What a proxy integration must return; anything else is "malformed", and the caller gets 502.
+ * The form of a proxy integration's result. Any other result is "malformed", and the caller gets an
+ * error.
  * https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html#api-gateway-simple-proxy-for-lambda-output-format
  */
 const proxyResult = z.looseObject({
@@ -18,7 +19,7 @@ const proxyResult = z.looseObject({
   isBase64Encoded: z.boolean().nullish(),
 });
 
-/** The function's answer as HTTP; or nothing, where API Gateway would find it malformed. */
+/** The function's result as an HTTP answer; undefined if API Gateway would call it malformed. */
 export function fromProxyResult(result: unknown, requestId: string): Answer | undefined {
   const parsed = proxyResult.safeParse(result);
   if (!parsed.success) return undefined;
@@ -37,7 +38,7 @@ export function fromProxyResult(result: unknown, requestId: string): Answer | un
   };
 }
 
-/** API Gateway's own answer, by the gateway response that is deployed for it. */
+/** API Gateway's own answer, in the form of the deployed gateway response. */
 export function fromRefusal(refusal: Refusal, requestId: string): Answer {
   const { error, status, description = refusal.message } = responseTo(refusal);
   const body: ErrorResponse = { error, error_description: description, request_id: requestId };

@@ -2,10 +2,10 @@ import { createHash } from "node:crypto";
 import { headerOf, type RawRequest } from "../exchange.ts";
 import { forbidden, missingToken, type Refusal } from "./refusal.ts";
 
-/** What a request claims about its signature. Nothing of it is verified yet. */
+/** The signature's parts as the request states them. Nothing is verified yet. */
 export interface Authorization {
   readonly accessKeyId: string;
-  /** Of the credential's scope: `20261124`, `us-east-1`, `execute-api`, `aws4_request`. */
+  /** The credential's scope: `20261124`, `us-east-1`, `execute-api`, `aws4_request`. */
   readonly scope: readonly [date: string, region: string, service: string, terminator: string];
   /** In lower case, in the order in which they are signed. */
   readonly signedHeaders: readonly string[];
@@ -42,7 +42,7 @@ export function readAuthorization(request: RawRequest): Authorization | Refusal 
 }
 
 function fromHeader(request: RawRequest, header: string): Authorization | Refusal {
-  // AWS tells which header it was by its hash: one of another scheme may hold a credential.
+  // AWS names the header by its hash, because a header of another scheme may hold a password.
   const digest = createHash("sha256").update(header).digest("base64");
   const [scheme, ...rest] = header.split(/\s+/);
   const fields = rest.join("").split(",");

@@ -165,7 +165,7 @@ export function splitTarget(target: string): { path: string; query: Pairs; rawQu
   return { path, query: [...new URLSearchParams(rawQuery)], rawQuery };
 }
 
-/** What API Gateway adds on the way. */
+/** The headers of the request, with those that API Gateway adds. */
 function forwardedHeaders({ headers, sourceIp }: RawRequest, requestId: string): Pairs {
   const port = lastHeader(headers, "host")?.split(":")[1] ?? "80";
   const earlier = lastHeader(headers, "x-forwarded-for");

@@ -6,7 +6,7 @@ const identity = z.strictObject({
   // AWS's own have 16 characters or more; its examples (`AKIDEXAMPLE`) have fewer.
   accessKeyId: z.string().regex(/^\w{1,128}$/, "must be 1 to 128 letters and digits"),
   secretAccessKey: z.string().min(1),
-  /** Temporary credentials have one, and no request is accepted without it. */
+  /** Required in every request with temporary credentials. */
   sessionToken: z.string().min(1).optional(),
   userArn: z.string().startsWith("arn:", "must be an ARN"),
   /** `AROA…:session` of a role session, `AIDA…` of a user. */
@@ -18,7 +18,7 @@ const identity = z.strictObject({
     .optional(),
 });
 
-/** Who an access key belongs to: what IAM would tell API Gateway. */
+/** The identity of an access key, as IAM reports it to API Gateway. */
 export type Identity = z.infer<typeof identity>;
 
 const identities = z
@@ -29,8 +29,7 @@ const identities = z
   });
 
 /**
- * The file of identities cannot be used; the message says which field is wrong, and never its
- * value.
+ * The file of identities cannot be used. The message names the wrong field, and never its value.
  */
 export class IdentitiesError extends Error {
   override readonly name = "IdentitiesError";

@@ -21,9 +21,9 @@ interface GatewayResponse {
   readonly description?: string;
 }
 
-/** API Gateway answers a request itself. */
+/** A request that API Gateway answers itself. */
 export interface Refusal {
-  /** API Gateway's name of the gateway response that says how. */
+  /** API Gateway's name of the gateway response with the form of the answer. */
   readonly response: keyof typeof responses;
   /** AWS's name of the error: the header `x-amzn-ErrorType`. */
   readonly type: string;
@@ -40,7 +40,7 @@ export function responseTo({ response }: Refusal): GatewayResponse {
   return responses[response];
 }
 
-/** No signature; and, as AWS has it, also a path or method that the API does not have. */
+/** The answer to a request without a signature, and, as on AWS, to an unknown path or method. */
 export const missingToken: Refusal = {
   response: "MISSING_AUTHENTICATION_TOKEN",
   type: "MissingAuthenticationTokenException",
@@ -58,7 +58,7 @@ export const requestTooLong: Refusal = {
   message: "HTTP content length exceeded 10485760 bytes.",
 };
 
-/** The function threw, or returned what is no answer. */
+/** The function threw, or its result is malformed. */
 export const integrationFailure: Refusal = {
   response: "INTEGRATION_FAILURE",
   type: "InternalServerErrorException",

@@ -39,10 +39,10 @@ export interface GatewayCall {
   readonly requestId: string;
   readonly method: string;
   readonly target: string;
-  /** Of the identity whose signature was right. */
+  /** The ARN of the identity, if the signature is valid. */
   readonly userArn?: string;
   readonly status?: number;
-  /** Where the gateway itself refused, or the function failed: why. */
+  /** Why the gateway refused or the function failed. */
   readonly failure?: string;
 }
 
@@ -119,7 +119,7 @@ async function withTimeout<T>(work: Promise<T>, ms: number): Promise<T> {
   try {
     return await Promise.race([work, timeout]);
   } finally {
-    timeout.catch(() => undefined); // Aborted next, which nobody waits for.
+    timeout.catch(() => undefined); // It is aborted next, and not awaited.
     timer.abort();
   }
 }

@@ -12,7 +12,7 @@ const MAX_SKEW_MS = 5 * 60_000;
 /**
  * Signs the request again with the secret key of the identity that it names, and compares.
  *
- * @returns who signed it; or the answer that API Gateway would give instead, in AWS's own words.
+ * @returns the signer's identity, or API Gateway's refusal in AWS's own words.
  */
 export async function verifySignature(
   request: RawRequest,
@@ -110,7 +110,7 @@ function hmac(key: Uint8Array, text: string): string {
   return createHmac("sha256", key).update(text).digest("hex");
 }
 
-/** In constant time: hashed first, so that both sides are of one length. */
+/** Compares in constant time. Both texts are hashed first, so that they have the same length. */
 function equal(one: string, other: string): boolean {
   const digest = (text: string) => createHash("sha256").update(text).digest();
   return timingSafeEqual(digest(one), digest(other));

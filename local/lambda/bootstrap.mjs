@@ -1,6 +1,6 @@
 /**
- * Runs in a worker thread and plays Lambda's runtime: loads the bundle, then calls its handler, one
- * event after another. JavaScript, because a worker cannot load TypeScript on Node 20.
+ * Lambda's runtime in a worker thread: loads the bundle, then calls its handler for each event.
+ * This file is JavaScript, because a worker cannot load TypeScript on Node 20.
  */
 import { Buffer } from "node:buffer";
 import { parentPort, workerData } from "node:worker_threads";
@@ -27,7 +27,7 @@ parentPort.on("message", async ({ id, event, context }) => {
       callbackWaitsForEmptyEventLoop: true,
       getRemainingTimeInMillis: () => deadline - Date.now(),
     });
-    // As JSON, which is what Lambda returns: what JSON cannot carry gets lost here too.
+    // Lambda returns JSON, so values that JSON cannot represent are lost here too.
     parentPort.postMessage({ id, result: JSON.stringify(result) });
   } catch (error) {
     parentPort.postMessage({

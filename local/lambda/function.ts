@@ -24,7 +24,7 @@ export interface LambdaOptions {
   readonly bundle: string;
   /** Its whole environment: it inherits nothing from this process. */
   readonly env: Readonly<Record<string, string>>;
-  /** Everything that it writes, line by line: CloudWatch Logs would have it. */
+  /** Called for each line that the function writes, as for CloudWatch Logs. */
   readonly onLine: (line: string) => void;
   readonly timeoutMs?: number;
   /** Called once when the function has ended. */
@@ -38,9 +38,9 @@ type Message =
   | { readonly id: string; readonly result?: string; readonly error?: string };
 
 /**
- * Starts a bundle as Lambda would: its init first, then calls in the same warm process, with an
- * environment and an output of its own. Calls may overlap, for each of which Lambda would start
- * another process.
+ * Starts a bundle as Lambda does: first its init, then calls in the same warm process, with its own
+ * environment and output. Calls may overlap here. On Lambda, each of them would have its own
+ * process.
  *
  * @throws FunctionError its init failed.
  */
@@ -48,7 +48,7 @@ export async function startFunction(options: LambdaOptions): Promise<LambdaFunct
   const worker = new Worker(new URL("bootstrap.mjs", import.meta.url), {
     env: { ...options.env },
     workerData: { bundle: pathToFileURL(options.bundle).href, timeoutMs: options.timeoutMs ?? 10_000 },
-    // Not those of this process: a loader for TypeScript would only slow it down.
+    // Without this process's loader for TypeScript, which would only slow the function down.
     execArgv: ["--enable-source-maps"],
   });
   const waiting = new Map<string, { resolve: (result: unknown) => void; reject: (error: Error) => void }>();

@@ -8,7 +8,7 @@ import { type LambdaFunction, startFunction } from "./function.ts";
 export interface Functions {
   /** Starts a function, unless it runs already. @throws FunctionError its init failed. */
   start(name: string): Promise<LambdaFunction>;
-  /** Calls a function, and starts it where it does not run yet. @throws FunctionError */
+  /** Calls a function, and starts it if it does not run yet. @throws FunctionError */
   invoke(name: string, event: object): Promise<unknown>;
   close(): Promise<void>;
 }

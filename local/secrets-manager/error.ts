@@ -1,6 +1,6 @@
 /**
- * An error as Secrets Manager answers it, with HTTP status 400: `{"__type": type, "Message":
- * message}`. The messages are AWS's own.
+ * An error in Secrets Manager's form, with HTTP status 400: `{"__type": type, "Message": message}`.
+ * The messages are AWS's own.
  */
 export class SecretsManagerError extends Error {
   override readonly name = "SecretsManagerError";

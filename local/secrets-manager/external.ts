@@ -5,7 +5,7 @@ import {
   SecretsManagerClient,
 } from "@aws-sdk/client-secrets-manager";
 
-/** A Secrets Manager that is already there, and how to reach it. */
+/** A running Secrets Manager to use instead of the stand-in. */
 export interface ExternalSecretsManager {
   readonly url: string;
   /** `AWS_REGION` and credentials, for the functions and for this process. */
@@ -13,12 +13,12 @@ export interface ExternalSecretsManager {
 }
 
 /**
- * Puts secrets where there are none of their names; what is there stays as it is.
+ * Creates missing secrets. Existing ones stay unchanged.
  *
- * @param secrets name to value.
- * @param warn told of each secret that could be neither read nor made: the functions will say so
- *   themselves when asked.
- * @returns what the server now has; of those that failed, nothing.
+ * @param secrets values by name.
+ * @param warn called for each secret that could be neither read nor created. The functions then
+ *   report the same when they are called.
+ * @returns the values that the server now has, without those that failed.
  */
 export async function provideSecrets(
   { url, env }: ExternalSecretsManager,
@@ -42,7 +42,7 @@ export async function provideSecrets(
       found.set(name, await readOrCreate(client, name, value));
     } catch (error) {
       const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-      warn(`The secret ${name} cannot be read from ${url}, nor made there: ${reason}`);
+      warn(`The secret ${name} cannot be read from ${url} and was not created there: ${reason}`);
     }
   }
   client.destroy();

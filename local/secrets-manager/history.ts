@@ -1,10 +1,10 @@
 import type { SecretsState } from "./state.ts";
 
-/** Answers what the state was some time ago. */
+/** Earlier states, for reads that lag. */
 export interface History {
   /**
-   * Notes the state as it is now. To be called after each write, and before each call for what a
-   * test has planted.
+   * Records the present state. Call it after each write, and before each call, so that changes by a
+   * test are included.
    */
   note(): void;
   /** The state as reads see it. */
@@ -12,8 +12,8 @@ export interface History {
 }
 
 /**
- * Keeps copies of the state as long as a lagging read may ask for them: one for each moment within
- * the lag at which there was a call, and the one before.
+ * Keeps copies of the state as long as a lagging read may need them: one for each call within the
+ * lag, and the last one before.
  *
  * @param lagMs how far reads are behind writes, by the state's own clock.
  */

@@ -26,7 +26,7 @@ export interface SecretsManagerOptions {
   readonly region?: string;
   readonly accountId?: string;
   readonly now?: () => Date;
-  /** Secrets there from the start: name to SecretString. */
+  /** The initial secrets: SecretString by name. */
   readonly secrets?: Readonly<Record<string, string>>;
   /**
    * What happens to `AWSPENDING` on the version that UpdateSecretVersionStage makes current.
@@ -80,7 +80,7 @@ export interface SecretsManagerOptions {
 
 /** The stand-in without HTTP. */
 export interface InProcessSecretsManager {
-  /** The state itself, by name: to look at, and to plant what a test needs. */
+  /** The state itself, by name. Tests may read and change it. */
   readonly secrets: ReadonlyMap<string, Secret>;
   readonly calls: readonly SecretsManagerCall[];
   /**
@@ -91,8 +91,8 @@ export interface InProcessSecretsManager {
   /** For a server: see `listen`. */
   readonly serve: Serve;
   /**
-   * Carries out one operation without an SDK client, for a test that plays the operator. Injected
-   * faults apply.
+   * Executes one operation without an SDK client, as an operator would call it. Injected faults
+   * apply.
    *
    * @throws SecretsManagerError, or ConnectionDropped.
    */
@@ -103,7 +103,7 @@ export interface InProcessSecretsManager {
 
 export interface SecretsManagerCall {
   readonly operation: string;
-  /** The error's type, where there was one. */
+  /** The error's type, if there was one. */
   error?: string;
 }
 
@@ -201,7 +201,7 @@ function operationOf(request: RawRequest): string {
   return (headerOf(request, "x-amz-target") ?? "").replace(/^secretsmanager\./, "");
 }
 
-/** These are the reads that may lag. */
+/** The reads that lag. */
 const reads = new Set(["DescribeSecret", "GetSecretValue", "ListSecrets", "ListSecretVersionIds"]);
 
 function carryOut(

@@ -123,8 +123,8 @@ export function tagResource(state: SecretsState, input: z.infer<typeof tagResour
 }
 
 /**
- * What AWS leaves out is undefined here, and so not in the JSON: rotation where it was never turned
- * on, tags where there never were any. LocalStack's recordings of AWS show it:
+ * Fields that AWS omits are undefined here, and so absent from the JSON: rotation if it was never
+ * turned on, tags if there never were any. LocalStack's recordings of AWS show it:
  * tests/aws/services/secretsmanager/test_secretsmanager.snapshot.json.
  */
 function summary(secret: Secret) {
@@ -163,7 +163,7 @@ function versionSummary(version: SecretVersion) {
   };
 }
 
-/** A filter matches a prefix; one that begins with `!` matches all but these. */
+/** A filter matches a prefix. A filter that begins with `!` matches everything else. */
 function fits(secret: Secret, key: string, value: string): boolean {
   if (value.startsWith("!")) return !fits(secret, key, value.slice(1));
   const texts: Record<string, readonly string[]> = {

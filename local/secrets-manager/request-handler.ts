@@ -5,8 +5,8 @@ import { exchange, type RawRequest, type Serve, untilAborted } from "../exchange
  * Lets the unmodified AWS SDK call a stand-in in this process, without HTTP: `new
  * SecretsManagerClient({ region, credentials, requestHandler })`.
  *
- * `handle` rejects with `ECONNRESET` where an injected fault breaks the connection, as the SDK's
- * own handler would.
+ * `handle` rejects with `ECONNRESET` if an injected fault breaks the connection, as the SDK's own
+ * handler does.
  */
 export function requestHandlerFor(serve: Serve): HttpHandler {
   return {

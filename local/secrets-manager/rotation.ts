@@ -25,8 +25,8 @@ export function enabledRotation(
 }
 
 /**
- * The end of the day on which the next rotation is due, as AWS tells it ("on or before this date");
- * undefined where rotation is off, or its schedule is a cron expression.
+ * The end of the day on which the next rotation is due, as AWS reports it ("on or before this
+ * date"). Undefined if rotation is off or its schedule is a cron expression.
  * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DescribeSecret.html
  */
 export function nextRotationDate({ rotation, createdDate }: Secret): number | undefined {
@@ -40,13 +40,12 @@ export function nextRotationDate({ rotation, createdDate }: Secret): number | un
 }
 
 /**
- * Starts a rotation and returns at once, as AWS does: the version is made, empty and labelled
- * `AWSPENDING`, and the function called with the four steps one after the other. A step that fails
- * ends the rotation there.
+ * Starts a rotation and returns at once, as AWS does. It creates an empty version with the label
+ * `AWSPENDING` and calls the function for the four steps. A step that fails ends the rotation.
  *
- * While `AWSPENDING` is on a version that is not current, RotateSecret takes that version up again
- * and answers with an error. AWS documents the error, and its text says the rest; Terraform's and
- * others' runs against AWS report the same text:
+ * While `AWSPENDING` is on a version that is not current, RotateSecret continues with that version
+ * and answers with an error. AWS documents the error, and its text says that the rotation is
+ * reattempted. Terraform's runs against AWS report the same text:
  * https://github.com/hashicorp/terraform-provider-aws,
  * internal/service/secretsmanager/secret_rotation_test.go.
  * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html
@@ -80,7 +79,7 @@ export function rotateSecret(state: SecretsState, input: z.infer<typeof rotateSe
 
 export const cancelRotateSecretInput = z.object({ SecretId: secretId });
 
-/** Turns rotation off. What a broken rotation left behind keeps its labels, as with AWS. */
+/** Turns rotation off. The version of a failed rotation keeps its labels, as on AWS. */
 export function cancelRotateSecret(state: SecretsState, input: z.infer<typeof cancelRotateSecretInput>) {
   const secret = findActiveSecret(state, input.SecretId);
   if (secret.rotation !== undefined) secret.rotation.enabled = false;
@@ -99,7 +98,7 @@ function addPending(state: SecretsState, secret: Secret, token: string): SecretV
 }
 
 function start(state: SecretsState, rotation: Promise<void>): void {
-  // A failure is told by the labels alone, as with AWS; the function that failed has its own log.
+  // Only the labels show a failure, as on AWS. The function that failed has its own log.
   const settled = rotation.then(
     () => undefined,
     () => undefined,
@@ -118,8 +117,8 @@ async function runSteps(state: SecretsState, secret: Secret, version: SecretVers
 }
 
 /**
- * Without an immediate rotation, AWS tries the function out: a pending version, `testSecret`, and
- * away with it.
+ * Without an immediate rotation, AWS tests the function: it creates a pending version, calls
+ * `testSecret`, and removes the version's label.
  */
 async function testConfiguration(state: SecretsState, secret: Secret, token: string): Promise<void> {
   const version = addPending(state, secret, token);

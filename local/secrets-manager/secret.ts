@@ -8,11 +8,11 @@ export interface Secret {
   readonly arn: string;
   description?: string;
   kmsKeyId?: string;
-  /** Undefined where it was never tagged: AWS then leaves the member out. */
+  /** Undefined if it was never tagged: AWS then omits the field. */
   tags?: readonly { readonly Key: string; readonly Value: string }[];
   readonly createdDate: number;
   lastChangedDate: number;
-  /** Set while it waits to be deleted. */
+  /** Set while the secret is scheduled for deletion. */
   deletedDate?: number;
   rotation?: {
     enabled: boolean;
@@ -20,12 +20,12 @@ export interface Secret {
     rules: Readonly<Record<string, string | number>>;
     /**
      * When rotation was turned on, for the date of the first one. Default: when the secret was
-     * made.
+     * created.
      */
     enabledDate?: number;
     lastRotatedDate?: number;
   };
-  /** Its copies in other regions, for a test to plant and change. The stand-in copies nothing. */
+  /** The copies in other regions, which tests set and change. The stand-in copies nothing. */
   replicas?: readonly Replica[];
   readonly versions: Map<string, SecretVersion>;
 }
@@ -41,7 +41,7 @@ export interface SecretVersion {
   readonly id: string;
   readonly createdDate: number;
   /**
-   * None yet, where RotateSecret made the version and the rotation function has not put a value.
+   * Absent if RotateSecret created the version and the rotation function has not stored a value.
    */
   content?: SecretContent;
   readonly stages: Set<string>;
@@ -61,7 +61,7 @@ export function versionWithStage(secret: Secret, stage: string): SecretVersion |
 export type PendingLabel = "kept" | "removed";
 
 /**
- * A label is on one version at a time; whoever moves `AWSCURRENT` moves `AWSPREVIOUS` with it, to
+ * Moves a label, which is on one version at a time. When `AWSCURRENT` moves, `AWSPREVIOUS` moves to
  * the version that was current.
  *
  * @param becomesCurrent what happens to `AWSPENDING` on the two versions when `AWSCURRENT` moves.

@@ -10,8 +10,7 @@ export type { SecretsManagerOptions } from "./in-process.ts";
 export interface SecretsManager extends InProcessSecretsManager, Listening {}
 
 /**
- * Serves {@link createSecretsManager} on loopback. The unmodified AWS SDK and `aws` CLI work
- * against it: for one machine alone.
+ * Serves {@link createSecretsManager} on loopback, for the unmodified AWS SDK and `aws` CLI.
  *
  * @param options.port 0, the default: any free one.
  */

@@ -43,7 +43,7 @@ export function seconds(state: SecretsState): number {
   return state.now().getTime() / 1000;
 }
 
-/** The ARN of a new secret, with six random characters at its end, as AWS makes it. */
+/** The ARN of a new secret, with six random characters at its end, as on AWS. */
 export function newArn(state: SecretsState, name: string): string {
   const suffix = randomBytes(8)
     .toString("base64")
@@ -53,7 +53,7 @@ export function newArn(state: SecretsState, name: string): string {
 }
 
 /**
- * By name, by ARN, or by an ARN without its suffix.
+ * Finds a secret by name, by ARN, or by an ARN without its suffix.
  * https://docs.aws.amazon.com/secretsmanager/latest/userguide/troubleshoot.html#ARN_secretnamehyphen
  */
 export function findSecret(state: SecretsState, id: string): Secret {
@@ -69,7 +69,7 @@ function isNamed({ name, arn }: Secret, id: string): boolean {
   return id === name || id === arn || id === arn.slice(0, -7);
 }
 
-/** For all operations but the few that AWS allows on a secret that waits to be deleted. */
+/** For all operations except those that AWS allows on a secret that is scheduled for deletion. */
 export function findActiveSecret(state: SecretsState, id: string): Secret {
   const secret = findSecret(state, id);
   if (secret.deletedDate !== undefined) {

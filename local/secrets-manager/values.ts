@@ -189,9 +189,9 @@ export function updateSecretVersionStage(
 }
 
 /**
- * Makes a version, or fills the empty one that RotateSecret made. The same token with the same
- * value is the same request again; with another value it is refused. The first version of a secret
- * is always current.
+ * Creates a version, or stores the value in the empty one that RotateSecret created. The same token
+ * with the same value is a repeated request; with another value it is refused. The first version of
+ * a secret is always current.
  */
 function putVersion(
   state: SecretsState,

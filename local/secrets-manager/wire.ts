@@ -2,8 +2,8 @@ import * as z from "zod";
 import { SecretsManagerError } from "./error.ts";
 
 /**
- * AWS answers this text alone, without the field, to CreateSecret and to a SecretId in other calls
- * (LocalStack's recordings).
+ * AWS's whole answer to an invalid name in CreateSecret and to an invalid SecretId in other calls.
+ * It does not name the field (LocalStack's recordings).
  */
 const INVALID_NAME =
   "Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@!";

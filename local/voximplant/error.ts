@@ -1,8 +1,8 @@
 import type { Fault } from "../fault.ts";
 
 /**
- * The codes that official clients know. Their texts are ours; nobody has written down the
- * platform's.
+ * The codes that official clients know. The texts are our own, because the platform's are not
+ * documented.
  */
 const messages = {
   100: "Authorization failed",
@@ -47,7 +47,7 @@ export function errorBody({ code, message }: PlatformError): string {
   return JSON.stringify({ error: { code, msg: message } });
 }
 
-/** For a fault injector: the platform answers this error instead of carrying out the call. */
+/** For a fault injector: the platform answers with this error instead of executing the call. */
 export function platformFault(code: PlatformCode): Fault {
   return { status: 200, headers: { "Content-Type": "application/json" }, body: errorBody(refusal(code)) };
 }

@@ -1,9 +1,9 @@
 import { ConnectionDropped, exchange, type Serve, untilAborted } from "../exchange.ts";
 
 /**
- * A `fetch` that calls a stand-in in this process, without HTTP. It honours `signal` and `redirect:
- * "error"`, and rejects with a TypeError where an injected fault breaks the connection. It follows
- * no redirect.
+ * A `fetch` that calls a stand-in in this process, without HTTP. It supports `signal` and
+ * `redirect: "error"`, and rejects with a TypeError if an injected fault breaks the connection. It
+ * follows no redirect.
  */
 export function fetchFor(serve: Serve): typeof fetch {
   return async (input, init) => {

@@ -27,7 +27,7 @@ export interface ManagementApiOptions {
   readonly keyLimit?: number;
   /** `CreateKey` is documented with an object and typed with an array. */
   readonly createKeyShape?: "object" | "array";
-  /** Where `CreateKey` takes its keys from; default: a fresh RSA-2048 key. */
+  /** Generates the private keys for `CreateKey`. Default: a new RSA-2048 key. */
   readonly makePrivateKey?: () => Promise<string>;
   /**
    * HTTP status of an error, for all methods or by method: the platform's own is not known. Default
@@ -45,11 +45,11 @@ export interface ManagementApiOptions {
 
 /** The stand-in without HTTP. */
 export interface InProcessManagementApi {
-  /** Any address: {@link fetch} looks at the path alone. */
+  /** Any address: {@link fetch} uses only the path. */
   readonly apiUrl: string;
   /**
-   * Calls the stand-in in this process. It rejects as `fetch` does where an injected fault breaks
-   * the connection.
+   * Calls the stand-in in this process. It rejects as `fetch` does if an injected fault breaks the
+   * connection.
    */
   readonly fetch: typeof fetch;
   /** For a server: see `listen`. */
@@ -57,13 +57,13 @@ export interface InProcessManagementApi {
   readonly keys: Map<string, Key>;
   readonly rules: Map<number, Rule>;
   readonly calls: readonly ManagementApiCall[];
-  /** Plants a key, as somebody with another token could. */
+  /** Adds a key, as someone with another token could. */
   addKey(key: NewKey): Key;
 }
 
 export interface ManagementApiCall {
   readonly method: string;
-  /** How it proved who it is; nothing where it did not. */
+  /** How the caller authenticated. Absent if it did not. */
   readonly by?: "token" | "api_key";
   /** Of an accepted token. */
   readonly token?: TokenClaims;

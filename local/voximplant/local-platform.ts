@@ -5,12 +5,12 @@ import { LOCAL_ACCOUNT } from "../credentials.ts";
 import type { ManagementApiOptions } from "./server.ts";
 
 /**
- * What the Management API stand-in has to know so that tokens made with these secrets are accepted:
- * the accounts, with the child accounts of the grants file; the keys; and for each key a routing
- * rule that is bound to it.
+ * The state that the Management API stand-in needs to accept tokens signed with these secrets: the
+ * accounts, with the child accounts of the grants file; the keys; and for each key a routing rule
+ * that is bound to it.
  *
- * @param secrets name to value.
- * @param warn told of each value that is no credentials file.
+ * @param secrets values by name.
+ * @param warn called for each value that is not a credentials file.
  */
 export function platformOf(
   policy: Policy,
@@ -58,9 +58,9 @@ function readCredentials(
     createPublicKey(credentials.privateKey);
     return credentials;
   } catch (error) {
-    // OpenSSL's message quotes nothing; the other one is made not to.
+    // CredentialsFileError quotes no value. OpenSSL's message is replaced.
     const reason = error instanceof CredentialsFileError ? error.message : "private_key: not a key";
-    warn(`The Management API stand-in takes no key from the secret ${secret}: ${reason}`);
+    warn(`The Management API stand-in has no key for the secret ${secret}: ${reason}`);
     return undefined;
   }
 }

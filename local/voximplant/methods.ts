@@ -11,7 +11,7 @@ export interface MethodCall {
   readonly platform: Platform;
   /** The account that the call is about: the token's `iss`. */
   readonly account: Account;
-  /** None where the deprecated API key was used. */
+  /** Undefined if the deprecated API key was used. */
   readonly key: Key | undefined;
   readonly parameters: Parameters;
   /** `host:port` of the stand-in. */
@@ -227,7 +227,7 @@ function family(role: Role) {
   };
 }
 
-/** 20 records at a time unless asked otherwise: a client that does not page sees only a part. */
+/** Returns 20 records by default, so a client that does not page sees only a part. */
 function page<T>(all: readonly T[], parameters: Parameters, view: (item: T) => object): object {
   const offset = Number(parameters.get("offset") ?? 0);
   const result = all.slice(offset, offset + Number(parameters.get("count") ?? 20)).map(view);

@@ -9,7 +9,7 @@ export interface Account {
   readonly childAccountIds: readonly number[];
 }
 
-/** Of a key the platform keeps the public half alone. */
+/** A key. The platform keeps only the public half. */
 export interface Key {
   readonly keyId: string;
   readonly accountId: number;
@@ -18,30 +18,30 @@ export interface Key {
   description: string;
   roleIds: Set<number>;
   /**
-   * Milliseconds since 1970, where CreateKey made it. A key that is planted is known everywhere at
+   * Milliseconds since 1970, if CreateKey created it. A key that a test adds is known everywhere at
    * once.
    */
   readonly createdAt?: number;
 }
 
 /**
- * How slow the platform is to know of a new key. Nobody outside has measured it; the default is 0
- * for each.
+ * How long the platform needs to know a new key. The real figures are not known. Default: 0 for
+ * each.
  */
 export interface CreationLag {
-  /** For so long a token of the new key is refused with 433. */
+  /** During this time, a token of the new key is refused with 433. */
   readonly acceptanceMs?: number;
-  /** For so long methods that name the key by its id answer 433. */
+  /** During this time, methods that name the key by its id answer 433. */
   readonly lookupMs?: number;
-  /** For so long GetKeys does not list it, not even with its key_id. */
+  /** During this time, GetKeys does not list it, even with its key_id. */
   readonly listMs?: number;
 }
 
-/** How slow the platform is to forget a deleted key. Methods that name it answer 433 at once. */
+/** How long a deleted key still works. Methods that name it answer 433 at once. */
 export interface DeletionLag {
-  /** For so long a token of the deleted key is accepted, with the key's roles. */
+  /** During this time, a token of the deleted key is accepted, with the key's roles. */
   readonly acceptanceMs?: number;
-  /** For so long GetKeys still lists it. */
+  /** During this time, GetKeys still lists it. */
   readonly listMs?: number;
 }
 
@@ -51,7 +51,7 @@ export interface Rule {
   readonly applicationId: number;
   name: string;
   pattern: string;
-  /** A key that the rule's scenarios use. It dangles when that key is deleted: rebind first. */
+  /** A key that the rule's scenarios use. Deleting the key does not change this id. */
   bindKeyId?: string;
 }
 
@@ -83,7 +83,7 @@ export interface NewKey {
   readonly createdAt?: number;
 }
 
-/** The key that a token names, as long as the platform takes tokens of it. */
+/** The key that a token names, if the platform accepts tokens of it now. */
 export function findSigner(platform: Platform, keyId: string): Key | undefined {
   const key = platform.keys.get(keyId);
   if (key !== undefined) return isKnown(platform, key, platform.lag.acceptanceMs) ? key : undefined;
@@ -96,7 +96,7 @@ export function findById(platform: Platform, keyId: string): Key | undefined {
   return key !== undefined && isKnown(platform, key, platform.lag.lookupMs) ? key : undefined;
 }
 
-/** What GetKeys lists, of all accounts. */
+/** The keys of all accounts that GetKeys lists now. */
 export function listKeys(platform: Platform): Key[] {
   const listed = [...platform.keys.values()].filter((key) => isKnown(platform, key, platform.lag.listMs));
   return [...listed, ...justDeleted(platform, platform.deletionLag.listMs)];

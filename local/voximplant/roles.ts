@@ -21,8 +21,8 @@ export interface Role {
 }
 
 /**
- * The names are the platform's; ids, inheritance and what each may do are made up, and enough to
- * see a role at work.
+ * The names are the platform's. The ids, the inheritance and the methods of each role are
+ * fictitious.
  */
 export const roles: readonly Role[] = [
   role(1, "Owner", [2]),
@@ -43,14 +43,14 @@ function role(id: number, name: string, includes: readonly number[], methods: re
 }
 
 /**
- * The roles of these ids and all that come with them; the ones not given themselves are inherited.
+ * The roles of these ids and all roles that they include. Those not among the ids are inherited.
  */
 export function expandRoles(ids: Iterable<number>): { role: Role; inherited: boolean }[] {
   const direct = new Set(ids);
   const all = new Set(direct);
   for (const id of all) {
     for (const included of roles.find((candidate) => candidate.id === id)?.includes ?? []) {
-      all.add(included); // A set's iteration goes on to what is added meanwhile.
+      all.add(included); // The iteration of a set includes elements that are added meanwhile.
     }
   }
   return roles

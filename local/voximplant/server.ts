@@ -6,8 +6,8 @@ export type { ManagementApiOptions } from "./in-process.ts";
 export interface ManagementApi extends InProcessManagementApi, Listening {}
 
 /**
- * Serves {@link createManagementApi} on loopback. `apiUrl` is what `VOXIMPLANT_API_URL` wants: with
- * `/platform_api`.
+ * Serves {@link createManagementApi} on loopback. `apiUrl` is the value for `VOXIMPLANT_API_URL`,
+ * with `/platform_api`.
  *
  * @param options.port 0, the default: any free one.
  */

@@ -1,7 +1,7 @@
 import { type KeyObject, verify } from "node:crypto";
 import { type PlatformCode } from "./error.ts";
 
-/** What a token says of itself; the stand-in keeps this, never the token. */
+/** The claims of a token. The stand-in stores these, never the token. */
 export interface TokenClaims {
   readonly kid: string;
   readonly iss: number;
@@ -15,7 +15,7 @@ export type Verification =
   | { readonly accepted: true; readonly claims: TokenClaims }
   | { readonly accepted: false; readonly code: PlatformCode; readonly detail: string };
 
-/** The key of a `kid`, and the accounts that it may speak for: its own and that one's children. */
+/** Finds the key of a `kid`, and the accounts that it may act for: its own and its children. */
 export type FindKey = (
   kid: string,
 ) => { readonly publicKey: KeyObject; readonly accountIds: readonly number[] } | undefined;
@@ -23,9 +23,9 @@ export type FindKey = (
 const MAX_LIFETIME_SECONDS = 3600;
 
 /**
- * Checks a token by the platform's documented rules, with node:crypto and no code of the product,
- * so that it is a second opinion. It is as strict as the documentation: `iss` is a number, and a
- * clock may be ahead by `skewSeconds`.
+ * Checks a token by the platform's documented rules. It uses node:crypto and no code of the
+ * product, so that a fault of the product does not hide here too. It is as strict as the
+ * documentation: `iss` is a number, and a clock may be ahead by `skewSeconds`.
  * https://voximplant.com/docs/guides/managementapi/authorization
  */
 export function verifyToken(
@@ -63,8 +63,8 @@ export function verifyToken(
 }
 
 /**
- * Canonical: without padding, and with the unused bits of the last character 0. One token has one
- * spelling.
+ * Whether the part is in canonical form: without padding, and with the unused bits of the last
+ * character 0. So a token has only one spelling.
  */
 function isBase64url(part: string): boolean {
   return part !== "" && Buffer.from(part, "base64url").toString("base64url") === part;
@@ -74,7 +74,7 @@ function refuse(code: PlatformCode, detail: string): Verification {
   return { accepted: false, code, detail };
 }
 
-/** A JSON object, or one without anything in it: the missing fields are refused next. */
+/** A JSON object, or an empty one if the part is not JSON. Missing fields are refused next. */
 function decode(part: string): Record<string, unknown> {
   try {
     const value: unknown = JSON.parse(Buffer.from(part, "base64url").toString("utf8"));

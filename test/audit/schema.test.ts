@@ -11,7 +11,7 @@ const NOW = Date.UTC(2026, 10, 26);
 const parsed = (line: string) => JSON.parse(line) as object;
 
 describe("docs/audit.schema.json", () => {
-  it("holds a finding with everything that a finding may have", () => {
+  it("accepts a finding with every optional field", () => {
     const roles = [{ role_id: 1, role_name: "Owner", inherited: false, parent_role_id: null }];
     const key = { key_id: "k", key_name: "laptop", description: "d", roles } as never;
     const finding = {
@@ -23,13 +23,13 @@ describe("docs/audit.schema.json", () => {
     expectAuditRecord(parsed(findingRecord({ ...finding, key, accountId: 7654321 }, NOW)));
   });
 
-  it.each([true, false])("holds a revocation, proved: %s", (proved) => {
+  it.each([true, false])("accepts a revocation with proved: %s", (proved) => {
     const steps = [{ step: "delete", ok: true, seen: "deleted" }] as never;
     const report = { keyId: "k", steps, proved, withoutKey: ["calls"], leftToDo: [] };
     expectAuditRecord(parsed(revocationRecord("calls", report, NOW)));
   });
 
-  it("would show a record with a field that it does not explain", () => {
+  it("rejects a record with an unknown field or an unknown outcome", () => {
     const line = revocationRecord(
       "calls",
       { keyId: "k", steps: [], proved: true, withoutKey: [], leftToDo: [] },
@@ -45,7 +45,7 @@ describe("docs/audit.schema.json", () => {
 });
 
 describe("docs/audit.md", () => {
-  it("explains every field of the schema, and has the stack's queries", async () => {
+  it("explains every field of the schema and lists every saved query of the stack", async () => {
     const tables = Object.values(auditSchema.definitions).map(
       ({ title, description, properties, required }) => {
         const rows = Object.entries(properties).map(([name, property]) => {

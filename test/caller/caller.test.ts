@@ -4,7 +4,7 @@ import { isFailure } from "../../lib/outcome.ts";
 
 const ACCOUNT = "111122223333";
 
-describe("a role session is its role", () => {
+describe("the caller of a role session", () => {
   it.each([
     ["aws", "billing-worker", "i-0abc", "arn:aws:iam::111122223333:role/billing-worker"],
     ["aws-cn", "billing-worker", "s3", "arn:aws-cn:iam::111122223333:role/billing-worker"],
@@ -17,7 +17,7 @@ describe("a role session is its role", () => {
     ["aws-of-tomorrow", "r", "s3", "arn:aws-of-tomorrow:iam::111122223333:role/r"],
     ["aws", "A_b+c=d,e.f@g-1", "alice@example.com", "arn:aws:iam::111122223333:role/A_b+c=d,e.f@g-1"],
     ["aws", "r".repeat(64), "s".repeat(64), `arn:aws:iam::111122223333:role/${"r".repeat(64)}`],
-  ])("partition %s, role %s, session %s", (partition, name, sessionName, principal) => {
+  ])("is the role: partition %s, role %s, session %s", (partition, name, sessionName, principal) => {
     const userArn = `arn:${partition}:sts::${ACCOUNT}:assumed-role/${name}/${sessionName}`;
     expect(identifyCaller({ userArn })).toEqual({
       principal,
@@ -29,7 +29,7 @@ describe("a role session is its role", () => {
     });
   });
 
-  it("is the same principal for every session name", () => {
+  it("is the same principal whatever the session name", () => {
     const principals = ["a", "billing-worker", "admin@example.com", "role=billing-worker"].map((session) => {
       const result = identifyCaller({ userArn: `arn:aws:sts::${ACCOUNT}:assumed-role/intern/${session}` });
       return !isFailure(result) && result.principal;
@@ -38,14 +38,14 @@ describe("a role session is its role", () => {
   });
 });
 
-describe("a user keeps its path", () => {
+describe("the caller of a user", () => {
   it.each([
     ["alice", "arn:aws:iam::111122223333:user/alice"],
     ["ops/alice", "arn:aws:iam::111122223333:user/ops/alice"],
     ["a/b/c/alice", "arn:aws:iam::111122223333:user/a/b/c/alice"],
     ["team:ops!/alice", "arn:aws:iam::111122223333:user/team:ops!/alice"],
     [`${"p".repeat(510)}/alice`, `arn:aws:iam::111122223333:user/${"p".repeat(510)}/alice`],
-  ])("user %s", (name, principal) => {
+  ])("keeps the user's path: %s", (name, principal) => {
     expect(identifyCaller({ userArn: principal })).toEqual({
       principal,
       kind: "user",
@@ -57,14 +57,14 @@ describe("a user keeps its path", () => {
 });
 
 it.each(["aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-iso-f", "aws-eusc"])(
-  "users of %s are callers",
+  "identifyCaller accepts IAM users of partition %s",
   (partition) => {
     const userArn = `arn:${partition}:iam::${ACCOUNT}:user/alice`;
     expect(identifyCaller({ userArn })).toMatchObject({ principal: userArn, partition });
   },
 );
 
-describe("anything else is not a caller", () => {
+describe("an identity that is neither a role session nor a user", () => {
   it.each([
     ["missing", undefined, "the event's userArn is undefined: is the method set to AWS_IAM?"],
     ["null", null, "the event's userArn is null: is the method set to AWS_IAM?"],
@@ -113,7 +113,7 @@ describe("anything else is not a caller", () => {
     ["a name longer than IAM's", `arn:aws:iam::111122223333:user/${"n".repeat(65)}`, "something else"],
     ["a wildcard in a role", "arn:aws:sts::111122223333:assumed-role/*/session", "would not allow"],
     ["another letter case", "ARN:aws:sts::111122223333:assumed-role/r/s", "would not allow"],
-  ])("%s", (_, userArn, detail) => {
+  ])("is refused: %s", (_, userArn, detail) => {
     const result = identifyCaller({ userArn });
     expect(result).toEqual({ reason: "unauthenticated", detail: expect.stringContaining(detail) as string });
   });
@@ -129,12 +129,12 @@ describe("anything else is not a caller", () => {
     "x%2Frole%2Fbilling-worker",
     "x\u0000",
     " ",
-  ])("refuses a session that imitates another principal: %j", (session) => {
+  ])("is refused if the session name imitates another principal: %j", (session) => {
     const userArn = `arn:aws:sts::${ACCOUNT}:assumed-role/intern/${session}`;
     expect(identifyCaller({ userArn })).toMatchObject({ reason: "unauthenticated" });
   });
 
-  it("quotes at most 256 characters of a hostile ARN, on one line", () => {
+  it("is quoted on one line with at most 256 characters of its ARN", () => {
     const result = identifyCaller({ userArn: "\n".repeat(100_000) });
     expect(result).toMatchObject({ reason: "unauthenticated" });
     const { detail } = result as { detail: string };
@@ -143,25 +143,30 @@ describe("anything else is not a caller", () => {
   });
 });
 
-describe("the unique id", () => {
+describe("the caller's unique id", () => {
   const role = `arn:aws:sts::${ACCOUNT}:assumed-role/billing-worker/session`;
   const user = `arn:aws:iam::${ACCOUNT}:user/alice`;
   it.each([
-    ["of a role session stands before the colon", role, "AROAEXAMPLEID:session", "AROAEXAMPLEID"],
-    ["of a user is all of userId", user, "AIDAEXAMPLEID", "AIDAEXAMPLEID"],
-    ["of a user is not a role's", role, "AIDAEXAMPLEID:session", undefined],
-    ["of a role is not a user's", user, "AROAEXAMPLEID", undefined],
-    ["is not taken out of the session", role, "X:AROAEXAMPLEID", undefined],
-    ["may be null", role, null, undefined],
-    ["may be missing", role, undefined, undefined],
-    ["may be empty", role, "", undefined],
+    [
+      "is the part of userId before the colon for a role session",
+      role,
+      "AROAEXAMPLEID:session",
+      "AROAEXAMPLEID",
+    ],
+    ["is the whole userId for a user", user, "AIDAEXAMPLEID", "AIDAEXAMPLEID"],
+    ["is absent if a role has a user's id", role, "AIDAEXAMPLEID:session", undefined],
+    ["is absent if a user has a role's id", user, "AROAEXAMPLEID", undefined],
+    ["is absent if only the session name looks like an id", role, "X:AROAEXAMPLEID", undefined],
+    ["is absent if userId is null", role, null, undefined],
+    ["is absent if userId is missing", role, undefined, undefined],
+    ["is absent if userId is empty", role, "", undefined],
   ])("%s", (_, userArn, userId, uniqueId) => {
     const result = identifyCaller({ userArn, userId });
     expect(!isFailure(result) && result.uniqueId).toBe(uniqueId);
   });
 });
 
-describe("the organisation", () => {
+describe("the caller's organisation", () => {
   const userArn = `arn:aws:iam::${ACCOUNT}:user/alice`;
   it("is the event's principalOrgId", () => {
     const result = identifyCaller({ userArn, principalOrgId: "o-a1b2c3d4e5" });

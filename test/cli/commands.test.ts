@@ -19,12 +19,12 @@ async function startApi(...behaviours: Parameters<typeof startVendor>[0]) {
 }
 
 describe("voxtoken token", () => {
-  it("prints the token alone", async () => {
+  it("prints nothing but the token", async () => {
     const { run } = await setUpCli([vends()]);
     expect(await run(["token", "outbound-calls"])).toEqual({ status: 0, out: "token-1\n", err: "" });
   });
 
-  it("prints all that is known of it for programs", async () => {
+  it("prints the whole answer with --output json", async () => {
     const { run } = await setUpCli([vends()]);
     const { out } = await run(["token", "outbound-calls", "--output", "json"]);
     expect(JSON.parse(out)).toMatchObject({
@@ -34,7 +34,7 @@ describe("voxtoken token", () => {
     });
   });
 
-  it("asks for what the options say", async () => {
+  it("requests the lifetime and the account that the options name", async () => {
     const { vendor, run } = await setUpCli([vends()]);
     await run(["token", "outbound-calls", "--ttl", "60", "--account-id", "7654321"]);
     expect(vendor.requests[0]?.body).toBe('{"ttl_seconds":60,"account_id":7654321}');
@@ -62,7 +62,7 @@ describe("voxtoken token", () => {
       "voxtoken: invalid_request: ttl_seconds (request request-1)",
     ],
     [
-      "nobody who knows the service",
+      "a server that is not the service",
       answers(200, "<html>"),
       1,
       "voxtoken: invalid_response: the answer is not the service's: wrong or missing the body",
@@ -81,7 +81,7 @@ describe("voxtoken token", () => {
     [["token", "../admin"], /serviceAccount/],
     [["token", "outbound-calls", "--url", "http://example.com"], /must be https/],
     [["token", "outbound-calls", "--url", ""], /no url of a token vendor/],
-  ])("calls %j wrong usage, before any request", async (args, message) => {
+  ])("exits with 2 before any request: %j", async (args, message) => {
     const { vendor, run } = await setUpCli([vends()]);
     const { status, err } = await run(args);
     expect(status).toBe(2);
@@ -89,7 +89,7 @@ describe("voxtoken token", () => {
     expect(vendor.requests).toHaveLength(0);
   });
 
-  it("prints each step if asked to, without the token", async () => {
+  it("prints each step without the token if --verbose is set", async () => {
     const { run } = await setUpCli([refuses(503, "signing_key_unavailable", "try later"), vends()]);
     const { out, err } = await run(["token", "outbound-calls", "--verbose"]);
     expect(out).toBe("token-2\n");
@@ -98,10 +98,10 @@ describe("voxtoken token", () => {
   });
 
   it.each([
-    ["on a terminal", {}, true],
-    ["with NO_COLOR", { NO_COLOR: "1" }, false],
-    ["on a dumb terminal", { TERM: "dumb" }, false],
-  ])("%s colours its errors: %j", async (_where, env, coloured) => {
+    ["on a capable terminal only", {}, true],
+    ["unless NO_COLOR is set", { NO_COLOR: "1" }, false],
+    ["unless the terminal is dumb", { TERM: "dumb" }, false],
+  ])("colours its errors %s: %j", async (_where, env, coloured) => {
     const { run } = await setUpCli([refuses(403, "access_denied", "no")]);
     let shown = "";
     await run(["token", "x"], { env, stderr: { isTerminal: true, write: (text) => void (shown += text) } });
@@ -116,14 +116,14 @@ describe("a refusal by API Gateway", () => {
     ["The security token included in the request is invalid.", /AWS_SESSION_TOKEN/],
     ["User: arn:aws:iam::1:user/a is not authorized to perform: execute-api:Invoke", /execute-api:Invoke/],
     ["Forbidden", /proxy|resource policy/],
-  ])("has a hint of its own for %j", async (message, hint) => {
+  ])("gets a hint of its own: %j", async (message, hint) => {
     const { run } = await setUpCli([answers(403, JSON.stringify({ message }))]);
     const { status, err } = await run(["token", "x"]);
     expect(status).toBe(3);
     expect(err.split("\n")[1]).toMatch(hint);
   });
 
-  it("shows the Retry-After of a throttled request", async () => {
+  it("gets a hint with its Retry-After if the request was throttled", async () => {
     const throttled = refuses(429, "throttled", "slow down", { "retry-after": "120" });
     const { run } = await setUpCli([throttled]);
     expect((await run(["token", "x"])).err).toMatch(/hint: .*120 s/);
@@ -131,7 +131,7 @@ describe("a refusal by API Gateway", () => {
 });
 
 describe("voxtoken exec", () => {
-  it("gives the command the token in its environment, and not among its arguments", async () => {
+  it("passes the token to the command in the environment, and not in its arguments", async () => {
     const { run } = await setUpCli([vends()]);
     const ran: unknown[] = [];
     const { status } = await run(
@@ -149,7 +149,7 @@ describe("voxtoken exec", () => {
     expect(ran).toEqual([["report", "--since", "monday"], "token-1"]);
   });
 
-  it("ends as the command ends, and adds nothing to what it said", async () => {
+  it("exits with the command's status and prints nothing itself", async () => {
     const { run } = await setUpCli([vends()]);
     const result = await run(["exec", "outbound-calls", "--", "report"], {
       runChild: () => Promise.resolve(42),
@@ -160,7 +160,7 @@ describe("voxtoken exec", () => {
   it.each([
     ["ENOENT", 127, "not found"],
     ["EACCES", 126, "permission denied"],
-  ])("says so when the command cannot be started: %s", async (code, status, message) => {
+  ])("reports that the command cannot be started: %s", async (code, status, message) => {
     const { run } = await setUpCli([vends()]);
     const runChild = () => Promise.reject(Object.assign(new Error(`spawn report ${code}`), { code }));
     const result = await run(["exec", "outbound-calls", "--", "report"], { runChild });
@@ -172,7 +172,7 @@ describe("voxtoken exec", () => {
     [["x", "report", "-c", "1"], /unknown option '-c'/, /voxtoken exec x -- report/],
     [["x"], /missing required argument 'command'/, /voxtoken exec x -- COMMAND/],
     [["--", "echo"], /missing required argument 'command'/, /exec SERVICE-ACCOUNT -- COMMAND/],
-  ])("says how to write exec %j", async (args, message, hint) => {
+  ])("shows the right form of the command after wrong arguments: %j", async (args, message, hint) => {
     const { vendor, run } = await setUpCli([vends()]);
     const { status, err } = await run(["exec", ...args]);
     expect(status).toBe(2);
@@ -185,7 +185,7 @@ describe("voxtoken exec", () => {
     ["ENOEXEC", 126],
     ["ENOTDIR", 127],
     ["ETXTBSY", 126],
-  ])("ends with the shell's status when the command fails to start with %s", async (code, status) => {
+  ])("exits with the shell's status if the command fails to start with %s", async (code, status) => {
     const { run } = await setUpCli([vends()]);
     const runChild = () => Promise.reject(Object.assign(new Error(`spawn report ${code}`), { code }));
     const result = await run(["exec", "outbound-calls", "--", "report"], { runChild });
@@ -193,7 +193,7 @@ describe("voxtoken exec", () => {
     expect(result.err).toMatch(/^voxtoken: report: /);
   });
 
-  it("does not run the command without a token", async () => {
+  it("does not run the command if no token was vended", async () => {
     const { run } = await setUpCli([refuses(403, "access_denied", "no")]);
     // The fake's runChild fails the test when it is called.
     expect(await run(["exec", "outbound-calls", "--", "report"])).toMatchObject({ status: 3 });
@@ -220,7 +220,7 @@ describe("voxtoken api", () => {
     });
   });
 
-  it("prints a report as it is, and says what to do with another file", async () => {
+  it("prints a CSV report, and names a way to save any other kind of file", async () => {
     const { run } = await setUpCli([vends()]);
     const csv = await startApi(answers(200, "date;cost\n", { "content-type": "text/csv" }));
     expect(await run(["api", "call-history", "GetReport", "--api-url", csv.url])).toEqual({
@@ -235,7 +235,7 @@ describe("voxtoken api", () => {
     expect(zip.requests).toHaveLength(1);
   });
 
-  it("replaces a token of the cache that the platform refuses", async () => {
+  it("renews a cached token that the platform refuses", async () => {
     const { vendor, run } = await setUpCli([vends()]);
     const api = await startApi(
       json({ result: 1 }),
@@ -257,7 +257,7 @@ describe("voxtoken api", () => {
   it.each([
     [104, 3],
     [340, 1],
-  ])("reports the platform's error %i with status %i", async (code, status) => {
+  ])("reports error %i of the platform with exit status %i", async (code, status) => {
     const { run } = await setUpCli([vends()]);
     const api = await startApi(json({ error: { code, msg: "no" } }));
     const result = await run(["api", "call-history", "SetUserInfo", "--api-url", api.url]);
@@ -265,7 +265,7 @@ describe("voxtoken api", () => {
     expect(result.err).toContain(`error ${code}`);
   });
 
-  it("calls a parameter without a value wrong usage", async () => {
+  it("exits with 2 if a parameter has no value", async () => {
     const { run } = await setUpCli([vends()]);
     expect(await run(["api", "call-history", "GetUsers", "count"])).toMatchObject({ status: 2 });
   });
@@ -331,7 +331,7 @@ describe("voxtoken whoami", () => {
     expect(vendor.requests[0]).toMatchObject({ method: "GET", path: "/prod/v1/service-accounts" });
   });
 
-  it("prints the wire form for programs", async () => {
+  it("prints the service's answer with --output json", async () => {
     const { run } = await setUpCli([json(entitlements)]);
     const { out } = await run(["whoami", "-o", "json"]);
     expect(JSON.parse(out)).toEqual(entitlements);
@@ -350,7 +350,7 @@ describe("voxtoken doctor", () => {
 
   const unsigned = answers(403, '{"message":"Missing Authentication Token"}');
 
-  it("checks every step and ends with 0 if all succeed", async () => {
+  it("checks every step and exits with 0 if all succeed", async () => {
     const { run } = await setUpCli([unsigned, json(entitlements), vends()]);
     const api = await startApi(json({ result: { account_id: 1234567 } }));
     const { status, out } = await run(["doctor", "--api-url", api.url]);
@@ -369,7 +369,7 @@ describe("voxtoken doctor", () => {
     expect(out).not.toContain("token-");
   });
 
-  it("prints one JSON object for each step, for programs", async () => {
+  it("prints one JSON object per step with --output json", async () => {
     const { run } = await setUpCli([unsigned, json(entitlements), vends()]);
     const api = await startApi(json({ result: { account_id: 1234567 } }));
     const { out } = await run(["doctor", "--api-url", api.url, "--output", "json"]);
@@ -383,7 +383,7 @@ describe("voxtoken doctor", () => {
 
   it.each([
     [
-      "API Gateway says no",
+      "API Gateway refuses",
       [unsigned, answers(403, '{"message":"x is not authorized to perform: execute-api:Invoke"}')],
       [],
       3,
@@ -399,23 +399,26 @@ describe("voxtoken doctor", () => {
       "ask the owner of grants.yml",
     ],
     [
-      "not this service account",
+      "the service account is not granted",
       [unsigned, json(entitlements), refuses(403, "access_denied", "no")],
       ["secret-stuff"],
       3,
       "token of secret-stuff: access_denied",
       "voxtoken whoami",
     ],
-  ] as const)("%s: is reported with the next step", async (_what, behaviours, args, status, what, next) => {
-    const { run } = await setUpCli(behaviours);
-    const result = await run(["doctor", ...args]);
-    expect(result.status).toBe(status);
-    expect(result.out).toContain(`FAIL  ${what}`);
-    expect(result.out).not.toContain("ok    grants: none");
-    expect(result.out.split("\n").find((line) => line.includes("next:"))).toContain(next);
-  });
+  ] as const)(
+    "reports a failed step with the next action: %s",
+    async (_what, behaviours, args, status, what, next) => {
+      const { run } = await setUpCli(behaviours);
+      const result = await run(["doctor", ...args]);
+      expect(result.status).toBe(status);
+      expect(result.out).toContain(`FAIL  ${what}`);
+      expect(result.out).not.toContain("ok    grants: none");
+      expect(result.out.split("\n").find((line) => line.includes("next:"))).toContain(next);
+    },
+  );
 
-  it("says once that a stranger has no grants, whatever service account is asked for", async () => {
+  it("reports missing grants once, even if a service account was named", async () => {
     const { run } = await setUpCli([unsigned, json({ ...entitlements, service_accounts: [] })]);
     const { status, out } = await run(["doctor", "call-history"]);
     expect(status).toBe(3);
@@ -423,7 +426,7 @@ describe("voxtoken doctor", () => {
     expect(out).not.toContain("ok    grants");
   });
 
-  it("no credentials: says so, still looks whether the url can be reached, and stops there", async () => {
+  it("reports missing credentials, still checks that the url answers, and stops", async () => {
     const { run } = await setUpCli([unsigned]);
     const { status, out } = await run(["doctor"], {
       env: { AWS_ACCESS_KEY_ID: undefined, AWS_SECRET_ACCESS_KEY: undefined },
@@ -433,7 +436,7 @@ describe("voxtoken doctor", () => {
     expect(out).toMatch(/ok {4}\S+ answers\nok {4}clock.*\n$/);
   });
 
-  it("a clock that is wrong: says by how much", async () => {
+  it("reports by how much this machine's clock is wrong", async () => {
     const { run } = await setUpCli([unsigned, json(entitlements), vends()]);
     const api = await startApi(json({ result: {} }));
     const { status, out } = await run(["doctor", "--api-url", api.url], { now: () => Date.now() + 600_000 });
@@ -441,7 +444,7 @@ describe("voxtoken doctor", () => {
     expect(out).toMatch(/FAIL {2}clock: this machine is (599|600|601) s ahead of the server/);
   });
 
-  it("the platform does not accept the token: says so", async () => {
+  it("reports that the platform refuses the token", async () => {
     const { run } = await setUpCli([unsigned, json(entitlements), vends()]);
     const api = await startApi(json({ error: { code: 433, msg: "no such key" } }));
     const { status, out } = await run(["doctor", "--api-url", api.url]);

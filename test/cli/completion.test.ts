@@ -16,7 +16,7 @@ describe("voxtoken completion", () => {
     ["token --no", ["--no-cache"]],
     ["api call-history --api", ["--api-url"]],
     ["admin li", ["lint"]],
-  ])("bash completes %j", async (line, expected) => {
+  ])("completes %j in bash", async (line, expected) => {
     const words = ["voxtoken", ...line.split(" ")];
     const ask = `${await script("bash")}
       COMP_WORDS=(${words.map((word) => `'${word}'`).join(" ")}); COMP_CWORD=${words.length - 1}
@@ -26,11 +26,11 @@ describe("voxtoken completion", () => {
     if (line !== "") expect(offered).toHaveLength(expected.length);
   });
 
-  it("zsh runs the same by bashcompinit", async () => {
+  it("completes in zsh through bashcompinit", async () => {
     expect(await script("zsh")).toContain("bashcompinit\n_voxtoken()");
   });
 
-  it("fish gets a line for each word, with what it means", async () => {
+  it("prints one line with a description for each word in fish", async () => {
     const lines = (await script("fish")).split("\n");
     expect(lines).toContain(
       "complete -c voxtoken -n '__fish_use_subcommand' -f -a whoami -d 'show your identity as the service sees it, and what you may request'",
@@ -40,7 +40,7 @@ describe("voxtoken completion", () => {
     ).toBe(true);
   });
 
-  it("another shell is wrong usage", async () => {
+  it("exits with 2 for any other shell", async () => {
     expect(await runVoxtoken(["completion", "tcsh"], fakeIo())).toBe(2);
   });
 });

@@ -35,22 +35,22 @@ web_identity_token_file = /var/run/token
 `;
 const keyInEnvironment = { AWS_ACCESS_KEY_ID: "AKIDENV", AWS_SECRET_ACCESS_KEY: "secret" };
 
-describe("who the credentials will be of", () => {
+describe("credentialIdentity finds", () => {
   it.each<[string, Record<string, string>, string | undefined, string[] | undefined]>([
     ["a key in the environment", keyInEnvironment, undefined, ["key", "AKIDENV"]],
     [
-      "a key in the environment over AWS_PROFILE",
+      "a key in the environment although AWS_PROFILE is set",
       { ...keyInEnvironment, AWS_PROFILE: "billing" },
       undefined,
       ["key", "AKIDENV"],
     ],
     [
-      "a profile given in words, over a key in the environment",
+      "the role of --profile although a key is in the environment",
       keyInEnvironment,
       "billing",
       ["role", "arn:aws:iam::111122223333:role/billing-worker"],
     ],
-    ["half a key in the environment", { AWS_ACCESS_KEY_ID: "AKIDENV" }, undefined, undefined],
+    ["nothing for half a key in the environment", { AWS_ACCESS_KEY_ID: "AKIDENV" }, undefined, undefined],
     [
       "a role that a profile assumes",
       {},
@@ -60,16 +60,16 @@ describe("who the credentials will be of", () => {
     ["a role by web identity", {}, "pod", ["role", "arn:aws:iam::111122223333:role/pod"]],
     ["a role of IAM Identity Center", {}, "sso", ["sso", "111122223333", "nightly-report"]],
     [
-      "a profile given in words, over AWS_PROFILE",
+      "the role of --profile although AWS_PROFILE is set",
       { AWS_PROFILE: "billing" },
       "sso",
       ["sso", "111122223333", "nightly-report"],
     ],
     ["a key in a file", {}, "keys", ["key", "AKIDFILE"]],
-    ["a process: the credentials will tell", {}, "process", undefined],
-    ["two kinds at once: the SDK decides, the credentials will tell", {}, "both", undefined],
-    ["a machine's role: the credentials will tell", {}, undefined, undefined],
-    ["a profile that is not there: the SDK will say so", {}, "nobody", undefined],
+    ["nothing for a credential process", {}, "process", undefined],
+    ["nothing for a profile with both a key and a role", {}, "both", undefined],
+    ["nothing for a machine's role", {}, undefined, undefined],
+    ["nothing for a profile that does not exist", {}, "nobody", undefined],
   ])("%s", async (_who, env, profile, identity) => {
     const file = join(await temporaryFolder(), "config");
     await writeFile(file, CONFIG);

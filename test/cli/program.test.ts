@@ -3,7 +3,7 @@ import { runVoxtoken } from "../fakes/voxtoken.ts";
 import { fakeIo } from "../fakes/io.ts";
 
 describe("voxtoken", () => {
-  it("prints help on stdout and ends with 0 when asked for it", async () => {
+  it("prints help on stdout and exits with 0 when asked for it", async () => {
     const io = fakeIo();
     expect(await runVoxtoken(["--help"], io)).toBe(0);
     expect(io.out()).toContain("Usage: voxtoken");
@@ -16,7 +16,7 @@ describe("voxtoken", () => {
     expect(io.err()).toBe("");
   });
 
-  it("prints help on stderr and ends with 2 when no command is given", async () => {
+  it("prints help on stderr and exits with 2 when no command is given", async () => {
     const io = fakeIo();
     expect(await runVoxtoken([], io)).toBe(2);
     expect(io.err()).toContain("Usage: voxtoken");
@@ -26,7 +26,7 @@ describe("voxtoken", () => {
   it.each([
     [["--nonsense"], "voxtoken: unknown option '--nonsense'"],
     [["nonsense"], "voxtoken: unknown command 'nonsense'"],
-  ])("reports %j in one line on stderr and ends with 2", async (args, message) => {
+  ])("reports %j in one line on stderr and exits with 2", async (args, message) => {
     const io = fakeIo();
     expect(await runVoxtoken(args, io)).toBe(2);
     expect(io.err().split("\n")[0]).toBe(message);

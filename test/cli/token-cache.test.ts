@@ -54,13 +54,13 @@ async function setUpCached(...behaviours: Parameters<typeof setUpCli>[0]) {
 }
 
 describe("the token cache", () => {
-  it("saves the second command its request", async () => {
+  it("answers a second command without a request", async () => {
     const { vendor, run } = await setUpCached();
     expect(await run(token)).toEqual({ status: 0, out: "token-1\n", err: "" });
     expect(vendor.requests).toHaveLength(1);
   });
 
-  it("is for its owner alone: files of mode 0600 in a folder of mode 0700", async () => {
+  it("has files of mode 0600 in a folder of mode 0700", async () => {
     const { directory, file } = await setUpCached();
     expect((await stat(directory)).mode & 0o777).toBe(0o700);
     expect((await stat(file)).mode & 0o777).toBe(0o600);
@@ -78,35 +78,35 @@ describe("the token cache", () => {
     ["another lifetime", [...token, "--ttl", "60"], {}],
     ["another account", [...token, "--account-id", "7654321"], {}],
     ["another service account", ["token", "call-history"], {}],
-  ])("does not serve a token to %s", async (_whom, args, env) => {
+  ])("does not return a token that was cached for %s", async (_whom, args, env) => {
     const { run, vendor } = await setUpCached();
     expect(await run(args, { env: { VOXTOKEN_URL: vendor.url, ...env } })).toMatchObject({
       out: "token-2\n",
     });
   });
 
-  it("does not serve a token of one vendor for another", async () => {
+  it("does not return the token of another vendor", async () => {
     const { run, vendor } = await setUpCached();
     expect(await run([...token, "--url", vendor.url.replace("/prod", "/test")])).toMatchObject({
       out: "token-2\n",
     });
   });
 
-  it("is neither read nor written with --no-cache", async () => {
+  it("is neither read nor written if --no-cache is set", async () => {
     const { run, directory } = await setUpCached();
     expect(await run([...token, "--no-cache"])).toMatchObject({ out: "token-2\n" });
     expect(await run(token)).toMatchObject({ out: "token-1\n" });
     expect(await readdir(directory)).toHaveLength(1);
   });
 
-  it("says how long the token is still good for, not how long it once was", async () => {
+  it("reports the token's remaining lifetime", async () => {
     const { run } = await setUpCached();
     const later = () => Date.now() + 100_000;
     const { out } = await run([...token, "--output", "json"], { now: later });
     expect((JSON.parse(out) as { expires_in: number }).expires_in).toBeLessThanOrEqual(200);
   });
 
-  it("renews a token that nears its end", async () => {
+  it("renews a token that is about to expire", async () => {
     const { run } = await setUpCached();
     expect(await run(token, { now: () => Date.now() + 250_000 })).toMatchObject({ out: "token-2\n" });
   });
@@ -122,12 +122,12 @@ describe("the token cache", () => {
   });
 
   it.each([
-    ["the half", [], 149_000, "token-1"],
-    ["less than the half", [], 151_000, "token-2"],
-    ["what --min-ttl says", ["--min-ttl", "200"], 99_000, "token-1"],
-    ["less than --min-ttl says", ["--min-ttl", "200"], 101_000, "token-2"],
-    ["more than --min-ttl says", ["--min-ttl", "10"], 180_000, "token-1"],
-  ])("hands a token over that has %s of its life left, or a new one", async (_left, args, age, expected) => {
+    ["half", [], 149_000, "token-1"],
+    ["less than half", [], 151_000, "token-2"],
+    ["as much as --min-ttl", ["--min-ttl", "200"], 99_000, "token-1"],
+    ["less than --min-ttl", ["--min-ttl", "200"], 101_000, "token-2"],
+    ["more than --min-ttl", ["--min-ttl", "10"], 180_000, "token-1"],
+  ])("returns a token with %s of its lifetime left, or a new one", async (_left, args, age, expected) => {
     const { run } = await setUpCached();
     const now = () => Date.now() + age;
     expect(await run([...token, ...args], { now })).toMatchObject({ status: 0, out: `${expected}\n` });
@@ -145,7 +145,7 @@ describe("the token cache", () => {
   it.each([
     [["--ttl", "60", "--min-ttl", "61"], 0],
     [["--min-ttl", "301"], 1],
-  ])("calls a --min-ttl beyond the lifetime wrong usage: %j", async (args, requests) => {
+  ])("exits with 2 if --min-ttl exceeds the lifetime: %j", async (args, requests) => {
     const { run, vendor } = await setUpCli([vends()]);
     const { status, err } = await run([...token, ...args]);
     expect(status).toBe(2);
@@ -156,7 +156,7 @@ describe("the token cache", () => {
   it.each([
     ["a day", 86_400_000],
     ["a minute", 60_000],
-  ])("asks again when the clock was set back by %s to before the token was asked for", async (_by, ms) => {
+  ])("requests a new token if the clock was set back by %s, to before the first request", async (_by, ms) => {
     const { run } = await setUpCached();
     expect(await run(token, { now: () => Date.now() - ms })).toMatchObject({ status: 0, out: "token-2\n" });
   });
@@ -170,7 +170,7 @@ describe("the token cache", () => {
   });
 
   it.each(["askedAt", "endsAt"])(
-    "does not use an entry whose %s is not a time of the token",
+    "ignores an entry whose %s is outside the token's lifetime",
     async (name) => {
       const { run, file } = await setUpCached();
       const entry = JSON.parse(await readFile(file, "utf8")) as { lifetime: Record<string, number> };
@@ -193,7 +193,7 @@ describe("the token cache", () => {
   });
 });
 
-describe("a cache file that is not to be trusted", () => {
+describe("a cache file that is unsafe or broken", () => {
   it.each<[string, (file: string) => Promise<void>, RegExp]>([
     ["may be read by others", (file) => chmod(file, 0o644), /may be used by others \(mode 0644\)/],
     [
@@ -212,7 +212,7 @@ describe("a cache file that is not to be trusted", () => {
       },
       /is not a file/,
     ],
-  ])("is not used, and that is said, when it %s", async (_how, spoil, message) => {
+  ])("is not used, with a warning, when it %s", async (_how, spoil, message) => {
     const { run, file } = await setUpCached();
     await spoil(file);
     const { status, out, err } = await run(token);
@@ -221,7 +221,7 @@ describe("a cache file that is not to be trusted", () => {
     expect(err).not.toContain("token-1");
   });
 
-  it("is not used when it belongs to somebody else", async () => {
+  it("is not used when it belongs to another user", async () => {
     const { run, file } = await setUpCached();
     const { uid } = await stat(file);
     const { out, err } = await run(token, { userId: uid + 1 });
@@ -242,7 +242,7 @@ describe("a cache file that is not to be trusted", () => {
       "cannot be written",
       (directory: string) => rename(directory, `${directory}.old`).then(() => writeFile(directory, "")),
     ],
-  ])("a folder that %s is not used, and the command still gets a token", async (_how, spoil) => {
+  ])("is not used when its folder %s, and the command still gets a token", async (_how, spoil) => {
     const { run, directory } = await setUpCached();
     await spoil(directory);
     const { status, out, err } = await run(token);
@@ -257,7 +257,7 @@ describe("the lock of a cache entry", () => {
   /** A process that has ended, and its id. */
   const ended = () => spawnSync("true").pid;
 
-  it("is taken over at once from a process that was killed", async () => {
+  it("is taken over at once if its process was killed", async () => {
     const set = await setUpCached();
     await rm(set.file);
     await writeFile(lockOf(set), held(ended()));
@@ -270,7 +270,7 @@ describe("the lock of a cache entry", () => {
 
   it.each<[string, (lock: string) => Promise<unknown>, boolean]>([
     ["a live process", (lock) => writeFile(lock, held(process.pid)), true],
-    ["nobody knows whom, since just now", (lock) => writeFile(lock, ""), true],
+    ["an unknown process, since just now", (lock) => writeFile(lock, ""), true],
     [
       "a process of another machine, from the future",
       async (lock) => {
@@ -288,14 +288,14 @@ describe("the lock of a cache entry", () => {
       false,
     ],
     [
-      "a process that is long over its time",
+      "a process whose time is over",
       async (lock) => {
         await writeFile(lock, held(process.pid));
         await utimes(lock, new Date(Date.now() - 130_000), new Date(Date.now() - 130_000));
       },
       false,
     ],
-  ])("of %s keeps no command beyond its --timeout", async (_of, make, waits) => {
+  ])("delays a command by no more than its --timeout if it is held by %s", async (_of, make, waits) => {
     const set = await setUpCached();
     await rm(set.file);
     await make(lockOf(set));
@@ -316,7 +316,7 @@ describe("the lock of a cache entry", () => {
     expect(await readFile(path, "utf8")).toBe(held(process.pid));
   });
 
-  it("is taken by one of fifty that find it left behind", async () => {
+  it("is taken over by exactly one of fifty processes", async () => {
     const path = join(await temporaryFolder(), "lock");
     await writeFile(path, held(ended()));
     const taken = await Promise.all(Array.from({ length: 50 }, () => takeLock(path, 1000, Date.now)));
@@ -324,8 +324,8 @@ describe("the lock of a cache entry", () => {
   });
 });
 
-describe("the command's deadline", () => {
-  it("covers a credential process that never ends", async () => {
+describe("--timeout", () => {
+  it("ends the wait for a credential process that never ends", async () => {
     const { run, homeDirectory } = await setUpCli([vends()]);
     const config = join(homeDirectory, "config");
     await writeFile(config, "[profile slow]\ncredential_process = sleep 20\n");
@@ -339,7 +339,7 @@ describe("the command's deadline", () => {
     expect(performance.now() - started).toBeLessThan(8_000);
   });
 
-  it("covers the method that api calls", async () => {
+  it("ends the wait for the method that api calls", async () => {
     const { run } = await setUpCli([vends()]);
     const api = await startVendor([hangs]);
     onTestFinished(api.close);
@@ -350,7 +350,7 @@ describe("the command's deadline", () => {
   });
 });
 
-describe("a cache that cannot be used", () => {
+describe("the token command without a usable cache", () => {
   const warning = /^voxtoken: warning: the token cache is not used: .*\n$/;
 
   it.each([
@@ -367,7 +367,7 @@ describe("a cache that cannot be used", () => {
     expect(err).toContain(code);
   });
 
-  it("warns once where the user has no home directory", async () => {
+  it("warns once and still prints the token if the user has no home directory", async () => {
     const { run } = await setUpCli([vends()]);
     const { status, out, err } = await run(token, { homeDirectory: undefined });
     expect({ status, out }).toEqual({ status: 0, out: "token-1\n" });

@@ -82,8 +82,8 @@ const uses: readonly (readonly [typed: string, line: string, hint: string | unde
   ],
 ];
 
-describe("a wrong use", () => {
-  it.each(uses)("is one line and status 2: voxtoken %s", async (typed, line, hint) => {
+describe("wrong usage", () => {
+  it.each(uses)("prints one line and exits with 2: voxtoken %s", async (typed, line, hint) => {
     const io = fakeIo({ env: { VOXTOKEN_URL: URL, AWS_REGION: "eu-west-1" } });
     expect(await runVoxtoken(typed.split(" "), io)).toBe(EXIT.usage);
     expect(io.out()).toBe("");

@@ -29,7 +29,7 @@ async function setUpApi(behaviours: readonly Behaviour[]) {
 }
 
 describe("callApi", () => {
-  it("says that the method answered with a file, and does not call it again", async () => {
+  it("throws VoximplantFileError if the method answers with a file, without repeating the call", async () => {
     const report = answers(200, "date;cost\n", { "content-type": "text/csv; charset=utf-8" });
     const { getToken, api, options } = await setUpApi([report]);
     const error: unknown = await callApi(getToken, "GetReport", {}, options).catch((e: unknown) => e);
@@ -39,7 +39,7 @@ describe("callApi", () => {
     expect(api.requests).toHaveLength(1);
   });
 
-  it("treats a proxy's page as a lost answer and calls again", async () => {
+  it("repeats the call if a proxy answers with a page of HTML", async () => {
     const { getToken, api, options } = await setUpApi([
       answers(200, "<html>", { "content-type": "text/html" }),
       accepts,
@@ -48,7 +48,7 @@ describe("callApi", () => {
     expect(api.requests).toHaveLength(2);
   });
 
-  it("sends the token and the parameters, and gives the whole answer", async () => {
+  it("sends the token and the parameters, and returns the whole answer", async () => {
     const { getToken, api, tokens, options } = await setUpApi([answer({ result: [], total_count: 0 })]);
     const body = await callApi(
       getToken,
@@ -68,7 +68,7 @@ describe("callApi", () => {
   it.each([
     ["the token has been revoked", 447, 200],
     ["its key was rotated while the token was cached", 433, 200],
-    ["it has ended", 456, 401],
+    ["the token has expired", 456, 401],
     ["the platform does not say why", 100, 403],
   ])("requests one new token if %s (error %i with status %i)", async (_why, code, status) => {
     const { vendor, getToken, tokens, options } = await setUpApi([refuses(code, status), accepts]);
@@ -85,7 +85,7 @@ describe("callApi", () => {
     expect(vendor.requests).toHaveLength(2);
   });
 
-  it("100 calls whose token was revoked mint one new token", async () => {
+  it("requests one new token for 100 calls whose token was revoked", async () => {
     const { vendor, getToken, options } = await setUpApi([
       (response, request, n) => {
         const revoked = request.headers.authorization === "Bearer token-1";
@@ -100,13 +100,13 @@ describe("callApi", () => {
     [104, "forbidden"],
     [435, "invalidRoleSet"],
     [4711, undefined],
-  ])("throws the platform's error %i as it is, with its name where it has one", async (code, codeName) => {
+  ])("throws error %i of the platform, with its name if it has one", async (code, codeName) => {
     const { vendor, getToken, options } = await setUpApi([refuses(code, 403)]);
     await expect(callApi(getToken, "DeleteKey", {}, options)).rejects.toMatchObject({ code, codeName });
     expect(vendor.requests).toHaveLength(1);
   });
 
-  it("repeats a Get when its answer was lost, and nothing else unless told to", async () => {
+  it("repeats a Get method whose answer was lost, and other methods only if repeatable is set", async () => {
     const broken = answers(500, "oops");
     const get = await setUpApi([broken, accepts]);
     await callApi(get.getToken, "GetUsers", {}, get.options);
@@ -120,7 +120,7 @@ describe("callApi", () => {
     expect(told.api.requests).toHaveLength(2);
   });
 
-  it("calls methods, not paths", async () => {
+  it("refuses a path in place of a method name", async () => {
     const { getToken, vendor } = await setUp([vends()]);
     await expect(callApi(getToken, "../admin")).rejects.toThrow(TokenError);
     expect(vendor.requests).toHaveLength(0);
@@ -186,7 +186,7 @@ describe("useVendedTokens", () => {
     expect(client.headers).toEqual(["GetUsers: Bearer token-1", "GetUsers: Bearer token-2"]);
   });
 
-  it("takes the token out of what its HTTP library throws", async () => {
+  it("removes the token from errors of the client's HTTP library", async () => {
     const { getToken } = await setUp([vends()]);
     const client = useVendedTokens(
       fakeClient((header) => {
@@ -204,7 +204,7 @@ describe("useVendedTokens", () => {
     expect(inspect(error, { depth: 10, showHidden: true })).not.toContain("token-1");
   });
 
-  it("says so when the client is not one that it knows", async () => {
+  it("refuses an unknown client and names the supported version", async () => {
     const { getToken } = await setUp([vends()]);
     expect(() => useVendedTokens({ generateAuthHeader: () => "" }, getToken)).toThrow(
       "apiclient-nodejs 4.11 or later",

@@ -47,16 +47,16 @@ async function found(env: Record<string, string>, profile: string | undefined) {
   return { library, admin: [(await admin.credentials()).accessKeyId, await admin.region()] };
 }
 
-describe("whose credentials, and which region, for every command", () => {
+describe("the library and the admin commands choose the credentials and the region of", () => {
   it.each<[string, Record<string, string>, string | undefined, string, string]>([
     ["the default profile", {}, undefined, "AKIDDEFAULT", "eu-west-1"],
     ["AWS_PROFILE", { AWS_PROFILE: "one" }, undefined, "AKIDONE", "eu-central-1"],
-    ["a key over AWS_PROFILE", { ...key, AWS_PROFILE: "one" }, undefined, "AKIDENV", "eu-central-1"],
-    ["--profile over a key", key, "two", "AKIDTWO", "us-east-2"],
-    ["--profile over AWS_PROFILE", { AWS_PROFILE: "one" }, "two", "AKIDTWO", "us-east-2"],
-    ["--profile's region over AWS_REGION", { AWS_REGION: "sa-east-1" }, "two", "AKIDTWO", "us-east-2"],
+    ["a key before AWS_PROFILE", { ...key, AWS_PROFILE: "one" }, undefined, "AKIDENV", "eu-central-1"],
+    ["--profile before a key", key, "two", "AKIDTWO", "us-east-2"],
+    ["--profile before AWS_PROFILE", { AWS_PROFILE: "one" }, "two", "AKIDTWO", "us-east-2"],
+    ["--profile's region before AWS_REGION", { AWS_REGION: "sa-east-1" }, "two", "AKIDTWO", "us-east-2"],
     [
-      "AWS_REGION over AWS_PROFILE's",
+      "AWS_REGION before AWS_PROFILE's region",
       { AWS_REGION: "sa-east-1", AWS_PROFILE: "one" },
       undefined,
       "AKIDONE",
@@ -71,19 +71,19 @@ describe("whose credentials, and which region, for every command", () => {
   it.each([
     ["option", {}, "nope"],
     ["variable", { AWS_PROFILE: "nope" }, undefined],
-  ])("refuses a profile that does not exist: %s", async (_how, env, profile) => {
+  ])("awsCredentials refuses a profile that does not exist: %s", async (_how, env, profile) => {
     await configure(env);
     await expect(awsCredentials(profile)()).rejects.toThrow('the AWS configuration has no profile "nope"');
   });
 
-  it("names the credential process that failed, without its arguments", async () => {
+  it("awsCredentials names the credential process that failed, without its arguments", async () => {
     await configure({});
     await expect(awsCredentials("failing")()).rejects.toThrow(
       /^credential_process of profile "failing" failed: false$/,
     );
   });
 
-  it("prints no warning of the SDK's where a profile wins over a key", async () => {
+  it("awsCredentials prints no SDK warning if a profile wins over a key", async () => {
     const warn = vi.spyOn(console, "warn").mockReturnValue();
     await found(key, "two");
     expect(warn).not.toHaveBeenCalled();

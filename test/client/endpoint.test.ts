@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { parseEndpoint, resourceUrl } from "../../lib/client/endpoint.ts";
 
-describe("what a url says about how to sign for it", () => {
+describe("parseEndpoint finds the service and the region to sign for", () => {
   it.each([
     ["https://abc123.execute-api.eu-west-1.amazonaws.com/prod", "execute-api", "eu-west-1"],
     ["https://abc123.execute-api.cn-north-1.amazonaws.com.cn/prod", "execute-api", "cn-north-1"],
@@ -21,9 +21,9 @@ describe("what a url says about how to sign for it", () => {
   });
 });
 
-describe("http", () => {
+describe("a url with http", () => {
   it.each(["http://localhost:8787", "http://127.0.0.1", "http://127.9.9.9:1", "http://[::1]:8787"])(
-    "is good enough within one machine: %s",
+    "is accepted for this machine: %s",
     (url) => {
       expect(() => parseEndpoint(url)).not.toThrow();
     },
@@ -33,7 +33,7 @@ describe("http", () => {
     "http://127.0.0.1.example.com",
     "http://localhost.example.com",
     "ftp://localhost",
-  ])("is refused to any other: %s", (url) => {
+  ])("is refused for any other host: %s", (url) => {
     expect(() => parseEndpoint(url)).toThrow("must be https");
   });
 });
@@ -43,6 +43,6 @@ it.each([
   ["https://a.example.com/", "https://a.example.com/v1/service-accounts"],
   ["https://a.example.com/prod/", "https://a.example.com/prod/v1/service-accounts"],
   ["https://a.example.com/prod?a=1&a=2", "https://a.example.com/prod/v1/service-accounts?a=1&a=2"],
-])("the resource of %s is %s", (url, resource) => {
+])("resourceUrl of %s is %s", (url, resource) => {
   expect(resourceUrl(parseEndpoint(url), "/v1/service-accounts").href).toBe(resource);
 });

@@ -23,7 +23,7 @@ const unavailable = refuses(503, "signing_key_unavailable", "the signing key is 
   "retry-after": "2",
 });
 
-describe("faults that pass", () => {
+describe("a temporary fault", () => {
   // Full jitter: at most 200, 400, 800 ms before the 2nd, 3rd and 4th attempt; the random number
   // here is always one half.
   it.each<{ fault: string; behaviours: Behaviour[]; slept: number[]; requests: number }>([
@@ -72,15 +72,18 @@ describe("faults that pass", () => {
       slept: [],
       requests: 2,
     },
-  ])("$fault: the caller gets a token after $slept ms", async ({ behaviours, slept, requests }) => {
-    const { clock, vendor, getToken } = await setUp(behaviours);
-    await expect(getToken()).resolves.toMatchObject({ accessToken: `token-${requests}` });
-    expect(clock.slept).toEqual(slept);
-    expect(vendor.requests).toHaveLength(requests);
-  });
+  ])(
+    "delays the token and does not fail the call: $fault, $slept ms",
+    async ({ behaviours, slept, requests }) => {
+      const { clock, vendor, getToken } = await setUp(behaviours);
+      await expect(getToken()).resolves.toMatchObject({ accessToken: `token-${requests}` });
+      expect(clock.slept).toEqual(slept);
+      expect(vendor.requests).toHaveLength(requests);
+    },
+  );
 });
 
-describe("faults that stay", () => {
+describe("a permanent fault", () => {
   it.each<{ fault: string; behaviour: Behaviour; code: TokenErrorCode; slept: number[]; message?: RegExp }>([
     { fault: "429 for good", behaviour: throttled, code: "throttled", slept: [100, 200, 400] },
     {
@@ -163,18 +166,21 @@ describe("faults that stay", () => {
       slept: [],
       message: /redirect/,
     },
-  ])("$fault: the caller sees $code after $slept ms", async ({ behaviour, code, slept, message }) => {
-    const { clock, vendor, getToken } = await setUp([behaviour]);
-    const error = await failureOf(getToken());
-    expect(error.code).toBe(code);
-    const passing = ["throttled", "internal_error", "signing_key_unavailable", "network", "timeout"];
-    expect(error.retryable).toBe(passing.includes(code));
-    if (message) expect(error.message).toMatch(message);
-    expect(clock.slept).toEqual(slept);
-    expect(vendor.requests).toHaveLength(code === "credentials_expired" ? 2 : slept.length + 1);
-  });
+  ])(
+    "is reported by its code after the last attempt: $fault, $code, $slept ms",
+    async ({ behaviour, code, slept, message }) => {
+      const { clock, vendor, getToken } = await setUp([behaviour]);
+      const error = await failureOf(getToken());
+      expect(error.code).toBe(code);
+      const passing = ["throttled", "internal_error", "signing_key_unavailable", "network", "timeout"];
+      expect(error.retryable).toBe(passing.includes(code));
+      if (message) expect(error.message).toMatch(message);
+      expect(clock.slept).toEqual(slept);
+      expect(vendor.requests).toHaveLength(code === "credentials_expired" ? 2 : slept.length + 1);
+    },
+  );
 
-  it("says what Retry-After asked for when that is too long to wait", async () => {
+  it("is reported with Retry-After if that is longer than the caller's deadline", async () => {
     const { getToken } = await setUp([throttledFor("60")]);
     expect(await failureOf(getToken())).toMatchObject({
       status: 429,
@@ -204,7 +210,7 @@ describe("faults that stay", () => {
     expect(clock.slept).toEqual([100, 200]);
   });
 
-  it("credentials that cannot be found: the caller sees no_credentials at once", async () => {
+  it("is reported as no_credentials without a retry if no credentials are found", async () => {
     const { vendor, clock, getToken } = await setUp([vends()], {
       credentials: () => Promise.reject(new Error("Could not load credentials from any providers")),
     });
@@ -214,7 +220,7 @@ describe("faults that stay", () => {
     expect([vendor.requests, clock.slept]).toEqual([[], []]);
   });
 
-  it("credentials that never come: the caller sees timeout", async () => {
+  it("is reported as timeout if the credential provider never answers", async () => {
     const { getToken } = await setUp([vends()], {
       credentials: () => new Promise(() => undefined),
       rounds: 1,
@@ -227,11 +233,11 @@ describe("faults that stay", () => {
   });
 });
 
-describe("a clock that is wrong", () => {
+describe("a wrong clock", () => {
   it.each([
     { off: "10 minutes slow", serverAheadMs: 600_000 },
     { off: "10 minutes fast", serverAheadMs: -600_000 },
-  ])("$off: the caller gets a token at once, signed by the server's clock", async ({ serverAheadMs }) => {
+  ])("is corrected at once by the server's clock: $off", async ({ serverAheadMs }) => {
     const { clock, vendor, events, getToken } = await setUp(
       [refuses(403, "not_authorized", SKEWED), vends()],
       {
@@ -247,7 +253,7 @@ describe("a clock that is wrong", () => {
     expect(events).toContainEqual({ type: "clock_corrected", skewMs: serverAheadMs });
   });
 
-  it("is corrected for the next request too, and needs no refusal to be noticed", async () => {
+  it("is corrected for the next request even if no request was refused", async () => {
     const { clock, vendor, getToken } = await setUp([vends()], { serverAheadMs: 120_000 });
     await getToken();
     clock.advance(300_000);
@@ -255,7 +261,7 @@ describe("a clock that is wrong", () => {
     expect(vendor.requests[1]?.headers["x-amz-date"]).toBe("20261124T120700Z");
   });
 
-  it("does not shorten the token's life: that is counted by this machine's own clock", async () => {
+  it("does not shorten the token's lifetime", async () => {
     const { clock, vendor, getToken } = await setUp([vends()], { serverAheadMs: -600_000 });
     await getToken();
     clock.advance(60_000);
@@ -263,7 +269,7 @@ describe("a clock that is wrong", () => {
     expect(vendor.requests).toHaveLength(1);
   });
 
-  it("the caller sees clock_skew when the correction does not help", async () => {
+  it("is reported as clock_skew if the correction does not help", async () => {
     const { vendor, getToken } = await setUp([refuses(403, "not_authorized", SKEWED)]);
     expect(await failureOf(getToken())).toMatchObject({ code: "clock_skew", status: 403 });
     expect(vendor.requests).toHaveLength(2);
@@ -281,8 +287,8 @@ describe("a clock that is wrong", () => {
   });
 });
 
-describe("several urls", () => {
-  it("the first one dead: the next is asked at once, and remembered", async () => {
+describe("a client with several urls", () => {
+  it("tries the next url at once if the first is unreachable, and keeps using it", async () => {
     const dead = await startVendor([hangs]);
     await dead.close();
     const second = await startVendor([vends()]);
@@ -302,7 +308,7 @@ describe("several urls", () => {
     });
   });
 
-  it("all throttled: the pause comes after the last one, as long as the longest Retry-After", async () => {
+  it("waits for the longest Retry-After once all urls have throttled", async () => {
     const first = await startVendor([throttledFor("4"), vends()]);
     const second = await startVendor([throttledFor("1")]);
     const { clock, getToken } = await setUp([], { url: [first.url, second.url] });
@@ -311,7 +317,7 @@ describe("several urls", () => {
     await Promise.all([first.close(), second.close()]);
   });
 
-  it("a refusal is final: no other region is asked to overrule it", async () => {
+  it("does not ask another region after a refusal", async () => {
     const first = await startVendor([refuses(403, "access_denied", "no")]);
     const second = await startVendor([vends()]);
     const { getToken } = await setUp([], { url: [first.url, second.url] });

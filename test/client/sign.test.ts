@@ -13,7 +13,7 @@ function signature(headers: Record<string, string>): string | undefined {
   return /Signature=([0-9a-f]{64})/.exec(headers["authorization"] ?? headers["Authorization"] ?? "")?.[1];
 }
 
-describe("a signature", () => {
+describe("the signature", () => {
   it.each([
     [
       "a plain request",
@@ -24,7 +24,7 @@ describe("a signature", () => {
     ["a body", "https://abc.execute-api.eu-west-1.amazonaws.com/prod/v1/x", "POST", '{"ttl_seconds":60}'],
     ["a host with a port", "http://127.0.0.1:8787/v1/service-accounts", "GET", ""],
     ["repeated query parameters", "https://example.com/v1?b=2&a=2&a=1&c=%20x", "GET", ""],
-  ] as const)("of %s is the one that aws4 makes", async (_what, href, method, body) => {
+  ] as const)("of %s equals aws4's", async (_what, href, method, body) => {
     const url = new URL(href);
     const headers = await signRequest(
       {

@@ -12,8 +12,8 @@ const until = async (condition: () => boolean) => {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
 };
 
-describe("asking for a token", () => {
-  it("sends what was asked for, and nothing that was not", async () => {
+describe("the token provider", () => {
+  it("sends the options that are set, and no others", async () => {
     const { vendor, getToken } = await setUp([vends()], { ttlSeconds: 60, accountId: 7654321 });
     await getToken();
     expect(vendor.requests[0]).toMatchObject({
@@ -26,13 +26,13 @@ describe("asking for a token", () => {
     expect(plain.vendor.requests[0]?.body).toBe("");
   });
 
-  it("says in User-Agent which client asks", async () => {
+  it("names the client in User-Agent", async () => {
     const { vendor, getToken } = await setUp([vends()]);
     await getToken();
     expect(vendor.requests[0]?.headers["user-agent"]).toMatch(/^voxtoken\/\d+\.\d+\.\d+ node\/\d+\./);
   });
 
-  it("gives the token and what it is for", async () => {
+  it("returns the token with its lifetime, service account and account", async () => {
     const { clock, getToken } = await setUp([vends()]);
     const token = await getToken();
     expect({
@@ -88,15 +88,15 @@ describe("asking for a token", () => {
   });
 });
 
-describe("one request however many callers", () => {
-  it("1,000 concurrent calls make one request", async () => {
+describe("concurrent calls of the provider", () => {
+  it("share one request: 1,000 calls", async () => {
     const { vendor, getToken } = await setUp([vends()]);
     const tokens = await Promise.all(Array.from({ length: 1000 }, () => getToken()));
     expect(new Set(tokens.map(({ accessToken }) => accessToken))).toEqual(new Set(["token-1"]));
     expect(vendor.requests).toHaveLength(1);
   });
 
-  it("1,000 concurrent failures make one request, and the next call a new one", async () => {
+  it("share one failure, and the next call makes a new request: 1,000 calls", async () => {
     const { vendor, getToken } = await setUp([broken, vends()]);
     const outcomes = await Promise.allSettled(Array.from({ length: 1000 }, () => getToken()));
     expect(outcomes.every(({ status }) => status === "rejected")).toBe(true);
@@ -114,13 +114,13 @@ describe("one request however many callers", () => {
     expect(vendor.requests).toHaveLength(1);
   });
 
-  it("a caller that was aborted before it asked sends nothing", async () => {
+  it("send no request if their signal has already aborted", async () => {
     const { vendor, getToken } = await setUp([vends()]);
     await expect(getToken({ signal: AbortSignal.abort() })).rejects.toThrow("aborted");
     expect(vendor.requests).toHaveLength(0);
   });
 
-  it("a request that was frozen with its Lambda is not waited for after the thaw", async () => {
+  it("make a new request after a Lambda freeze of 10 minutes", async () => {
     const { clock, vendor, getToken } = await setUp([() => undefined, vends()]);
     void getToken().catch(() => undefined);
     await until(() => vendor.requests.length === 1);
@@ -129,8 +129,8 @@ describe("one request however many callers", () => {
   });
 });
 
-describe("keeping a token", () => {
-  it("is the same token until 65 to 80 % of its life have passed", async () => {
+describe("the provider's cached token", () => {
+  it("is returned until 65 to 80 % of its lifetime have passed", async () => {
     const { clock, vendor, getToken } = await setUp([vends()]);
     await getToken();
     clock.advance(217_000); // random is one half: 72.5 % of 300 s
@@ -138,7 +138,7 @@ describe("keeping a token", () => {
     expect(vendor.requests).toHaveLength(1);
   });
 
-  it("is renewed in the background from then on, and served meanwhile", async () => {
+  it("is renewed in the background from then on, and returned meanwhile", async () => {
     const { clock, vendor, getToken } = await setUp([vends()]);
     await getToken();
     clock.advance(218_000);
@@ -147,7 +147,7 @@ describe("keeping a token", () => {
     await until(() => vendor.requests.length === 2);
   });
 
-  it("waits for the new one in the last tenth: the old one could end on its way", async () => {
+  it("is not returned in the last tenth of its lifetime: the call waits for the new one", async () => {
     const { clock, getToken } = await setUp([vends()]);
     await getToken();
     clock.advance(291_000);
@@ -171,14 +171,14 @@ describe("keeping a token", () => {
     expect(await getToken()).toMatchObject({ accessToken: "token-4" });
   });
 
-  it("after its end a failure is a failure", async () => {
+  it("is not returned after it expires if the renewal fails", async () => {
     const { clock, getToken } = await setUp([vends(), broken]);
     await getToken();
     clock.advance(301_000);
     expect(await failureOf(getToken())).toMatchObject({ code: "invalid_request" });
   });
 
-  it("a token that the platform refused is replaced once for all who had it", async () => {
+  it("is replaced once for all callers if the platform refused it", async () => {
     const { vendor, getToken } = await setUp([vends()]);
     const { accessToken: rejected } = await getToken();
     const renewed = await Promise.all(Array.from({ length: 100 }, () => getToken({ rejected })));
@@ -190,7 +190,7 @@ describe("keeping a token", () => {
   it.each([
     ["a day", 86_400_000],
     ["a minute", 60_000],
-  ])("asks again when the clock was set back by %s to before the token was asked for", async (_by, ms) => {
+  ])("is replaced if the clock was set back by %s, to before the first request", async (_by, ms) => {
     const { clock, getToken } = await setUp([vends()]);
     await getToken();
     clock.advance(30_000);
@@ -218,7 +218,7 @@ describe("keeping a token", () => {
     expect(await getToken()).toMatchObject({ accessToken: "token-4" });
   });
 
-  it("ends a call in time when the clock was set back meanwhile", async () => {
+  it("has no renewal that runs past its deadline if the clock was set back meanwhile", async () => {
     const { clock, getToken } = await setUp([
       (response, request, n) => {
         clock.set(-3_600_000);
@@ -229,7 +229,7 @@ describe("keeping a token", () => {
     expect(clock.slept).toEqual([]);
   });
 
-  it("renewal comes before the reserve, and the reserve before the end, whatever the lifetime", () => {
+  it("is renewed before the last tenth of its lifetime, whatever the lifetime", () => {
     const anyRandom = fc.double({ min: 0, max: 0.999_999, noNaN: true });
     fc.assert(
       fc.property(fc.integer({ min: 30, max: 3600 }), anyRandom, (expiresIn, random) => {
@@ -244,7 +244,7 @@ describe("keeping a token", () => {
   });
 });
 
-describe("what must not be seen", () => {
+describe("the provider's errors, events and tokens", () => {
   const secrets = /eyJ|secret-access-key|session-token|token-\d/;
 
   it.each([
@@ -267,16 +267,13 @@ describe("what must not be seen", () => {
       "a refusal that quotes a token",
       refuses(400, "invalid_request", "bad: eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOjF9.c2ln"),
     ],
-  ])(
-    "%s does not get into the error, nor its cause, nor what console.log shows",
-    async (_what, behaviour) => {
-      const { events, getToken } = await setUp([behaviour], { rounds: 1 });
-      const error = await failureOf(getToken());
-      expect(inspect(error, { depth: 10, showHidden: true })).not.toMatch(secrets);
-      expect(JSON.stringify(error) + String(error)).not.toMatch(secrets);
-      expect(inspect(events, { depth: 10 })).not.toMatch(secrets);
-    },
-  );
+  ])("show no secret after %s", async (_what, behaviour) => {
+    const { events, getToken } = await setUp([behaviour], { rounds: 1 });
+    const error = await failureOf(getToken());
+    expect(inspect(error, { depth: 10, showHidden: true })).not.toMatch(secrets);
+    expect(JSON.stringify(error) + String(error)).not.toMatch(secrets);
+    expect(inspect(events, { depth: 10 })).not.toMatch(secrets);
+  });
 
   it("a token is not shown by console.log, and is readable as a property", async () => {
     const { events, getToken } = await setUp([vends()]);

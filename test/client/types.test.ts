@@ -20,19 +20,19 @@ import type { ErrorCode } from "../../lib/http/wire.ts";
 type OfficialClient = InstanceType<typeof voximplant.default>;
 
 describe("the types of the client", () => {
-  it("need a url and a service account, and nothing else", () => {
+  it("require a url and a service account, and nothing else", () => {
     expectTypeOf<{ url: string; serviceAccount: string }>().toExtend<TokenProviderOptions>();
     expectTypeOf<{ url: string }>().not.toExtend<TokenProviderOptions>();
     expectTypeOf<{ serviceAccount: string }>().not.toExtend<TokenProviderOptions>();
     expectTypeOf<TokenProviderOptions["url"]>().toEqualTypeOf<string | readonly string[]>();
   });
 
-  it("take any credential provider of the AWS SDK", () => {
+  it("accept any credential provider of the AWS SDK", () => {
     expectTypeOf<ReturnType<typeof fromNodeProviderChain>>().toExtend<CredentialProvider>();
     expectTypeOf<ReturnType<typeof fromTemporaryCredentials>>().toExtend<CredentialProvider>();
   });
 
-  it("give a token with its end as a Date", () => {
+  it("declare expiresAt as a Date", () => {
     expectTypeOf(createTokenProvider).returns.toEqualTypeOf<TokenProvider>();
     expectTypeOf<TokenProvider>().returns.resolves.toEqualTypeOf<VendedToken>();
     expectTypeOf<TokenProvider>().toBeCallableWith();
@@ -41,13 +41,13 @@ describe("the types of the client", () => {
     expectTypeOf<VendedToken["accountId"]>().toEqualTypeOf<number>();
   });
 
-  it("know each code of the wire contract as a code of TokenError", () => {
+  it("have every code of the wire contract as a code of TokenError", () => {
     expectTypeOf<ErrorCode>().toExtend<TokenErrorCode>();
     expectTypeOf<TokenError["code"]>().toEqualTypeOf<TokenErrorCode>();
     expectTypeOf<TokenError["status"]>().toEqualTypeOf<number | undefined>();
   });
 
-  it("fit a fetch, the official client, and the rest", () => {
+  it("declare what the other functions return", () => {
     expectTypeOf(createVoximplantFetch).returns.toEqualTypeOf<typeof fetch>();
     expectTypeOf(useVendedTokens<OfficialClient>).returns.toEqualTypeOf<OfficialClient>();
     expectTypeOf(callApi).returns.resolves.toEqualTypeOf<Record<string, unknown>>();

@@ -77,15 +77,15 @@ const expected: Readonly<Record<string, { readonly more?: string; readonly print
   createMethodCaller: { prints: /^started 1\n$/ },
 };
 
-describe("docs/clients.md, against the local stack", () => {
+describe("an example of docs/clients.md, against the local stack", () => {
   const examples = examplesIn(text, "ts");
 
-  it("has an expectation for each example, and no other", () => {
+  it("has an expectation, and each expectation has an example", () => {
     expect(examples.map(nameOf).sort()).toEqual(Object.keys(expected).sort());
   });
 
   it.each(examples.map((code, index) => [nameOf(code), code, index] as const))(
-    "runs as it stands: %s",
+    "runs unchanged: %s",
     async (name, code, index) => {
       const imports: string[] = [];
       if (name === "useVendedTokens") {
@@ -106,7 +106,7 @@ describe("docs/clients.md, against the local stack", () => {
     },
   );
 
-  it("its commands run as they stand", async () => {
+  it("runs unchanged in the shell", async () => {
     const [shell = ""] = examplesIn(text, "sh").filter((code) => code.includes("voxtoken whoami"));
     const commands = shell.split("\n").filter((line) => line.startsWith("voxtoken "));
     expect(commands).toHaveLength(4);

@@ -37,15 +37,18 @@ async function compile(pieces: readonly string[]): Promise<string[]> {
 const problemsOf = (code: string) => problems.filter((line) => line.includes(fileOf(code)));
 
 describe("docs/clients.md", () => {
-  it("has examples", () => {
+  it("contains examples", () => {
     expect(examples.length).toBeGreaterThanOrEqual(5);
   });
 
-  it.each(examples.map((code) => [code.split("\n")[0], code]))("compiles: %s", (_first, code) => {
-    expect(problemsOf(code)).toEqual([]);
-  });
+  it.each(examples.map((code) => [code.split("\n")[0], code]))(
+    "has an example that compiles: %s",
+    (_first, code) => {
+      expect(problemsOf(code)).toEqual([]);
+    },
+  );
 
-  it("the check finds what does not compile", () => {
+  it("would fail this test if an example did not compile", () => {
     expect(problemsOf(wrong)).not.toEqual([]);
   });
 

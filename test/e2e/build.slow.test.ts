@@ -30,7 +30,7 @@ describe("the build", () => {
     expect(gzipSync(bundle, { level: 9 }).length).toBeLessThanOrEqual(90 * 1024);
   });
 
-  it("needs nothing but Node itself, and does not load node:http at start, which takes undici along on Node 22", async () => {
+  it("leaves nothing but Node's own imports, and does not load node:http at start, which loads undici on Node 22", async () => {
     const bundle = await readFile("dist/test/functions/vend-token/index.mjs", "utf8");
     const modules = (pattern: RegExp) => [...bundle.matchAll(pattern)].map(([, name]) => name);
     const loadedAtStart = modules(/\bfrom"([^"]+)"/g);
@@ -44,7 +44,7 @@ describe("the build", () => {
     expect(others.filter((name) => !name?.startsWith("node:"))).toEqual([]);
   });
 
-  it("embeds another grants file and writes to another folder where it is told to, the same bytes each time", async () => {
+  it("embeds another grants file and writes to another folder if told to, with the same bytes each time", async () => {
     await writeFile(join(folder, "other.yml"), grants);
     const bytes = async (out: string) => {
       await build("--grants", join(folder, "other.yml"), "--out", join(folder, out));
@@ -57,7 +57,7 @@ describe("the build", () => {
     expect(await bytes("second")).toBe(first);
   });
 
-  it("fails on an invalid grants file, with every problem's place, and writes nothing", async () => {
+  it("fails on an invalid grants file with the place of every problem, and writes nothing", async () => {
     await writeFile(
       join(folder, "broken.yml"),
       grants.replace("role/watchman", "root").replace("[night-watch]", "[nigth-watch]"),
@@ -75,20 +75,20 @@ describe("the build", () => {
     expect(await readdir(folder)).not.toContain("none");
   });
 
-  it("passes on what is legal but suspicious", async () => {
+  it("prints warnings about grants that are legal but suspicious", async () => {
     await writeFile(join(folder, "odd.yml"), grants.replace("role/watchman", "role/night/watchman"));
     const { stderr } = await build("--grants", join(folder, "odd.yml"), "--out", join(folder, "odd"));
     expect(stderr).toMatch(/odd\.yml:5:\d+: warning: .*path/);
   });
 
-  it("answers a misspelt option with its usage", async () => {
+  it("prints its usage after a misspelt option", async () => {
     await expect(build("--grant", "x")).rejects.toMatchObject({
       code: 2,
       stderr: expect.stringMatching(/'--grant'[^]*Usage: npm run build/) as string,
     });
   });
 
-  it("fails on a missing grants file by its name", async () => {
+  it("names a grants file that does not exist", async () => {
     await expect(build("--grants", join(folder, "missing.yml"))).rejects.toMatchObject({
       code: 1,
       stderr: expect.stringMatching(/missing\.yml: .*no such file/) as string,

@@ -39,7 +39,7 @@ const provider = (name = "nightly-report", serviceAccount = "call-history") =>
 const tokenCalls = () => stack.gateway.calls.filter(({ method }) => method === "POST").length;
 
 describe("the client, against the gateway that verifies signatures", () => {
-  it("1,000 concurrent calls make one request, counted at the gateway", async () => {
+  it("makes one request for 1,000 concurrent calls, counted at the gateway", async () => {
     const before = tokenCalls();
     const getToken = provider();
     const tokens = await Promise.all(Array.from({ length: 1000 }, () => getToken()));
@@ -60,7 +60,7 @@ describe("the client, against the gateway that verifies signatures", () => {
     expect(await response.json()).toMatchObject({ result: { account_id: 1234567 } });
   });
 
-  it("says who the caller is and what it may have", async () => {
+  it("lists the caller's identity and entitlements", async () => {
     const options = { url: stack.url, region: "us-east-1", credentials: credentials("billing-worker") };
     expect(await fetchEntitlements(options)).toEqual({
       principal: "arn:aws:iam::111122223333:role/billing-worker",
@@ -83,11 +83,11 @@ describe("the client, against the gateway that verifies signatures", () => {
         }),
       "not_authorized",
     ],
-  ])("%s: the error's code says who refused", async (_what, make, code) => {
+  ])("reports by its error code who refused the request: %s", async (_what, make, code) => {
     await expect(make()()).rejects.toMatchObject({ name: "TokenError", code, denied: true });
   });
 
-  it("a clock that is an hour wrong is corrected by the gateway's", async () => {
+  it("corrects a clock that is an hour wrong by the gateway's", async () => {
     const getToken = createTokenProvider({
       url: stack.url,
       serviceAccount: "call-history",

@@ -102,20 +102,20 @@ function lacks(command: string, args: readonly string[], wanted: RegExp): boolea
 const noCurl = lacks("curl", ["--version"], /^curl (?:7\.(?:7[5-9]|[89]\d)|[89]|\d\d)\./);
 const noBotocore = lacks("python3", ["-c", "import botocore; print(botocore.__version__)"], /^1\./);
 
-describe("the recipes, against the local stack", () => {
-  it.skipIf(noCurl)("curl (needs curl 7.75 or later)", async () => {
+describe("the recipe, against the local stack", () => {
+  it.skipIf(noCurl)("for curl prints the account (needs curl 7.75 or later)", async () => {
     const { stdout } = await run(join(examples, "curl/account-info.sh"), ["call-history"], {
       env: { ...environment(), ...nightlyReport },
     });
     expect(JSON.parse(stdout)).toMatchObject({ result: { account_id: 1234567 } });
   });
 
-  it.skipIf(noCurl)("bash, with voxtoken", async () => {
+  it.skipIf(noCurl)("for bash runs voxtoken", async () => {
     const { stdout } = await run(join(examples, "bash/report.sh"), { env: environment() });
     expect(stdout.match(/"account_id": ?1234567/g)).toHaveLength(2);
   });
 
-  it.skipIf(noBotocore)("Python (needs python3 with botocore)", async () => {
+  it.skipIf(noBotocore)("for Python prints the account (needs python3 with botocore)", async () => {
     const { stdout } = await run("python3", ["voximplant_token.py"], {
       cwd: join(examples, "python-botocore"),
       env: { ...environment(), PYTHONDONTWRITEBYTECODE: "1" },
@@ -123,8 +123,10 @@ describe("the recipes, against the local stack", () => {
     expect(JSON.parse(stdout)).toMatchObject({ result: { account_id: 1234567 } });
   });
 
-  it.skipIf(noBotocore)("Python: ten threads make one request, and a refusal keeps its code", async () => {
-    const program = `
+  it.skipIf(noBotocore)(
+    "for Python makes one request for ten threads, and keeps the code of a refusal",
+    async () => {
+      const program = `
 import threading
 from voximplant_token import TokenError, TokenProvider
 get_token = TokenProvider("${stack.url}", "call-history", ttl_seconds=60)
@@ -135,16 +137,17 @@ try:
     TokenProvider("${stack.url}", "nobody")()
 except TokenError as error:
     print(error.code)`;
-    const before = stack.gateway.calls.length;
-    const { stdout } = await run("python3", ["-c", program], {
-      cwd: join(examples, "python-botocore"),
-      env: { ...environment(), PYTHONDONTWRITEBYTECODE: "1" },
-    });
-    expect(stdout).toBe("access_denied\n");
-    expect(stack.gateway.calls.length - before).toBe(2);
-  });
+      const before = stack.gateway.calls.length;
+      const { stdout } = await run("python3", ["-c", program], {
+        cwd: join(examples, "python-botocore"),
+        env: { ...environment(), PYTHONDONTWRITEBYTECODE: "1" },
+      });
+      expect(stdout).toBe("access_denied\n");
+      expect(stack.gateway.calls.length - before).toBe(2);
+    },
+  );
 
-  it.skipIf(noBotocore)("Python: the module passes its own tests (needs python3 with botocore)", async () => {
+  it.skipIf(noBotocore)("for Python passes its own tests (needs python3 with botocore)", async () => {
     const { stderr } = await run("python3", ["-B", "-m", "unittest"], {
       cwd: join(examples, "python-botocore"),
       env: { PATH: process.env["PATH"], HOME: home },
@@ -152,7 +155,7 @@ except TokenError as error:
     expect(stderr).toMatch(/Ran \d+ tests[^]*\nOK\n$/);
   });
 
-  it("a Lambda function on a schedule", async () => {
+  it("for Lambda works in a function on a schedule", async () => {
     const call = `
       const { handler } = await import("./index.mjs");
       console.log("result", JSON.stringify(await handler({ "detail-type": "Scheduled Event" })));`;
@@ -164,7 +167,7 @@ except TokenError as error:
     expect(stdout).not.toContain("eyJ");
   });
 
-  it("a service in ECS or EKS", async () => {
+  it("for ECS and EKS works in a service", async () => {
     const service = spawn(process.execPath, ["server.mjs"], {
       cwd: join(examples, "ecs-eks-service"),
       env: { ...environment("billing-worker"), PORT: "0" },
@@ -292,7 +295,7 @@ describe("a recipe whose server answers with a redirect to another origin", () =
 
   describe.each(recipes)("%s", (_name, skip, command, args, folder) => {
     it.skipIf(skip).each([301, 302, 303, 307, 308])(
-      "does not follow the vendor's %i, nor believe what comes with it",
+      "does not follow the vendor's %i, and ignores its body",
       async (status) => {
         const other = await foreign();
         const vendor = await redirectTo(other.url, status);
@@ -305,7 +308,7 @@ describe("a recipe whose server answers with a redirect to another origin", () =
       },
     );
 
-    it.skipIf(skip)("does not follow the platform's, nor print what comes with it", async () => {
+    it.skipIf(skip)("does not follow the platform's 307, and does not print its body", async () => {
       const other = await foreign();
       const platform = await redirectTo(other.url, 307);
       const env = { ...environment(), ...nightlyReport, VOXIMPLANT_API_URL: platform.url };
@@ -329,7 +332,7 @@ describe("each recipe's IAM policy", async () => {
   const folders = (await readdir(examples, { withFileTypes: true })).filter((entry) => entry.isDirectory());
 
   it.each(folders.map(({ name }) => name))(
-    "%s: allows the vendor's paths, and nothing else",
+    "for %s allows the vendor's paths and nothing else",
     async (folder) => {
       const policy = JSON.parse(await readFile(join(examples, folder, "policy.json"), "utf8")) as {
         Statement: { Effect: string; Action: string; Resource: string[] }[];

@@ -85,7 +85,7 @@ describe("the built function, copied alone to an empty folder", () => {
     expect(output).toContain('"outcome":"vended"');
   });
 
-  it("hands out nothing where its audit record cannot be written", async () => {
+  it("returns no token if its audit record cannot be written", async () => {
     const { stdout, answer } = await start(process.execPath);
     stdout.destroy();
     const { response } = await answer();

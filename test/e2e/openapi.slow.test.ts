@@ -78,20 +78,20 @@ async function send(who: string, method: "GET" | "POST", path: string, body = ""
   return fetch(url, { method, headers, ...(body === "" ? {} : { body }) });
 }
 
-describe("docs/openapi.yaml describes what really comes back", () => {
+describe("docs/openapi.yaml describes the answer", () => {
   it.each([
-    ["a token", "billing-worker", "/v1/service-accounts/outbound-calls/token", "", 200],
+    ["a grant", "billing-worker", "/v1/service-accounts/outbound-calls/token", "", 200],
     [
-      "a token of a child account",
+      "a child account",
       "billing-worker",
       "/v1/service-accounts/outbound-calls/token",
       '{"account_id":7654321,"ttl_seconds":60}',
       200,
     ],
     ["an unknown field", "billing-worker", "/v1/service-accounts/outbound-calls/token", '{"ttl":60}', 400],
-    ["not JSON", "billing-worker", "/v1/service-accounts/outbound-calls/token", "ttl=60", 400],
+    ["a body that is not JSON", "billing-worker", "/v1/service-accounts/outbound-calls/token", "ttl=60", 400],
     [
-      "too long a life",
+      "a lifetime above the grant's",
       "billing-worker",
       "/v1/service-accounts/outbound-calls/token",
       '{"ttl_seconds":900}',
@@ -99,7 +99,7 @@ describe("docs/openapi.yaml describes what really comes back", () => {
     ],
     ["no grant", "intern", "/v1/service-accounts/outbound-calls/token", "", 403],
     ["an unknown service account", "billing-worker", "/v1/service-accounts/nobody/token", "", 403],
-  ])("%s", async (_what, who, path, body, status) => {
+  ])("to a token request with %s", async (_what, who, path, body, status) => {
     const response = await send(who, "POST", path, body);
     expect(response.status).toBe(status);
     await check(response, TOKEN, "post");
@@ -124,13 +124,13 @@ describe("docs/openapi.yaml describes what really comes back", () => {
     await check(response, LIST, "get");
   });
 
-  it("an unsigned request, refused by the gateway itself", async () => {
+  it("of the gateway itself to an unsigned request", async () => {
     const response = await fetch(stack.url + LIST);
     expect(response.status).toBe(403);
     await check(response, LIST, "get");
   });
 
-  it("a key that cannot be had, with its Retry-After", async () => {
+  it("with Retry-After if Secrets Manager fails", async () => {
     const failing = await startStack({ faults: { secrets: () => ({ status: 500, body: "{}" }) } });
     const url = new URL(`${failing.url}/v1/service-accounts/outbound-calls/token`);
     const [identity] = identities;
@@ -145,12 +145,12 @@ describe("docs/openapi.yaml describes what really comes back", () => {
     await check(response, TOKEN, "post");
   });
 
-  it("lists every error code of the service and no others", () => {
+  it("for every error code of the service, and no other code", () => {
     const codes = description.components.schemas.ErrorResponse.properties.error.enum;
     expect([...codes].sort()).toEqual([...ERROR_CODES].sort());
   });
 
-  it("its examples are what its schemas say", () => {
+  it("with examples that match its schemas", () => {
     for (const [name, schema] of Object.entries(description.components.schemas)) {
       const { examples = [] } = schema as { examples?: unknown[] };
       for (const example of examples)
@@ -158,7 +158,7 @@ describe("docs/openapi.yaml describes what really comes back", () => {
     }
   });
 
-  it("has an example for each error code, of the schema of its response", () => {
+  it("with an example for each error code that matches the schema of its response", () => {
     const shown = new Set<string>();
     const visit = (node: unknown, at: string): void => {
       if (typeof node !== "object" || node === null) return;

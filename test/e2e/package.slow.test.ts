@@ -92,7 +92,7 @@ const voxtoken = () => join(installed, "dist/cli/voxtoken.js");
 const tokenCalls = () => stack.gateway.calls.filter(({ method }) => method === "POST").length;
 
 describe("the package as npm would publish it", () => {
-  it("holds the client and the command line, and nothing of the server", async () => {
+  it("contains the client and the command line, and nothing of the server", async () => {
     const { stdout } = await run("tar", ["-tzf", tarball]);
     const files = stdout.trim().split("\n");
     expect(files).toContain("package/dist/client/types/client/index.d.ts");
@@ -116,7 +116,7 @@ describe("the package as npm would publish it", () => {
     expect(messages.map((message) => formatMessage(message, manifest))).toEqual([]);
   });
 
-  it("has types that are right for import and for require, by are-the-types-wrong", async () => {
+  it("has types that are right for import and for require, according to are-the-types-wrong", async () => {
     // It ends with a status other than 0, and says why, when something is wrong. node10 knows no
     // `exports`, and no Node that runs this package resolves that way.
     const check = run("node_modules/.bin/attw", [tarball, "--profile", "node16", "--no-color"], {
@@ -125,7 +125,7 @@ describe("the package as npm would publish it", () => {
     await expect(check).resolves.toMatchObject({ stderr: "" });
   });
 
-  it("depends on nothing but what a consumer must be able to patch, with no service of AWS", async () => {
+  it("depends only on packages that a consumer must be able to patch, and on no AWS service client", async () => {
     const { name, dependencies } = await readManifest();
     expect(name).toBe("voxtoken");
     const others = Object.keys(dependencies).filter(
@@ -134,19 +134,19 @@ describe("the package as npm would publish it", () => {
     expect(others).toEqual([]);
   });
 
-  it("has no import() in its CommonJS, which Jest could not run", async () => {
+  it("has no import() in its CommonJS files, because Jest cannot run it", async () => {
     const code = await readFile(join(installed, "dist/client/index.cjs"), "utf8");
     expect(code).toContain("require(");
     expect(code.replace(/^\s*(?:\/\/|\*).*$/gm, "")).not.toMatch(/\bimport\(/);
   });
 
-  it("makes npm warn of no script when it is installed", async () => {
+  it("has no install script that npm would warn about", async () => {
     const { scripts } = await readManifest();
     const warned = ["preinstall", "install", "postinstall", "prepare"];
     expect(Object.keys(scripts).filter((name) => warned.includes(name))).toEqual([]);
   });
 
-  it("holds the licence of each package that is bundled into it", async () => {
+  it("contains the licence of each bundled package", async () => {
     const text = await readFile(join(installed, "dist/THIRD-PARTY-LICENSES.txt"), "utf8");
     const sections = text.split(`\n${"-".repeat(80)}\n`).slice(1);
     const names = sections.map((section) => section.trim().split(" ")[0]);
@@ -157,15 +157,15 @@ describe("the package as npm would publish it", () => {
   });
 });
 
-describe.each(NODE_MAJORS)("on Node %i", { timeout: FETCHING_NODE_MS }, (major) => {
-  it.for(["program.mjs", "program.cjs"])("the library works in %s", async (program, context) => {
+describe.each(NODE_MAJORS)("the installed package on Node %i", { timeout: FETCHING_NODE_MS }, (major) => {
+  it.for(["program.mjs", "program.cjs"])("works as a library in %s", async (program, context) => {
     const node = await findNode(major, context);
     const args = [program, stack.url, stack.managementApi.apiUrl];
     const { stdout } = await run(node, args, { cwd: project, env: environment(await newHome()) });
     expect(stdout).toBe("1234567\n");
   });
 
-  it("the command line works", async (context) => {
+  it("works as a command line", async (context) => {
     const node = await findNode(major, context);
     const env = environment(await newHome());
     const { stdout: who } = await run(node, [voxtoken(), "whoami"], { env });
@@ -192,8 +192,8 @@ function assumedRole(): string {
 </Credentials></AssumeRoleResult></AssumeRoleResponse>`;
 }
 
-describe("many processes", () => {
-  it("50 that start at once make one request, counted at the gateway", async () => {
+describe("50 voxtoken processes at once", () => {
+  it("make one request, counted at the gateway", async () => {
     const env = environment(await newHome());
     const before = tokenCalls();
     const outputs = await Promise.all(
@@ -208,7 +208,7 @@ describe("many processes", () => {
     expect(tokenCalls() - before).toBe(1);
   }, 240_000);
 
-  it("50 make one request although the first one is killed while it holds the lock", async () => {
+  it("make one request although the first one is killed while it holds the lock", async () => {
     const home = await newHome();
     // The first process asks STS for its role while it holds the lock, and gets no answer.
     let asked = 0;
@@ -255,7 +255,7 @@ describe("many processes", () => {
     expect(tokenCalls() - before).toBe(1);
   }, 240_000);
 
-  it("another identity gets no token of the cache", async () => {
+  it("get no cached token of another identity", async () => {
     const home = await newHome();
     await run(process.execPath, [voxtoken(), "token", "outbound-calls"], { env: environment(home) });
     const stranger = run(process.execPath, [voxtoken(), "token", "outbound-calls"], {
@@ -269,8 +269,8 @@ describe("many processes", () => {
   });
 });
 
-describe("empty environment variables", () => {
-  it("count as absent for the AWS SDK as well", async () => {
+describe("an empty environment variable", () => {
+  it("counts as absent for the AWS SDK as well", async () => {
     const home = await newHome();
     const config = join(home, "config");
     await writeFile(config, "[default]\nregion = us-east-1\n");
@@ -288,7 +288,7 @@ describe("empty environment variables", () => {
     expect(stdout).toContain("outbound-calls");
   });
 
-  it("reach the command of exec unchanged", async () => {
+  it("reaches the command of exec unchanged", async () => {
     const env = { ...environment(await newHome()), AWS_REGION: "", UNRELATED: "" };
     const show = 'echo "${AWS_REGION-unset},${UNRELATED-unset}"';
     const args = ["exec", "outbound-calls", "--", "sh", "-c", show];
@@ -304,24 +304,24 @@ describe("voxtoken exec, as a process", () => {
       stdio: ["ignore", "pipe", "inherit"],
     });
 
-  it("passes the exit status on", async () => {
+  it("passes on the exit status", async () => {
     const child = await exec(["sh", "-c", "exit 42"]);
     expect(await once(child, "exit")).toEqual([42, null]);
   });
 
-  it("passes a signal on, and the status that its command chose", async () => {
+  it("passes on a signal, and the status that its command exits with", async () => {
     const child = await exec(["sh", "-c", 'trap "exit 7" TERM; echo ready; while :; do sleep 0.1; done']);
     await once(child.stdout, "data");
     child.kill("SIGTERM");
     expect(await once(child, "exit")).toEqual([7, null]);
   });
 
-  it("says by its status which signal ended the command", async () => {
+  it("exits with the status that names the signal which ended the command", async () => {
     const child = await exec(["sh", "-c", "kill -9 $$"]);
     expect(await once(child, "exit")).toEqual([137, null]);
   });
 
-  it("hands the token over in the environment alone", async () => {
+  it("passes the token in the environment only", async () => {
     const child = await exec([
       "sh",
       "-c",

@@ -74,7 +74,7 @@ function voxtoken(args: readonly string[], env: Readonly<Record<string, string>>
 }
 
 describe("voxtoken behind a proxy", () => {
-  it("asks the vendor and the Management API by way of HTTP_PROXY", async () => {
+  it("reaches the vendor and the Management API through HTTP_PROXY", async () => {
     const { url, asked } = await startProxy();
     const { status, out } = await voxtoken(["api", "call-history", "GetAccountInfo", "--no-cache"], {
       HTTP_PROXY: url,
@@ -85,7 +85,7 @@ describe("voxtoken behind a proxy", () => {
     expect(new Set(asked)).toEqual(new Set(hosts));
   });
 
-  it("goes straight to the hosts of NO_PROXY, and counts an empty variable as absent", async () => {
+  it("connects directly to the hosts of NO_PROXY, and treats an empty variable as absent", async () => {
     const { url, asked } = await startProxy();
     const variables = [
       { HTTP_PROXY: url, NO_PROXY: "127.0.0.1" },
@@ -96,21 +96,21 @@ describe("voxtoken behind a proxy", () => {
     expect(asked).toEqual([]);
   });
 
-  it("says that the proxy wants a password", async () => {
+  it("reports that the proxy requires a password", async () => {
     const { url } = await startProxy(() => undefined);
     const { status, err } = await voxtoken(["whoami", "--timeout", "2"], { HTTP_PROXY: url });
     expect(status).toBe(1);
-    expect(err).toContain("hint: the proxy wants a password: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT");
+    expect(err).toContain("hint: the proxy requires a password: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT");
   });
 
-  it("says which variable is not a URL, and does not show it", async () => {
+  it("names the variable that is not a URL, without its value", async () => {
     const { status, err } = await voxtoken(["whoami"], { HTTPS_PROXY: "user:secret" });
     expect(status).toBe(2);
     expect(err).toContain("HTTPS_PROXY or HTTP_PROXY is not a URL");
     expect(err).not.toContain("secret");
   });
 
-  it("says that a port speaks http where https was asked", async () => {
+  it("reports that a port speaks http if https was expected", async () => {
     const { status, err } = await voxtoken(["whoami", "--timeout", "2"], {
       VOXTOKEN_URL: stack.url.replace("http:", "https:"),
     });

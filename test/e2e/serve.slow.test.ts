@@ -92,7 +92,7 @@ function pointClientTo(url: string): void {
 }
 
 describe("the official Node client, unmodified, through voxtoken serve", () => {
-  it("runs GetAccountInfo and a paged call, with neither key nor token", async () => {
+  it("makes a simple and a paged call without a key or a token of its own", async () => {
     const file = await temporaryFile();
     const { url, io } = await serve(file);
     pointClientTo(url);
@@ -181,8 +181,8 @@ print(VoximplantAPI("${file}", endpoint="${host}").get_account_info()["result"][
   });
 });
 
-describe("the credentials file", () => {
-  it("is for its owner alone, replaces one of an earlier run, and is gone after the end", async () => {
+describe("the credentials file of voxtoken serve", () => {
+  it("has mode 0600, replaces an earlier run's file, and is removed at the end", async () => {
     const file = await temporaryFile();
     const first = await serve(file);
     const content = await readFile(file, "utf8");
@@ -206,33 +206,30 @@ describe("the credentials file", () => {
   });
 });
 
-it.each(["SIGTERM", "SIGINT"] as const)(
-  "as a process, ends with 0 and removes the file on %s",
-  async (signal) => {
-    const file = await temporaryFile();
-    const child = spawn(
-      process.execPath,
-      ["dist/cli/voxtoken.js", "serve", "call-history", "--credentials", file, "--port", "0"],
-      {
-        env: {
-          ...process.env,
-          VOXTOKEN_URL: stack.url,
-          VOXIMPLANT_API_URL: stack.managementApi.apiUrl,
-          AWS_REGION: "us-east-1",
-        },
-        stdio: ["ignore", "pipe", "inherit"],
+it.each(["SIGTERM", "SIGINT"] as const)("is removed, and the process exits with 0, on %s", async (signal) => {
+  const file = await temporaryFile();
+  const child = spawn(
+    process.execPath,
+    ["dist/cli/voxtoken.js", "serve", "call-history", "--credentials", file, "--port", "0"],
+    {
+      env: {
+        ...process.env,
+        VOXTOKEN_URL: stack.url,
+        VOXIMPLANT_API_URL: stack.managementApi.apiUrl,
+        AWS_REGION: "us-east-1",
       },
-    );
-    const ended = once(child, "exit");
-    await once(child.stdout, "data");
-    expect((await stat(file)).size).toBeGreaterThan(0);
-    child.kill(signal);
-    expect(await ended).toEqual([0, null]);
-    await expect(stat(file)).rejects.toThrow("ENOENT");
-  },
-);
+      stdio: ["ignore", "pipe", "inherit"],
+    },
+  );
+  const ended = once(child, "exit");
+  await once(child.stdout, "data");
+  expect((await stat(file)).size).toBeGreaterThan(0);
+  child.kill(signal);
+  expect(await ended).toEqual([0, null]);
+  await expect(stat(file)).rejects.toThrow("ENOENT");
+});
 
-it("says what is wrong before it serves: no grant, and a port that is taken", async () => {
+it("voxtoken serve reports a missing grant or a port in use before it starts", async () => {
   const file = await temporaryFile();
   const { url } = await serve(file);
   const port = new URL(url).port;

@@ -14,7 +14,7 @@ describe("a token request's body", () => {
     ['{"ttl_seconds":3600}', { ttlSeconds: 3600 }],
     ['{"ttl_seconds":300.0}', { ttlSeconds: 300 }],
     [' {"account_id": 7654321, "ttl_seconds": 60} ', { ttlSeconds: 60, accountId: 7654321 }],
-  ])("%j asks for %j", (body, request) => {
+  ])("%j is read as %j", (body, request) => {
     expect(read(body)).toEqual({ serviceAccount: "outbound-calls", ...request });
   });
 
@@ -41,11 +41,11 @@ describe("a token request's body", () => {
     ["300", "body: must be a JSON object"],
     ["ttl_seconds=300", 'body: must be JSON, such as {"ttl_seconds": 300}, or empty'],
     [" ", 'body: must be JSON, such as {"ttl_seconds": 300}, or empty'],
-  ])("refuses %j and says what is allowed", (body, detail) => {
+  ])("is refused with a list of the allowed fields: %j", (body, detail) => {
     expect(read(body)).toEqual({ reason: "invalid_request", detail });
   });
 
-  it("allows at most 1024 bytes, not characters", () => {
+  it("is limited to 1024 bytes, not characters", () => {
     const padded = (length: number) => `${" ".repeat(length - 2)}{}`;
     expect(read(padded(1024))).toEqual({ serviceAccount: "outbound-calls" });
     const tooLarge = { reason: "invalid_request", detail: "body: must be at most 1024 bytes" };

@@ -4,7 +4,7 @@ import { readRequest } from "../../lib/http/request.ts";
 import { billingWorker, eventFormats, httpEvent, restEvent } from "../fakes/events.ts";
 
 describe.each(eventFormats)("an event of a %s", (_, makeEvent) => {
-  it("is read into the same request", () => {
+  it("is read into the same request as any other format", () => {
     expect(readRequest(makeEvent({ body: '{"ttl_seconds":60}' }))).toEqual({
       method: "POST",
       path: "/v1/service-accounts/outbound-calls/token",
@@ -33,7 +33,7 @@ describe.each(eventFormats)("an event of a %s", (_, makeEvent) => {
     expect(readRequest(makeEvent({ body: null })).body).toBe("");
   });
 
-  it("leaves the percent-encoding of a path as it is", () => {
+  it("keeps the percent-encoding of its path", () => {
     const path = "/v1/service-accounts/outbound%2Dcalls/token";
     expect(readRequest(makeEvent({ path })).path).toBe(path);
   });
@@ -60,13 +60,17 @@ describe("the base path of a custom domain's mapping", () => {
   const http = (rawPath: string) => ({ ...httpEvent(), rawPath });
 
   it.each([
-    ["is stripped where it is there", "/tokens/v1/service-accounts", "/v1/service-accounts"],
-    ["is absent on the API's own address", "/v1/service-accounts", "/v1/service-accounts"],
-    ["is stripped once", "/tokens/tokens/v1/service-accounts", "/tokens/v1/service-accounts"],
-    ["is not the beginning of a longer name", "/tokens2/v1/service-accounts", "/tokens2/v1/service-accounts"],
-    ["is not matched in other letters", "/Tokens/v1/service-accounts", "/Tokens/v1/service-accounts"],
-    ["is not matched percent-encoded", "/%74okens/v1/service-accounts", "/%74okens/v1/service-accounts"],
-    ["leaves the rest encoded as it is", "/tokens/v1/a%2Fb", "/v1/a%2Fb"],
+    ["is stripped from the path", "/tokens/v1/service-accounts", "/v1/service-accounts"],
+    ["may be absent from the path", "/v1/service-accounts", "/v1/service-accounts"],
+    ["is stripped only once", "/tokens/tokens/v1/service-accounts", "/tokens/v1/service-accounts"],
+    [
+      "does not match the beginning of a longer name",
+      "/tokens2/v1/service-accounts",
+      "/tokens2/v1/service-accounts",
+    ],
+    ["does not match in another letter case", "/Tokens/v1/service-accounts", "/Tokens/v1/service-accounts"],
+    ["does not match percent-encoded", "/%74okens/v1/service-accounts", "/%74okens/v1/service-accounts"],
+    ["leaves the rest of the path encoded", "/tokens/v1/a%2Fb", "/v1/a%2Fb"],
   ])("%s: %s", (_, path, expected) => {
     for (const event of [rest(path), http(path)]) expect(readRequest(event, "tokens").path).toBe(expected);
   });
@@ -88,12 +92,12 @@ describe("an event without an identity", () => {
       "HTTP API, JWT authorizer",
       { ...httpEvent(), requestContext: { http: { method: "GET" }, authorizer: { jwt: {} } } },
     ],
-  ])("(%s) is read without an identity", (_, event) => {
+  ])("is read without an identity: %s", (_, event) => {
     expect(readRequest(event).identity.userArn).toBeUndefined();
   });
 });
 
-describe("anything else that reaches the function", () => {
+describe("an event that is not API Gateway's", () => {
   it.each([
     [undefined, "event"],
     [null, "event"],

@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 
 import { matchRoute } from "../../lib/http/route.ts";
 
-describe("the routes", () => {
-  it("vend a token for the service account in the path, spelled as it was sent", () => {
+describe("the router", () => {
+  it("finds the service account of a token request, spelled as it was sent", () => {
     expect(matchRoute("POST", "/v1/service-accounts/outbound-calls/token")).toEqual({
       name: "vend_token",
       serviceAccount: "outbound-calls",
@@ -13,7 +13,7 @@ describe("the routes", () => {
     });
   });
 
-  it("list what the caller may have", () => {
+  it("finds the list of entitlements", () => {
     expect(matchRoute("GET", "/v1/service-accounts")).toEqual({ name: "list_entitlements" });
   });
 

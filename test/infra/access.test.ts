@@ -208,8 +208,8 @@ async function can(principal: Principal, needs: readonly Need[]): Promise<boolea
   return true;
 }
 
-describe("who can do what with a key", () => {
-  it("is what docs/access.md says", async () => {
+describe("the access to a key", () => {
+  it("matches docs/access.md", async () => {
     const rows = [];
     for (const { name, needs } of deeds) {
       const cells = [];
@@ -288,14 +288,14 @@ ${Object.entries(operatorActions)
     await expect(formatted).toMatchFileSnapshot("../../docs/access.md");
   });
 
-  it("says what each action of the operator's policy is for", () => {
+  it("has a reason for each action of the operator's policy", () => {
     const { Statement } = operatorPolicy as { Statement: readonly { Action: string | string[] }[] };
     const granted = Statement.flatMap(({ Action }) => Action);
     expect([...new Set(granted)].sort()).toEqual(Object.keys(operatorActions).sort());
   });
 
   it.each(["operator, with docs/policies/operator.json", "administrator, with every permission"])(
-    "keeps the value from the %s, who can nevertheless import",
+    "excludes reading the value for the %s, and includes the import",
     async (name) => {
       const principal = principals.find((candidate) => candidate.name === name);
       if (principal === undefined) throw new Error(`no principal ${name}`);
@@ -305,7 +305,7 @@ ${Object.entries(operatorActions)
     },
   );
 
-  it("keeps the API and the function from everyone but the deployer with SECURITY.md's service control policy", async () => {
+  it("to the API and the function is the deployer's alone under SECURITY.md's service control policy", async () => {
     const page = readFileSync(resolve(import.meta.dirname, "../../SECURITY.md"), "utf8");
     const [, json = ""] = /```json\n(.*?)```/s.exec(page) ?? [];
     const serviceControlPolicy: unknown = JSON.parse(
@@ -335,7 +335,7 @@ ${Object.entries(operatorActions)
     expect(await allowed("administrator", "delete a secret")).toBe(true);
   });
 
-  it("would show an action that a role has too many", async () => {
+  it("would fail this test if a role had one more action", async () => {
     const [vend] = principals;
     if (vend === undefined) throw new Error("no principal");
     const more = { ...vend, policies: [...vend.policies, everything] };
@@ -343,7 +343,7 @@ ${Object.entries(operatorActions)
     expect(await can(more, [secrets("PutSecretValue")])).toBe(true);
   });
 
-  it("would show a secret without its policy", async () => {
+  it("would fail this test if a secret had no policy", async () => {
     const administrator = principals.find(({ name }) => name.startsWith("administrator"));
     if (administrator === undefined) throw new Error("no principal");
     const bare = { ...secrets("GetSecretValue"), resourcePolicy: undefined };
@@ -352,7 +352,7 @@ ${Object.entries(operatorActions)
   });
 
   it.each(["rotate-key", "reconcile-keys"])(
-    "lets %s encrypt and store a key, in our secrets alone",
+    "lets %s encrypt and store a key in our secrets only",
     async (name) => {
       const principal = principals.find((candidate) => candidate.name === name);
       if (principal === undefined) throw new Error(`no principal ${name}`);
@@ -464,7 +464,7 @@ ${Object.entries(operatorActions)
     });
   });
 
-  describe("with cloudFormationReadsSecrets", () => {
+  describe("if cloudFormationReadsSecrets is set", () => {
     const deployer = `arn:aws:iam::${place.accountId}:role/deployer`;
     const withDeployer = stackOf({ cloudFormationReadsSecrets: "true", deployerArn: deployer });
     const resourcePolicy = resolveIntrinsics(
@@ -483,7 +483,7 @@ ${Object.entries(operatorActions)
     const session = `arn:aws:sts::${place.accountId}:assumed-role/deployer/session`;
     const other = `arn:aws:sts::${place.accountId}:assumed-role/admin/session`;
 
-    it("lets CloudFormation read a secret for the deployer, and neither alone", async () => {
+    it("lets CloudFormation read a secret on behalf of the deployer only", async () => {
       expect(await reads(session, "cloudformation.amazonaws.com")).toBe(true);
       expect(await reads(session)).toBe(false);
       expect(await reads(session, "athena.amazonaws.com")).toBe(false);

@@ -10,7 +10,7 @@ describe("the REST API", () => {
     expect(property(stack.Resources["RestApi"], "EndpointConfiguration")).toEqual({ Types: ["REGIONAL"] });
   });
 
-  it("checks body and parameters of each route, and refuses unknown fields of a token request", () => {
+  it("validates body and parameters of each route, and refuses unknown fields of a token request", () => {
     expect(stack.Resources["RequestValidator"]?.Properties).toMatchObject({
       ValidateRequestBody: true,
       ValidateRequestParameters: true,
@@ -74,7 +74,7 @@ describe("the REST API", () => {
     expect([...(deployment?.DependsOn ?? [])].sort()).toEqual(parts.sort());
   });
 
-  it("logs each request as JSON with the caller's ARN, and neither a body nor anything that a caller writes", () => {
+  it("logs each request as JSON with the caller's ARN, without the body or anything else that a caller writes", () => {
     const format = String(property(stack.Resources["Stage"], "AccessLogSetting", "Format"));
     expect(JSON.parse(format)).toMatchObject({
       caller: "$context.identity.userArn",
@@ -155,7 +155,7 @@ function answer(type: string, message: string, from = stack): unknown {
   return { status: property(response, "StatusCode"), ...(JSON.parse(body) as object) };
 }
 
-describe("API Gateway's own answers", () => {
+describe("an answer of API Gateway itself", () => {
   const awsText = 'User: arn:aws:iam::111122223333:user/"eve"\nis not authorized';
 
   it.each([
@@ -165,7 +165,7 @@ describe("API Gateway's own answers", () => {
     ["EXPIRED_TOKEN", "403", "not_authorized"],
     ["THROTTLED", "429", "throttled"],
     ["REQUEST_TOO_LARGE", "400", "invalid_request"],
-  ])("%s is %s %s with AWS's text, whatever characters it has", (type, status, error) => {
+  ])("of type %s is %s %s with AWS's text, whatever characters the text contains", (type, status, error) => {
     expect(answer(type, awsText)).toEqual({
       status,
       error,
@@ -174,7 +174,7 @@ describe("API Gateway's own answers", () => {
     });
   });
 
-  it("names the fields of a good body where the body is bad", () => {
+  it("names the fields of a valid body if the body is invalid", () => {
     expect(answer("BAD_REQUEST_BODY", "Invalid request body")).toMatchObject({
       status: "400",
       error: "invalid_request",
@@ -184,7 +184,7 @@ describe("API Gateway's own answers", () => {
 
   const tokensAlone = stackOf({}, { grants: grantsOfTokens });
   it.each(["INTEGRATION_FAILURE", "INTEGRATION_TIMEOUT", "API_CONFIGURATION_ERROR"])(
-    "%s is a 500 that says nothing of the inside",
+    "of type %s is a 500 without internal details",
     (type) => {
       const inside = "Lambda arn:aws:lambda:… timed out";
       expect(answer(type, inside, tokensAlone)).toMatchObject({ status: "500", error: "internal_error" });

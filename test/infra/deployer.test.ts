@@ -244,7 +244,7 @@ const leavesItToIam = {
 };
 
 describe("the deployer's policy", () => {
-  it("knows every type of the stack", () => {
+  it("has an entry for every resource type of the stack", () => {
     const stack = stackOf({
       rotate: "all",
       alarmEmail: "a@example.com",
@@ -286,11 +286,11 @@ describe("the deployer's policy", () => {
     ["changes no key's policy by itself", "kms:PutKeyPolicy", key],
     ["makes no user", "iam:CreateUser", `arn:aws:iam::${ACCOUNT}:user/mallory`],
     ["deletes no other log", "logs:DeleteLogGroup", arn("logs", "log-group:/aws/lambda/other")],
-  ])("%s", async (_, action, resource) => {
+  ])("denies that the deployer %s", async (_, action, resource) => {
     expect(await deployerCan(action, resource)).toBe(false);
   });
 
-  it("gives no role to another service, and no other policy to a role", async () => {
+  it("allows no role to be passed to another service, and no other policy to be attached to a role", async () => {
     expect(await deployerCan("iam:PassRole", role, { "iam:PassedToService": "ec2.amazonaws.com" })).toBe(
       false,
     );
@@ -298,7 +298,7 @@ describe("the deployer's policy", () => {
     expect(await deployerCan("iam:AttachRolePolicy", role, administrator)).toBe(false);
   });
 
-  it("fits into a role's inline policy, which may have 10,240 characters", () => {
+  it("fits into a role's inline policy of 10,240 characters", () => {
     const filled = JSON.stringify(policy).replaceAll("us-east-1", "ap-southeast-1");
     expect(filled.length).toBeLessThanOrEqual(10_240);
   });

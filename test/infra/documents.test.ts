@@ -29,17 +29,17 @@ function brokenLinks(file: string, text: string): string[] {
   });
 }
 
-describe("the documents", () => {
+describe("the documentation", () => {
   it.each(documents)("%s links to headings that exist", (file) => {
     expect(brokenLinks(file, read(file))).toEqual([]);
   });
 
-  it("would show a link to a heading that does not exist", () => {
+  it("would fail this test if a link pointed to a heading that does not exist", () => {
     expect(brokenLinks("docs/keys.md", "[x](runbook.md#no-such-heading)")).toHaveLength(1);
   });
 
-  it("explain the states of keys that `voxtoken admin keys` prints, in its order", () => {
-    const [, help = ""] = /States, what is wrong first:\n([^`]+)`/.exec(read("lib/operator/keys.ts")) ?? [];
+  it("explains the states of keys in the order in which `voxtoken admin keys` prints them", () => {
+    const [, help = ""] = /States, problems first:\n([^`]+)`/.exec(read("lib/operator/keys.ts")) ?? [];
     const printed = [...help.matchAll(/^ {2}([a-z]+) /gm)].map(([, state]) => state);
     const explained = [...read("docs/keys.md").matchAll(/^\| `([a-z]+)` +\|/gm)].map(([, state]) => state);
     expect(printed.length).toBeGreaterThan(5);

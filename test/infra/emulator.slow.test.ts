@@ -42,13 +42,13 @@ const signedFor = (service: string) => ({
 });
 
 describe("serverless deploy", () => {
-  it("refuses the principals of the sample, and says which lines to change", async () => {
+  it("refuses the sample's principals and names the lines to change", async () => {
     await expect(runs.run({ command: "deploy" })).rejects.toMatchObject({
       stdout: expect.stringMatching(/grants\.yml:\d+: arn:aws:iam::111122223333:/) as string,
     });
   }, 240_000);
 
-  it("refuses parameters on the command line, and misspelt ones in serverless.yml", async () => {
+  it("refuses parameters on the command line and misspelt ones in serverless.yml", async () => {
     await expect(runs.run({ args: ["--param=alarmEmail=a@example.com"] })).rejects.toMatchObject({
       stdout: expect.stringContaining("parameters belong into serverless.yml, below params.dev") as string,
     });
@@ -58,7 +58,7 @@ describe("serverless deploy", () => {
   }, 240_000);
 
   it.skipIf(!installed)(
-    `goes through against an emulator of AWS, dev by osls and prod by the plain template${installed ? "" : " (moto_server or the AWS CLI is not installed)"}`,
+    `deploys to an emulator of AWS, dev by osls and prod by the plain template${installed ? "" : " (moto_server or the AWS CLI is not installed)"}`,
     async () => {
       const url = await startEmulator();
       const environment = {

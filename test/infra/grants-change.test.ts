@@ -79,12 +79,12 @@ describe("a change of the grants", () => {
     });
   });
 
-  it("changes nothing in AWS for a new role of a known account: the function alone decides", () => {
+  it("that adds a role of a known account changes nothing in AWS but the function", () => {
     const grants = withLine("role/billing-worker", "      - arn:aws:iam::111122223333:role/dialler");
     expect(difference(before, stackOf({}, { grants }))).toEqual({ added: [], removed: [], changed: [] });
   });
 
-  it("brings a new service account its secret, policy, key policy, permissions and lines on the dashboard, and nothing else", () => {
+  it("that adds a service account adds its secret, policies, permissions and dashboard lines, and nothing else", () => {
     const grants = withLine("^serviceAccounts:", "  sms:\n    secret: voximplant/sms");
     const after = stackOf({}, { grants });
     const [secret = ""] = difference(before, after).added;

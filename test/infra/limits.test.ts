@@ -58,25 +58,25 @@ describe("what fits into one deployment", () => {
     expect(sizes.resources).toBeLessThanOrEqual(500);
   });
 
-  it("300 accounts that callers come from", () => {
+  it("with callers from 300 accounts", () => {
     expect(longest(stackOf({}, { grants: callerAccounts(300) })).api).toBeLessThanOrEqual(8_192);
   });
 });
 
-describe("what AWS would refuse is refused before the deployment, with its length", () => {
-  it("100 service accounts: the role's policy", () => {
+describe("a stack above a limit of AWS is refused before the deployment, with its length", () => {
+  it("if 100 service accounts exceed the limit of a role's policy", () => {
     expect(() => stackOf(REPLICAS, { grants: serviceAccounts(100) })).toThrow(
       /The IAM policy of RotateKeyRole needs \d{5} characters, and AWS accepts 10240\. Divide the service accounts/,
     );
   });
 
-  it("1,000 accounts of callers: the API's resource policy", () => {
+  it("if 1,000 accounts of callers exceed the limit of the API's resource policy", () => {
     expect(() => stackOf({}, { grants: callerAccounts(1000) })).toThrow(
       /The resource policy of RestApi needs \d{5} characters, and AWS accepts 8192\. .*principalOrgId/,
     );
   });
 
-  it("150 service accounts: the stack's resources", () => {
+  it("if 150 service accounts exceed the limit of resources in a stack", () => {
     expect(() => stackOf({ rotate: "all" }, { grants: serviceAccounts(150) })).toThrow(
       /The stack has \d{3} resources, and CloudFormation accepts 500/,
     );

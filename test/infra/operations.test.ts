@@ -10,7 +10,7 @@ const alarms = resourcesOf(stack, "AWS::CloudWatch::Alarm").map(([, { Properties
 const alarm = (name: string) =>
   alarms.find((entry) => entry["AlarmName"] === `voximplant-token-vendor-dev-${name}`);
 
-describe("alarms", () => {
+describe("the alarms", () => {
   it.each([
     ["errors", "function-errors", { MetricName: "Errors", Statistic: "Sum", Threshold: 1 }],
     ["throttles of Lambda", "function-throttles", { MetricName: "Throttles", Threshold: 1 }],
@@ -65,7 +65,7 @@ describe("alarms", () => {
     for (const entry of alarms) expect(entry).toMatchObject({ AlarmActions: topic, OKActions: topic });
   });
 
-  it("each name a heading of the runbook that exists", () => {
+  it("name a heading of the runbook that exists", () => {
     const runbook = readFileSync(resolve(import.meta.dirname, "../../docs/runbook.md"), "utf8");
     const headings = [...runbook.matchAll(/^#+ (.+)$/gm)].map(([, text = ""]) =>
       text
@@ -80,7 +80,7 @@ describe("alarms", () => {
   });
 
   // Each writer must give a value for each metric of its own: test/audit/metrics.test.ts.
-  it("each watch a metric that has a writer", () => {
+  it("watch metrics that some function writes", () => {
     const written = Object.values(metricUnits).flatMap((units) => Object.keys(units));
     for (const entry of alarms) {
       if (entry["Namespace"] === METRIC_NAMESPACE) expect(written).toContain(entry["MetricName"]);
@@ -113,7 +113,7 @@ describe("alarms", () => {
     expect(stackOf().Resources).not.toHaveProperty("AlarmQuiet");
   });
 
-  it("go to an encrypted topic that only this account's alarms may publish to", () => {
+  it("use an encrypted topic to which only this account's alarms may publish", () => {
     expect(property(stack.Resources["AlarmTopic"], "KmsMasterKeyId")).toEqual({ Ref: "OperationsKey" });
     const statements = property(stack.Resources["AlarmTopicPolicy"], "PolicyDocument", "Statement");
     expect(statements).toMatchObject([
@@ -126,7 +126,7 @@ describe("alarms", () => {
     ]);
   });
 
-  it("reach an e-mail address where one is given", () => {
+  it("notify an e-mail address if one is set", () => {
     expect(stackOf({ alarmEmail: "oncall@example.com" }).Resources["AlarmEmail"]?.Properties).toMatchObject({
       Protocol: "email",
       Endpoint: "oncall@example.com",
@@ -134,17 +134,17 @@ describe("alarms", () => {
   });
 });
 
-describe("logs", () => {
+describe("the logs", () => {
   const groups = (values: Readonly<Record<string, string>>) =>
     resourcesOf(stackOf(values), "AWS::Logs::LogGroup").map(([, { Properties }]) => Properties);
 
-  it("are kept for 90 days, or as long as is asked", () => {
+  it("are kept for 90 days, or as long as is configured", () => {
     for (const group of groups({})) expect(group).toMatchObject({ RetentionInDays: 90 });
     for (const group of groups({ logRetentionDays: "365" }))
       expect(group).toMatchObject({ RetentionInDays: 365 });
   });
 
-  it("are encrypted by a key of ours where that is asked for, which CloudWatch Logs may use for them alone", () => {
+  it("are encrypted by our own key if that is configured, and CloudWatch Logs may use the key for these logs only", () => {
     for (const group of groups({ encryptLogs: "true" })) {
       expect(group).toMatchObject({ KmsKeyId: { "Fn::GetAtt": ["OperationsKey", "Arn"] } });
     }
@@ -168,7 +168,7 @@ describe("logs", () => {
 });
 
 describe("two stages in one account and region", () => {
-  it("share no secret, if the grants name the stage", () => {
+  it("share no secret if the grants contain the stage's name", () => {
     const grants = sampleGrants.replaceAll("secret: voximplant/", "secret: voximplant/${stage}/");
     const names = (stage: string) =>
       resourcesOf(stackOf({}, { stage, grants }), "AWS::SecretsManager::Secret").map(
@@ -178,7 +178,7 @@ describe("two stages in one account and region", () => {
     expect(names("prod")).toEqual(["voximplant/prod/call-history", "voximplant/prod/outbound-calls"]);
   });
 
-  it("share no name of a resource", () => {
+  it("share no resource name", () => {
     const grants = sampleGrants.replaceAll("secret: voximplant/", "secret: voximplant/${stage}/");
     const namesIn = (stage: string) =>
       Object.values(stackOf({}, { stage, grants }).Resources).flatMap(({ Type, Properties = {} }) =>
@@ -209,7 +209,7 @@ describe("two stages in one account and region", () => {
     expect(dev.filter((metric) => metricsOf("prod").includes(metric))).toEqual([]);
   });
 
-  it("count API Gateway's refusals apart: the access log names the deployment", () => {
+  it("count API Gateway's refusals separately, because the access log names the deployment", () => {
     const { Resources } = stackOf({}, { stage: "prod" });
     const filters = Object.values(Resources).filter(({ Type }) => Type === "AWS::Logs::MetricFilter");
     expect(filters).toHaveLength(2);
@@ -235,7 +235,7 @@ describe("the dashboard", () => {
   const { widgets } = JSON.parse(body) as { widgets: readonly Widget[] };
   const widget = (title: string) => widgets.find(({ properties }) => properties.title === title)?.properties;
 
-  it("shows who gets how many tokens for what, and refusals by reason", () => {
+  it("shows tokens by caller and service account, and refusals by reason", () => {
     expect(widget("Who gets how many tokens for what")?.query).toMatch(/by principal, service_account/);
     expect(widget("Refusals by reason and principal")?.query).toMatch(/by reason, principal/);
   });

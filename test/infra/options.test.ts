@@ -25,8 +25,8 @@ const WITHOUT_TAGS = [
   "AWS::SecretsManager::RotationSchedule",
 ];
 
-describe("the parameters", () => {
-  it("all stand in serverless.yml with their defaults", () => {
+describe("the parameters of a deployment", () => {
+  it("are all listed in serverless.yml with their defaults", () => {
     expect(Object.keys(defaults).sort()).toEqual([...parameterNames].sort());
   });
 
@@ -68,25 +68,25 @@ describe("the parameters", () => {
       { alarmTopicArn: "arn:aws:sns:us-east-1:999988887777:oncall", alarmEmail: "a@example.com" },
       "alarmEmail: subscribe it to the topic of alarmTopicArn instead",
     ],
-  ])("refuse %j", (values, problem) => {
+  ])("are refused with the reason: %j", (values, problem) => {
     expect(() => stackOf(values as Record<string, string>)).toThrow(problem);
   });
 
-  it("report all their problems at once", () => {
+  it("are refused with all problems at once", () => {
     expect(() => stackOf({ encryptLogs: "yes", reconcileMinutes: "0" }, { stage: "Prod" })).toThrow(
       /reconcileMinutes[^]*encryptLogs[^]*--stage Prod/,
     );
   });
 });
 
-describe("parameters on the command line", () => {
-  it("are refused, because the next deployment would forget them", () => {
+describe("parameters outside serverless.yml's params", () => {
+  it("are refused on the command line, because the next deployment would forget them", () => {
     expect(() => {
       checkParameters("prod", ["alarmEmail=a@example.com", "rotate=all"], []);
     }).toThrow(/^--param alarmEmail, rotate: parameters belong into serverless.yml, below params.prod\./);
   });
 
-  it("and misspelt ones in serverless.yml are refused", () => {
+  it("are refused if they are misspelt in serverless.yml", () => {
     expect(() => {
       checkParameters("prod", [], [...parameterNames, "alarmMail"]);
     }).toThrow("serverless.yml, params: no such parameter: alarmMail.");
@@ -96,11 +96,11 @@ describe("parameters on the command line", () => {
   });
 });
 
-describe("what a company asks of every stack", () => {
+describe("the stack's company-wide options", () => {
   const everything = { ...WITH_EVERYTHING, rotate: "all", replicate: "all" };
   const stack = stackOf(everything);
 
-  it("tags every resource that takes tags", () => {
+  it("tag every resource that supports tags", () => {
     const tags = [
       { Key: "team", Value: "voice" },
       { Key: "cost", Value: "42" },
@@ -124,7 +124,7 @@ describe("what a company asks of every stack", () => {
       expect(extension.Properties).toMatchObject({ Tags: tags });
   });
 
-  it("puts its path and its permissions boundary on every role, and names the replicas' readers with the path", () => {
+  it("set the path and the permissions boundary of every role, and name the replicas' readers with the path", () => {
     const roles = resourcesOf(stack, "AWS::IAM::Role");
     expect(roles).toHaveLength(5);
     for (const [, { Properties }] of roles) {
@@ -141,14 +141,14 @@ describe("what a company asks of every stack", () => {
     }
   });
 
-  it("keeps the logs if asked", () => {
+  it("keep the logs if configured", () => {
     const kept = (one: typeof stack) =>
       resourcesOf(one, "AWS::Logs::LogGroup").map(([, { DeletionPolicy }]) => DeletionPolicy);
     expect(new Set(kept(stack))).toEqual(new Set(["RetainExceptOnCreate"]));
     expect(new Set(kept(stackOf()))).toEqual(new Set([undefined]));
   });
 
-  it("uses the topic and the KMS key that exist, and makes none", () => {
+  it("use an existing topic and an existing KMS key instead of new ones", () => {
     for (const type of ["AWS::SNS::Topic", "AWS::SNS::TopicPolicy", "AWS::KMS::Alias"])
       expect(resourcesOf(stack, type)).toEqual([]);
     expect(resourcesOf(stack, "AWS::KMS::Key").map(([id]) => id)).toEqual(["OperationsKey"]); // of the logs
@@ -164,7 +164,7 @@ describe("what a company asks of every stack", () => {
     }
   });
 
-  it("has the runbook's address in every alarm's text", () => {
+  it("put the runbook's address into every alarm's text", () => {
     for (const [, alarm] of resourcesOf(stack, "AWS::CloudWatch::Alarm"))
       expect(property(alarm, "AlarmDescription")).toMatch(
         /What to do: https:\/\/wiki\.example\.com\/voximplant#[a-z-]+$/,
@@ -176,7 +176,7 @@ describe("a private API", () => {
   const stack = stackOf({ vpcEndpointIds: "vpce-0a1b2c3d, vpce-4e5f6a7b" });
   const endpoints = ["vpce-0a1b2c3d", "vpce-4e5f6a7b"];
 
-  it("is reached through its VPC endpoints alone", () => {
+  it("can be reached only through its VPC endpoints", () => {
     expect(property(stack.Resources["RestApi"], "EndpointConfiguration")).toEqual({
       Types: ["PRIVATE"],
       VpcEndpointIds: endpoints,
@@ -192,7 +192,7 @@ describe("a custom domain", () => {
   const certificateArn = "arn:aws:acm:us-east-1:999988887777:certificate/1234";
   const stack = stackOf({ domainName: "tokens.example.com", certificateArn, hostedZoneId: "Z123" });
 
-  it("has its base path in the mapping, in the url and in the function's environment", () => {
+  it("appears with its base path in the mapping, the url and the function's environment", () => {
     const shared = stackOf({ domainName: "api.example.com", certificateArn, basePath: "tokens" });
     expect(shared.Resources["ApiDomainMapping"]?.Properties).toMatchObject({ BasePath: "tokens" });
     expect(shared.Outputs["ApiUrl"]?.Value).toBe("https://api.example.com/tokens");
@@ -200,7 +200,7 @@ describe("a custom domain", () => {
     expect(stack.Resources["ApiDomainMapping"]?.Properties).not.toHaveProperty("BasePath");
   });
 
-  it("is regional, speaks TLS 1.2 at least, and is the only way in", () => {
+  it("is regional, requires TLS 1.2, and is the only way to the API", () => {
     expect(stack.Resources["ApiDomain"]?.Properties).toMatchObject({
       DomainName: "tokens.example.com",
       RegionalCertificateArn: certificateArn,
@@ -211,19 +211,19 @@ describe("a custom domain", () => {
     expect(stack.Outputs["ApiUrl"]?.Value).toBe("https://tokens.example.com");
   });
 
-  it("gets its DNS record where a hosted zone is given", () => {
+  it("gets a DNS record if a hosted zone is given", () => {
     expect(property(stack.Resources["ApiDomainRecord"], "AliasTarget", "DNSName")).toEqual({
       "Fn::GetAtt": ["ApiDomain", "RegionalDomainName"],
     });
   });
 
-  it("is absent unless asked for", () => {
+  it("does not exist unless configured", () => {
     expect(resourcesOf(stackOf(), "AWS::ApiGateway::DomainName")).toEqual([]);
     expect(property(stackOf().Resources["RestApi"], "DisableExecuteApiEndpoint")).toBe(false);
   });
 });
 
-describe("two regions", () => {
+describe("a stack in two regions", () => {
   /** One serverless.yml for both. */
   const values = {
     primaryRegion: "us-east-1",
@@ -235,7 +235,7 @@ describe("two regions", () => {
   const primary = stackOf(values);
   const secondary = stackOf(values, { region: "eu-west-1" });
 
-  it("replicate a secret only where it is asked for, since AWS removes the replicas of an empty one", () => {
+  it("replicates a secret only if configured, since AWS removes the replicas of an empty one", () => {
     const replicated = (replicate: string) =>
       resourcesOf(stackOf({ ...values, replicate }), "AWS::SecretsManager::Secret")
         .filter(([, secret]) => secret.Properties?.["ReplicaRegions"] !== undefined)
@@ -247,7 +247,7 @@ describe("two regions", () => {
     );
   });
 
-  it("share the secrets: the primary replicates them, under the key that the other region's stack makes", () => {
+  it("replicates the primary's secrets under the key of the other region's stack", () => {
     for (const [, secret] of resourcesOf(primary, "AWS::SecretsManager::Secret")) {
       expect(property(secret, "ReplicaRegions")).toEqual([
         { Region: "eu-west-1", KmsKeyId: "alias/voximplant-token-vendor-dev-signing-keys" },
@@ -302,7 +302,7 @@ describe("two regions", () => {
     expect(changedIn(stackOf(values, { grants: grantsOfTokens }))).toEqual(expected("vend-token"));
   });
 
-  it("make no secret twice, and rotate and reconcile in the primary alone", () => {
+  it("creates secrets, rotation and reconciliation in the primary region only", () => {
     for (const type of [
       "AWS::SecretsManager::Secret",
       "AWS::SecretsManager::ResourcePolicy",
@@ -317,19 +317,19 @@ describe("two regions", () => {
     );
   });
 
-  it("name the same secrets", () => {
+  it("has the same secret names in both", () => {
     expect(permissions(secondary, "VendTokenRole")).toContain(
       'Allow secretsmanager:GetSecretValue on {"Fn::Sub":"arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:voximplant/outbound-calls-??????"}',
     );
   });
 
-  it("tell reconciliation which replicas every secret must have", () => {
+  it("passes to reconciliation the replicas that every secret must have", () => {
     const { reconcileKeys } = describeWith(values).keyFunctions;
     expect(reconcileKeys?.environment).toEqual({ REPLICA_REGIONS: "eu-west-1" });
     expect(describeWith().keyFunctions.reconcileKeys).not.toHaveProperty("environment");
   });
 
-  it("use the multi-Region key of their own region", () => {
+  it("uses the multi-Region key of each region", () => {
     const kmsKeyArn = "arn:aws:kms:us-east-1:999988887777:key/mrk-0a1b";
     const there = stackOf({ ...values, kmsKeyArn }, { region: "eu-west-1" });
     expect(permissions(there, "VendTokenRole")).toContain(
@@ -338,16 +338,16 @@ describe("two regions", () => {
     expect(resourcesOf(there, "AWS::KMS::Key").map(([id]) => id)).toEqual(["OperationsKey"]);
   });
 
-  it("both adopt the KMS keys that earlier stacks have left, with secrets: existing", () => {
+  it("adopts the KMS keys of earlier stacks in both, with secrets: existing", () => {
     const there = stackOf({ ...values, secrets: "existing" }, { region: "eu-west-1" });
     expect(there.Resources).not.toHaveProperty("SigningKeysKey");
   });
 
-  it("are one region where the primary is the region that is deployed", () => {
+  it("is a single-region stack if the primary is the region that is deployed", () => {
     expect(stackOf({ primaryRegion: "us-east-1" })).toEqual(stackOf());
   });
 
-  it("deploy to the secondary what its own parameters say, whatever is the primary's", () => {
+  it("applies the secondary's own parameters to the secondary", () => {
     expect(secondary).toEqual(stackOf({ primaryRegion: "us-east-1" }, { region: "eu-west-1" }));
   });
 });

@@ -24,17 +24,17 @@ afterAll(service.clean);
 const functions = ["vend-token", "call-method", "rotate-key", "reconcile-keys"];
 
 describe("npm run package", () => {
-  it("gives the same zips a second time", async () => {
+  it("creates the same zips a second time", async () => {
     const again = await service.run();
     const hash = (zip: Buffer) => createHash("sha256").update(zip).digest("hex");
     for (const name of functions) expect(hash(again.zip(name))).toBe(hash(packaged.zip(name)));
   });
 
-  it.each(functions)("puts the bundle and its source map alone into the zip of %s", (name) => {
+  it.each(functions)("puts only the bundle and its source map into the zip of %s", (name) => {
     expect(Object.keys(unzipSync(packaged.zip(name)))).toEqual(["index.mjs", "index.mjs.map"]);
   });
 
-  it("fails on a grants file that is not valid, and says where", async () => {
+  it("fails on an invalid grants file and says where the problem is", async () => {
     const grants = sampleGrants.replace("[outbound-calls]", "[outbound-cals]");
     await expect(service.run({ grants })).rejects.toMatchObject({
       stdout: expect.stringMatching(/grants\.yml:\d+:\d+.*outbound-cals/) as string,
@@ -89,7 +89,7 @@ describe("npm run template", () => {
     return folder;
   };
 
-  it("makes the functions that osls makes, and the same stack beside them", async () => {
+  it("creates the same functions as osls, and the same stack around them", async () => {
     const folder = folderWith();
     await template(folder);
     const plain = JSON.parse(
@@ -112,7 +112,7 @@ describe("npm run template", () => {
       expect(readFileSync(join(folder, "dist/cloudformation", `${name}.zip`))).toEqual(packaged.zip(name));
   });
 
-  it("says in one line what it cannot use, and writes nothing", async () => {
+  it("reports in one line a value that it cannot use, and writes nothing", async () => {
     const folder = folderWith({ certificateArn: "${self:custom.certificate}" });
     await expect(template(folder)).rejects.toMatchObject({
       stderr: expect.stringMatching(/^params: certificateArn contains a variable[^\n]*\n$/) as string,
@@ -120,7 +120,7 @@ describe("npm run template", () => {
     expect(existsSync(join(folder, "dist"))).toBe(false);
   });
 
-  it("takes a stage's section and a parameter that are left empty", async () => {
+  it("accepts an empty section of a stage and an empty parameter", async () => {
     const folder = folderWith();
     const file = join(folder, "serverless.yml");
     const text = readFileSync(file, "utf8").replace(
@@ -182,7 +182,7 @@ describe("the template", () => {
     },
   );
 
-  it("leaves the stage to CloudFormation: osls changes it by calls of its own where provider has one of these", () => {
+  it("leaves the stage to CloudFormation, because osls would change it by calls of its own", () => {
     expect(provider).not.toHaveProperty("tags");
     expect(provider).not.toHaveProperty("stackTags");
     expect(provider).not.toHaveProperty("logs");
@@ -250,7 +250,7 @@ describe("the functions", () => {
     ]);
   });
 
-  it("are named as the alarms, the log groups and the dashboard name them", () => {
+  it("have the names that the alarms, the log groups and the dashboard use", () => {
     const names = resourcesOf(packaged.template, "AWS::Lambda::Function").map(([, fn]) =>
       property(fn, "FunctionName"),
     );
@@ -265,7 +265,7 @@ describe("the functions", () => {
   });
 });
 
-describe("the roles", () => {
+describe("the role of", () => {
   const secrets = [
     '{"Ref":"SecretVoximplantCallHistory719b5b41"}',
     '{"Ref":"SecretVoximplantOutboundCalls09ae40ea"}',
@@ -314,11 +314,11 @@ describe("the roles", () => {
     ],
   };
 
-  it.each(Object.keys(promised))("%s may do exactly what its function does", (role) => {
+  it.each(Object.keys(promised))("%s allows exactly what its function does", (role) => {
     expect([...permissions(packaged.template, role)].sort()).toEqual([...(promised[role] ?? [])].sort());
   });
 
-  it.each(Object.keys(promised))("%s would be found out with one more action", (role) => {
+  it.each(Object.keys(promised))("%s would fail this test with one more action", (role) => {
     const mutated = JSON.parse(
       JSON.stringify(packaged.template).replaceAll(
         '"logs:PutLogEvents"',

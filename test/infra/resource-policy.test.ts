@@ -82,13 +82,9 @@ describe("the API's resource policy together with the caller's IAM policy", () =
       { account: apiAccount, iamAllows: path },
       true,
     ],
+    ["keeps out the API's own account if IAM is silent", { account: apiAccount, iamAllows: false }, false],
     [
-      "does not stand in for the IAM policy that a principal of the API's own account lacks",
-      { account: apiAccount, iamAllows: false },
-      false,
-    ],
-    [
-      "nor does it for a member of the organisation in the API's own account",
+      "keeps out a member of the organisation in the API's own account if IAM is silent",
       { account: apiAccount, iamAllows: false, organization },
       false,
     ],
@@ -116,7 +112,7 @@ describe("the API's resource policy together with the caller's IAM policy", () =
     ["lets a caller in through the VPC endpoint", "vpce-0a1b2c3d", true],
     ["keeps the same caller out through another one", "vpce-4e5f6a7b", false],
     ["keeps the same caller out from the internet", undefined, false],
-  ])("where the API is private, %s", async (_, vpcEndpoint, allowed) => {
+  ])("if the API is private, %s", async (_, vpcEndpoint, allowed) => {
     const caller = { account: "111122223333", iamAllows: path, params };
     expect(await call({ ...caller, ...(vpcEndpoint !== undefined && { vpcEndpoint }) })).toBe(allowed);
   });
@@ -132,7 +128,7 @@ describe("the API's resource policy together with the caller's IAM policy", () =
     expect(await call({ ...caller, edit })).toBe(true);
   });
 
-  it("refuses everybody of an own account that the grants do not name", async () => {
+  it("refuses everyone of the API's own account if the grants do not name it", async () => {
     const stack = stackOf();
     const policy = resolveIntrinsics(property(stack.Resources["RestApi"], "Policy"), stack, {
       accountId: apiAccount,

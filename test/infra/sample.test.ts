@@ -9,7 +9,7 @@ const policyOf = (text: string) => {
   return parsed.policy;
 };
 
-it("names each line of the sample that has to be changed before a deployment", () => {
+it("findSamplePrincipals names each line of the sample that must be changed before a deployment", () => {
   const problem = findSamplePrincipals(policyOf(sampleGrants));
   expect(problem).toMatch(/grants\.yml:\d+: arn:aws:iam::111122223333:role\/billing-worker/);
   expect(problem).toContain("Put the principals of your own account there.");

@@ -6,7 +6,7 @@ import { property, resourcesOf } from "./promises.ts";
 const stack = stackOf();
 
 describe("the secrets", () => {
-  it("are one per service account, named by the grants, without a value", () => {
+  it("exist once per service account, with the name from the grants and without a value", () => {
     const secrets = resourcesOf(stack, "AWS::SecretsManager::Secret").map(([, secret]) => secret.Properties);
     expect(secrets.map((secret) => secret?.["Name"])).toEqual([
       "voximplant/call-history",
@@ -24,7 +24,7 @@ describe("the secrets", () => {
     "AWS::SecretsManager::ResourcePolicy",
     "AWS::KMS::Key",
     "AWS::KMS::Alias",
-  ])("outlive the stack, but not a deployment that fails: %s", (type) => {
+  ])("survive the deletion of the stack, but not a failed deployment: %s", (type) => {
     const resources = resourcesOf(stack, type).filter(([name]) => !name.startsWith("Operations"));
     expect(resources.length).toBeGreaterThan(0);
     for (const [, resource] of resources) {
@@ -35,16 +35,16 @@ describe("the secrets", () => {
     }
   });
 
-  it("are not kept by a plain Retain: a failed first deployment would block the next one", () => {
+  it("do not use DeletionPolicy Retain, because a failed first deployment would block the next one", () => {
     const kept = Object.values(stack.Resources).map((resource) => resource.DeletionPolicy);
     expect(kept.filter((policy) => policy !== undefined).length).toBeGreaterThan(6);
     expect(kept).not.toContain("Retain");
   });
 
-  describe("that an earlier stack has left, with secrets: existing", () => {
+  describe("left by an earlier stack, with secrets: existing,", () => {
     const adopting = stackOf({ secrets: "existing", rotate: "all" });
 
-    it("are not made anew, and neither are their key and its alias", () => {
+    it("are not created again, and neither are their KMS key and its alias", () => {
       for (const type of ["AWS::SecretsManager::Secret", "AWS::KMS::Alias"])
         expect(resourcesOf(adopting, type)).toEqual([]);
       expect(adopting.Resources).not.toHaveProperty("SigningKeysKey");
@@ -58,7 +58,7 @@ describe("the secrets", () => {
         ]);
     });
 
-    it("and their key are what the functions may use, and nothing besides", () => {
+    it("are the only secrets that the functions may use", () => {
       const statements = property(adopting.Resources["RotateKeyRole"], "Policies") as readonly {
         PolicyDocument: { Statement: readonly Statement[] };
       }[];
@@ -106,11 +106,11 @@ describe("the secrets", () => {
     }
   });
 
-  it("are encrypted by a customer-managed key that rotates", () => {
+  it("are encrypted by a customer-managed key that is rotated", () => {
     expect(stack.Resources["SigningKeysKey"]?.Properties).toMatchObject({ EnableKeyRotation: true });
   });
 
-  it("share a secret between service accounts that name the same", () => {
+  it("are shared by service accounts with the same secret name", () => {
     const grants =
       "serviceAccounts:\n  a: {secret: shared}\n  b: {secret: shared}\ngrants:\n  - principals: [arn:aws:iam::111122223333:role/r]\n    serviceAccounts: [a, b]\n";
     expect(resourcesOf(stackOf({}, { grants }), "AWS::SecretsManager::Secret")).toHaveLength(1);
@@ -118,7 +118,7 @@ describe("the secrets", () => {
 });
 
 describe("rotation", () => {
-  it("is off until it is asked for, since a secret has no value before the import", () => {
+  it("is off unless configured, since a secret has no value before the import", () => {
     expect(resourcesOf(stack, "AWS::SecretsManager::RotationSchedule")).toEqual([]);
     expect(stack.Outputs["Rotated"]?.Value).toBe("none");
   });
@@ -126,7 +126,7 @@ describe("rotation", () => {
   it.each([
     ["outbound-calls", ["SecretVoximplantOutboundCalls09ae40ea"]],
     ["all", ["SecretVoximplantCallHistory719b5b41", "SecretVoximplantOutboundCalls09ae40ea"]],
-  ])("has a schedule of 30 days where rotate: %s asks for it", (rotate, secrets) => {
+  ])("has a schedule of 30 days with rotate: %s", (rotate, secrets) => {
     const schedules = resourcesOf(stackOf({ rotate }), "AWS::SecretsManager::RotationSchedule");
     expect(schedules.map(([, { Properties }]) => Properties)).toEqual(
       secrets.map((secret) => ({
@@ -138,13 +138,13 @@ describe("rotation", () => {
     );
   });
 
-  it("refuses a service account that the grants do not know", () => {
+  it("cannot be configured for a service account that the grants do not contain", () => {
     expect(() => stackOf({ rotate: "outbound-cals" })).toThrow(
       "no service account outbound-cals in the grants",
     );
   });
 
-  it("is invoked by Secrets Manager, for this account alone", () => {
+  it("can be started by Secrets Manager of this account only", () => {
     expect(stack.Resources["SecretsManagerMayRotate"]?.Properties).toMatchObject({
       Principal: "secretsmanager.amazonaws.com",
       SourceAccount: { Ref: "AWS::AccountId" },
@@ -154,7 +154,7 @@ describe("rotation", () => {
   it.each([
     ["15", "rate(15 minutes)"],
     ["1", "rate(1 minute)"],
-  ])("has reconciliation beside it, every %s minutes", (reconcileMinutes, expression) => {
+  ])("comes with a reconciliation every %s minutes", (reconcileMinutes, expression) => {
     const rule = stackOf({ reconcileMinutes }).Resources["ReconciliationSchedule"];
     expect(rule?.Properties).toMatchObject({ ScheduleExpression: expression, State: "ENABLED" });
   });

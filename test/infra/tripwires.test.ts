@@ -70,7 +70,7 @@ const restApiId = text({ Ref: "RestApi" });
 const reconciler = text({ "Fn::GetAtt": ["ReconcileKeysRole", "Arn"] });
 const byName = { requestParameters: { secretId: "voximplant/outbound-calls" } };
 
-describe("a tripwire reports", () => {
+describe("a tripwire alerts", () => {
   it.each([
     ["a secret's new policy, by name", "secretsmanager", "PutResourcePolicy", byName, "secret-policy"],
     [
@@ -114,23 +114,28 @@ describe("a tripwire reports", () => {
     ["another integration", "apigateway", "PutIntegration", { requestParameters: { restApiId } }, "api"],
     ["another deployment", "apigateway", "CreateDeployment", { requestParameters: { restApiId } }, "api"],
     [
-      "an IAM user, who has no session",
+      "a change by an IAM user, who has no session",
       "secretsmanager",
       "PutResourcePolicy",
       { ...byName, userIdentity: { type: "IAMUser", arn: "arn:aws:iam::999988887777:user/mallory" } },
       "secret-policy",
     ],
-  ])("%s", (_, service, name, detail, rule) => {
+  ])("on %s", (_, service, name, detail, rule) => {
     expect(tripped(event(service, name, detail))).toEqual([rule]);
   });
 });
 
-describe("no tripwire reports", () => {
+describe("no tripwire alerts", () => {
   const ofFunction = { requestParameters: { functionName: "voximplant-token-vendor-dev-vend-token" } };
   it.each([
-    ["the deployer", "secretsmanager", "PutResourcePolicy", { ...byName, userIdentity: session("deployer") }],
     [
-      "reconcile-keys, which makes vend-token forget a key",
+      "a change by the deployer",
+      "secretsmanager",
+      "PutResourcePolicy",
+      { ...byName, userIdentity: session("deployer") },
+    ],
+    [
+      "reconcile-keys when it restarts vend-token",
       "lambda",
       "UpdateFunctionConfiguration20150331v2",
       {
@@ -139,27 +144,32 @@ describe("no tripwire reports", () => {
       },
     ],
     [
-      "another secret",
+      "a change of another secret",
       "secretsmanager",
       "PutResourcePolicy",
       { requestParameters: { secretId: "voximplant/other" } },
     ],
-    ["another key", "kms", "CreateGrant", { resources: [{ ARN: `${keyArn}0` }] }],
-    ["another API", "apigateway", "PutIntegration", { requestParameters: { restApiId: "abc" } }],
-    ["a reader", "apigateway", "GetIntegration", { readOnly: true, requestParameters: { restApiId } }],
+    ["a change of another KMS key", "kms", "CreateGrant", { resources: [{ ARN: `${keyArn}0` }] }],
+    ["a change of another API", "apigateway", "PutIntegration", { requestParameters: { restApiId: "abc" } }],
+    [
+      "a read operation",
+      "apigateway",
+      "GetIntegration",
+      { readOnly: true, requestParameters: { restApiId } },
+    ],
     ["a rotation", "secretsmanager", "RotateSecret", byName],
-  ])("%s", (_, service, name, detail) => {
+  ])("on %s", (_, service, name, detail) => {
     expect(tripped(event(service, name, detail))).toEqual([]);
   });
 });
 
 describe("the tripwires", () => {
-  it("are off unless asked for, and need to know the deployer", () => {
+  it("are off unless configured, and require deployerArn", () => {
     expect(resourcesOf(stackOf(), "AWS::Events::Rule").map(([id]) => id)).toEqual(["ReconciliationSchedule"]);
     expect(() => stackOf({ tripwires: "true" })).toThrow("tripwires: needs deployerArn");
   });
 
-  it("publish to the encrypted topic, without a condition that EventBridge could not meet", () => {
+  it("publish to the encrypted topic, without a condition that EventBridge cannot satisfy", () => {
     const statements = [
       ...(resolved(property(stack.Resources["AlarmTopicPolicy"], "PolicyDocument", "Statement")) as Json[]),
       ...(resolved(property(stack.Resources["OperationsKey"], "KeyPolicy", "Statement")) as Json[]),
@@ -168,7 +178,7 @@ describe("the tripwires", () => {
     for (const statement of statements) expect(statement).not.toHaveProperty("Condition");
   });
 
-  it("say who did what, and which entry of the runbook to read", () => {
+  it("name the change, the identity, and the entry of the runbook to read", () => {
     for (const [, rule] of resourcesOf(stack, "AWS::Events::Rule")) {
       if (rule.Properties?.["EventPattern"] === undefined) continue;
       const template = String(property(rule, "Targets", 0, "InputTransformer", "InputTemplate"));
@@ -176,7 +186,7 @@ describe("the tripwires", () => {
     }
   });
 
-  it("have patterns that EventBridge accepts, with 80 service accounts too", () => {
+  it("have patterns that EventBridge accepts, even with 80 service accounts", () => {
     const names = Array.from({ length: 80 }, (_, index) => `service-account-${index}`);
     const grants = `serviceAccounts:\n${names.map((name) => `  ${name}: {secret: voximplant/${name}}\n`).join("")}grants:\n  - principals: [arn:aws:iam::111122223333:role/r]\n    serviceAccounts: [${names.join(", ")}]\n`;
     const many = stackOf({ tripwires: "true", deployerArn: DEPLOYER }, { grants });

@@ -24,7 +24,7 @@ describe.each(["ci.yml", "deploy.yml", "grants.yml"])("the workflow %s", (name) 
     for (const action of used) expect(action).toMatch(/^(?:\.\/|[\w-]+\/[\w-]+@[0-9a-f]{40})$/);
   });
 
-  it("holds no long-lived AWS key, and puts no expression into a shell command", () => {
+  it("contains no long-lived AWS key, and no expression in a shell command", () => {
     expect(read(name)).not.toMatch(/secrets\.|aws-access-key-id/);
     const commands = [...read(name).matchAll(/run: (?:\|\n(?:\s{10,}.*\n)+|.*)/g)].join("\n");
     expect(commands).not.toContain("${{");
@@ -93,7 +93,7 @@ describe("permissions", () => {
     expect((parse(read("ci.yml")) as Workflow).permissions).toEqual({ contents: "read" });
   });
 
-  it("of a deployment are to read the code and to prove to AWS which environment it is", () => {
+  it("allow a deployment to read the code and to prove its environment to AWS", () => {
     const { permissions, jobs } = parse(read("deploy.yml")) as Workflow;
     expect(permissions).toEqual({});
     expect(jobs["deploy"]).toMatchObject({

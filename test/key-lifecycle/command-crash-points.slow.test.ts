@@ -85,8 +85,8 @@ for (const name of Object.keys(commands)) {
     for (const fate of ["killed before", "killed after", "lost"] as const) points.push([name, n, fate]);
 }
 
-describe("a command of which one remote call fails", () => {
-  it.each(points)("%s, call %i, %s: ends well when it is repeated", async (name, n, fate) => {
+describe("a command whose remote call fails", () => {
+  it.each(points)("%s, call %i, %s: succeeds when it is repeated", async (name, n, fate) => {
     const { world, watch, leaked, process, run } = await prepare(name);
     let calls = 0;
     const died = new Promise<"died">((resolve) => {

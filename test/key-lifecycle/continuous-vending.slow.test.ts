@@ -84,7 +84,7 @@ const STEP_MS = 60_000;
  * cut off from Secrets Manager just before the rotation and for as long as it may be. Each token is
  * used at once and again just before its end.
  */
-it("every token vended through a rotation and a retirement is accepted, to its last second", async () => {
+it("every token vended during a rotation and a retirement is accepted until its last second", async () => {
   world = await startWorld({ http: true, rotate: (event) => rotateKey(world.ports, policy, event) });
   const begin = world.clock.now;
   const minute = () => Math.round((world.clock.now - begin) / STEP_MS);

@@ -124,8 +124,8 @@ it("counts its points, so that a change which adds one is noticed", () => {
   `);
 });
 
-describe("a rotation that dies", () => {
-  it.each(points(rotationCalls))("at remote call %i, %s, ends well when it is repeated", async (n, when) => {
+describe("a rotation that is killed", () => {
+  it.each(points(rotationCalls))("at remote call %i, %s, succeeds when it is repeated", async (n, when) => {
     world = await startWorld();
     const firstKey = world.keyWith("AWSCURRENT") ?? "";
     const watch = watchVending();
@@ -138,7 +138,7 @@ describe("a rotation that dies", () => {
 
   // After one call is before the next, and what is given up has no memory of which it was.
   it.each(points(rotationCalls).filter(([n, when]) => n === 1 || when === "after"))(
-    "at remote call %i, %s, and is given up, leaves nothing behind",
+    "at remote call %i, %s, and abandoned, leaves no key or rule behind",
     async (n, when) => {
       world = await startWorld();
       const firstKey = world.keyWith("AWSCURRENT") ?? "";
@@ -162,18 +162,15 @@ describe("a rotation that dies", () => {
   );
 });
 
-describe("a reconciliation that dies", () => {
-  it.each(points(retirementCalls))(
-    "at remote call %i, %s, ends well when it is repeated",
-    async (n, when) => {
-      world = await startWorld();
-      await rotateAll(world.stagePending());
-      world.clock.now += GRACE_MS + 1_000;
-      await dieAt(n, when, () => reconcileKeys(world.ports, policy), watchVending());
-      await reconcileKeys(world.ports, policy);
-      const current = world.keyWith("AWSCURRENT");
-      expect([...world.platform.keys.keys()]).toEqual([current]);
-      expect(world.platform.rules.get(1)?.bindKeyId).toBe(current);
-    },
-  );
+describe("a reconciliation that is killed", () => {
+  it.each(points(retirementCalls))("at remote call %i, %s, succeeds when it is repeated", async (n, when) => {
+    world = await startWorld();
+    await rotateAll(world.stagePending());
+    world.clock.now += GRACE_MS + 1_000;
+    await dieAt(n, when, () => reconcileKeys(world.ports, policy), watchVending());
+    await reconcileKeys(world.ports, policy);
+    const current = world.keyWith("AWSCURRENT");
+    expect([...world.platform.keys.keys()]).toEqual([current]);
+    expect(world.platform.rules.get(1)?.bindKeyId).toBe(current);
+  });
 });

@@ -3,7 +3,7 @@ import { it } from "vitest";
 import { expectSeeds, SLOW_SEEDS, WITH_ROTATIONS } from "./expect-seeds.ts";
 
 it.each(WITH_ROTATIONS.map((activities) => [activities.join(", "), activities] as const))(
-  "keeps every invariant in a rotation at once with %s",
+  "a rotation keeps every invariant at the same time as %s",
   (_, activities) => expectSeeds(activities, 1_000, SLOW_SEEDS),
   30 * 60_000,
 );

@@ -23,11 +23,11 @@ describe("the label of a key", () => {
     expect([belongsToSecret(key, arn), belongsToSecret(key, remade)]).toEqual([true, false]);
   });
 
-  it.each([null, "", "vtv-", "backup"])("is in no key that is named %j", (key_name) => {
+  it.each([null, "", "vtv-", "backup"])("is not found in the key name %j", (key_name) => {
     expect(belongsToSecret({ key_id: "k", key_name, description: null }, arn)).toBe(false);
   });
 
-  it("says since when; what lies in the future or is no time is not shown", () => {
+  it("contains its time, which is ignored if it is in the future or not a time", () => {
     const { description } = labelKey({ arn, name: "voximplant/outbound-calls" }, randomUUID(), now);
     const key = { key_id: "k", key_name: null, description };
     expect(labelledAt(key, now)).toBe(now);

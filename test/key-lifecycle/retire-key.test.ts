@@ -6,7 +6,7 @@ import { rsaPem } from "../fakes/rsa-keys.ts";
 let world: World;
 afterEach(() => world.close());
 
-describe("moving routing rules", () => {
+describe("moveRules", () => {
   async function start() {
     world = await startWorld();
     const old = world.keyWith("AWSCURRENT") ?? "";
@@ -21,12 +21,12 @@ describe("moving routing rules", () => {
     expect(world.platform.rules.get(1)?.bindKeyId).toBe(next);
   });
 
-  it("takes a key that the platform no longer has for one without rules", async () => {
+  it("treats a key that the platform no longer has as a key without rules", async () => {
     const { move } = await start();
     expect(await move("3f2b1c9e-0000-4000-8000-000000000000")).toBe("moved");
   });
 
-  it("fails if the platform refuses the key that asks, so that nothing is deleted", async () => {
+  it("fails if the platform refuses the calling key, so that nothing is deleted", async () => {
     const { old, move } = await start();
     world.platform.keys.delete(old);
     await expect(move("3f2b1c9e-0000-4000-8000-000000000000")).rejects.toThrow("433");

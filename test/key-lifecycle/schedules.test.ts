@@ -48,7 +48,7 @@ function isRecorded({ pendingOnPromotion, pendingOnDemotion, otherPendingOnPut }
   return pendingOnPromotion === "kept" && pendingOnDemotion === "kept" && otherPendingOnPut === "kept";
 }
 const LABELS =
-  "where AWSPENDING is $pendingOnPromotion at promotion, $pendingOnDemotion at demotion, $otherPendingOnPut at a put";
+  "if AWSPENDING is $pendingOnPromotion at promotion, $pendingOnDemotion at demotion, $otherPendingOnPut at a put";
 
 let world: World;
 let watch: Watch;
@@ -136,7 +136,7 @@ async function expectOnlyCurrentIsLeft() {
 }
 
 describe.each(variants)(LABELS, (secretsManager) => {
-  it("a second delivery of createSecret, stopped at any of its calls, deletes no key that is current", async () => {
+  it("a second delivery of createSecret, delayed at any of its calls, deletes no current key", async () => {
     for (let stopAt = 1; stopAt < 12; stopAt += 1) {
       await start({ secretsManager, directStore: true });
       const events = world.startRotation();
@@ -164,7 +164,7 @@ describe.each(variants)(LABELS, (secretsManager) => {
     }
   });
 
-  it("a key that is imported again stays, and the key that was current between the two imports goes", async () => {
+  it("a key that is imported again is kept, and the key that was current between the two imports is deleted", async () => {
     await start({ secretsManager });
     const k0 = key();
     const file = world.fileWith(k0) ?? "";
@@ -179,7 +179,7 @@ describe.each(variants)(LABELS, (secretsManager) => {
     await expectOnlyCurrentIsLeft();
   });
 
-  it("an imported key goes that was current between two versions of the same old key", async () => {
+  it("an imported key is deleted if the key before it became current again and was rotated", async () => {
     await start({ secretsManager });
     const k0 = key();
     const k1 = await importKey();
@@ -191,7 +191,7 @@ describe.each(variants)(LABELS, (secretsManager) => {
     await expectOnlyCurrentIsLeft();
   });
 
-  it("a rotation that an import overtook leaves no rule behind on a key that is deleted", async () => {
+  it("a rotation overtaken by an import leaves no rule bound to a deleted key", async () => {
     await start({ secretsManager });
     const events = world.startRotation();
     await importKey();
@@ -200,7 +200,7 @@ describe.each(variants)(LABELS, (secretsManager) => {
     await expectOnlyCurrentIsLeft();
   });
 
-  it("a key that was current a moment ago does not come back by a rotation after a rollback", async () => {
+  it("a rotation after a rollback does not make a previous key current again", async () => {
     await start({ secretsManager });
     const k1 = await rotate();
     wait(HOUR);
@@ -212,7 +212,7 @@ describe.each(variants)(LABELS, (secretsManager) => {
     await expectOnlyCurrentIsLeft();
   });
 
-  it("rotate --now ends with a new key after somebody has moved AWSCURRENT back by hand", async () => {
+  it("rotate --now makes a new key current after AWSCURRENT was moved back by hand", async () => {
     await start({ secretsManager });
     const [k0, k1] = [key(), await rotate()];
     wait(HOUR);
@@ -227,39 +227,48 @@ describe.each(variants)(LABELS, (secretsManager) => {
   it.each([
     ["rotate --now --revoke", ["rotate", NAME, "--now", "--revoke", "--direct"]],
     ["revoke", ["revoke", NAME, "--yes", "--direct"]],
-  ])("%s ends a leaked key after a rotation and an import, and brings no old one back", async (_, args) => {
-    await start({ secretsManager });
-    const [k0, k1] = [key(), await rotate()];
-    wait(HOUR);
-    const k2 = await importKey();
-    wait(MINUTE);
-    watch.revoked.add(k2);
-    const { status, out } = await admin("revoke", args);
-    expect({ status, out }).toEqual({
-      status: 0,
-      out: `key ${k2} is dead: no longer listed, and refused\n`,
-    });
-    expect(await isDead(world, k2)).toBe(true);
-    expect([k0, k1, k2]).not.toContain(key());
-    await world.useCurrentKey();
-    expect(exists(k1)).toBe(true);
-    await expectOnlyCurrentIsLeft();
-  });
+  ])(
+    "%s deletes a leaked key after a rotation and an import, and makes no old key current",
+    async (_, args) => {
+      await start({ secretsManager });
+      const [k0, k1] = [key(), await rotate()];
+      wait(HOUR);
+      const k2 = await importKey();
+      wait(MINUTE);
+      watch.revoked.add(k2);
+      const { status, out } = await admin("revoke", args);
+      expect({ status, out }).toEqual({
+        status: 0,
+        out: `key ${k2} is dead: no longer listed, and refused\n`,
+      });
+      expect(await isDead(world, k2)).toBe(true);
+      expect([k0, k1, k2]).not.toContain(key());
+      await world.useCurrentKey();
+      expect(exists(k1)).toBe(true);
+      await expectOnlyCurrentIsLeft();
+    },
+  );
 
   it.each([
-    ["lists it a second later", { listMs: 1_000 }],
-    ["knows it by its id a second later", { lookupMs: 1_000 }],
-    ["accepts it a second later", { acceptanceMs: 1_000 }],
-    ["does all of this 30 seconds later", { listMs: 30_000, lookupMs: 30_000, acceptanceMs: 30_000 }],
-    ["does all of this 59 seconds later", { listMs: 59_000, lookupMs: 59_000, acceptanceMs: 59_000 }],
-  ])("a rotation ends although the platform %s", async (_, lag) => {
+    ["lists the new key a second later", { listMs: 1_000 }],
+    ["finds the new key by its id a second later", { lookupMs: 1_000 }],
+    ["accepts the new key a second later", { acceptanceMs: 1_000 }],
+    [
+      "lists, finds and accepts the new key 30 seconds later",
+      { listMs: 30_000, lookupMs: 30_000, acceptanceMs: 30_000 },
+    ],
+    [
+      "lists, finds and accepts the new key 59 seconds later",
+      { listMs: 59_000, lookupMs: 59_000, acceptanceMs: 59_000 },
+    ],
+  ])("a rotation succeeds although the platform %s", async (_, lag) => {
     await start({ secretsManager, lag });
     const k0 = key();
     expect(await rotate()).not.toBe(k0);
     await expectOnlyCurrentIsLeft();
   });
 
-  it("a rotation, an import and a rollback end although Secrets Manager's reads are 3 seconds behind", async () => {
+  it("a rotation, an import and a rollback succeed although Secrets Manager's reads are 3 seconds behind", async () => {
     await start({ secretsManager: { ...secretsManager, readLagMs: 3_000 } });
     const k0 = key();
     const k1 = await rotate();
@@ -272,7 +281,7 @@ describe.each(variants)(LABELS, (secretsManager) => {
     await expectOnlyCurrentIsLeft();
   });
 
-  it("two imports within an hour delete no key of which tokens live, even where unknown keys are deleted", async () => {
+  it("two imports within an hour delete no key that has valid tokens, even if unknown keys are deleted", async () => {
     await start({ secretsManager }, { unknownKeys: "delete" });
     const k0 = key();
     await importKey();
@@ -285,8 +294,8 @@ describe.each(variants)(LABELS, (secretsManager) => {
   });
 });
 
-describe("what is late", () => {
-  it("is a finding where a key is more than twice as old as its rotation allows", async () => {
+describe("reconciliation", () => {
+  it("reports a key that is more than twice as old as its rotation allows", async () => {
     await start();
     world.secret().rotation = { enabled: true, lambdaArn: "arn", rules: { AutomaticallyAfterDays: 7 } };
     wait(20 * DAY);
@@ -295,7 +304,7 @@ describe("what is late", () => {
     ]);
   });
 
-  it("is a finding where a rotation broke off before it gave roles, eight days ago", async () => {
+  it("reports a rotation that stopped eight days ago, before it gave the key its roles", async () => {
     await start();
     const [create] = world.startRotation();
     if (create) await rotateKey(world.ports, policy, create);
@@ -306,7 +315,7 @@ describe("what is late", () => {
     await expectOnlyCurrentIsLeft();
   });
 
-  it("is a finding where a replica of a secret has been behind for more than a day", async () => {
+  it("reports a replica of a secret that has been behind for more than a day", async () => {
     await start({ secretsManager: { replicaRegions: ["eu-west-1"] } });
     world.secret().replicas = [{ Region: "eu-west-1", Status: "InProgress" }];
     expect(await reconcile()).toEqual([]);
@@ -319,11 +328,11 @@ describe("what is late", () => {
   });
 });
 
-describe("a replica", () => {
+describe("reconciliation with replicas", () => {
   const reconcileWith = (...replicaRegions: string[]) =>
     reconcileKeys({ ...world.ports, replicaRegions }, policy);
 
-  it("that failed is a finding at once, with AWS's reason", async () => {
+  it("reports a failed replica at once, with AWS's reason", async () => {
     await start({ secretsManager: { replicaRegions: ["eu-west-1"] } });
     const StatusMessage = "Access to the KMS key is denied";
     world.secret().replicas = [{ Region: "eu-west-1", Status: "Failed", StatusMessage }];
@@ -335,14 +344,14 @@ describe("a replica", () => {
     ]);
   });
 
-  it("is not missed while the secret has no key, because AWS removes the replicas of an empty one", async () => {
+  it("reports no missing replica while the secret has no key, because AWS removes the replicas of an empty one", async () => {
     await start({ serviceAccounts: [], emptySecrets: [NAME] });
     wait(DAY + MINUTE);
     const findings = await reconcileWith("eu-west-1");
     expect(findings.filter(({ reason }) => reason === "replica_behind")).toEqual([]);
   });
 
-  it("that is missing is a finding after a day, in the regions that the deployment names", async () => {
+  it("reports a missing replica after a day, in the regions that the deployment names", async () => {
     await start({ secretsManager: { replicaRegions: ["eu-west-1"] } });
     expect(await reconcileWith("eu-west-1")).toEqual([]);
     expect(await reconcileWith("eu-west-1", "eu-north-1")).toEqual([]);
@@ -354,8 +363,8 @@ describe("a replica", () => {
   });
 });
 
-describe("something that is no credentials file", () => {
-  it("makes one finding, and no advice to delete the key that is live, once the right file is imported", async () => {
+describe("a version that is not a credentials file", () => {
+  it("causes one finding, and no advice to delete the live key, once the right file is imported", async () => {
     await start({}, { unknownKeys: "delete" });
     const k0 = key();
     const text = world.fileWith(k0) ?? "";
@@ -377,7 +386,7 @@ describe("something that is no credentials file", () => {
   });
 });
 
-describe("between two reads of a secret", () => {
+describe("between two reads of a secret by another process", () => {
   it("an import becomes current, and its key is not deleted to make room in a full account", async () => {
     await start({ keyLimit: 3 });
     await rotate();
@@ -402,7 +411,7 @@ describe("between two reads of a secret", () => {
     await expectOnlyCurrentIsLeft();
   });
 
-  it("the new key of a revocation is a stray, and reconciliation keeps it until it is stored", async () => {
+  it("the new key of a revocation is a stray, and reconciliation keeps it", async () => {
     await start();
     wait(GRACE_MS + HOUR);
     const k0 = key();
@@ -467,7 +476,7 @@ describe.runIf(AT_LENGTH)("a revocation while a service fails", () => {
   ].flatMap((one) => (["once", "always"] as const).map((times) => ({ ...one, times })));
 
   it.each(cases)(
-    "ends with 0 only if the key is dead: $operation answers with $kind, $times",
+    "exits with 0 only if the key is dead: $operation answers with $kind, $times",
     async ({ side, operation, fault, times }) => {
       await start();
       const k2 = await leak();
@@ -505,26 +514,29 @@ describe("a revocation by rotate --now --revoke while a service fails", () => {
     ["platform", "DeleteKey"],
     ["platform", "CreateKey"],
     ["secrets", "DescribeSecret"],
-  ] as const)("ends with 0 only if the key is dead: %s answers %s with HTTP 503", async (side, operation) => {
-    await start();
-    const k2 = await leak();
-    world.faults[side] = (called) => (called === operation ? { status: 503, body: "{}" } : undefined);
-    const { status, out } = await admin("revoke", ["rotate", NAME, "--now", "--revoke", "--direct"]);
-    expect({ status, out }).toEqual({ status: 1, out: "" });
-    expect(exists(k2)).toBe(operation === "DeleteKey");
-    world.faults[side] = undefined;
-    // Without a replacement, the key before proves the end of this one: what is left to do is to
-    // put a key in.
-    const again = await revoke(k2);
-    expect(again.out + again.err).toContain(`key ${k2} is dead`);
-    expect(again.status).toBe(operation === "CreateKey" || operation === "DescribeSecret" ? 1 : 0);
-    expect(await isDead(world, k2)).toBe(true);
-    await expectOnlyCurrentIsLeft();
-  });
+  ] as const)(
+    "exits with 0 only if the key is dead: %s answers %s with HTTP 503",
+    async (side, operation) => {
+      await start();
+      const k2 = await leak();
+      world.faults[side] = (called) => (called === operation ? { status: 503, body: "{}" } : undefined);
+      const { status, out } = await admin("revoke", ["rotate", NAME, "--now", "--revoke", "--direct"]);
+      expect({ status, out }).toEqual({ status: 1, out: "" });
+      expect(exists(k2)).toBe(operation === "DeleteKey");
+      world.faults[side] = undefined;
+      // Without a replacement, the key before proves the end of this one: what is left to do is to
+      // put a key in.
+      const again = await revoke(k2);
+      expect(again.out + again.err).toContain(`key ${k2} is dead`);
+      expect(again.status).toBe(operation === "CreateKey" || operation === "DescribeSecret" ? 1 : 0);
+      expect(await isDead(world, k2)).toBe(true);
+      await expectOnlyCurrentIsLeft();
+    },
+  );
 });
 
 describe("a revocation", () => {
-  it("with --direct touches no key of another service account, and needs no other secret", async () => {
+  it("with --direct deletes no key of another service account, and reads no other secret", async () => {
     await start({ serviceAccounts: [NAME, "call-history"] });
     const stranger = world.platform.addKey({ accountId: ACCOUNT, pem, name: "vtv-stray" }).keyId;
     const [k0, other] = [key(), world.keyWith("AWSCURRENT", "call-history")];
@@ -537,7 +549,7 @@ describe("a revocation", () => {
     expect([exists(stranger), exists(other ?? "")]).toEqual([true, true]);
   });
 
-  it("deletes a key that grants.yml lists under unmanagedKeys, where it is named", async () => {
+  it("deletes a key listed under unmanagedKeys if the operator names it", async () => {
     const keyId = randomUUID();
     await start({}, { unmanagedKeys: [keyId] });
     world.platform.addKey({ accountId: ACCOUNT, keyId, pem, name: "others use it" });
@@ -549,7 +561,7 @@ describe("a revocation", () => {
     expect(exists(keyId)).toBe(false);
   });
 
-  it("is not proved while the list is stale longer than the wait, and is proved where it is shorter", async () => {
+  it("is proved only if the deleted key disappears from the list within the wait", async () => {
     for (const [listMs, expected] of [
       [30_000, 0],
       [5 * MINUTE, 1],
@@ -562,7 +574,7 @@ describe("a revocation", () => {
     }
   });
 
-  it("is not proved while a token is accepted longer than the wait, and is proved where it is shorter", async () => {
+  it("is proved only if the deleted key's tokens are refused within the wait", async () => {
     for (const [acceptanceMs, expected] of [
       [30_000, 0],
       [5 * MINUTE, 1],
@@ -586,7 +598,7 @@ describe("a revocation", () => {
     expect(exists(k2)).toBe(false);
   });
 
-  it("in a full account replaces the key where an operator names one that nobody needs", async () => {
+  it("in a full account replaces the key if the operator names an unneeded key with --make-room", async () => {
     await start({ keyLimit: 4 });
     const stranger = world.platform.addKey({ accountId: ACCOUNT, pem, name: "a stranger" }).keyId;
     const k2 = await leak();
@@ -619,7 +631,7 @@ describe("a revocation", () => {
     expect(exists(k2)).toBe(false);
   });
 
-  it("that succeeds still says what is left to do, if rules could not be moved", async () => {
+  it("that succeeds lists the remaining work if rules could not be moved", async () => {
     await start();
     const k2 = await leak();
     world.faults.platform = (called) => (called === "GetRules" ? { status: 503, body: "{}" } : undefined);
@@ -629,7 +641,7 @@ describe("a revocation", () => {
     expect(err).toContain(`If routing rules were bound to key ${k2}, bind them to the new key`);
   });
 
-  it("with --delete-first leaves no key, and says what to type", async () => {
+  it("with --delete-first leaves no key, and names the command to run", async () => {
     await start();
     const k2 = await leak();
     const { status, err } = await revoke(k2, "--delete-first");
@@ -638,7 +650,7 @@ describe("a revocation", () => {
     expect(exists(k2)).toBe(false);
   });
 
-  it("of a current key that somebody has deleted already is no success without a key that can ask", async () => {
+  it("of a current key that is already deleted fails if no other key can ask the platform", async () => {
     await start();
     const k0 = key();
     watch.revoked.add(k0);
@@ -649,7 +661,7 @@ describe("a revocation", () => {
     expect(err).toContain("admin bootstrap");
   });
 
-  it("replaces a key that became current a second ago, although Secrets Manager's reads are behind", async () => {
+  it("replaces a key that became current a second ago although Secrets Manager's reads are behind", async () => {
     await start({ secretsManager: { readLagMs: 3_000 } });
     const k1 = await rotate();
     watch.revoked.add(k1);
@@ -664,7 +676,7 @@ describe("a rollback", () => {
   const rollback = () => admin("rollback", ["rollback", NAME, "--direct"]);
 
   it.each(variants)(
-    `makes the previous key current, and no rotation undoes it, ${LABELS}`,
+    `makes the previous key current, and no rotation reverts it, ${LABELS}`,
     async (secretsManager) => {
       await start({ secretsManager });
       const [k0, k1] = [key(), await rotate()];
@@ -677,7 +689,7 @@ describe("a rollback", () => {
     },
   );
 
-  it("is refused where the previous key was deleted, and changes nothing", async () => {
+  it("is refused if the previous key was deleted, and changes nothing", async () => {
     await start();
     const k1 = await rotate();
     wait(GRACE_MS + MINUTE);
@@ -688,7 +700,7 @@ describe("a rollback", () => {
     expect(key()).toBe(k1);
   });
 
-  it("leaves AWSPENDING where a replica is behind, and a rotation does not bring the key back", async () => {
+  it("keeps AWSPENDING while a replica is behind, and a rotation does not make the key current again", async () => {
     await start({ secretsManager: { replicaRegions: ["eu-west-1"] } });
     const [k0, k1] = [key(), await rotate()];
     world.secret().replicas = [{ Region: "eu-west-1", Status: "InProgress" }];

@@ -7,7 +7,7 @@ import { openSecretsManager } from "../../lib/key-lifecycle/secrets-manager.ts";
 import { startSecretsManager } from "../../local/secrets-manager/server.ts";
 import { rsaPem } from "../fakes/rsa-keys.ts";
 
-it("an answer that is damaged in the middle of a key leaves nothing of it in the error", async () => {
+it("openSecretsManager throws an error without any part of the key if an answer is damaged", async () => {
   const key = rsaPem().split("\n").slice(1, -2).join("");
   const server = await startSecretsManager({
     fault: () => ({

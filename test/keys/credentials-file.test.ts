@@ -10,7 +10,7 @@ const file = {
 };
 
 describe("a credentials file", () => {
-  it("is read as Voximplant gives it", () => {
+  it("is accepted as Voximplant supplies it", () => {
     expect(parseCredentials(JSON.stringify(file))).toEqual({
       accountId: 1234567,
       accountEmail: "telephony@example.com",
@@ -19,11 +19,11 @@ describe("a credentials file", () => {
     });
   });
 
-  it("may begin with a byte order mark, as an editor of Windows leaves it", () => {
+  it("may begin with a byte order mark, as Windows editors write it", () => {
     expect(parseCredentials(`\uFEFF${JSON.stringify(file)}`)).toMatchObject({ keyId: file.key_id });
   });
 
-  it("may have other fields and no e-mail address", () => {
+  it("may have unknown fields and no e-mail address", () => {
     const text = JSON.stringify({ ...file, account_email: undefined, added_later: true });
     expect(parseCredentials(text)).toMatchObject({ accountId: 1234567 });
   });
@@ -38,14 +38,14 @@ describe("a credentials file", () => {
     ["a missing key", { private_key: undefined }, /^private_key: /],
     ["a key that is an object", { private_key: {} }, /^private_key: /],
     ["two faults at once", { key_id: 1, private_key: null }, /^key_id: .*; private_key: /],
-  ])("with %s is refused, and the message names the field", (_, change, message) => {
+  ])("with %s is refused with the name of the field", (_, change, message) => {
     const text = JSON.stringify({ ...file, ...change });
     expect(() => parseCredentials(text)).toThrow(CredentialsFileError);
     expect(() => parseCredentials(text)).toThrow(message);
   });
 
   it.each(["", "null", "[]", "42", '"text"', "{", "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqh"])(
-    "that is %j is refused, and the message quotes none of it",
+    "with the content %j is refused without quoting it",
     (text) => {
       expect(() => parseCredentials(text)).toThrow(/^file: /);
       expect(() => parseCredentials(text)).not.toThrow(/BEGIN|MIIEv/);

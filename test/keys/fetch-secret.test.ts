@@ -48,7 +48,7 @@ describe("a secret", () => {
     });
   });
 
-  it("that does not exist counts as withdrawn, and the error names it", async () => {
+  it("that does not exist counts as withdrawn, and the error names the secret", async () => {
     const error = await failureOf((await fetchFrom())("voximplant/nobody"));
     expect(error).toBeInstanceOf(SecretUnavailableError);
     expect(error).toMatchObject({
@@ -62,7 +62,7 @@ describe("a secret", () => {
     ["DecryptionFailure", true],
     ["InvalidRequestException", true],
     ["ThrottlingException", false],
-  ])("answered with %s: withdrawn is %s", async (type, withdrawn) => {
+  ])("answered with %s has withdrawn %s in its error", async (type, withdrawn) => {
     const error = await failureOf((await fetchFrom(fault(type)))("voximplant/outbound-calls"));
     expect(error).toMatchObject({ name: "SecretUnavailableError", withdrawn });
   });
@@ -77,7 +77,7 @@ describe("a secret", () => {
     expect(server?.calls).toHaveLength(2);
   });
 
-  it("is given up at the deadline if the server does not answer or asks for a longer wait", async () => {
+  it("is abandoned at the deadline if the server does not answer or requires a longer wait", async () => {
     const hanging = await fetchFrom(() => ({ delayMs: 60_000 }));
     expect(await failureOf(hanging("voximplant/outbound-calls"))).toMatchObject({ withdrawn: false });
     await server?.close();
@@ -86,7 +86,7 @@ describe("a secret", () => {
     expect(await failureOf(patient("voximplant/outbound-calls"))).toMatchObject({ withdrawn: false });
   });
 
-  it("leaves no part of a key in the error if the answer is cut off", async () => {
+  it("is absent from the error if the answer is cut off", async () => {
     const key = rsaPem().split("\n").slice(1, -2).join("");
     const body = `{"SecretString": "${key.slice(0, 200)}"${key.slice(200)}"}`;
     const fetchSecret = await fetchFrom(() => ({

@@ -11,7 +11,7 @@ const importPem = (privateKey: string) =>
 
 describe("a signing key", () => {
   it.each(["pkcs8", "pkcs1"] as const)(
-    "is imported from a %s PEM, and signs what others verify",
+    "is imported from a %s PEM, and its signatures verify",
     async (type) => {
       const pem = createPrivateKey(rsaPem()).export({ type, format: "pem" }).toString();
       const { key, keyId, accountId } = await importPem(pem);
@@ -24,14 +24,14 @@ describe("a signing key", () => {
     },
   );
 
-  it("is not exported by WebCrypto, in any format", async () => {
+  it("cannot be exported by WebCrypto in any format", async () => {
     const { key } = await importPem(rsaPem());
     expect(key.extractable).toBe(false);
     await expect(webcrypto.subtle.exportKey("pkcs8", key)).rejects.toThrow();
     await expect(webcrypto.subtle.exportKey("jwk", key)).rejects.toThrow();
   });
 
-  it("is accepted with Windows line ends and surrounding blank lines", async () => {
+  it("is accepted with Windows line endings and surrounding blank lines", async () => {
     await expect(importPem(`\r\n${rsaPem().replaceAll("\n", "\r\n")}\r\n`)).resolves.toBeDefined();
   });
 
@@ -58,7 +58,7 @@ describe("a signing key", () => {
     ["a public key", publicKey, /not an unencrypted private key/],
     ["a truncated PEM", () => rsaPem().slice(0, 800), /not an unencrypted private key/],
     ["no PEM", () => "MIIEvQIBADANBgkqhkiG9w0", /not an unencrypted private key/],
-  ])("cannot be %s, and the message quotes none of it", async (_, makePem, message) => {
+  ])("cannot be %s, and the error quotes none of it", async (_, makePem, message) => {
     const pem = makePem().toString();
     const error: unknown = await importPem(pem).catch((caught: unknown) => caught);
     expect(error).toMatchObject({

@@ -83,13 +83,13 @@ describe("the TTL of a container", () => {
     [0, 300],
     [0.5, 285],
     [0.999_999, 271],
-  ])("is up to a tenth shorter, by one draw: %d gives %d s", async (random, seconds) => {
+  ])("is shortened by up to a tenth with one random number: %d gives %d s", async (random, seconds) => {
     expect(await refetchesAfter(random)).toBe(seconds);
   });
 });
 
-describe("a key that Secrets Manager gives", () => {
-  it("is used without asking again until it is as old as the TTL", async () => {
+describe("a key fetched from Secrets Manager", () => {
+  it("is used without another fetch until it is as old as the TTL", async () => {
     await getKey(secret);
     advance(ttlSeconds - 0.001);
     expect(await keyId()).toBe("fresh key-1");
@@ -100,7 +100,7 @@ describe("a key that Secrets Manager gives", () => {
     expect(fetches).toHaveLength(2);
   });
 
-  it("is replaced within the TTL of a rotation", async () => {
+  it("is replaced within the TTL after a rotation", async () => {
     await getKey(secret);
     answer = () => Promise.resolve(second);
     expect(await keyId()).toBe("fresh key-1");
@@ -108,7 +108,7 @@ describe("a key that Secrets Manager gives", () => {
     expect(await keyId()).toBe("fresh key-2");
   });
 
-  it("comes with the version and the times, for the audit record", async () => {
+  it("has its version and its times for the audit record", async () => {
     expect(await getKey(secret)).toMatchObject({
       state: "fresh",
       held: {
@@ -140,10 +140,10 @@ describe("a key that Secrets Manager gives", () => {
   });
 });
 
-describe("while Secrets Manager fails", () => {
+describe("a signing key while Secrets Manager fails", () => {
   const fail = () => (answer = () => Promise.reject(outage()));
 
-  it("uses the last key as stale, with the reason, up to the stale limit", async () => {
+  it("is used as stale, with the reason, up to the stale limit", async () => {
     await getKey(secret);
     fail();
     advance(ttlSeconds + maxStaleSeconds - 0.001);
@@ -154,14 +154,14 @@ describe("while Secrets Manager fails", () => {
     });
   });
 
-  it("does not use the last key beyond the stale limit", async () => {
+  it("is not used beyond the stale limit", async () => {
     await getKey(secret);
     fail();
     advance(ttlSeconds + maxStaleSeconds);
     expect(await keyId()).toBe("unavailable");
   });
 
-  it("is unavailable without a key, and says when to try again", async () => {
+  it("is unavailable if none was fetched before, with the time to try again", async () => {
     fail();
     expect(await getKey(secret)).toEqual({
       state: "unavailable",
@@ -171,7 +171,7 @@ describe("while Secrets Manager fails", () => {
     });
   });
 
-  it("fetches again only after a pause that doubles up to 30 s", async () => {
+  it("is fetched again only after a pause that doubles up to 30 s", async () => {
     fail();
     const pauses: number[] = [];
     await getKey(secret);
@@ -187,7 +187,7 @@ describe("while Secrets Manager fails", () => {
     expect(pauses).toEqual([0.25, 0.5, 1, 2, 4, 8, 16, 30, 30, 30]);
   });
 
-  it("says during a pause how long it still lasts", async () => {
+  it("is unavailable during a pause, with the rest of the pause as the time to try again", async () => {
     fail();
     for (let failures = 0; failures < 9; failures++) {
       await getKey(secret);
@@ -198,7 +198,7 @@ describe("while Secrets Manager fails", () => {
     expect(await getKey(secret)).toMatchObject({ state: "unavailable", retryAfterSeconds: 20 });
   });
 
-  it("uses the first answer after a recovery and resets the pause", async () => {
+  it("is replaced by the first answer after a recovery, which resets the pause", async () => {
     fail();
     await getKey(secret);
     answer = () => Promise.resolve(first);
@@ -213,14 +213,14 @@ describe("while Secrets Manager fails", () => {
     expect(await keyId()).toBe("fresh key-2");
   });
 
-  it("gives all requests that wait for a failing fetch the same result", async () => {
+  it("has the same outcome for all requests that wait for a failing fetch", async () => {
     fail();
     const outcomes = await Promise.all(Array.from({ length: 10 }, () => keyId()));
     expect(outcomes.every((outcome) => outcome === "unavailable")).toBe(true);
     expect(fetches).toHaveLength(1);
   });
 
-  it("waits for a slow answer instead of using a stale key", async () => {
+  it("is fetched with a wait for a slow answer instead of being used as stale", async () => {
     await getKey(secret);
     advance(ttlSeconds);
     answer = () => new Promise((resolve) => setImmediate(resolve, second));
@@ -228,13 +228,13 @@ describe("while Secrets Manager fails", () => {
   });
 });
 
-describe("a key that was withdrawn", () => {
+describe("a key whose secret was withdrawn", () => {
   it.each([
     "ResourceNotFoundException",
     "AccessDeniedException",
     "InvalidRequestException",
     "DecryptionFailure",
-  ])("(%s) is dropped at once, before the stale limit", async (name) => {
+  ])("is dropped at once, before the stale limit: %s", async (name) => {
     await getKey(secret);
     answer = () => Promise.reject(withdrawal(name));
     advance(ttlSeconds);
@@ -242,7 +242,7 @@ describe("a key that was withdrawn", () => {
   });
 
   it.each(["InternalServiceError", "ThrottlingException", "TimeoutError"])(
-    "is not what %s means",
+    "is not assumed after %s",
     async (name) => {
       await getKey(secret);
       answer = () => Promise.reject(withdrawal(name));
@@ -252,7 +252,7 @@ describe("a key that was withdrawn", () => {
   );
 });
 
-describe("a secret that is not a key", () => {
+describe("a secret that is not a credentials file", () => {
   it.each([
     ["text", "not JSON", /file: not JSON/],
     [
@@ -263,7 +263,7 @@ describe("a secret that is not a key", () => {
     ["a 1024-bit key", JSON.stringify(makeKeyFile({ private_key: makeRsaPem(1024) })), /this key has 1024/],
     ["an EC key", JSON.stringify(makeKeyFile({ private_key: makeEcPem() })), /this one is ec/],
   ])(
-    "(%s) is an error that names secret, version and field, even where a key is held",
+    "causes an error with the secret, version and field, even if a key was cached: %s",
     async (_, value, message) => {
       await getKey(secret);
       answer = () => Promise.resolve(value);

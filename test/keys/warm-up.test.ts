@@ -9,7 +9,7 @@ const unavailable = {
   detail: "secret b: timed out",
 } as const;
 
-it("a warm-up fetches the keys, reports failures and does not throw", async () => {
+it("warmUp fetches the keys, reports failures and does not throw", async () => {
   const asked: string[] = [];
   const reports: string[] = [];
   await warmUp(
@@ -24,7 +24,7 @@ it("a warm-up fetches the keys, reports failures and does not throw", async () =
   expect(reports.sort()).toEqual(["secret b: timed out", "secret c: malformed"]);
 });
 
-it("a warm-up fetches at most four secrets", async () => {
+it("warmUp fetches at most four secrets", async () => {
   let asked = 0;
   const secrets = Array.from({ length: 100 }, (_, i) => `secret-${i}`);
   await warmUp(

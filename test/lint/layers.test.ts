@@ -237,13 +237,13 @@ const violations: [what: string, file: string, code: string, rule: string, says:
   ),
 ];
 
-describe("the linter refuses", () => {
+describe("eslint-layers refuses", () => {
   it.each(violations)("%s: %s", async (_what, file, code, rule, says) => {
     expect(await problemsOf(file, code)).toEqual([expect.stringContaining(`${rule}: ${says}`)]);
   });
 });
 
-describe("the linter allows", () => {
+describe("eslint-layers allows", () => {
   it.each([
     ["lib/vend.ts", 'import "./audit/log.ts"; import "./outcome.ts";'],
     ["lib/configuration.ts", 'import "./voximplant/api-url.ts"; import "zod/mini";'],

@@ -75,7 +75,7 @@ describe("the Secrets Manager stand-in, in process", () => {
     });
   });
 
-  it("breaks the connection where a fault says so, and the SDK may try again", async () => {
+  it("breaks the connection if a fault says so, and the SDK may repeat the request", async () => {
     const { client } = openSecrets({ fault: (_, n) => (n === 1 ? { drop: "after" } : undefined) });
     await expect(client.send(new GetSecretValueCommand({ SecretId }))).rejects.toMatchObject({
       code: "ECONNRESET",
@@ -83,7 +83,7 @@ describe("the Secrets Manager stand-in, in process", () => {
     expect(await client.send(new GetSecretValueCommand({ SecretId }))).toMatchObject({ SecretString: "one" });
   });
 
-  it("ends the wait of a caller that aborts", async () => {
+  it("rejects the call if the caller's signal aborts", async () => {
     const { client } = openSecrets({ fault: () => ({ delayMs: 5_000 }) });
     await expect(
       client.send(new GetSecretValueCommand({ SecretId }), { abortSignal: AbortSignal.timeout(20) }),
@@ -98,7 +98,7 @@ describe("the Secrets Manager stand-in, in process", () => {
 });
 
 describe("the Management API stand-in, in process", () => {
-  it("takes what fetch takes: a form, a multipart form, a query", async () => {
+  it("accepts what fetch accepts: a form, a multipart form, a query", async () => {
     const { fetch, apiUrl, calls } = openPlatform();
     const headers = await bearer();
     const form = new FormData();
@@ -119,7 +119,7 @@ describe("the Management API stand-in, in process", () => {
     expect(calls).toMatchObject([{ method: "GetKeys", by: "token" }, {}, {}]);
   });
 
-  it("rejects as fetch does where the connection breaks, the caller aborts, or the answer is a redirect", async () => {
+  it("rejects as fetch does if the connection breaks, the caller aborts, or the answer is a redirect", async () => {
     const broken = openPlatform({ fault: () => ({ drop: "before" }) });
     await expect(broken.fetch(broken.apiUrl)).rejects.toThrow(TypeError);
     const slow = openPlatform({ fault: () => ({ delayMs: 5_000 }) });
@@ -132,7 +132,7 @@ describe("the Management API stand-in, in process", () => {
     await expect(elsewhere.fetch(elsewhere.apiUrl, { redirect: "error" })).rejects.toThrow(TypeError);
   });
 
-  it("answers 400 to a broken multipart body, and 104 to a path that is no method", async () => {
+  it("answers 400 to a broken multipart body, and 104 to an unknown method", async () => {
     const printed = vi.spyOn(console, "error").mockImplementation(() => undefined);
     const { fetch, apiUrl } = openPlatform();
     const broken = await fetch(apiUrl, {
@@ -146,7 +146,7 @@ describe("the Management API stand-in, in process", () => {
     expect(await unknown.json()).toMatchObject({ error: { code: 104 } });
   });
 
-  it("prints an error of its own and answers 500", async () => {
+  it("prints its own error and answers 500", async () => {
     const printed = vi.spyOn(console, "error").mockImplementation(() => undefined);
     const { fetch, apiUrl } = openPlatform({ makePrivateKey: () => Promise.reject(new Error("a bug")) });
     const answer = await fetch(`${apiUrl}/CreateKey`, { method: "POST", headers: await bearer() });

@@ -31,8 +31,8 @@ async function start(source: string): Promise<LambdaFunction> {
   return running;
 }
 
-describe("a function", () => {
-  it("gets a copy of the event and Lambda's context, and its answer goes through JSON", async () => {
+describe("a function in the local Lambda", () => {
+  it("receives a copy of the event and Lambda's context, and its answer is serialised as JSON", async () => {
     const { invoke } = await start(`
       export const handler = async (event, context) => {
         event.changed = true;
@@ -44,17 +44,17 @@ describe("a function", () => {
     expect(event).toEqual({ a: 1 });
   });
 
-  it("keeps its state from call to call, as a warm process does", async () => {
+  it("keeps its state between calls, as a warm process does", async () => {
     const { invoke } = await start("let n = 0; export const handler = async () => ++n;");
     expect([await invoke({}), await invoke({})]).toEqual([1, 2]);
   });
 
-  it("has an environment of its own, without anything of this process", async () => {
+  it("has its own environment, without variables of this process", async () => {
     const { invoke } = await start("export const handler = async () => process.env;");
     expect(await invoke({})).toEqual({ GIVEN: "by the test" });
   });
 
-  it("writes lines that are there before its answer is", async () => {
+  it("writes its log lines before its answer arrives", async () => {
     const { invoke } = await start(`
       export const handler = async () => { console.log("one"); process.stdout.write("t"); process.stdout.write("wo\\n"); };
     `);
@@ -62,7 +62,7 @@ describe("a function", () => {
     expect(lines).toEqual(["one", "two"]);
   });
 
-  it("fails by throwing, and runs on", async () => {
+  it("fails a call by throwing, and keeps running", async () => {
     const { invoke } = await start(
       "export const handler = async ({ a }) => { if (a) return a; throw new Error('no a'); };",
     );
@@ -80,7 +80,7 @@ describe("a function", () => {
     expect(ends).toBe(1);
   });
 
-  it("that ends in the middle of a call lets the call fail", async () => {
+  it("fails the call during which its process ends", async () => {
     const { invoke } = await start("export const handler = async () => process.exit(3);");
     await expect(invoke({})).rejects.toThrow("The function sample has ended, with status 3.");
     await expect(invoke({})).rejects.toThrow("has ended");

@@ -44,7 +44,7 @@ it.each([
   expect(printed.mock.calls.flat()).toContainEqual(new Error("a bug"));
 });
 
-it("a stand-in that answers what HTTP cannot carry prints the error and answers 500", async () => {
+it("a stand-in whose answer HTTP cannot transmit prints the error and answers 500", async () => {
   const printed = silence();
   const url = await start(() => ({
     fault: undefined,
@@ -54,7 +54,7 @@ it("a stand-in that answers what HTTP cannot carry prints the error and answers 
   expect(printed).toHaveBeenCalledOnce();
 });
 
-it("a request that cannot be read is answered 400, with the reason", async () => {
+it("a stand-in answers 400 with the reason to a request that it cannot read", async () => {
   silence();
   const url = await start(() => {
     throw new UnreadableRequest("The body is not a multipart form.");
@@ -81,7 +81,7 @@ it("both stand-ins answer 400 to a body of more than 1 MiB", async () => {
   await Promise.all([platform.close(), secrets.close()]);
 });
 
-it("a dropped connection is an injected fault, and prints nothing", async () => {
+it("a stand-in prints nothing if an injected fault drops the connection", async () => {
   const printed = silence();
   const url = await start(() => ({ fault: { drop: "after" }, answer: () => ({ status: 200, body: "" }) }));
   await expect(fetch(url)).rejects.toThrow();

@@ -58,11 +58,11 @@ function open(options: SecretsManagerOptions = {}) {
   };
 }
 
-describe("AWSPENDING, when AWSCURRENT moves", () => {
+describe("the stand-in's AWSPENDING, when AWSCURRENT moves", () => {
   it.each([
     [{}, ["AWSPENDING", "AWSCURRENT"]],
     [{ pendingOnPromotion: "removed" }, ["AWSCURRENT"]],
-  ] as const)("with %j, leaves these labels on the version that is promoted: %j", async (options, labels) => {
+  ] as const)("is among the promoted version's labels or not, with %j: %j", async (options, labels) => {
     const { create, put, makeCurrent, stages } = open(options);
     await create();
     await put(v2, "AWSPENDING");
@@ -78,7 +78,7 @@ describe("AWSPENDING, when AWSCURRENT moves", () => {
     ["UpdateSecretVersionStage", {}, ["AWSPENDING", "AWSPREVIOUS"]],
     ["UpdateSecretVersionStage", { pendingOnDemotion: "removed" }, ["AWSPREVIOUS"]],
   ] as const)(
-    "by %s with %j, leaves these labels on the version that is demoted: %j",
+    "is among the demoted version's labels or not, after %s with %j: %j",
     async (by, options, labels) => {
       const { client, create, put, makeCurrent, stages } = open(options);
       await create();
@@ -96,7 +96,7 @@ describe("AWSPENDING, when AWSCURRENT moves", () => {
     [{}, { [v1]: ["AWSPREVIOUS"], [v2]: ["AWSPENDING"], [v3]: ["AWSCURRENT"] }],
     [{ otherPendingOnPut: "removed" }, { [v1]: ["AWSPREVIOUS"], [v3]: ["AWSCURRENT"] }],
   ] as const)(
-    "by PutSecretValue with %j, leaves these labels where another version is pending: %j",
+    "stays on another pending version or not, after PutSecretValue with %j: %j",
     async (options, labels) => {
       const { create, put, stages } = open(options);
       await create();
@@ -107,11 +107,11 @@ describe("AWSPENDING, when AWSCURRENT moves", () => {
   );
 });
 
-describe("AWSPENDING, after the last step of a rotation", () => {
+describe("the stand-in's AWSPENDING, after the last step of a rotation", () => {
   it.each([
     [{}, ["AWSPENDING", "AWSCURRENT"]],
     [{ pendingAfterRotation: "removed" }, ["AWSCURRENT"]],
-  ] as const)("with %j, leaves these labels on the new current version: %j", async (options, labels) => {
+  ] as const)("is among the current version's labels or not, with %j: %j", async (options, labels) => {
     const RotationLambdaARN = "arn:aws:lambda:us-east-1:111122223333:function:rotate-key";
     const { client, create, put, makeCurrent, stages, secrets } = open({
       ...options,
@@ -127,8 +127,8 @@ describe("AWSPENDING, after the last step of a rotation", () => {
   });
 });
 
-describe("reads that lag", () => {
-  it("see a write after the lag, and not a millisecond earlier", async () => {
+describe("the stand-in's reads with a lag", () => {
+  it("return a write after the lag, and not a millisecond earlier", async () => {
     const { clock, client, create, put, stages } = open({ readLagMs: 3_000 });
     await create();
     await expect(stages()).rejects.toMatchObject({ name: "ResourceNotFoundException" });
@@ -151,7 +151,7 @@ describe("reads that lag", () => {
     ]);
   });
 
-  it("do not hold up writes, which act on the true state", async () => {
+  it("do not delay writes, which act on the current state", async () => {
     const { create, put, makeCurrent, secrets } = open({ readLagMs: 3_000 });
     await create();
     await put(v2, "AWSPENDING");
@@ -161,7 +161,7 @@ describe("reads that lag", () => {
     expect([...(secrets.secrets.get(SecretId)?.versions.get(v2)?.stages ?? [])]).toContain("AWSCURRENT");
   });
 
-  it("see what a test has planted after the lag too, and secrets of the start at once", async () => {
+  it("return secrets that a test added after the lag, and initial secrets at once", async () => {
     const { clock, secrets, stages } = open({ readLagMs: 3_000, secrets: { [SecretId]: "one" } });
     const [version] = Object.keys((await stages()) ?? {});
     secrets.secrets.get(SecretId)?.versions.set(v2, {
@@ -175,8 +175,8 @@ describe("reads that lag", () => {
   });
 });
 
-describe("DescribeSecret", () => {
-  it("leaves out what AWS leaves out of a secret without rotation, tags, replicas and values", async () => {
+describe("the stand-in's DescribeSecret", () => {
+  it("omits what AWS omits for a secret without rotation, tags, replicas and values", async () => {
     const { secrets } = open();
     await secrets.call("CreateSecret", { Name: SecretId });
     const answer = await secrets.call("DescribeSecret", { SecretId });
@@ -233,7 +233,7 @@ describe("DescribeSecret", () => {
     expect((await describe()).ReplicationStatus).toEqual([{ Region: "eu-west-1", Status: "InProgress" }]);
   });
 
-  it("lists the tags of a secret that has some", async () => {
+  it("returns the tags of a secret", async () => {
     const { client, create, describe } = open();
     await create();
     await client.send(new TagResourceCommand({ SecretId, Tags: [{ Key: "a", Value: "b" }] }));
@@ -241,8 +241,8 @@ describe("DescribeSecret", () => {
   });
 });
 
-describe("ListSecretVersionIds", () => {
-  it("gives versions without a label only when asked for, without the member VersionStages, page by page", async () => {
+describe("the stand-in's ListSecretVersionIds", () => {
+  it("returns versions without a label only on request, without VersionStages, page by page", async () => {
     const { client, create, put } = open();
     await create();
     await put(v2);
@@ -273,7 +273,7 @@ describe("ListSecretVersionIds", () => {
   });
 });
 
-describe("the limits of AWS", () => {
+describe("a request beyond a limit of AWS", () => {
   it.each([
     [
       "a request token of 31 characters",
@@ -298,7 +298,7 @@ describe("the limits of AWS", () => {
     ],
     ["an empty value", "PutSecretValue", { SecretId, SecretString: "" }],
     ["a name of 513 characters", "CreateSecret", { Name: "x".repeat(513) }],
-  ])("%s is refused with ValidationException", async (_, operation, input) => {
+  ])("is refused with ValidationException: %s", async (_, operation, input) => {
     const { secrets } = open({ secrets: { [SecretId]: "one" } });
     await expect(secrets.call(operation, input)).rejects.toMatchObject({ type: "ValidationException" });
   });
@@ -307,7 +307,7 @@ describe("the limits of AWS", () => {
     ["CreateSecret", { Name: "a name" }],
     ["CreateSecret", { Name: "a:b" }],
     ["GetSecretValue", { SecretId: "a*b" }],
-  ])("%s with %j is refused with AWS's text about names", async (operation, input) => {
+  ])("is refused with AWS's text about names: %s with %j", async (operation, input) => {
     const { secrets } = open();
     await expect(secrets.call(operation, input)).rejects.toMatchObject({
       type: "ValidationException",
@@ -316,7 +316,7 @@ describe("the limits of AWS", () => {
     });
   });
 
-  it("a value of 65,536 bytes, and tokens of 32 and 64 characters, are accepted", async () => {
+  it("is not one with a value of 65,536 bytes or a token of 32 or 64 characters", async () => {
     const { secrets } = open({ secrets: { [SecretId]: "one" } });
     for (const [length, size] of [
       [32, 65_536],
@@ -328,8 +328,8 @@ describe("the limits of AWS", () => {
   });
 });
 
-describe("DeleteSecret with ForceDeleteWithoutRecovery", () => {
-  it("answers as if the secret had been there where it is not, and again where it is already deleted", async () => {
+describe("the stand-in's DeleteSecret with ForceDeleteWithoutRecovery", () => {
+  it("succeeds if the secret does not exist, and again if it is already deleted", async () => {
     const { client, create } = open();
     const force = () => client.send(new DeleteSecretCommand({ SecretId, ForceDeleteWithoutRecovery: true }));
     expect(await force()).toMatchObject({ Name: SecretId, DeletionDate: new Date(START) });

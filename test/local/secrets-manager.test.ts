@@ -75,7 +75,7 @@ describe("the Secrets Manager stand-in, through the unmodified SDK", () => {
     expect([...(found.SecretBinary ?? [])]).toEqual([0, 1, 255]);
   });
 
-  it("moves AWSPREVIOUS along when a new value becomes current", async () => {
+  it("moves AWSPREVIOUS to the version that was current", async () => {
     await create();
     await client.send(new PutSecretValueCommand({ SecretId, SecretString: "two", ClientRequestToken: v2 }));
     expect(await stages()).toEqual({ [v1]: ["AWSPREVIOUS"], [v2]: ["AWSCURRENT"] });
@@ -118,7 +118,7 @@ describe("the Secrets Manager stand-in, through the unmodified SDK", () => {
     },
   );
 
-  it("takes a repeated request with the same token and value for one request", async () => {
+  it("treats a repeated request with the same token and value as one request", async () => {
     await create();
     const again = new PutSecretValueCommand({ SecretId, SecretString: "two", ClientRequestToken: v2 });
     await client.send(again);
@@ -168,7 +168,7 @@ describe("the Secrets Manager stand-in, through the unmodified SDK", () => {
   });
 });
 
-describe("its errors are AWS's own", () => {
+describe("the Secrets Manager stand-in answers with AWS's error", () => {
   beforeEach(async () => {
     await create();
     await client.send(
@@ -239,12 +239,12 @@ describe("its errors are AWS's own", () => {
       name: "InvalidRequestException",
       message: "No Lambda rotation function ARN is associated with this secret.",
     },
-  ])("$what: $name", async ({ command, name, message }) => {
+  ])("to $what: $name", async ({ command, name, message }) => {
     // @ts-expect-error -- the table mixes commands, which `send` takes one kind at a time
     await expect(client.send(command)).rejects.toMatchObject({ name, message });
   });
 
-  it("refuses a request token that is too short, and says which field", async () => {
+  it("to a request token that is too short, with the name of the field", async () => {
     await expect(
       client.send(new PutSecretValueCommand({ SecretId, SecretString: "x", ClientRequestToken: "short" })),
     ).rejects.toMatchObject({
@@ -254,7 +254,7 @@ describe("its errors are AWS's own", () => {
   });
 });
 
-describe("a rotation", () => {
+describe("a rotation by the stand-in", () => {
   const RotationLambdaARN = "arn:aws:lambda:us-east-1:111122223333:function:rotate-key";
 
   async function startRotating(rotate: (event: RotationEvent) => Promise<void>): Promise<void> {
@@ -263,7 +263,7 @@ describe("a rotation", () => {
     await create();
   }
 
-  it("calls the function with four steps, on an empty pending version", async () => {
+  it("invokes the function for four steps on an empty pending version", async () => {
     const events: RotationEvent[] = [];
     await startRotating(async (event) => {
       events.push(event);
@@ -342,7 +342,7 @@ describe("injected faults", () => {
     expect(await stages()).toEqual({ [v1]: ["AWSPREVIOUS"], [v2]: ["AWSCURRENT"] });
   });
 
-  it("answer instead of the stand-in", async () => {
+  it("replaces the stand-in's answer", async () => {
     await server.close();
     await start({
       fault: () => ({

@@ -59,12 +59,12 @@ describe("the local stack, through the built bundle", () => {
     ["aws4", secondSigner],
   ];
 
-  describe.each(signers)("signed by %s", (_, sign) => {
+  describe.each(signers)("the local stack with a request signed by %s", (_, sign) => {
     const body = '{"ttl_seconds":60}';
     const signed = () =>
       sign({ identity: identity(stack, "role/billing-worker"), url: stack.url + path, body });
 
-    it("gives a token that the Management API accepts", async () => {
+    it("vends a token that the Management API accepts", async () => {
       const response = await send(await signed());
       expect(response.status).toBe(200);
       const { access_token } = (await response.json()) as TokenResponse;
@@ -98,7 +98,7 @@ describe("the local stack, through the built bundle", () => {
     return { ...request, headers: Object.fromEntries(headers) as Record<string, string> };
   }
 
-  it("gives a token to curl (skipped where there is no curl since 7.75)", async (context) => {
+  it("vends a token to curl (skipped without curl 7.75 or later)", async (context) => {
     const version = /^curl (\d+)\.(\d+)/.exec(spawnSync("curl", ["--version"]).stdout.toString());
     if (version === null || Number(version[1]) * 1000 + Number(version[2]) < 7075) context.skip();
     const { accessKeyId, secretAccessKey } = identity(stack, "user/ops/alice");
@@ -118,7 +118,7 @@ describe("the local stack, through the built bundle", () => {
     expect((await response.json()) as ErrorResponse).toMatchObject({ error: "access_denied" });
   });
 
-  it("shows what the function has written: an audit record before the answer, and no token in it", async () => {
+  it("shows the function's log, with an audit record before the answer and without a token", async () => {
     const from = stack.lines.length;
     const { access_token } = await token(stack);
     const written = stack.lines.slice(from);
@@ -129,7 +129,7 @@ describe("the local stack, through the built bundle", () => {
     for (const line of written) expectAuditRecord(JSON.parse(line) as object);
   });
 
-  it("keeps the service accounts' keys for its owner alone, and uses them again after a restart", async () => {
+  it("stores the service accounts' keys in mode 0600, and uses them again after a restart", async () => {
     const files = (await readdir(directory)).sort();
     expect(files).toEqual(["call-history_private.json", "outbound-calls_private.json"]);
     for (const file of files) expect((await stat(join(directory, file))).mode & 0o777).toBe(0o600);
@@ -139,7 +139,7 @@ describe("the local stack, through the built bundle", () => {
     });
   });
 
-  it("makes a key of the Voximplant account that the grants file names", async () => {
+  it("creates a key of the Voximplant account that the grants file names", async () => {
     const own = await mkdtemp(join(tmpdir(), "stack-account-"));
     const grantsFile = join(own, "grants.yml");
     const sample = await readFile(join(import.meta.dirname, "../../local/grants.yml"), "utf8");
@@ -157,13 +157,13 @@ describe("the local stack, through the built bundle", () => {
     }
   });
 
-  it("sends the other event format when asked", async () => {
+  it("sends the other event format if configured", async () => {
     await withStack({ payloadFormat: "2.0" }, async (stack) => {
       expect((await vend(stack, "role/nightly-report")).status).toBe(200);
     });
   });
 
-  it("rotates by RotateSecret, and then signs with the new key", async () => {
+  it("rotates by RotateSecret, and signs with the new key afterwards", async () => {
     await withStack({ env: { SIGNING_KEY_TTL_SECONDS: "0" } }, async (stack) => {
       const before = keyId(await token(stack));
       await fetch(stack.secretsUrl, {
@@ -177,10 +177,10 @@ describe("the local stack, through the built bundle", () => {
   });
 });
 
-describe("a Secrets Manager that is already there", () => {
+describe("an existing Secrets Manager", () => {
   const env = { AWS_REGION: "us-east-1", AWS_ACCESS_KEY_ID: "a", AWS_SECRET_ACCESS_KEY: "b" };
 
-  it("is used instead of the stand-in: what it has stays, what it lacks is put there", async () => {
+  it("is used instead of the stand-in: its secrets stay, and missing ones are created", async () => {
     const external = await startSecretsManager({ secrets: { "voximplant/outbound-calls": "not a key" } });
     await withStack({ externalSecretsManager: { url: external.url, env } }, async (stack) => {
       expect(stack.secretsManager).toBeUndefined();
@@ -191,7 +191,7 @@ describe("a Secrets Manager that is already there", () => {
     await external.close();
   });
 
-  it("does not have to answer for the stack to start: callers get 503 with Retry-After", async () => {
+  it("may be unreachable when the stack starts: callers get 503 with Retry-After", async () => {
     const { url, close } = await startSecretsManager();
     await close();
     await withStack({ externalSecretsManager: { url, env } }, async (stack) => {

@@ -46,9 +46,9 @@ async function file(name: string, text: string): Promise<string> {
 }
 
 describe("npm start", () => {
-  it("says where everything is and what to try, and stops cleanly when told to", async () => {
+  it("prints every address and what to try, and stops cleanly on a signal", async () => {
     const start = run("start.ts", "--port", "0");
-    while (!start.output().includes("Ctrl-C stops it.")) {
+    while (!start.output().includes("Press Ctrl-C to stop.")) {
       await Promise.race([once(start.child.stdout ?? start.child, "data"), start.status]);
       expect(start.child.exitCode).toBeNull();
     }
@@ -65,7 +65,7 @@ describe("npm start", () => {
       "start.ts",
       ...["--port", "0", "--create-key-shape", "array", "--replica-region", "eu-west-1"],
     );
-    while (!start.output().includes("Ctrl-C stops it.")) {
+    while (!start.output().includes("Press Ctrl-C to stop.")) {
       await Promise.race([once(start.child.stdout ?? start.child, "data"), start.status]);
       expect(start.child.exitCode).toBeNull();
     }
@@ -85,12 +85,12 @@ describe("npm start", () => {
     });
   });
 
-  it("says in one line that a port is taken", async () => {
+  it("reports in one line that a port is in use", async () => {
     const { port, close } = await startSecretsManager();
     const start = run("start.ts", "--port", String(port), "--secrets-port", "0", "--voximplant-port", "0");
     expect(await start.status).toBe(1);
     expect(start.output()).toBe(
-      `Port ${port} for the gateway (--port) is in use: stop what listens there, or choose another.\n`,
+      `Port ${port} for the gateway (--port) is in use: stop the program that uses it, or choose another port.\n`,
     );
     await close();
   });
@@ -101,14 +101,14 @@ describe("npm start", () => {
     ["--port", "x", "", 2, /^--port must be a port from 0 to 65535, not ".*x"\.\n\nUsage: /],
     ["--create-key-shape", "x", "", 2, /^--create-key-shape must be object or array, not ".*x"\.\n\nUsage: /],
     ["--grant", "x", "", 2, /^Unknown option '--grant'/],
-  ])("says what is wrong with %s %s, without a stack trace", async (flag, name, text, status, message) => {
+  ])("reports the problem with %s %s, without a stack trace", async (flag, name, text, status, message) => {
     const start = run("start.ts", "--port", "0", flag, await file(name, text));
     expect(await start.status).toBe(status);
     expect(start.output()).toMatch(message);
     expect(start.output()).not.toMatch(/^ +at /m);
   });
 
-  it("names a file that is not there", async () => {
+  it("names a file that does not exist", async () => {
     const start = run("start.ts", "--port", "0", "--identities", join(folder, "nowhere.json"));
     expect(await start.status).toBe(1);
     expect(start.output()).toMatch(/nowhere\.json: cannot be read: ENOENT/);
@@ -116,7 +116,7 @@ describe("npm start", () => {
 });
 
 describe("npm run demo", () => {
-  it("shows the main job and ends with status 0, without showing a token or a key", async () => {
+  it("shows the main use and exits with 0, without printing a token or a key", async () => {
     const demo = run("demo.ts");
     expect(await demo.status).toBe(0);
     const output = demo.output();

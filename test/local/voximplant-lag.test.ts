@@ -54,8 +54,8 @@ function open(options: Partial<ManagementApiOptions> = {}) {
   };
 }
 
-describe("a key that CreateKey has just made", () => {
-  it("without a lag, is known to everything at once", async () => {
+describe("a key that CreateKey has just created", () => {
+  it("is known everywhere at once without a lag", async () => {
     const { create, listed, call } = open();
     const key = await create();
     expect(await listed()).toEqual([first, key]);
@@ -63,7 +63,7 @@ describe("a key that CreateKey has just made", () => {
     expect(await call("GetRoles", {}, key)).not.toBe(433);
   });
 
-  it("signs no token that is accepted until acceptanceMs have passed", async () => {
+  it("signs no accepted token until acceptanceMs have passed", async () => {
     const { create, call, listed, after } = open({ lag: { acceptanceMs: 2_000 } });
     const key = await create();
     expect(await listed()).toContain(key);
@@ -118,7 +118,7 @@ describe("a key that CreateKey has just made", () => {
 });
 
 describe("a key that DeleteKey has just deleted", () => {
-  it("is unknown to a second DeleteKey at once, as any unknown key is", async () => {
+  it("is unknown to a second DeleteKey at once", async () => {
     const { create, call } = open({ deletionLag: { acceptanceMs: 2_000, listMs: 2_000 } });
     const key = await create();
     expect(await call("DeleteKey", { key_id: key })).toBe(1);
@@ -126,7 +126,7 @@ describe("a key that DeleteKey has just deleted", () => {
     expect(await call("DeleteKey", { key_id: "never there" })).toBe(433);
   });
 
-  it("still signs tokens that are accepted for acceptanceMs, with its roles", async () => {
+  it("signs accepted tokens for another acceptanceMs, with its roles", async () => {
     const { create, call, listed, after } = open({ deletionLag: { acceptanceMs: 2_000 } });
     const key = await create();
     await call("SetKeyRoles", { key_id: key, role_name: "Scenarios" });
@@ -138,7 +138,7 @@ describe("a key that DeleteKey has just deleted", () => {
     expect(await call("StartScenarios", {}, key)).toBe(433);
   });
 
-  it("is still listed for listMs, while its tokens are refused", async () => {
+  it("is listed for another listMs, while its tokens are refused", async () => {
     const { create, call, listed, after } = open({ deletionLag: { listMs: 2_000 } });
     const key = await create();
     await call("DeleteKey", { key_id: key });
@@ -150,7 +150,7 @@ describe("a key that DeleteKey has just deleted", () => {
 });
 
 describe("a child account", () => {
-  it("has a list of its own keys, which a token of the parent's key for that account reads", async () => {
+  it("has its own list of keys, which a token of the parent's key for that account can read", async () => {
     const { api, listed, call } = open();
     const planted = api.addKey({ accountId: childId, pem: secondPem, name: "of the child" }).keyId;
     expect([await listed(), await listed(childId)]).toEqual([[first], [planted]]);
@@ -158,14 +158,14 @@ describe("a child account", () => {
     expect(await call("DeleteKey", { key_id: planted })).toBe(433);
   });
 
-  it("does not give its own key the right to speak for the parent", async () => {
+  it("cannot act for the parent with its own key", async () => {
     const { api, call } = open();
     const planted = api.addKey({ accountId: childId, pem: secondPem }).keyId;
     expect(await call("GetKeys", {}, planted, accountId)).toBe(100);
   });
 });
 
-it("the HTTP status of an error can differ by method", async () => {
+it("the stand-in's HTTP status of an error can differ by method", async () => {
   const { send } = open({ errorStatus: { DeleteKey: 404 } });
   expect((await send("DeleteKey", { key_id: "unknown" })).status).toBe(404);
   expect((await send("GetKeyRoles", { key_id: "unknown" })).status).toBe(200);

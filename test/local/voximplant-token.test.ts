@@ -36,7 +36,7 @@ function check(token: string) {
   });
 }
 
-describe("a token is accepted", () => {
+describe("the stand-in accepts a token", () => {
   it.each([
     ["as documented", claims],
     ["with claims beyond the required ones", { ...claims, sub: "arn:…", jti: "1", nbf: now }],
@@ -48,15 +48,15 @@ describe("a token is accepted", () => {
   });
 });
 
-describe("a token is refused", () => {
+describe("the stand-in refuses a token", () => {
   it.each([
-    ["by an unknown key", claims, { ...header, kid: "unknown" }, 433],
+    ["with an unknown key", claims, { ...header, kid: "unknown" }, 433],
     ["without a kid", claims, { alg: "RS256" }, 447],
     ["with the account as a string", { ...claims, iss: "1234567" }, header, 447],
     ["without an account", { ...claims, iss: undefined }, header, 447],
     ["without exp", { ...claims, exp: undefined }, header, 447],
     ["without iat", { ...claims, iat: undefined }, header, 447],
-    ["for an account of somebody else", { ...claims, iss: 999 }, header, 100],
+    ["for another owner's account", { ...claims, iss: 999 }, header, 100],
     ["that lives a second too long", { ...claims, iat: now, exp: now + 3601 }, header, 454],
     ["issued in the future", { ...claims, iat: now + 2 }, header, 455],
     ["at the second in which it expires", { ...claims, exp: now }, header, 456],
@@ -64,7 +64,7 @@ describe("a token is refused", () => {
     expect(check(await sign(payload, protectedHeader))).toMatchObject({ accepted: false, code });
   });
 
-  it("when another key has signed it", async () => {
+  it("that another key has signed", async () => {
     expect(check(await sign(claims, header, other.privateKey))).toMatchObject({ code: 100 });
   });
 
@@ -72,11 +72,11 @@ describe("a token is refused", () => {
     ["RS512", key.privateKey],
     ["PS256", key.privateKey],
     ["ES256", elliptic.privateKey],
-  ])("when its algorithm is %s", async (alg, by) => {
+  ])("with the algorithm %s", async (alg, by) => {
     expect(check(await sign(claims, { ...header, alg }, by))).toMatchObject({ code: 447 });
   });
 
-  it("when it claims to need no signature, or one made with the public key as a secret", async () => {
+  it("without a signature, or with one made with the public key as a secret", async () => {
     const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
     expect(check(`${encode({ ...header, alg: "none" })}.${encode(claims)}.`)).toMatchObject({ code: 447 });
     const secret = Buffer.from(key.publicKey.export({ type: "spki", format: "pem" }));
@@ -87,13 +87,13 @@ describe("a token is refused", () => {
   });
 
   it.each(["", "a.b", "a.b.c", "a.b.c.d", "ä.ö.ü", "bnVsbA.bnVsbA.bnVsbA"])(
-    "when it is no token: %j",
+    "that is not a token: %j",
     (text) => {
       expect(check(text)).toMatchObject({ accepted: false, code: 447 });
     },
   );
 
-  it("when its header names extensions as critical, even none", () => {
+  it("with extensions in crit, even an empty list", () => {
     const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
     for (const crit of [["b64"], []]) {
       const signed = `${encode({ ...header, b64: true, crit })}.${encode(claims)}`;
@@ -102,7 +102,7 @@ describe("a token is refused", () => {
     }
   });
 
-  it("when it is another spelling of a token that is accepted", async () => {
+  it("that is another spelling of an accepted token", async () => {
     const token = await sign(claims);
     // 256 bytes leave the last four bits of the last character unused: it is one of A, Q, g and w.
     const last = String.fromCharCode(token.charCodeAt(token.length - 1) + 1);
@@ -120,7 +120,7 @@ describe("a token is refused", () => {
     }
   });
 
-  it("when one character of it is changed, wherever", async () => {
+  it("with one character changed, wherever it is", async () => {
     const token = await sign(claims);
     const [head = "", payload = ""] = token.split(".");
     for (const at of [2, head.length + 3, head.length + payload.length + 5]) {

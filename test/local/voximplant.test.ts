@@ -59,7 +59,7 @@ interface NewKeyFile {
 }
 
 describe("a caller of the Management API stand-in", () => {
-  it("signs in with a token, and may call what its key's roles allow", async () => {
+  it("authenticates with a token, and may call the methods that its key's roles allow", async () => {
     await start();
     expect(await call("GetAccountInfo")).toMatchObject({
       result: {
@@ -77,7 +77,7 @@ describe("a caller of the Management API stand-in", () => {
     expect(answer).toMatchObject({ result: { account_email: "child@example.com" } });
   });
 
-  it("may send a query, a form or a multipart form, and the method in `cmd`", async () => {
+  it("may send a query, a form or a multipart form, and the method as `cmd`", async () => {
     await start();
     const headers = { Authorization: `Bearer ${await token()}` };
     const form = new FormData();
@@ -97,7 +97,7 @@ describe("a caller of the Management API stand-in", () => {
     }
   });
 
-  it("may use the deprecated API key, which can do everything", async () => {
+  it("may use the deprecated API key, which allows every method", async () => {
     await start();
     const ask = async (key: string) =>
       (await (
@@ -120,27 +120,24 @@ describe("a caller of the Management API stand-in", () => {
     }
   });
 
-  it("needs a role for some methods, and gets 104 for what does not exist", async () => {
+  it("gets 100 for a method that needs a missing role, and 104 for an unknown method", async () => {
     await start();
     expect(await call("GetRules")).toMatchObject({ error: { code: 100 } });
     expect(await call("constructor")).toMatchObject({ error: { code: 104 } });
   });
 });
 
-describe("a key", () => {
-  it.each(["object", "array"] as const)(
-    "is created with an answer that is an %s, and works",
-    async (shape) => {
-      await start({ createKeyShape: shape });
-      const { result } = await call("CreateKey", { key_name: "second", role_name: "Admin;Payer" });
-      expect(Array.isArray(result)).toBe(shape === "array");
-      const file = [result].flat()[0] as NewKeyFile;
-      expect(file).toMatchObject({ account_id: accountId, account_email: "account-1234567@example.com" });
-      expect(createPublicKey(file.private_key).asymmetricKeyDetails?.modulusLength).toBe(2048);
-      const answer = await call("GetAccountInfo", {}, await token(file.key_id, file.private_key));
-      expect(answer).toMatchObject({ result: { account_id: accountId } });
-    },
-  );
+describe("a key of the stand-in", () => {
+  it.each(["object", "array"] as const)("is created with an %s as the answer, and works", async (shape) => {
+    await start({ createKeyShape: shape });
+    const { result } = await call("CreateKey", { key_name: "second", role_name: "Admin;Payer" });
+    expect(Array.isArray(result)).toBe(shape === "array");
+    const file = [result].flat()[0] as NewKeyFile;
+    expect(file).toMatchObject({ account_id: accountId, account_email: "account-1234567@example.com" });
+    expect(createPublicKey(file.private_key).asymmetricKeyDetails?.modulusLength).toBe(2048);
+    const answer = await call("GetAccountInfo", {}, await token(file.key_id, file.private_key));
+    expect(answer).toMatchObject({ result: { account_id: accountId } });
+  });
 
   it("lists the inherited roles too, and marks them only when asked", async () => {
     await start({}, ["Developer"]);
@@ -156,7 +153,7 @@ describe("a key", () => {
     ]);
   });
 
-  it("can be given roles and lose them, and has them at once", async () => {
+  it("can get and lose roles with immediate effect", async () => {
     await start();
     expect(await call("SetKeyRoles", { key_id: keyId, role_name: "Scenarios" })).toEqual({ result: 1 });
     expect(await call("StartScenarios")).toMatchObject({ result: 1 });
@@ -191,12 +188,12 @@ describe("a key", () => {
   });
 
   it.each([
-    ["one more than the account may have", "CreateKey", {}, 437],
+    ["a key above the limit", "CreateKey", {}, 437],
     ["a name of 51 characters", "CreateKey", { key_name: "x".repeat(51) }, 0],
-    ["a role that is not there", "CreateKey", { role_id: "99" }, 435],
-    ["one of nobody", "DeleteKey", { key_id: "unknown" }, 433],
-    ["one that is not named", "DeleteKey", {}, 0],
-  ])("is refused: %s", async (_, method, parameters, code) => {
+    ["an unknown role", "CreateKey", { role_id: "99" }, 435],
+    ["an unknown key", "DeleteKey", { key_id: "unknown" }, 433],
+    ["no key id", "DeleteKey", {}, 0],
+  ])("cannot be changed by an invalid request: %s", async (_, method, parameters, code) => {
     await start({ keyLimit: 1 });
     expect(await call(method, { ...parameters })).toMatchObject({ error: { code } });
   });

@@ -76,7 +76,7 @@ const importArgs = (file: string, ...more: string[]) => [
 const expected = ["--account-id", String(ACCOUNT)];
 
 describe("voxtoken admin import", () => {
-  it("puts the file into the secret, unchanged to the byte, and writes its roles down", async () => {
+  it("stores the file's bytes unchanged in the secret, and records the key's roles", async () => {
     world = await startWorld({ http: true, serviceAccounts: [], emptySecrets: ["outbound-calls"] });
     const { keyId, text } = downloadKey();
     const odd = text.replace("{", "{ \n ");
@@ -86,7 +86,7 @@ describe("voxtoken admin import", () => {
       out: `outbound-calls: key ${keyId} of account ${ACCOUNT} is current\n`,
     });
     expect(err).toContain("and read back");
-    expect(err).toContain("delete it");
+    expect(err).toContain("Delete the file");
     const [version] = world.secret().versions.values();
     expect(version?.content).toEqual({ SecretString: odd });
     expect(world.secret().tags).toEqual([{ Key: ROLES_TAG, Value: "9" }]);
@@ -100,14 +100,14 @@ describe("voxtoken admin import", () => {
     expect(world.keyWith("AWSCURRENT")).toBe(keyId);
   });
 
-  it("overwrites and deletes the file where it is told to", async () => {
+  it("overwrites and deletes the file if --shred is set", async () => {
     world = await startWorld({ http: true });
     const file = await save(downloadKey().text);
     expect(await voxtoken(importArgs(file, ...expected, "--shred"))).toMatchObject({ status: 0 });
     await expect(stat(file)).rejects.toThrow("ENOENT");
   });
 
-  it("says that the key is current, and that the file is left, if --shred fails", async () => {
+  it("reports that the key is current, and that the file is left, if --shred fails", async () => {
     const file = join(folder, "key_private.json");
     let isDeleted = false;
     world = await startWorld({
@@ -130,12 +130,12 @@ describe("voxtoken admin import", () => {
     expect(world.keyWith("AWSCURRENT")).toBe(keyId);
   });
 
-  it("says that the key is current, and what was not done, if writing down its roles fails", async () => {
+  it("reports that the key is current, and what was not done, if recording its roles fails", async () => {
     world = await startWorld({ http: true, secretsFault: failTagging });
     const { keyId, text } = downloadKey();
     const { status, out, err } = await voxtoken(importArgs("-", ...expected), text);
     expect({ status, out }).toMatchObject({ status: 1, out: expect.stringContaining(keyId) as string });
-    expect(err).toContain("is current, but: The key's roles were not written down");
+    expect(err).toContain("is current, but: The key's roles were not recorded");
   });
 
   it("says that it could not read the key back, as in every deployment", async () => {
@@ -149,32 +149,32 @@ describe("voxtoken admin import", () => {
     });
     const { status, err } = await voxtoken(importArgs(await save(downloadKey().text), ...expected));
     expect(status).toBe(0);
-    expect(err).toContain("its policy lets the functions alone read it");
+    expect(err).toContain("only the functions may read it");
   });
 
   it("warns if others may read the file, and continues", async () => {
     world = await startWorld({ http: true });
     const { status, err } = await voxtoken(importArgs(await save(downloadKey().text, 0o644), ...expected));
     expect(status).toBe(0);
-    expect(err).toMatch(/Warning: others on this machine may read .*key_private\.json\. .*rotate/);
+    expect(err).toMatch(/Warning: other users of this machine can read .*key_private\.json\. .*rotate/);
   });
 
-  describe("refuses, changes nothing, and says what to do about", () => {
+  describe("refuses without a change, and with the next step,", () => {
     const badFiles = [
       [
         "a truncated file",
         () => downloadKey().text.slice(0, 300),
         "not JSON",
-        "take the file as the control panel gave it",
+        "use the unchanged file from the control panel",
       ],
       [
         "a file without its private key",
         () => JSON.stringify({ account_id: ACCOUNT, key_id: "k" }),
         "private_key",
-        "make another key",
+        "create another key",
       ],
-      ["an EC key", () => credentialsFile("k", ec), "an RSA key is needed", "make another key"],
-      ["a 1024-bit key", () => credentialsFile("k", small), "this key has 1024", "make another key"],
+      ["an EC key", () => credentialsFile("k", ec), "an RSA key is needed", "create another key"],
+      ["a 1024-bit key", () => credentialsFile("k", small), "this key has 1024", "create another key"],
       [
         "a key that was deleted",
         () => {
@@ -183,12 +183,12 @@ describe("voxtoken admin import", () => {
           return text;
         },
         "the platform refuses this key",
-        "has been deleted",
+        "was deleted",
       ],
       [
         "someone else's account",
         () => downloadKey(7654321).text,
-        "of account 7654321, not 1234567",
+        "to account 7654321, not 1234567",
         "the key is not yours",
       ],
     ] as const;
@@ -221,14 +221,14 @@ describe("voxtoken admin import", () => {
       expect(world.keyWith("AWSCURRENT")).toBe(first);
     });
 
-    it("a secret that is not there", async () => {
+    it("a secret that does not exist", async () => {
       world = await startWorld({ http: true, serviceAccounts: [] });
       const { status, err } = await voxtoken(importArgs(await save(downloadKey().text), ...expected));
       expect(status).toBe(1);
       expect(err).toContain("aws secretsmanager create-secret --name voximplant/outbound-calls");
     });
 
-    it("a service account that grants.yml does not know", async () => {
+    it("a service account that grants.yml does not contain", async () => {
       world = await startWorld({ http: true });
       const { status, err } = await voxtoken(["import", "-", "--service-account", "outbound-call"]);
       expect(status).toBe(2);
@@ -241,11 +241,11 @@ describe("voxtoken admin bootstrap", () => {
   const args = ["bootstrap", "--service-account", "outbound-calls", ...expected];
   const API_KEY = "deprecated-api-key";
 
-  it("has a key made with these roles and puts it straight into the secret", async () => {
+  it("creates a key with these roles and stores it only in the secret", async () => {
     world = await startWorld({ http: true, serviceAccounts: [], emptySecrets: ["outbound-calls"] });
     const { status, err } = await voxtoken([...args, "--roles", "scenarios, Support"], `${API_KEY}\n`);
     expect(status).toBe(0);
-    expect(err).toContain("Nothing here needs the API key any more");
+    expect(err).toContain("The API key is no longer needed here");
     expect(err).not.toContain(API_KEY);
     const key = world.platform.keys.get(world.keyWith("AWSCURRENT") ?? "");
     expect(key?.roleIds).toEqual(new Set([9, 5]));
@@ -257,7 +257,7 @@ describe("voxtoken admin bootstrap", () => {
     ["an API key that is wrong", "wrong", ["--roles", "Support"], 1, "error 100"],
     ["no API key", "", ["--roles", "Support"], 2, "no API key was given"],
     ["a role that there is not", API_KEY, ["--roles", "Supporter"], 2, "no role Supporter"],
-  ])("refuses %s, and makes no key", async (_, apiKey, roles, expectedStatus, message) => {
+  ])("refuses %s, and creates no key", async (_, apiKey, roles, expectedStatus, message) => {
     world = await startWorld({ http: true, serviceAccounts: [], emptySecrets: ["outbound-calls"] });
     const { status, err } = await voxtoken([...args, ...roles], apiKey);
     expect(status).toBe(expectedStatus);
@@ -265,7 +265,7 @@ describe("voxtoken admin bootstrap", () => {
     expect(world.platform.keys.size).toBe(0);
   });
 
-  it("refuses to make a key of another account than grants.yml names, and leaves none behind", async () => {
+  it("refuses to create a key of another account than grants.yml names, and leaves none behind", async () => {
     world = await startWorld({ http: true, serviceAccounts: [], emptySecrets: ["outbound-calls"] });
     const { status, err } = await voxtoken([...args, "--roles", "Support"], API_KEY, 7654321);
     expect(status).toBe(1);
@@ -274,7 +274,7 @@ describe("voxtoken admin bootstrap", () => {
     expect(world.secret().versions.size).toBe(0);
   });
 
-  it("says that the key is current, and what was not done, if writing down its roles fails", async () => {
+  it("reports that the key is current, and what was not done, if recording its roles fails", async () => {
     world = await startWorld({
       http: true,
       serviceAccounts: [],
@@ -287,12 +287,12 @@ describe("voxtoken admin bootstrap", () => {
       status: 1,
       out: `outbound-calls: key ${keyId} of account ${ACCOUNT} is current\n`,
     });
-    expect(err).toContain(`key ${keyId} is current, but: The key's roles were not written down`);
-    expect(err).not.toContain("no key was put");
+    expect(err).toContain(`key ${keyId} is current, but: The key's roles were not recorded`);
+    expect(err).not.toContain("no key was stored");
     await world.useCurrentKey();
   });
 
-  it("does not replace a key unless it is told to", async () => {
+  it("replaces a key only if told to", async () => {
     world = await startWorld({ http: true });
     const { status, err } = await voxtoken([...args, "--roles", "Support"], API_KEY);
     expect(status).toBe(1);

@@ -150,7 +150,7 @@ function expectOnlyForeignKeys() {
 const NOTHING = "nothing";
 
 describe("voxtoken admin probe", () => {
-  it("asks everything, prints one table of 80 columns, writes it as JSON, and leaves no key", async () => {
+  it("answers every question, prints one table of 80 columns, writes it as JSON, and leaves no key", async () => {
     await start();
     const { status, out, err, answers, report } = await run();
     expect(err).toContain("no throw-away key is left");
@@ -301,7 +301,7 @@ describe("voxtoken admin probe", () => {
       expectOnlyForeignKeys();
     });
 
-    it("that a new key is known, accepted and listed later", async () => {
+    it("that a new key is known, accepted and listed after a delay", async () => {
       await start();
       const born = new Map<string, number>();
       const { status, answers } = await run([], (call, forward) => {
@@ -333,7 +333,7 @@ describe("voxtoken admin probe", () => {
       expectOnlyForeignKeys();
     });
 
-    it("that servers differ for a while: the wait ends when the answer stays the same", async () => {
+    it("that servers disagree for a while: the wait ends when the answer is stable", async () => {
       await start();
       let lookups = 0;
       const { answers } = await run([], ({ method }) =>
@@ -342,7 +342,7 @@ describe("voxtoken admin probe", () => {
       expect(answers["new_key_found"]).toBe(`within 1.5 s (changed back: 1) | ${NOTHING}`);
     });
 
-    it("that a new key is never accepted, and takes none of its refusals for an answer", async () => {
+    it("that a new key is never accepted, without counting its refusals as answers", async () => {
       await start();
       const { answers, status } = await run([], ({ kid }) => (kid === GIVEN ? undefined : refused(100)));
       expect(answers).toMatchObject({
@@ -357,7 +357,7 @@ describe("voxtoken admin probe", () => {
       expectOnlyForeignKeys();
     });
 
-    it("that a deleted key's token is refused late, or not within a minute", async () => {
+    it("that a deleted key's token is refused after a delay, or not within a minute", async () => {
       await start();
       let deletedAt: number | undefined;
       const { answers } = await run([], ({ method, kid, parameters, claims }) => {
@@ -377,8 +377,8 @@ describe("voxtoken admin probe", () => {
     });
   });
 
-  describe("child accounts", () => {
-    it("tries the one that is named", async () => {
+  describe("the probe of child accounts", () => {
+    it("uses the child account that is named", async () => {
       await start();
       const { answers } = await run(["--child", String(CHILD)]);
       expect(answers["child"]).toBe("yes, also for a key without roles | childAccountIds: may be used");
@@ -386,17 +386,17 @@ describe("voxtoken admin probe", () => {
 
     it.each([
       [
-        "the first that is listed",
+        "the first listed child account",
         { result: [{ account_id: CHILD }] },
         "yes, also for a key without roles | childAccountIds: may be used",
       ],
       ["none where there is none", { result: [] }, `the account has no child account | ${NOTHING}`],
       [
-        "none where the list cannot be read",
+        "no child account if the list cannot be read",
         { result: "?" },
         "GetChildrenAccounts: another shape than documented; name one with --child ID",
       ],
-    ])("tries %s", async (_, body, expected) => {
+    ])("uses %s", async (_, body, expected) => {
       await start();
       const { answers, status } = await run([], ({ method }) =>
         method === "GetChildrenAccounts" ? Promise.resolve(Response.json(body)) : undefined,
@@ -411,7 +411,7 @@ describe("voxtoken admin probe", () => {
         () => Promise.resolve(Response.json({ result: { account_id: ACCOUNT } })),
         "no: the answer is about another account | childAccountIds: none",
       ],
-    ])("says no where the answer is %s", async (_, answer, expected) => {
+    ])("answers no if the answer is %s", async (_, answer, expected) => {
       await start();
       const { answers } = await run(["--child", String(CHILD)], ({ claims }) =>
         claims["iss"] === CHILD ? answer() : undefined,
@@ -430,8 +430,8 @@ describe("voxtoken admin probe", () => {
     });
   });
 
-  describe("--fill", () => {
-    it("finds the limit and deletes what it made, however many keys a page holds", async () => {
+  describe("the probe with --fill", () => {
+    it("finds the limit and deletes the keys, whatever the page size", async () => {
       await start({ keyLimit: 130 });
       const { answers, status, err } = await run(["--fill"]);
       expect(answers["key_limit"]).toBe(
@@ -442,7 +442,7 @@ describe("voxtoken admin probe", () => {
       expectOnlyForeignKeys();
     });
 
-    it("is not answered where making keys ends otherwise, and what was made is deleted", async () => {
+    it("gives no answer if creating keys ends with another error, and deletes the keys", async () => {
       await start({
         keyLimit: 130,
         fault: (method, n) => (method === "CreateKey" && n > 5 ? platformFault(104) : undefined),
@@ -454,7 +454,7 @@ describe("voxtoken admin probe", () => {
     });
   });
 
-  it("uses a string as iss throughout where the platform takes no number", async () => {
+  it("uses a string as iss throughout if the platform refuses a number", async () => {
     await start();
     const { status, answers } = await run([], ({ claims }) =>
       typeof claims["iss"] === "number" ? refused(447) : Promise.resolve(Response.json({ result: {} })),
@@ -463,7 +463,7 @@ describe("voxtoken admin probe", () => {
     expect(answers["create_key_result"]).toContain("no key that can be read");
   });
 
-  describe("goes on where one question has no answer", () => {
+  describe("continues if one question has no answer", () => {
     it.each([
       ["GetKeyRoles", "GetKeyRoles: HTTP 200, error 100", "new_key_found", "roleless_update"],
       ["GetRoles", "GetRoles: HTTP 200, error 100", "roleless_set_roles", "roleless_update"],
@@ -477,7 +477,7 @@ describe("voxtoken admin probe", () => {
       expectOnlyForeignKeys();
     });
 
-    it("and shows no text of the platform, which may name an account", async () => {
+    it("without printing the platform's text, which may contain an account's name", async () => {
       await start();
       const html = `<html>account ${ACCOUNT}</html>`;
       const { answers, out } = await run([], ({ method, kid }) =>
@@ -489,7 +489,7 @@ describe("voxtoken admin probe", () => {
       expect(out).toContain("not answered: UpdateKey:");
     });
 
-    it("although one item of the list cannot be read", async () => {
+    it("if one item of the list cannot be read", async () => {
       await start();
       const { status, answers } = await run([], ({ method, parameters }, forward) =>
         method === "GetKeys" && parameters.get("offset") === "0"
@@ -508,7 +508,7 @@ describe("voxtoken admin probe", () => {
     });
   });
 
-  it("takes no refusal for an answer where somebody has deleted the throw-away key meanwhile", async () => {
+  it("does not count refusals as answers after the throw-away key was deleted by someone else", async () => {
     await start();
     const { answers } = await run([], ({ claims, kid }) => {
       if ("jti" in claims) api.keys.delete(kid);
@@ -523,8 +523,8 @@ describe("voxtoken admin probe", () => {
     expectOnlyForeignKeys();
   });
 
-  describe("deletes its keys", () => {
-    it("although the platform neither knows nor lists the newest one for half a minute", async () => {
+  describe("deletes its throw-away keys", () => {
+    it("if the platform neither knows nor lists the newest one for half a minute", async () => {
       await start();
       let bornAt: number | undefined;
       let newest = "";
@@ -551,7 +551,7 @@ describe("voxtoken admin probe", () => {
       expectOnlyForeignKeys();
     });
 
-    it("of a CreateKey whose answer got lost, as soon as they are listed", async () => {
+    it("if the answer of CreateKey was lost, as soon as the key is listed", async () => {
       const lost: FaultInjector = (method, n) =>
         method === "CreateKey" && n === 1 ? { drop: "after" } : undefined;
       await start({ fault: lost });
@@ -561,7 +561,7 @@ describe("voxtoken admin probe", () => {
       expectOnlyForeignKeys();
     });
 
-    it("although the keys cannot be listed", async () => {
+    it("if the keys cannot be listed", async () => {
       await start({ fault: (method) => (method === "GetKeys" ? platformFault(100) : undefined) });
       const { status, err, answers } = await run();
       expect(err).toContain("Warning: what an earlier run may have left behind cannot be found: GetKeys");
@@ -573,7 +573,7 @@ describe("voxtoken admin probe", () => {
       expectOnlyForeignKeys();
     });
 
-    it("although the given key may not delete: each deletes itself", async () => {
+    it("if the given key may not delete keys: each key deletes itself", async () => {
       await start();
       const { status } = await run([], ({ method, kid }) =>
         method === "DeleteKey" && kid === GIVEN ? refused(100) : undefined,
@@ -582,7 +582,7 @@ describe("voxtoken admin probe", () => {
       expectOnlyForeignKeys();
     });
 
-    it("after a program error in the middle", async () => {
+    it("if a program error occurs", async () => {
       await start();
       const { status, answers } = await run([], ({ claims }) => {
         if ("jti" in claims) throw new TypeError(`boom of ${ACCOUNT}`);
@@ -611,7 +611,7 @@ describe("voxtoken admin probe", () => {
       },
     );
 
-    it("not any longer after a second Ctrl-C, and says which are left", async () => {
+    it("until a second Ctrl-C, and reports the remaining keys", async () => {
       await start();
       const { status, err } = await run([], ({ method }, forward) => {
         if (method === "SetKeyRoles") interrupt?.();
@@ -623,7 +623,7 @@ describe("voxtoken admin probe", () => {
       expect(err).toContain("may still exist");
     });
 
-    it("of a run that was killed, before it does anything else, and says so; others it leaves alone", async () => {
+    it("left by a killed run before it does anything else, and no other keys", async () => {
       await start();
       const names = ["vtv-probe-0123456789ab-1", "vtv-probe-0123456789ab-12"];
       const left = names.map((name) => api.addKey({ accountId: ACCOUNT, pem, name }).keyId);
@@ -643,7 +643,7 @@ describe("voxtoken admin probe", () => {
       expect(status).toBe(0);
     });
 
-    it("but never the given key, whatever its name is", async () => {
+    it("without deleting the given key, whatever its name is", async () => {
       await start({ keys: [{ accountId: ACCOUNT, keyId: GIVEN, pem, name: "vtv-probe-0123456789ab-1" }] });
       expect(await run()).toMatchObject({ status: 0 });
       expect([...api.keys.keys()]).toEqual([GIVEN]);
@@ -683,7 +683,7 @@ describe("voxtoken admin probe", () => {
       expectOnlyForeignKeys();
     });
 
-    it("deletes, after SIGKILL, at the next start what was left", async () => {
+    it("deletes the remaining keys at the next start after SIGKILL", async () => {
       const run = await startProcess();
       const first = run();
       await vi.waitUntil(() => throwAwayKeys().length > 0, { timeout: 30_000 });
@@ -699,7 +699,7 @@ describe("voxtoken admin probe", () => {
     });
   });
 
-  describe("says which key is left, and ends with status 1", () => {
+  describe("reports which key is left, and exits with 1,", () => {
     it.each([
       ["DeleteKey is refused", platformFault(100), "DeleteKey: HTTP 200, error 100"],
       ["DeleteKey is not answered", { status: 500, body: "" }, "DeleteKey: HTTP 500 without JSON"],
@@ -708,7 +708,7 @@ describe("voxtoken admin probe", () => {
         { status: 200, body: '{"result": 1}' },
         "it is still listed",
       ],
-    ] as const)("where %s", async (_, fault, why) => {
+    ] as const)("if %s", async (_, fault, why) => {
       await start({ fault: (method) => (method === "DeleteKey" ? fault : undefined) });
       const { status, err, report } = await run();
       const left = throwAwayKeys();
@@ -724,7 +724,7 @@ describe("voxtoken admin probe", () => {
       expect(clock - Date.UTC(2026, 10, 24, 12)).toBeLessThan(8 * 60_000);
     });
 
-    it("where CreateKey was not answered and its key never turns up", async () => {
+    it("if CreateKey was not answered and its key is never listed", async () => {
       await start({
         fault: (method, n) => (method === "CreateKey" && n === 1 ? { drop: "before" } : undefined),
       });
@@ -736,34 +736,34 @@ describe("voxtoken admin probe", () => {
     });
   });
 
-  describe("makes no key", () => {
+  describe("creates no key", () => {
     it.each([
       ["without --credentials", ["admin", "probe"], {}, "--credentials"],
       [
-        "over a connection in clear",
+        "over an unencrypted connection",
         ["admin", "probe", "--credentials", "-"],
         { VOXIMPLANT_API_URL: "http://api.voximplant.com/platform_api" },
         "must be https",
       ],
       [
-        "with a file that is not there",
+        "with a file that does not exist",
         ["admin", "probe", "--credentials", "/nonexistent/key.json"],
         {},
         "cannot read /nonexistent/key.json",
       ],
       [
-        "with an output in no folder",
+        "with an output in a folder that does not exist",
         ["admin", "probe", "--credentials", "-", "--out", "/nonexistent/probe.json"],
         {},
         "cannot write /nonexistent/probe.json",
       ],
       [
-        "with a child account that is no number",
+        "with a child account that is not a number",
         ["admin", "probe", "--credentials", "-", "--child", "x"],
         {},
         "whole number",
       ],
-    ])("%s: status 2", async (_, args, env, message) => {
+    ])("%s: exits with 2", async (_, args, env, message) => {
       await start();
       const io = fakeIo({ env: { VOXIMPLANT_API_URL: api.apiUrl, ...env } });
       expect(await runVoxtoken(args, io)).toBe(2);
@@ -771,7 +771,7 @@ describe("voxtoken admin probe", () => {
       expect(api.calls).toHaveLength(0);
     });
 
-    it("where the output file exists, and leaves that file as it is", async () => {
+    it("if the output file exists, and leaves that file unchanged", async () => {
       await start();
       await writeFile(join(folder, "probe.json"), '{"answers": []}');
       const { status, err, written } = await run();
@@ -780,7 +780,7 @@ describe("voxtoken admin probe", () => {
       expect(api.calls).toHaveLength(0);
     });
 
-    it("with what is no credentials file", async () => {
+    it("if the input is not a credentials file", async () => {
       await start();
       const io = fakeIo({ env: { VOXIMPLANT_API_URL: api.apiUrl }, input: pem });
       expect(await runVoxtoken(["admin", "probe", "--credentials", "-"], io)).toBe(1);
@@ -788,7 +788,7 @@ describe("voxtoken admin probe", () => {
       expect(io.err()).not.toContain("PRIVATE");
     });
 
-    it("where the platform refuses the given key", async () => {
+    it("if the platform refuses the given key", async () => {
       await start();
       api.keys.delete(GIVEN);
       const { status, err } = await run();
@@ -797,7 +797,7 @@ describe("voxtoken admin probe", () => {
       expect(api.calls.map(({ method }) => method)).not.toContain("CreateKey");
     });
 
-    it("where the account is full, and says so", async () => {
+    it("if the account is full, and reports that", async () => {
       await start({ keyLimit: 2 });
       const { status, err, report } = await run();
       expect(status).toBe(1);
@@ -807,7 +807,7 @@ describe("voxtoken admin probe", () => {
     });
   });
 
-  it("reads the credentials file from stdin, and shows its progress on a terminal only", async () => {
+  it("reads the credentials file from stdin, and shows progress only on a terminal", async () => {
     await start();
     let err = "";
     const stderr = { isTerminal: true, write: (text: string) => void (err += text) };

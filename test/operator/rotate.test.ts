@@ -62,7 +62,7 @@ async function voxtoken(...args: string[]) {
 }
 
 describe("voxtoken admin rotate", () => {
-  it("starts a rotation, follows it to its end, and says what becomes of the old key", async () => {
+  it("starts a rotation, waits until it is done, and reports how long the old key stays", async () => {
     await start();
     const first = world.keyWith("AWSCURRENT");
     const { status, out, err } = await voxtoken("rotate", "outbound-calls", "--now");
@@ -85,13 +85,13 @@ describe("voxtoken admin rotate", () => {
     broken = false;
     const { status, err } = await voxtoken("rotate", "outbound-calls", "--now");
     expect(status).toBe(0);
-    expect(err).toContain("taken up again");
+    expect(err).toContain("It continues with version");
     expect(world.platform.keys.size).toBe(2);
   });
 
   it.each([
     [
-      "without a rotation function",
+      "a secret without a rotation function",
       async () => {
         await start();
         delete world.secret().rotation;
@@ -101,13 +101,13 @@ describe("voxtoken admin rotate", () => {
       "set rotate: all in serverless.yml",
     ],
     [
-      "a secret that holds no key",
+      "a secret without a key",
       async () => start({ serviceAccounts: [], emptySecrets: ["outbound-calls"] }),
       ["--now"],
       1,
       "voxtoken admin import",
     ],
-    ["without being asked, where nobody can answer", async () => start(), [], 2, "add --now"],
+    ["without --now if there is no terminal to confirm on", async () => start(), [], 2, "add --now"],
   ])("does not rotate %s", async (_, prepare, flags, expectedStatus, message) => {
     await prepare();
     const { status, err } = await voxtoken("rotate", "outbound-calls", ...flags);
@@ -129,7 +129,7 @@ describe("in a deployment, where an operator may not read the keys", () => {
   }
   const deployment = ["--deployment", "vendor-prod"];
 
-  it("keys asks the function", async () => {
+  it("keys asks the reconciliation function", async () => {
     await start();
     await deploy();
     const { status, out } = await voxtoken("keys", ...deployment);
@@ -137,18 +137,18 @@ describe("in a deployment, where an operator may not read the keys", () => {
     expect(out).toContain(world.keyWith("AWSCURRENT"));
   });
 
-  it("keys --accept-roles has the function write down what is right", async () => {
+  it("keys --accept-roles has the function record the current roles", async () => {
     await start();
     await deploy();
     const { status, err } = await voxtoken("keys", "--accept-roles", "outbound-calls", ...deployment);
     expect({ status, err }).toEqual({
       status: 0,
-      err: "Written down for outbound-calls: Developer, Support.\n",
+      err: "Recorded for outbound-calls: Developer, Support.\n",
     });
     expect(world.secret().tags).toEqual([{ Key: ROLES_TAG, Value: "3:5" }]);
   });
 
-  it("says what is wrong where the deployment is another, and where the function fails", async () => {
+  it("keys reports a missing --deployment, and a failure of the function", async () => {
     await start();
     await deploy();
     expect(await voxtoken("keys")).toMatchObject({
@@ -171,7 +171,7 @@ describe("${stage} in the name of a secret", () => {
     [[], { VOXTOKEN_DEPLOYMENT: "voximplant-token-vendor-test" }, "voximplant/test/outbound-calls"],
     [[], {}, "voximplant/dev/outbound-calls"],
     [["--deployment", "vendor-prod"], "on this machine", "voximplant/local/outbound-calls"],
-  ])("is the deployment's: %j with %j", async (flags, env, secret) => {
+  ])("is the deployment's stage: %j with %j", async (flags, env, secret) => {
     world = await startWorld({ http: true });
     const file = await writeGrants(folder);
     await writeFile(file, (await readFile(file, "utf8")).replace("voximplant/", "voximplant/${stage}/"));
@@ -193,7 +193,7 @@ describe("${stage} in the name of a secret", () => {
 });
 
 describe("voxtoken admin keys", () => {
-  it("shows each key beside what manages it", async () => {
+  it("lists each key with its state and its owner", async () => {
     await start();
     await voxtoken("rotate", "outbound-calls", "--now");
     world.platform.addKey({ accountId: ACCOUNT, pem: rsaPem(), name: "evil\u001b[2J", roles: ["Owner"] });
@@ -207,7 +207,7 @@ describe("voxtoken admin keys", () => {
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
   });
 
-  it("prints them as JSON", async () => {
+  it("lists the keys as JSON", async () => {
     await start();
     const { out } = await voxtoken("keys", "--direct", "--output", "json");
     expect(JSON.parse(out)).toMatchObject([

@@ -74,8 +74,8 @@ function naiveMaximum(policy: Policy, caller: Caller, request: AccessRequest): n
   return account && maxima.length > 0 ? Math.max(...maxima) : undefined;
 }
 
-describe("a decision", () => {
-  it("is what the rules of docs/grants.md say", () => {
+describe("the decision", () => {
+  it("follows the rules of docs/grants.md", () => {
     fc.assert(
       fc.property(policies, callers, requests, (policy, caller, request) => {
         const maximum = naiveMaximum(policy, caller, request);
@@ -129,7 +129,7 @@ describe("a decision", () => {
     );
   });
 
-  it("never gets worse with one more grant, nor better with one less", () => {
+  it("never gets worse with one more grant, nor better with one grant less", () => {
     fc.assert(
       fc.property(policies, grants, callers, requests, (policy, added, caller, request) => {
         const more = { ...policy, grants: [...policy.grants, added] };
@@ -145,7 +145,7 @@ describe("a decision", () => {
     );
   });
 
-  it("never depends on the session's name", () => {
+  it("never depends on the session name", () => {
     fc.assert(
       fc.property(policies, callers, requests, fc.string(), (policy, caller, request, sessionName) => {
         expect(decide(policy, { ...caller, sessionName }, request)).toEqual(decide(policy, caller, request));
@@ -153,7 +153,7 @@ describe("a decision", () => {
     );
   });
 
-  it("gives exactly what the list of entitlements has", () => {
+  it("allows exactly what the list of entitlements contains", () => {
     fc.assert(
       fc.property(policies, callers, requests, (policy, caller, request) => {
         const entitlement = listEntitlements(indexGrants(policy), caller, NOW).find(
@@ -198,7 +198,7 @@ describe("a decision", () => {
     );
   });
 
-  it("is explained by grants that fit where it allows, and by none where it denies access", () => {
+  it("is explained by grants that fit if it allows access, and by none if it denies access", () => {
     fc.assert(
       fc.property(policiesAndQuestions, ([policy, { caller, request }]) => {
         const decision = decide(policy, caller, request);
@@ -214,7 +214,7 @@ describe("a decision", () => {
     );
   });
 
-  it("stays the same without the grants that are called redundant", () => {
+  it("stays the same without the grants that are reported as redundant", () => {
     fc.assert(
       fc.property(policiesAndQuestions, ([policy, question]) => {
         const redundant = findRedundantGrants(policy.grants, indexGrants(policy));
@@ -225,7 +225,7 @@ describe("a decision", () => {
     );
   });
 
-  it("stays the same without a grant that is called redundant beside its twin", () => {
+  it("stays the same without a grant that is reported as redundant beside an equal one", () => {
     let found = 0;
     fc.assert(
       fc.property(policiesOfTwins, (policy) => {
@@ -244,12 +244,12 @@ describe("a decision", () => {
   });
 });
 
-describe("the matcher", () => {
+describe("matchesGlob", () => {
   const letters = fc.constantFrom("a", "b", "/", ":", "*", "?");
   const pattern = fc.string({ unit: letters, maxLength: 10 });
   const text = fc.string({ unit: letters, maxLength: 12 });
 
-  it("agrees with a naive one", () => {
+  it("agrees with a naive implementation", () => {
     fc.assert(
       fc.property(pattern, text, (p, t) => {
         expect(matchesGlob(p, t)).toBe(naiveGlob(p, t));
@@ -258,7 +258,7 @@ describe("the matcher", () => {
     );
   });
 
-  it("agrees with a naive one on a text that fits", () => {
+  it("agrees with a naive implementation on a text that fits", () => {
     const fitting = pattern.chain((p) =>
       fc
         .tuple(...Array.from(p, (c) => (c === "*" ? text : c === "?" ? letters : fc.constant(c))))
@@ -271,7 +271,7 @@ describe("the matcher", () => {
     );
   });
 
-  it("lets an ARN without wildcards match itself alone", () => {
+  it("lets an ARN without wildcards match only itself", () => {
     fc.assert(
       fc.property(callers, callers, (one, other) => {
         const itself = splitPrincipalArn(one.principal);
@@ -288,12 +288,12 @@ describe("the matcher", () => {
     [`${"a*".repeat(100)}b`, "a".repeat(10_000), false],
     [`${"*?".repeat(100)}b`, "a".repeat(10_000), false],
     [`${"*ab".repeat(100)}c`, "ab".repeat(5000), false],
-  ])("ends at once on hostile text (%#)", (p, t, expected) => {
+  ])("returns at once on hostile text (%#)", (p, t, expected) => {
     expect(matchesGlob(p, t)).toBe(expected);
   });
 });
 
-describe("the parser", () => {
+describe("parseGrants", () => {
   /** The policy as a file says it: without the lines it came from. */
   const withoutSources = (policy: Policy) =>
     JSON.parse(
@@ -311,7 +311,7 @@ describe("the parser", () => {
   };
   const validate = new Ajv({ strict: true, keywords: ["markdownDescription"] }).compile(grantsJsonSchema());
 
-  it("reads back every policy", () => {
+  it("parses every policy back", () => {
     fc.assert(
       fc.property(policies, (policy) => {
         const parsed = parseGrants(stringify(fileOf(policy)), "grants.yml");
@@ -320,7 +320,7 @@ describe("the parser", () => {
     );
   });
 
-  it("never throws, and has a place for every problem", () => {
+  it("never throws, and gives every problem a place", () => {
     const broken = fc
       .tuple(
         policies,
@@ -350,7 +350,7 @@ describe("the parser", () => {
     );
   });
 
-  it("accepts nothing that grants.schema.json refuses", () => {
+  it("accepts no file that grants.schema.json refuses", () => {
     fc.assert(
       fc.property(policies, (policy) => {
         const file = fileOf(policy);

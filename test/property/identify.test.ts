@@ -8,7 +8,7 @@ const partition = fc.stringMatching(/^aws(-[a-z]{1,8}){0,3}$/);
 const name = fc.stringMatching(/^[\w+=,.@-]{1,64}$/);
 const path = fc.stringMatching(/^([!-~]{0,30}\/)?$/);
 
-it("every session name that STS allows leads to the role in front of it", () => {
+it("a session has the role in front of its name as its principal, for every name that STS allows", () => {
   fc.assert(
     fc.property(partition, account, name, name, (partition, accountId, role, session) => {
       const result = identifyCaller({
@@ -22,7 +22,7 @@ it("every session name that STS allows leads to the role in front of it", () => 
   );
 });
 
-it("no session name at all leads to another role", () => {
+it("a session has no other role as its principal, for any name", () => {
   fc.assert(
     fc.property(account, name, fc.string({ unit: "grapheme" }), (accountId, role, session) => {
       const result = identifyCaller({ userArn: `arn:aws:sts::${accountId}:assumed-role/${role}/${session}` });
@@ -31,7 +31,7 @@ it("no session name at all leads to another role", () => {
   );
 });
 
-it("a user's canonical ARN is its own", () => {
+it("a user's canonical ARN is its own ARN", () => {
   fc.assert(
     fc.property(partition, account, path, name, (partition, accountId, path, user) => {
       const userArn = `arn:${partition}:iam::${accountId}:user/${path}${user}`;
@@ -41,7 +41,7 @@ it("a user's canonical ARN is its own", () => {
   );
 });
 
-it("two callers have one principal only if they are one role or user", () => {
+it("two callers have the same principal only if they are the same role or user", () => {
   const arn = fc.oneof(
     fc.tuple(account, name, name).map(([a, n, s]) => `arn:aws:sts::${a}:assumed-role/${n}/${s}`),
     fc.tuple(account, path, name).map(([a, p, n]) => `arn:aws:iam::${a}:user/${p}${n}`),
@@ -57,7 +57,7 @@ it("two callers have one principal only if they are one role or user", () => {
   );
 });
 
-it("ordinary text is not a caller, and does not throw", () => {
+it("identifyCaller refuses ordinary text without throwing", () => {
   fc.assert(
     fc.property(fc.string({ unit: "binary" }), (userArn) => {
       expect(identifyCaller({ userArn })).toMatchObject({ reason: "unauthenticated" });

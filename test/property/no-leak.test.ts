@@ -64,7 +64,7 @@ const request = fc.record({
 });
 
 describe("for any request and any secret", () => {
-  it("no answer, log line, audit record or error has 16 characters of the key or of a token's signature", async () => {
+  it("no answer, log line, audit record or error contains 16 characters of the key or of a token's signature", async () => {
     let vended = 0;
     await fc.assert(
       fc.asyncProperty(
@@ -119,7 +119,7 @@ describe("for any request and any secret", () => {
     expect(vended).toBeGreaterThan(20);
   });
 
-  it("the test finds a leak of 16 characters and none that is shorter", () => {
+  it("this test detects a leak of 16 characters and of no fewer", () => {
     // Between characters that base64 does not have: a letter could happen to continue the key.
     expect(leaksOf(keyWindows, `.${base64.slice(40, 56)}.`)).toHaveLength(1);
     expect(leaksOf(keyWindows, `.${base64.slice(40, 55)}\n.`)).toEqual([]);

@@ -33,7 +33,7 @@ const policyWithChild = () => ({
 describe("a key of a child account that a grant lists", () => {
   const accounts = [{ accountId: ACCOUNT, childAccountIds: [CHILD] }, { accountId: CHILD }];
 
-  it("is reported, and not deleted, whatever unknownKeys says", async () => {
+  it("is reported and never deleted, whatever unknownKeys says", async () => {
     world = await startWorld({ accounts });
     const { keyId } = world.platform.addKey({ accountId: CHILD, pem });
     expect(await reconcileKeys(world.ports, policyWithChild())).toMatchObject([
@@ -42,7 +42,7 @@ describe("a key of a child account that a grant lists", () => {
     expect(world.platform.keys.has(keyId)).toBe(true);
   });
 
-  it("is not examined, which is no failure, if the platform refuses the parent's key", async () => {
+  it("is skipped without a failure if the platform refuses the parent's key", async () => {
     world = await startWorld();
     expect(await reconcileKeys(world.ports, policyWithChild())).toEqual([]);
     expect(world.logged.map(({ message }) => message).join()).toContain(
@@ -64,7 +64,7 @@ describe("a key of the old account, after an import from another account", () =>
     return old;
   }
 
-  it("is kept, with what to do, while a routing rule is bound to it", async () => {
+  it("is kept, with the next step, while a routing rule is bound to it", async () => {
     const old = await importFromOtherAccount();
     const findings = await reconcileKeys(world.ports, policyFor());
     expect(findings).toMatchObject([{ reason: "superseded_key", action: "failed", key: { key_id: old } }]);
@@ -80,7 +80,7 @@ describe("a key of the old account, after an import from another account", () =>
 });
 
 describe("the only service account of an account", () => {
-  it("is reported if the platform refuses its only key, so that nothing can be listed", async () => {
+  it("is reported if the platform refuses its only key and nothing can be listed", async () => {
     world = await startWorld();
     const current = world.keyWith("AWSCURRENT") ?? "";
     world.platform.keys.delete(current);
@@ -90,7 +90,7 @@ describe("the only service account of an account", () => {
     expect(finding?.detail).toMatch(new RegExp(`${current}.*voxtoken admin import`));
   });
 
-  it("is reported if the platform refuses its current key, and the superseded key lists the rest", async () => {
+  it("is reported if the platform refuses its current key, and its superseded key lists the others", async () => {
     world = await startWorld();
     for (const event of world.stagePending()) await rotateKey(world.ports, policyFor(), event);
     const current = world.keyWith("AWSCURRENT") ?? "";
@@ -104,7 +104,7 @@ describe("the only service account of an account", () => {
     expect(findings.find(({ reason }) => reason === "unknown_key")?.key?.key_id).toBe(stranger);
   });
 
-  it("keeps its last working key, although its grace is over, if the current key is missing", async () => {
+  it("keeps its last working key after the grace if the current key is missing", async () => {
     world = await startWorld();
     const old = world.keyWith("AWSCURRENT") ?? "";
     for (const event of world.stagePending()) await rotateKey(world.ports, policyFor(), event);
@@ -115,7 +115,7 @@ describe("the only service account of an account", () => {
   });
 });
 
-it("a key of another account than grants.yml names is reported", async () => {
+it("reconciliation reports a key of another account than grants.yml names", async () => {
   world = await startWorld();
   const policy = policyFor({ "outbound-calls": { accountId: ACCOUNT + 1 } });
   expect(await reconcileKeys(world.ports, policy)).toMatchObject([{ reason: "wrong_account" }]);

@@ -28,7 +28,7 @@ async function rotate(policy: Policy = policyFor()) {
 const withStore = (store: SecretStore) => ({ ...world.ports, store, readSecret: secretReader(store) });
 
 describe("an unknown key", () => {
-  it("is reported by the first reconciliation, with its roles and what to do, and left alone", async () => {
+  it("is reported with its roles and the next step by the first reconciliation, and not deleted", async () => {
     world = await startWorld();
     const stranger = plant();
     const findings = await reconcileKeys(world.ports, policyFor());
@@ -40,7 +40,7 @@ describe("an unknown key", () => {
     expect(exists(stranger)).toBe(true);
   });
 
-  it("is deleted only where grants.yml says so", async () => {
+  it("is deleted only if grants.yml says so", async () => {
     world = await startWorld();
     const stranger = plant();
     const policy = policyFor({ "outbound-calls": { unknownKeys: "delete" } });
@@ -51,7 +51,7 @@ describe("an unknown key", () => {
     await world.useCurrentKey();
   });
 
-  it("is never one that is listed as unmanaged, whatever else the file says", async () => {
+  it("is ignored if it is listed as unmanaged, whatever else the file says", async () => {
     world = await startWorld();
     const stranger = plant();
     const policy = policyFor({ "outbound-calls": { unknownKeys: "delete", unmanagedKeys: [stranger] } });
@@ -59,7 +59,7 @@ describe("an unknown key", () => {
     expect(exists(stranger)).toBe(true);
   });
 
-  it("is never the key of another service account of the same Voximplant account", async () => {
+  it("does not include keys of another service account of the same Voximplant account", async () => {
     world = await startWorld({ serviceAccounts: ["outbound-calls", "call-history"] });
     const policy = policyFor({
       "outbound-calls": { unknownKeys: "delete" },
@@ -69,7 +69,7 @@ describe("an unknown key", () => {
     expect(world.platform.keys.size).toBe(2);
   });
 
-  it("is reported where the service accounts of its account do not all say delete", async () => {
+  it("is only reported if not all service accounts of its account say delete", async () => {
     world = await startWorld({ serviceAccounts: ["outbound-calls", "call-history"] });
     const stranger = plant();
     const policy = policyFor({ "outbound-calls": { unknownKeys: "delete" }, "call-history": {} });
@@ -79,7 +79,7 @@ describe("an unknown key", () => {
     expect(exists(stranger)).toBe(true);
   });
 
-  it("is called undetermined, and kept, while the secret of another service account cannot be found", async () => {
+  it("is reported as undetermined, and kept, while another service account's secret is missing", async () => {
     world = await startWorld({ serviceAccounts: ["outbound-calls"] });
     const stranger = plant();
     const policy = policyFor({
@@ -93,7 +93,7 @@ describe("an unknown key", () => {
     expect(exists(stranger)).toBe(true);
   });
 
-  it("is called undetermined, and kept, while a secret holds something that is no key", async () => {
+  it("is reported as undetermined, and kept, while a secret contains something that is not a key", async () => {
     world = await startWorld({ serviceAccounts: ["outbound-calls", "call-history"] });
     const [version] = world.secret("call-history").versions.values();
     if (version) version.content = { SecretString: "not a credentials file" };
@@ -120,7 +120,7 @@ describe("an unknown key", () => {
 });
 
 describe("a key of ours", () => {
-  it("is kept through its grace, then deleted", async () => {
+  it("is kept during its grace, then deleted", async () => {
     world = await startWorld();
     await rotate();
     await reconcileKeys(world.ports, policyFor());
@@ -135,7 +135,7 @@ describe("a key of ours", () => {
     expect(exists(superseded)).toBe(false);
   });
 
-  it("is superseded, and no stray, although two rotations have followed it within its grace", async () => {
+  it("is superseded, not a stray, even after two rotations within its grace", async () => {
     world = await startWorld();
     const first = world.keyWith("AWSCURRENT") ?? "";
     await rotate();
@@ -148,7 +148,7 @@ describe("a key of ours", () => {
     expect([...world.platform.keys.keys()]).toEqual([world.keyWith("AWSCURRENT")]);
   });
 
-  it("is left alone while its rotation is under way, in a version or not yet in one", async () => {
+  it("is kept during its rotation, before and after it is stored in a version", async () => {
     world = await startWorld();
     const events = world.stagePending();
     const versionId = events[0]?.ClientRequestToken ?? "";
@@ -164,7 +164,7 @@ describe("a key of ours", () => {
     expect(exists(world.keyWith("AWSPENDING") ?? "")).toBe(true);
   });
 
-  it("that is in no version is reported, whatever it says of its age, and deleted after its grace", async () => {
+  it("in no version is reported, whatever age it claims, and deleted after its grace", async () => {
     world = await startWorld();
     await reconcileKeys(world.ports, policyFor());
     const { keyId } = world.platform.addKey({
@@ -184,7 +184,7 @@ describe("a key of ours", () => {
     expect(exists(keyId)).toBe(false);
   });
 
-  it("that stands in two secrets is in use as long as it is current in one", async () => {
+  it("in two secrets stays in use as long as it is current in one", async () => {
     world = await startWorld({ serviceAccounts: ["outbound-calls", "call-history"] });
     const policy = policyFor({ "outbound-calls": {}, "call-history": {} });
     const [shared] = world.secret().versions.values();
@@ -198,7 +198,7 @@ describe("a key of ours", () => {
     await world.useCurrentKey("call-history");
   });
 
-  it("that is an orphan, since its version holds another key, is deleted at once", async () => {
+  it("is deleted at once as an orphan if its version contains another key", async () => {
     world = await startWorld();
     await rotate();
     const [version] = [...world.secret().versions.values()].filter(({ stages }) => stages.has("AWSCURRENT"));
@@ -209,7 +209,7 @@ describe("a key of ours", () => {
     expect(exists(orphan)).toBe(false);
   });
 
-  it("is kept, however old, while a replica of its secret is behind", async () => {
+  it("is kept at any age while a replica of its secret is behind", async () => {
     world = await startWorld();
     await rotate();
     world.clock.now += GRACE_MS * 2;
@@ -326,7 +326,7 @@ it("two reconciliations at once delete no key that is needed", async () => {
   expect(deleted).toHaveLength(2);
 });
 
-describe("the function", () => {
+describe("the reconciliation function", () => {
   const lines: string[] = [];
   const handle = (policy: Policy) => {
     lines.length = 0;
@@ -386,7 +386,7 @@ describe("the function", () => {
     ).toMatchObject({ ReconciliationFailed: 1 });
   });
 
-  it("lists every key with what manages it, and changes nothing", async () => {
+  it("lists every key with its manager, and changes nothing", async () => {
     world = await startWorld();
     await rotate();
     const stranger = plant();
@@ -412,14 +412,14 @@ describe("the function", () => {
   });
 
   it.each([{ command: "delete-everything" }, { command: "revoke", serviceAccount: "outbound-calls" }])(
-    "refuses %j",
+    "refuses the event %j",
     async (event) => {
       world = await startWorld();
       await expect(handle(policyFor())(event)).rejects.toThrow("Known commands");
     },
   );
 
-  it("reports a platform that cannot be reached, and changes nothing", async () => {
+  it("reports an unreachable platform, and changes nothing", async () => {
     world = await startWorld({ fault: (method) => (method === "GetKeys" ? platformFault(340) : undefined) });
     const before = world.platform.keys.size;
     await expect(handle(policyFor())({})).rejects.toThrow("340");

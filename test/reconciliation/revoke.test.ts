@@ -18,7 +18,7 @@ function revoke(ports: RevocationPorts, policy: Policy, keyId: string, name = "o
 }
 
 describe("a revocation", () => {
-  it("replaces a key that two service accounts share for both, and proves that it is dead", async () => {
+  it("replaces a key that two service accounts share for both, and proves that the old key is dead", async () => {
     world = await startWorld({ serviceAccounts: ["outbound-calls", "call-history"] });
     const [shared] = world.secret().versions.values();
     const [other] = world.secret("call-history").versions.values();
@@ -39,7 +39,7 @@ describe("a revocation", () => {
     expect(report.leftToDo.join()).toContain("It is not proved");
   });
 
-  it("reports a service account whose current key cannot be read as being without a key", async () => {
+  it("reports a service account whose current key cannot be read as one without a key", async () => {
     world = await startWorld({
       secretsFault: (operation) =>
         operation === "GetSecretValue"
@@ -50,7 +50,7 @@ describe("a revocation", () => {
     expect(report).toMatchObject({ proved: false, withoutKey: ["outbound-calls"] });
   });
 
-  it("makes another new key if the first was deleted while it was stored", async () => {
+  it("creates another key if the first was deleted before it was stored", async () => {
     // Without the tag, the secret has not changed for a grace, and a reconciliation deletes strays
     // at once.
     world = await startWorld({
@@ -74,7 +74,7 @@ describe("a revocation", () => {
     await world.useCurrentKey();
   });
 
-  it("does not claim to have moved routing rules that its service account may not see", async () => {
+  it("does not claim to have moved rules that the service account may not see", async () => {
     world = await startWorld({
       fault: (method) => (method === "GetApplications" ? platformFault(100) : undefined),
     });
@@ -83,7 +83,7 @@ describe("a revocation", () => {
     expect(steps.find(({ step }) => step === "rules")?.seen).toContain("may not see routing rules");
   });
 
-  it("leaves time for its report while the platform hangs", async () => {
+  it("reports before its time limit while the platform does not answer", async () => {
     world = await startWorld();
     const startedAt = world.clock.now;
     // Each call of the platform takes as long as a call may take.
@@ -117,7 +117,7 @@ describe("a revocation", () => {
     expect({ failures: failures > 1, proved: report.proved }).toEqual({ failures: true, proved: true });
   });
 
-  describe("of a current key that somebody has deleted already", () => {
+  describe("a revocation of a current key that was deleted before", () => {
     const start = async () => {
       world = await startWorld();
       const superseded = world.keyWith("AWSCURRENT") ?? "";
@@ -127,14 +127,14 @@ describe("a revocation", () => {
       return { superseded, leaked };
     };
 
-    it("proves with the key before it that it is dead, and says that a key is missing", async () => {
+    it("proves with the previous key that the key is dead, and reports that a current key is missing", async () => {
       const { leaked } = await start();
       const report = await revoke(world.ports, policyFor(), leaked);
       expect(report).toMatchObject({ proved: true, withoutKey: ["outbound-calls"] });
       expect(report.leftToDo.join(" ")).toContain("voxtoken admin rollback outbound-calls");
     });
 
-    it("says that routing rules have to be bound by hand, and does not claim to have moved them", async () => {
+    it("says that routing rules must be bound by hand, and does not claim to have moved them", async () => {
       const { leaked } = await start();
       const { steps, leftToDo } = await revoke(world.ports, policyFor(), leaked);
       expect(steps.find(({ step }) => step === "rules")).toMatchObject({ ok: false });

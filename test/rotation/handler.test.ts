@@ -25,7 +25,7 @@ function start() {
 }
 
 describe("the rotation function", () => {
-  it("leaves an audit record of each step", async () => {
+  it("writes an audit record of each step", async () => {
     world = await startWorld();
     const { handle, records } = start();
     const events = world.stagePending();
@@ -42,7 +42,7 @@ describe("the rotation function", () => {
     );
   });
 
-  it("counts a failure, says why, and fails, because that is how Secrets Manager learns of it", async () => {
+  it("counts a failure, reports its reason, and throws, as Secrets Manager expects", async () => {
     world = await startWorld({
       fault: (method) => (method === "CreateKey" ? platformFault(104) : undefined),
     });
@@ -58,7 +58,7 @@ describe("the rotation function", () => {
   });
 
   it.each([undefined, {}, { Step: "deleteSecret", SecretId: "s", ClientRequestToken: "t" }])(
-    "takes nothing but an event of a rotation: not %j",
+    "refuses an event that is not a rotation: %j",
     async (event) => {
       world = await startWorld();
       await expect(start().handle(event)).rejects.toThrow("not an event of a Secrets Manager rotation");

@@ -36,7 +36,7 @@ const ALL = ["createSecret", "setSecret", "testSecret", "finishSecret"] as const
 
 describe("a rotation", () => {
   it.each(["object", "array"] as const)(
-    "puts a new key in place where CreateKey answers with an %s",
+    "makes a new key current if CreateKey answers with an %s",
     async (createKeyShape) => {
       world = await startWorld({ createKeyShape });
       const first = world.keyWith("AWSCURRENT");
@@ -73,7 +73,7 @@ describe("a rotation", () => {
     ).toMatch(/bind it to key \S+ in the control panel/);
   });
 
-  it("repeats any step without making another key", async () => {
+  it("repeats any step without creating another key", async () => {
     world = await startWorld();
     const versionId = stage();
     for (const step of ALL) await carryOut([step, step], versionId);
@@ -81,7 +81,7 @@ describe("a rotation", () => {
     expect(world.platform.keys.size).toBe(2);
   });
 
-  it("survives two runs of createSecret at once: one key is in the version, and the other is not on the platform", async () => {
+  it("keeps one key in the version, and deletes the other, if createSecret runs twice at once", async () => {
     world = await startWorld();
     const versionId = stage();
     await Promise.allSettled([carryOut(["createSecret"], versionId), carryOut(["createSecret"], versionId)]);
@@ -96,12 +96,12 @@ describe("a rotation", () => {
 describe("a rotation is refused", () => {
   it.each([
     [
-      "of a secret that grants.yml does not know",
+      "if grants.yml does not contain the secret",
       () => policyFor({ other: {} }),
       "belongs to no service account",
     ],
     [
-      "where it is switched off",
+      "if it is switched off",
       () => {
         const { rotation } = world.secret();
         if (rotation) rotation.enabled = false;
@@ -117,14 +117,14 @@ describe("a rotation is refused", () => {
     expect(world.platform.calls).toEqual([]);
   });
 
-  it.each(ALL)("at %s for a version that is not staged", async (step) => {
+  it.each(ALL)("at %s if the version is not staged", async (step) => {
     world = await startWorld();
     stage();
     await expect(carryOut([step], randomUUID())).rejects.toThrow("does not have the label AWSPENDING");
     expect(world.platform.calls).toEqual([]);
   });
 
-  it("at finishSecret for a version that was superseded meanwhile: only the event's version is promoted", async () => {
+  it("at finishSecret for a superseded version, because only the event's version is promoted", async () => {
     world = await startWorld();
     const first = world.keyWith("AWSCURRENT");
     const old = stage();
@@ -139,7 +139,7 @@ describe("a rotation is refused", () => {
     await expect(carryOut([step], stage())).rejects.toThrow("has no key");
   });
 
-  it("at createSecret before the first import, with what to do", async () => {
+  it("at createSecret before the first import, with the next step", async () => {
     world = await startWorld({ emptySecrets: ["outbound-calls"], serviceAccounts: [] });
     await expect(carryOut(["createSecret"], stage())).rejects.toThrow(
       "voxtoken admin import FILE --service-account outbound-calls",
@@ -147,8 +147,8 @@ describe("a rotation is refused", () => {
   });
 });
 
-describe("testSecret, as Secrets Manager calls it when a schedule is set up", () => {
-  it("passes without any key, so that a deployment comes before the import", async () => {
+describe("testSecret, which Secrets Manager calls when a schedule is set up,", () => {
+  it("succeeds without any key, so that a deployment may precede the import", async () => {
     world = await startWorld({ emptySecrets: ["outbound-calls"], serviceAccounts: [] });
     await carryOut(["testSecret"], stage());
     expect(world.logged).toEqual([
@@ -156,7 +156,7 @@ describe("testSecret, as Secrets Manager calls it when a schedule is set up", ()
     ]);
   });
 
-  it("tries the current key where nothing was put into the pending version", async () => {
+  it("tests the current key if the pending version is empty", async () => {
     world = await startWorld();
     await carryOut(["testSecret"], stage());
     expect(world.platform.calls.map(({ method }) => method)).toEqual(["GetAccountInfo"]);
@@ -191,7 +191,7 @@ describe("what goes wrong with roles", () => {
     await world.useCurrentKey();
   });
 
-  it("keeps a key that may do less, or more, from becoming current", async () => {
+  it("does not make a key current whose roles differ", async () => {
     world = await startWorld();
     const first = world.keyWith("AWSCURRENT");
     const versionId = stage();
@@ -217,7 +217,7 @@ describe("what goes wrong with roles", () => {
 describe("a key of another account than grants.yml names", () => {
   const elsewhere = policyFor({ "outbound-calls": { accountId: 7654321 } });
 
-  it.each(ALL)("ends %s, and the error names both accounts", async (Step) => {
+  it.each(ALL)("makes %s fail with an error that names both accounts", async (Step) => {
     world = await startWorld();
     const current = world.keyWith("AWSCURRENT");
     const event = { Step, SecretId: world.secret().arn, ClientRequestToken: stage() };
@@ -225,7 +225,7 @@ describe("a key of another account than grants.yml names", () => {
     expect([world.keyWith("AWSCURRENT"), world.platform.keys.size]).toEqual([current, 1]);
   });
 
-  it("is not replaced by a revocation, is deleted all the same, and does not become current by a rollback", async () => {
+  it("is deleted and not replaced by a revocation, and does not become current by a rollback", async () => {
     world = await startWorld();
     const versionId = stage();
     await carryOut(ALL, versionId);
@@ -246,8 +246,8 @@ describe("a key of another account than grants.yml names", () => {
   });
 });
 
-describe("at the limit of keys (437)", () => {
-  it("takes the key that another delivery of createSecret has stored meanwhile", async () => {
+describe("at the limit of keys (error 437), a rotation", () => {
+  it("uses the key that another delivery of createSecret has stored meanwhile", async () => {
     world = await startWorld({ keyLimit: 2 });
     const versionId = stage();
     const [event] = world.stagePending(versionId);
@@ -272,7 +272,7 @@ describe("at the limit of keys (437)", () => {
     expect(world.platform.keys.size).toBe(2);
   });
 
-  it("a rotation deletes its own superseded keys first, if their time is over", async () => {
+  it("first deletes its own superseded keys whose grace is over", async () => {
     world = await startWorld({ keyLimit: 2 });
     await carryOut(ALL, stage());
     const superseded = world.keyWith("AWSPREVIOUS");
@@ -282,7 +282,7 @@ describe("at the limit of keys (437)", () => {
     await world.useCurrentKey();
   });
 
-  it("a rotation deletes nothing else, and says what to do and from when on it would go", async () => {
+  it("deletes nothing else, and says what to do and when a key can be deleted", async () => {
     world = await startWorld({ keyLimit: 3 });
     const stranger = world.platform.addKey({ accountId: ACCOUNT, pem: rsaPem() }).keyId;
     await carryOut(ALL, stage());
@@ -295,8 +295,8 @@ describe("at the limit of keys (437)", () => {
   });
 });
 
-describe("a key that somebody deleted", () => {
-  it("keeps its version pending for ten minutes, because a platform may be slow to know a new key", async () => {
+describe("a pending key that was deleted", () => {
+  it("keeps its version pending for ten minutes, because the platform may know a new key late", async () => {
     world = await startWorld();
     const versionId = stage();
     await carryOut(["createSecret"], versionId);
@@ -308,7 +308,7 @@ describe("a key that somebody deleted", () => {
     expect(world.keyWith("AWSPENDING")).toBe(pending);
   });
 
-  it("loses the label AWSPENDING after that, and the next rotation makes another", async () => {
+  it("loses the label AWSPENDING after that, and the next rotation creates another", async () => {
     world = await startWorld();
     const versionId = stage();
     await carryOut(["createSecret"], versionId);
@@ -330,7 +330,7 @@ describe("a key that somebody deleted", () => {
   });
 });
 
-it("no message of a rotation shows a key", async () => {
+it("no message of a rotation contains a key", async () => {
   world = await startWorld({
     fault: (method) => (method === "SetKeyRoles" ? platformFault(435) : undefined),
   });

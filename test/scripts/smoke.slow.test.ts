@@ -79,7 +79,7 @@ function smoke(...args: readonly string[]): Promise<{ status: number; output: st
 const where = () => ["--url", gateway.url, "--region", "us-east-1", "--count", "2"];
 
 describe("npm run smoke", () => {
-  it("proves token, unsigned refusal and ungranted refusal, prints latencies, and no token", async () => {
+  it("checks a token, an unsigned request and an ungranted request, and prints latencies without a token", async () => {
     const { status, output } = await smoke(
       ...where(),
       "--service-account",
@@ -104,7 +104,7 @@ describe("npm run smoke", () => {
     for (const token of tokens) expect(output).not.toContain(token.slice(-16));
   });
 
-  it("ends with 1 and says what is broken where a service account is granted that should not be", async () => {
+  it("exits with 1 and names the problem if a service account is granted that should not be", async () => {
     const { status, output } = await smoke(
       ...where(),
       "--service-account",
@@ -118,7 +118,7 @@ describe("npm run smoke", () => {
     );
   });
 
-  it("ends with 1 where no token comes back, and goes on to the other checks", async () => {
+  it("exits with 1 if no token is vended, and continues with the other checks", async () => {
     const { status, output } = await smoke(...where(), "--service-account", "call-history");
     expect(status).toBe(1);
     expect(output).toMatch(/BROKEN {2}a token comes back for call-history/);
@@ -129,7 +129,7 @@ describe("npm run smoke", () => {
     [["--service-account", "outbound-calls"], '--url: "" is not a URL'],
     [["--url", "--service-account", "outbound-calls"], "Option '--url' argument is ambiguous"],
     [["--url", "https://tokens.example.com"], "--service-account: the name of a service account is required"],
-  ])("says how it is used where something is missing: %j", async (args, problem) => {
+  ])("prints its usage if something is missing: %j", async (args, problem) => {
     const { status, output } = await smoke(...args);
     expect(status).toBe(2);
     expect(output).toContain(problem);

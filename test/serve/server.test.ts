@@ -85,7 +85,7 @@ async function start(
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 const form = { "content-type": "application/x-www-form-urlencoded" };
 
-describe("a request that the throwaway key has signed", () => {
+describe("a request signed by the throwaway key", () => {
   it("reaches the Management API with the vended token, the same body and query, and no other identity", async () => {
     const { send, seen } = await start();
     const own = await sign();
@@ -117,7 +117,7 @@ describe("a request that the throwaway key has signed", () => {
     expect(await send("/platform_api", bearer(await sign(key, claims)))).toMatchObject({ status: 200 });
   });
 
-  it("gets what the platform answers, whatever it is", async () => {
+  it("gets the platform's answer unchanged", async () => {
     const { send } = await start(
       () => new Response("date;cost\n", { status: 206, headers: { "content-type": "text/csv" } }),
     );
@@ -127,7 +127,7 @@ describe("a request that the throwaway key has signed", () => {
     });
   });
 
-  it("is sent again with a new token, if the platform refuses the first one", async () => {
+  it("is repeated with a new token if the platform refuses the first one", async () => {
     const tokens = ["refused", "renewed"];
     const { send, seen } = await start(
       (request) =>
@@ -140,7 +140,7 @@ describe("a request that the throwaway key has signed", () => {
     expect(await seen[1]?.text()).toBe("a=1");
   });
 
-  it("streams: the first part of an answer arrives before the last one is made", async () => {
+  it("is answered as a stream: the first part arrives before the last one exists", async () => {
     let finish: () => void = () => undefined;
     const { port } = await start(
       () =>
@@ -203,7 +203,7 @@ const refused: readonly (readonly [string, number, string, Record<string, string
   ["a health check from a website", 403, "/health", { host: "evil.example.com" }],
 ];
 
-it.each(refused)("refuses %s, and sends nothing on", async (_, expected, path, headers) => {
+it.each(refused)("the server refuses %s, and forwards nothing", async (_, expected, path, headers) => {
   const { send, seen } = await start();
   const { status, text } = await send(path, headers);
   expect(status).toBe(expected);
@@ -219,19 +219,19 @@ it.each(refused)("refuses %s, and sends nothing on", async (_, expected, path, h
 });
 
 it.each(["127.0.0.1", "127.0.0.1:80", "LocalHost:8790", "[::1]:8790"])(
-  "accepts the Host of this machine: %s",
+  "the server accepts the Host of this machine: %s",
   async (host) => {
     const { send } = await start();
     expect(await send("/health", { host }, "GET", "")).toMatchObject({ status: 200 });
   },
 );
 
-describe("if something fails", () => {
+describe("the server, if something fails,", () => {
   it.each([
     ["the grants refuse", new TokenError("access_denied", "no", { status: 403 }), 403, 100],
     ["the vendor cannot be reached", new TokenError("network", "refused"), 503, 500],
-    ["the vendor answers nonsense", new TokenError("invalid_response", "html"), 502, 500],
-  ])("says so in the platform's shape: %s", async (_, error, status, code) => {
+    ["the vendor's answer is invalid", new TokenError("invalid_response", "html"), 502, 500],
+  ])("answers in the platform's shape: %s", async (_, error, status, code) => {
     const { send, seen } = await start(undefined, () => Promise.reject(error));
     const answer = await send("/platform_api/GetKeys", bearer(await sign()));
     expect(answer.status).toBe(status);
@@ -240,7 +240,7 @@ describe("if something fails", () => {
     expect(seen).toEqual([]);
   });
 
-  it("answers 502 if the Management API cannot be reached, and shows no token", async () => {
+  it("answers 502 without a token if the Management API cannot be reached", async () => {
     const { send, lines } = await start(() =>
       Promise.reject(new TypeError("fetch failed", { cause: new Error("connect ECONNREFUSED") })),
     );
@@ -250,7 +250,7 @@ describe("if something fails", () => {
     expect(text + lines.join()).not.toMatch(/vended-token|eyJ|secret/);
   });
 
-  it("breaks the connection off if the platform breaks off in the middle of an answer", async () => {
+  it("breaks the connection if the platform breaks off in the middle of an answer", async () => {
     const { send } = await start(
       () =>
         new Response(
@@ -268,7 +268,7 @@ describe("if something fails", () => {
   });
 });
 
-it("is healthy as long as there is a token", async () => {
+it("the server is healthy as long as it can get a token", async () => {
   let isWell = true;
   const { send } = await start(undefined, () =>
     isWell ? Promise.resolve(vended("t")) : Promise.reject(new TokenError("network", "refused")),
@@ -278,7 +278,7 @@ it("is healthy as long as there is a token", async () => {
   expect(await send("/health", {}, "GET", "")).toMatchObject({ status: 503 });
 });
 
-it("logs one line for each request, without its query", async () => {
+it("the server logs one line for each request, without its query", async () => {
   const { send, lines } = await start();
   await send("/platform_api/GetKeys?key_id=1", bearer(await sign()));
   await send("/platform_api/GetKeys", {});

@@ -29,13 +29,13 @@ describe("the claims of a token", () => {
     expect(tokenClaims(1, 60, noon * 1000 + 999)).toEqual({ iss: 1, iat: noon - 5, exp: noon + 60 });
   });
 
-  it("have sub and jti only if they are given", () => {
+  it("include sub and jti only if they are given", () => {
     const identity = { sub: "arn:aws:iam::111122223333:role/billing-worker", jti: "id-1" };
     expect(tokenClaims(1, 60, noon * 1000, identity)).toMatchObject(identity);
     expect(Object.keys(tokenClaims(1, 60, noon * 1000))).toEqual(["iss", "iat", "exp"]);
   });
 
-  it("are never valid for more than 3600 s nor for longer than was granted", () => {
+  it("are never valid for more than 3600 s nor longer than was granted", () => {
     const ttl = fc.integer({ min: MIN_TTL_SECONDS, max: MAX_TTL_SECONDS });
     const now = fc.integer({ min: 0, max: 4_102_444_800_000 });
     fc.assert(

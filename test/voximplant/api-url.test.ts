@@ -37,11 +37,11 @@ describe("a Management API URL", () => {
     ["http://[::1]:8789/platform_api", "http://[::1]:8789/platform_api"],
     ["http://localhost:8789", "http://localhost:8789"],
     [" HTTPS://API.voximplant.com/platform_api ", MANAGEMENT_API_URL],
-  ])("is used when it is https or loopback: %s", (given, url) => {
+  ])("is accepted if it is https or loopback: %s", (given, url) => {
     expect(parseApiUrl(given, "--api-url")).toBe(url);
   });
 
-  it.each(refused)("is refused by every user of it: %s", async (url, why) => {
+  it.each(refused)("is refused by every reader of the setting: %s", async (url, why) => {
     expect(() => parseApiUrl(url, "--api-url")).toThrow(ApiUrlError);
     expect(() => parseApiUrl(url, "--api-url")).toThrow(`--api-url ${why}`);
 
@@ -67,7 +67,7 @@ describe("a Management API URL", () => {
     expect(() => createVoximplantFetch(getToken, { apiUrl: url })).toThrow(`apiUrl ${why}`);
   });
 
-  it.each(refused)("is refused by the command line before anything is asked for: %s", async (url, why) => {
+  it.each(refused)("is refused by the command line before any request: %s", async (url, why) => {
     const bootstrap = [
       ...["admin", "bootstrap", "--service-account", "outbound-calls", "--account-id", "1234567"],
       ...["--roles", "Scenarios"],

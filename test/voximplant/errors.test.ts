@@ -25,6 +25,6 @@ it.each<[string, unknown, string]>([
   ["an error that is its own cause", circular, "its own cause"],
   ["a text", "just text", "unknown reason"],
   ["nothing", undefined, "unknown reason"],
-])("says why a request failed: %s", (_, error, reason) => {
+])("networkReason finds why a request failed: %s", (_, error, reason) => {
   expect(networkReason(error)).toBe(reason);
 });

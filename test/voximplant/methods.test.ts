@@ -28,13 +28,13 @@ describe("the methods of the Management API", () => {
   it.each([
     ["an object, as documented", created],
     ["an array, as four official clients type it", [created]],
-  ])("take what CreateKey returns as %s", async (_, result) => {
+  ])("accept the result of CreateKey as %s", async (_, result) => {
     const { api, calls } = open(() => ({ result }));
     await expect(api.createKey({ name: "n", description: "d" })).resolves.toEqual(created);
     expect(calls).toEqual([{ method: "CreateKey", parameters: { key_name: "n", description: "d" } }]);
   });
 
-  it("name the field of an undocumented answer, never its value", async () => {
+  it("name the field of an undocumented answer, and never its value", async () => {
     const { api } = open(() => ({ result: { ...created, key_id: 7 } }));
     const error = await api.createKey({ name: "n", description: "d" }).catch((e: unknown) => e);
     expect(String(error)).toContain("result");
@@ -55,7 +55,7 @@ describe("the methods of the Management API", () => {
     await expect(api.getKeys()).rejects.toThrow("does not end");
   });
 
-  it("report an absent key if the platform accepts the calling key", async () => {
+  it("report a key as absent if the platform accepts the calling key", async () => {
     const { api } = open((method) =>
       method === "DeleteKey"
         ? { error: { code: 433, msg: "Invalid key id." } }
@@ -64,12 +64,12 @@ describe("the methods of the Management API", () => {
     await expect(api.deleteKey("k")).resolves.toBe("absent");
   });
 
-  it("fail if error 433 may be about the calling key", async () => {
+  it("fail if error 433 may concern the calling key", async () => {
     const { api } = open(() => ({ error: { code: 433, msg: "Invalid key id." } }));
     await expect(api.deleteKey("k")).rejects.toThrow("433");
   });
 
-  it("find the rules bound to a key in every application, and none that is bound to another", async () => {
+  it("find the rules bound to a key in every application, and no others", async () => {
     const { api } = open((method, { application_id }) =>
       method === "GetApplications"
         ? { result: [{ application_id: 1 }, { application_id: 2 }], total_count: 2 }

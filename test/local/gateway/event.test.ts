@@ -38,7 +38,7 @@ function invocation(change: Partial<Invocation["request"]> = {}, identity = bill
 const traceId = "Root=1-67a947d2-8cba4d6f9080a62862bfd6dc";
 
 describe("a REST API's event", () => {
-  it("has every field that AWS documents, for a role session", () => {
+  it("has every field that AWS documents for a role session", () => {
     expect(restEvent(invocation())).toEqual({
       resource: "/v1/service-accounts/{serviceAccount}/token",
       path: "/v1/service-accounts/outbound-calls/token",
@@ -104,7 +104,7 @@ describe("a REST API's event", () => {
     });
   });
 
-  it("names a user by its path and its AIDA id, and an account without an organisation by null", () => {
+  it("has a user's path and AIDA id, and null for a missing organisation", () => {
     const outsider = { ...alice, principalOrgId: undefined };
     expect(restEvent(invocation({}, outsider)).requestContext.identity).toMatchObject({
       userArn: "arn:aws:iam::111122223333:user/ops/alice",
@@ -114,7 +114,7 @@ describe("a REST API's event", () => {
     });
   });
 
-  it("keeps every value of what is repeated, and the last one where there is room for one", () => {
+  it("has every value of repeated parameters, and the last one in single-value fields", () => {
     const event = restEvent(
       invocation({
         target: "/v1/service-accounts?a=1&b=%C3%A4+x&a=2",
@@ -140,7 +140,7 @@ describe("a REST API's event", () => {
 });
 
 describe("an HTTP API's event", () => {
-  it("has the caller under `authorizer.iam`, headers in lower case, and repeated values joined", () => {
+  it("has the caller under `authorizer.iam`, lower-case headers, and joined repeated values", () => {
     const event = httpApiEvent(
       invocation({
         target: "/v1/service-accounts/outbound-calls/token?a=1&a=2",
@@ -181,7 +181,7 @@ describe("an HTTP API's event", () => {
     });
   });
 
-  it("encodes a body that is not text, and leaves out what is not there", () => {
+  it("encodes a body that is not text, and omits fields without a value", () => {
     const event = httpApiEvent(invocation({ headers: [["Host", "h"]], body: Buffer.from([0xff, 0x00]) }));
     expect(event).toMatchObject({ body: "/wA=", isBase64Encoded: true });
     expect(event).not.toHaveProperty("queryStringParameters");

@@ -16,9 +16,9 @@ describe("a file of identities", () => {
       /\[0\]\.accountId must be a string of 12 digits/,
     ],
     ["a field that is missing", JSON.stringify([good, { ...good, userArn: undefined }]), /\[1\]\.userArn/],
-    ["a field that nobody knows", JSON.stringify([{ ...good, secret: "s3cret" }]), /"secret"/],
+    ["an unknown field", JSON.stringify([{ ...good, secret: "s3cret" }]), /"secret"/],
     ["the same key twice", JSON.stringify([good, good]), /must not name an accessKeyId twice/],
-  ])("is refused: %s; the message never quotes a secret", (_, text, message) => {
+  ])("is refused without quoting a secret: %s", (_, text, message) => {
     const parse = () => parseIdentities(text, "mine.json");
     expect(parse).toThrow(IdentitiesError);
     expect(parse).toThrow(message);
@@ -26,8 +26,8 @@ describe("a file of identities", () => {
   });
 });
 
-describe("the identities that ship", () => {
-  it("stand as profiles in local/aws-credentials too", () => {
+describe("the identities in local/identities.json", () => {
+  it("are also profiles in local/aws-credentials", () => {
     const text = readFileSync(new URL("../../../local/aws-credentials", import.meta.url), "utf8");
     for (const { accessKeyId, secretAccessKey, sessionToken } of parseIdentities(
       JSON.stringify(identities),

@@ -17,8 +17,8 @@ async function call(invoke: GatewayOptions["invoke"], more: Partial<GatewayOptio
   return send(await smithy({ identity, url, body }));
 }
 
-describe("the function's answer", () => {
-  it("is passed on: status, headers, body", async () => {
+describe("the function's answer behind the local gateway", () => {
+  it("is passed on with status, headers and body", async () => {
     const response = await call(() =>
       Promise.resolve({
         statusCode: 418,
@@ -53,21 +53,21 @@ describe("the function's answer", () => {
     });
   });
 
-  it("is 500 when the function throws, and the caller is not told why", async () => {
+  it("is 500 without the reason when the function throws", async () => {
     const response = await call(() => Promise.reject(new Error("the detail")));
     expect(response.status).toBe(500);
     expect(await response.text()).not.toContain("the detail");
     expect(gateway.calls[0]).toMatchObject({ failure: "the detail" });
   });
 
-  it("is 500 when it does not come in time", async () => {
+  it("is 500 when the function does not answer in time", async () => {
     const response = await call(() => new Promise(() => undefined), { integrationTimeoutMs: 20 });
     expect(response.status).toBe(500);
     expect(await response.json()).toMatchObject({ error: "internal_error" });
   });
 });
 
-describe("the gateway", () => {
+describe("the local gateway", () => {
   it("does not call the function for a body over 10 MB", async () => {
     const response = await call(
       () => Promise.resolve({ statusCode: 200 }),
@@ -78,7 +78,7 @@ describe("the gateway", () => {
     expect(await response.json()).toMatchObject({ error: "invalid_request" });
   });
 
-  it("sends an HTTP API's event when that is chosen", async () => {
+  it("sends an HTTP API's event when that format is configured", async () => {
     const response = await call(
       (event) => Promise.resolve({ statusCode: 200, body: JSON.stringify(event) }),
       {
@@ -88,13 +88,13 @@ describe("the gateway", () => {
     expect(await response.json()).toMatchObject({ version: "2.0" });
   });
 
-  it("listens on the loopback interface, and says whose port is taken", async () => {
+  it("listens on the loopback interface, and reports a port in use", async () => {
     await call(() => Promise.resolve({ statusCode: 200 }));
     expect(gateway.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
     const again = startGateway({ port: gateway.port, identities: [], invoke: () => Promise.resolve({}) });
     await expect(again).rejects.toThrow(ListenError);
     await expect(again).rejects.toThrow(
-      `Port ${gateway.port} for the gateway (--port) is in use: stop what listens there, or choose another.`,
+      `Port ${gateway.port} for the gateway (--port) is in use: stop the program that uses it, or choose another port.`,
     );
   });
 });

@@ -70,12 +70,12 @@ const signers: [string, Sign][] = [
   ["aws4", secondSigner],
 ];
 
-describe.each(signers)("the gateway accepts what %s signs", (_, sign) => {
+describe.each(signers)("a request signed by %s", (_, sign) => {
   it.each([
-    ["temporary credentials", billing],
-    ["a user's long-lived key", alice],
-    ["somebody from another account", stranger],
-  ])("with %s", async (_, identity) => {
+    ["a role session", billing],
+    ["an IAM user", alice],
+    ["a caller of another account", stranger],
+  ])("is accepted with the credentials of %s", async (_, identity) => {
     await expectAccepted(await sign(toSign({ identity })), identity);
   });
 
@@ -84,11 +84,11 @@ describe.each(signers)("the gateway accepts what %s signs", (_, sign) => {
     ["an encoded path", "/v1/service-accounts/a%20b%2Fc/token"],
     ["repeated parameters, out of order", "/v1/service-accounts/x/token?b=2&a=2&b=1&a"],
     ["parameters that need encoding", "/v1/service-accounts/x/token?q=%C3%A4%20%2B%26%3D*%27()&empty="],
-  ])("with %s", async (_, target) => {
+  ])("is accepted with %s", async (_, target) => {
     await expectAccepted(await sign(toSign({ url: gateway.url + target })));
   });
 
-  it("with any region, without a body, with more headers, and four minutes late", async () => {
+  it("is accepted with any region, without a body, with more headers, and four minutes late", async () => {
     const date = new Date(now.getTime() - 4 * 60_000);
     const headers = { "Content-Type": "application/json", "x-custom": "a   b" };
     await expectAccepted(await sign(toSign({ region: "eu-central-1", date, headers })));
@@ -110,7 +110,7 @@ describe.each(signers)("the gateway accepts what %s signs", (_, sign) => {
       }),
     ],
     ["a signed header", ({ headers }) => ({ headers: replaceHeader(headers, "x-custom", "other") })],
-  ])("but not when %s is changed afterwards", async (_, change) => {
+  ])("is refused if %s is changed after signing", async (_, change) => {
     const signed = await sign(toSign({ headers: { "x-custom": "one" } }));
     const text = await expectRefused({ ...signed, ...change(signed) }, "InvalidSignatureException");
     expect(text).toMatch(/^The request signature we calculated does not match the signature you provided\./);
@@ -119,7 +119,7 @@ describe.each(signers)("the gateway accepts what %s signs", (_, sign) => {
     );
   });
 
-  it("but not with the wrong secret key", async () => {
+  it("is refused if the secret key is wrong", async () => {
     const identity = { ...billing, secretAccessKey: "wrong" };
     await expectRefused(await sign(toSign({ identity })), "InvalidSignatureException");
   });
@@ -138,7 +138,7 @@ function replaceHeader(
   );
 }
 
-describe("the gateway refuses in AWS's own words", () => {
+describe("the gateway answers with AWS's own text", () => {
   it.each<[string, () => Promise<SignedRequest> | SignedRequest, string, string | RegExp]>([
     [
       "no signature at all",
@@ -241,23 +241,23 @@ describe("the gateway refuses in AWS's own words", () => {
       "InvalidSignatureException",
       "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.",
     ],
-  ])("for %s", async (_, request, type, message) => {
+  ])("to a request with %s", async (_, request, type, message) => {
     const text = await expectRefused(await request(), type);
     if (typeof message === "string") expect(text).toBe(message);
     else expect(text).toMatch(message);
   });
 
-  it("for a host without the port, which is another host", async () => {
+  it("to a request signed for a host without the port, which is another host", async () => {
     const signed = await smithy(toSign({ url: gateway.url.replace(/:\d+$/, "") + path }));
     await expectRefused({ ...signed, url: gateway.url + path }, "InvalidSignatureException");
   });
 });
 
-describe("a signature by hand, as AWS's documentation goes through it", () => {
+describe("a signature made step by step as in AWS's documentation", () => {
   const hmac = (key: string | Buffer, text: string) => createHmac("sha256", key).update(text).digest();
   const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
 
-  it("may take its time from a Date header", async () => {
+  it("is accepted with its time in a Date header", async () => {
     const host = new URL(gateway.url).host;
     const date = now.toUTCString();
     const canonical = ["POST", path, "", `date:${date}`, `host:${host}`, "", "date;host", sha256(body)].join(
@@ -273,7 +273,7 @@ describe("a signature by hand, as AWS's documentation goes through it", () => {
 });
 
 describe("a presigned URL", () => {
-  it("is as good as a header, until it expires or is changed", async () => {
+  it("is accepted until it expires or is changed", async () => {
     await expectAccepted(await presign(toSign()));
     await expectAccepted(
       await presign(toSign({ identity: alice, url: `${gateway.url}${path}?b=1&a=2&b=0` })),
@@ -292,7 +292,7 @@ describe("a presigned URL", () => {
 const curlVersion = /^curl (\d+)\.(\d+)/.exec(spawnSync("curl", ["--version"]).stdout.toString());
 const curlSigns = curlVersion !== null && Number(curlVersion[1]) * 1000 + Number(curlVersion[2]) >= 7075;
 
-describe.skipIf(!curlSigns)("curl --aws-sigv4 (skipped where there is no curl since 7.75)", () => {
+describe.skipIf(!curlSigns)("a request of curl --aws-sigv4 (skipped without curl 7.75 or later)", () => {
   async function curl(change: string[], target = path): Promise<{ status: number; body: string }> {
     const { stdout } = await promisify(execFile)("curl", [
       ...["--silent", "--aws-sigv4", "aws:amz:us-east-1:execute-api", "-X", "POST"],
@@ -320,7 +320,7 @@ describe.skipIf(!curlSigns)("curl --aws-sigv4 (skipped where there is no curl si
     expect((JSON.parse(posted.body) as Echo).body).toBe(body);
   });
 
-  it("is refused when the clocks are six minutes apart, or with a wrong secret key", async () => {
+  it("is refused if the clocks differ by six minutes, or with a wrong secret key", async () => {
     expect(await curl(["--user", `${alice.accessKeyId}:wrong`])).toMatchObject({ status: 403 });
     clock = () => new Date(Date.now() + 6 * 60_000);
     expect(await curl([])).toMatchObject({ status: 403 });
