@@ -3,6 +3,7 @@ import type { EpochMs } from "../epoch.ts";
 import { parseApiUrl } from "./api-url.ts";
 import {
   errorCodes,
+  isRefusal,
   networkReason,
   VoximplantError,
   VoximplantFileError,
@@ -59,11 +60,6 @@ const Answer = z.looseObject({
   errors: z.nullish(z.array(ApiError)),
 });
 
-/** Refused before the method ran: any method can be sent again. */
-const notYet = new Set<number>([errorCodes.rateLimited]);
-/** Refused because the same method ran a moment ago: sent again only if it may run twice. */
-const doneRecently = new Set<number>([errorCodes.sameOperationRecently]);
-
 const MAX_ATTEMPTS = 5;
 
 /**
@@ -98,19 +94,16 @@ export async function callMethod(
     const attempt = await attemptOnce(connection, authorization, method, parameters, deadline - now());
     if (attempt.answered) return attempt.body;
 
-    const mayRepeat = attempt.tookEffect === "no" || (repeatable && isPassing(attempt.error));
+    const mayRepeat =
+      attempt.tookEffect === "no" ||
+      (repeatable &&
+        (attempt.error instanceof VoximplantUnavailableError ||
+          isRefusal(attempt.error, "sameOperationRecently")));
     const pauseMs = Math.ceil(random() * Math.min(8_000, 500 * 2 ** (attempts - 1)));
     const ended = attempts === MAX_ATTEMPTS || now() + pauseMs >= deadline || connection.signal?.aborted;
     if (!mayRepeat || ended) throw attempt.error;
     await sleep(pauseMs);
   }
-}
-
-function isPassing(error: Error): boolean {
-  return (
-    error instanceof VoximplantUnavailableError ||
-    (error instanceof VoximplantError && doneRecently.has(error.code))
-  );
 }
 
 async function attemptOnce(
@@ -163,7 +156,7 @@ function understand(method: string, { status, headers }: Response, text: string)
   const refusal = answer.data?.error ?? answer.data?.errors?.[0];
   if (refusal) {
     const error = new VoximplantError(method, refusal.code, refusal.msg);
-    return { answered: false, error, tookEffect: notYet.has(error.code) ? "no" : "unknown" };
+    return { answered: false, error, tookEffect: error.code === errorCodes.rateLimited ? "no" : "unknown" };
   }
   if (answer.success && answer.data.result !== undefined) return { answered: true, body: answer.data };
   return unavailable(
