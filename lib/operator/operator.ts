@@ -74,15 +74,7 @@ function awsEndpoint({ env }: Io, service: "LAMBDA" | "SECRETS_MANAGER"): string
 export async function openOperator(io: Io, flags: OperatorFlags): Promise<Operator> {
   const policy = await readPolicy(flags.grants, stageOf(io, flags));
   const secretsManager = boundedClient(awsConfiguration(io, flags, "SECRETS_MANAGER"));
-  const connection = {
-    url: managementApiUrl(io),
-    fetch: io.fetch,
-    now: io.now,
-    sleep: io.sleep,
-    random: Math.random,
-    attemptTimeoutMs: 10_000,
-    deadlineMs: 20_000,
-  } satisfies Connection;
+  const connection = { ...connectionOf(io), deadlineMs: 20_000 };
   const store = openSecretsManager(secretsManager);
   return {
     policy,
@@ -93,6 +85,12 @@ export async function openOperator(io: Io, flags: OperatorFlags): Promise<Operat
     openKey: openKeysOver(connection),
     lifetimes: readConfiguration(io.env),
   };
+}
+
+/** The platform that VOXIMPLANT_API_URL names, over the machine's parts. */
+export function connectionOf(io: Io): Connection {
+  const { fetch, now, sleep } = io;
+  return { url: managementApiUrl(io), fetch, now, sleep, random: Math.random };
 }
 
 /** Region and credentials as the AWS CLI finds them. Variables are read from {@link Io}. */
@@ -151,5 +149,7 @@ export function explain(error: unknown, failed: string): CliError {
   const hint = isDenied
     ? "these AWS credentials lack a permission: docs/keys.md lists what each command needs"
     : undefined;
-  return new CliError(`${failed}: ${messageOf(error)}`, isDenied ? EXIT.denied : EXIT.failure, hint, { cause: error });
+  return new CliError(`${failed}: ${messageOf(error)}`, isDenied ? EXIT.denied : EXIT.failure, hint, {
+    cause: error,
+  });
 }

@@ -24,10 +24,7 @@ import { type Finding, messageOf, notExamined } from "./finding.ts";
 export async function reconcileKeys(ports: SnapshotPorts, policy: Policy): Promise<Finding[]> {
   const snapshot = await takeSnapshot(ports, policy);
   const { accounts, secrets, failures } = snapshot;
-  const findings = [
-    ...failures.map(notExamined),
-    ...examineSecrets(ports, policy, snapshot),
-  ];
+  const findings = [...failures.map(notExamined), ...examineSecrets(ports, policy, snapshot)];
   for (const account of accounts) {
     for (const classified of account.keys) {
       const finding = await apply({ ports, policy, snapshot, account }, classified);

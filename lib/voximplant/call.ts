@@ -170,7 +170,8 @@ function unavailable(method: string, detail: string, tookEffect: "no" | "unknown
   return { answered: false, error: new VoximplantUnavailableError(method, detail, { cause }), tookEffect };
 }
 
-function form(authorization: Authorization, parameters: Parameters): URLSearchParams {
+/** The body of a call: its parameters, and the API key if there is no token. */
+export function form(authorization: Authorization, parameters: Parameters): URLSearchParams {
   const fields = new URLSearchParams();
   for (const [name, value] of Object.entries(parameters)) {
     if (value !== undefined) fields.set(name, String(value));

@@ -557,14 +557,14 @@ describe("voxtoken admin probe", () => {
       await start({ fault: lost });
       const { status, err } = await run();
       expect(status).toBe(1);
-      expect(err).toContain("no throw-away key could be made");
+      expect(err).toContain("no throw-away key was created");
       expectOnlyForeignKeys();
     });
 
     it("if the keys cannot be listed", async () => {
       await start({ fault: (method) => (method === "GetKeys" ? platformFault(100) : undefined) });
       const { status, err, answers } = await run();
-      expect(err).toContain("Warning: what an earlier run may have left behind cannot be found: GetKeys");
+      expect(err).toContain("Warning: keys of an earlier run cannot be found: GetKeys");
       expect(answers).toMatchObject({
         new_key_listed: "GetKeys: HTTP 200, error 100",
         claims: "yes, both | claims: standard (the default)",
@@ -784,7 +784,7 @@ describe("voxtoken admin probe", () => {
       await start();
       const io = fakeIo({ env: { VOXIMPLANT_API_URL: api.apiUrl }, input: pem });
       expect(await runVoxtoken(["admin", "probe", "--credentials", "-"], io)).toBe(1);
-      expect(io.err()).toContain("no usable credentials file");
+      expect(io.err()).toContain("not a usable credentials file");
       expect(io.err()).not.toContain("PRIVATE");
     });
 
@@ -801,7 +801,7 @@ describe("voxtoken admin probe", () => {
       await start({ keyLimit: 2 });
       const { status, err, report } = await run();
       expect(status).toBe(1);
-      expect(err).toContain("no throw-away key could be made: CreateKey: HTTP 200, error 437");
+      expect(err).toContain("no throw-away key was created: CreateKey: HTTP 200, error 437");
       expect(report?.answers.every(({ answer }) => answer === undefined)).toBe(true);
       expectOnlyForeignKeys();
     });

@@ -3,8 +3,7 @@ import type { AddressInfo } from "node:net";
 import { importPKCS8, SignJWT } from "jose";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { TokenError } from "../../lib/client/errors.ts";
-import type { TokenProvider } from "../../lib/client/token-provider.ts";
-import { vendedToken } from "../../lib/client/vended-token.ts";
+import { type TokenProvider, vendedToken } from "../../lib/client/token-provider.ts";
 import { createTokenProxy } from "../../lib/serve/server.ts";
 import { makeThrowawayKey, type ThrowawayKey } from "../../lib/serve/throwaway-key.ts";
 
