@@ -93,7 +93,7 @@ function secretResource(
  *   denied too.
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notprincipal.html
  */
-export function secretResourcePolicy(options: Options, functions: readonly FunctionName[]) {
+function secretResourcePolicy(options: Options, functions: readonly FunctionName[]) {
   const { cloudFormationReadsSecrets, deployerArn } = options;
   const deployer = cloudFormationReadsSecrets && deployerArn !== undefined ? [deployerArn] : [];
   const deny = (Sid: string, Condition: NonNullable<Statement["Condition"]>): Statement => ({

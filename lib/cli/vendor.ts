@@ -113,7 +113,7 @@ export function startDeadline(io: Io, { timeout = 15 }: VendorFlags): () => numb
 }
 
 /** Finds the token that a command needs, in the cache unless that is switched off. */
-export type FindToken = (rejected?: string) => Promise<TokenResponse>;
+type FindToken = (rejected?: string) => Promise<TokenResponse>;
 
 /** For a command that asks again before each use: any valid token is acceptable. */
 export function tokenFinder(

@@ -2,7 +2,7 @@ import { type EntitlementsResponse, routes, tokenPath, type TokenResponse } from
 import { readEntitlements, readToken } from "./answer.ts";
 import type { Send } from "./connection.ts";
 
-export interface TokenRequest {
+interface TokenRequest {
   readonly serviceAccount: string;
   readonly ttlSeconds?: number | undefined;
   readonly accountId?: number | undefined;

@@ -2,7 +2,7 @@ import { errorCodes } from "../voximplant/errors.ts";
 import type { TokenProvider } from "./token-provider.ts";
 
 /** The outcome of a request with a token: an answer, or the error that was thrown. */
-export type Outcome<Answer> = { readonly answer: Answer } | { readonly error: unknown };
+type Outcome<Answer> = { readonly answer: Answer } | { readonly error: unknown };
 
 /**
  * Sends a request with a vended token. If the platform refuses the token, sends it once more with a

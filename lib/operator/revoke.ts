@@ -8,7 +8,7 @@ import { addFunctionOptions, commandRunner, type FunctionFlags, type RunCommand 
 import { addOperatorOptions, explain, openOperator, orExplain, serviceAccountOf } from "./operator.ts";
 import { confirmOrStop } from "./prompt.ts";
 
-export interface RevokeFlags extends FunctionFlags {
+interface RevokeFlags extends FunctionFlags {
   readonly key?: string;
   readonly yes?: boolean;
   readonly deleteFirst?: boolean;

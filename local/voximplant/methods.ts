@@ -6,7 +6,7 @@ import { allowedMethods, expandRoles, type Role, roles } from "./roles.ts";
 
 export type Parameters = ReadonlyMap<string, string>;
 
-export interface MethodCall {
+interface MethodCall {
   readonly platform: Platform;
   /** The account that the call is about: the token's `iss`. */
   readonly account: Account;

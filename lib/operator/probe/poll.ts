@@ -22,7 +22,7 @@ export type Timing =
   | { readonly kind: "unanswered"; readonly why: string };
 
 /** @throws NoAnswerError there was no answer this time */
-export type Check = () => Promise<boolean>;
+type Check = () => Promise<boolean>;
 
 /**
  * Repeats all checks until each was true three times in a row, for at most 60 s.
