@@ -377,7 +377,7 @@ describe("voxtoken admin probe", () => {
     });
   });
 
-  describe("the probe of child accounts", () => {
+  describe("with child accounts,", () => {
     it("uses the child account that is named", async () => {
       await start();
       const { answers } = await run(["--child", String(CHILD)]);
@@ -430,7 +430,7 @@ describe("voxtoken admin probe", () => {
     });
   });
 
-  describe("the probe with --fill", () => {
+  describe("with --fill,", () => {
     it("finds the limit and deletes the keys, whatever the page size", async () => {
       await start({ keyLimit: 130 });
       const { answers, status, err } = await run(["--fill"]);
@@ -524,7 +524,7 @@ describe("voxtoken admin probe", () => {
   });
 
   describe("deletes its throw-away keys", () => {
-    it("if the platform neither knows nor lists the newest one for half a minute", async () => {
+    it("even if the platform neither knows nor lists the newest one for half a minute", async () => {
       await start();
       let bornAt: number | undefined;
       let newest = "";
@@ -561,7 +561,7 @@ describe("voxtoken admin probe", () => {
       expectOnlyForeignKeys();
     });
 
-    it("if the keys cannot be listed", async () => {
+    it("even if the keys cannot be listed", async () => {
       await start({ fault: (method) => (method === "GetKeys" ? platformFault(100) : undefined) });
       const { status, err, answers } = await run();
       expect(err).toContain("Warning: keys of an earlier run cannot be found: GetKeys");
@@ -573,7 +573,7 @@ describe("voxtoken admin probe", () => {
       expectOnlyForeignKeys();
     });
 
-    it("if the given key may not delete keys: each key deletes itself", async () => {
+    it("even if the given key may not delete keys: each key deletes itself", async () => {
       await start();
       const { status } = await run([], ({ method, kid }) =>
         method === "DeleteKey" && kid === GIVEN ? refused(100) : undefined,
@@ -582,7 +582,7 @@ describe("voxtoken admin probe", () => {
       expectOnlyForeignKeys();
     });
 
-    it("if a program error occurs", async () => {
+    it("even if a program error occurs", async () => {
       await start();
       const { status, answers } = await run([], ({ claims }) => {
         if ("jti" in claims) throw new TypeError(`boom of ${ACCOUNT}`);
