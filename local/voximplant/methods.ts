@@ -84,7 +84,7 @@ export const methods: Readonly<Record<string, Method>> = {
     return { result: 1 };
   },
 
-  // Inherited roles are listed too; only the expanded view tells them apart.
+  // Inherited roles are listed too. Only the expanded view marks them.
   GetKeyRoles: (call) => {
     const expanded = call.parameters.get("with_expanded_roles") === "true";
     return {
