@@ -62,7 +62,7 @@ const library = {
     ],
     packages: [],
   },
-  // What callers install: of the server, only the wire contract.
+  // Callers install these. From the server, they may import only the wire contract.
   client: {
     folders: ["package.json", "environment.ts", "http/wire.ts", "partitions.ts", "voximplant"],
     packages: ["*"],
@@ -72,7 +72,7 @@ const library = {
     folders: ["package.json", "client", "environment.ts", "http/wire.ts", "serve", "voximplant"],
     packages: ["*"],
   },
-  // `voxtoken admin`: the operator's side, which does know the server.
+  // `voxtoken admin`, which may import the server.
   operator: {
     folders: [
       "caller",
@@ -97,7 +97,7 @@ const top = {
   bin: { folders: ["lib/cli", "lib/environment.ts", "lib/operator"], packages: ["*"] },
   functions: { folders: ["grants.yml", "lib"], packages: ["*"] },
   infra: { folders: ["lib", "scripts"], packages: ["*"] },
-  // Not infra/: the stand-ins are the second opinion on what is deployed.
+  // Not infra/: the stand-ins must find faults of the template, so they share nothing with it.
   local: { folders: ["lib", "scripts"], packages: ["*"] },
 };
 

@@ -233,7 +233,7 @@ function keyAlarms(options: Options): Readonly<Record<string, Alarm>> {
   };
 }
 
-export const alarmId = (name: string) =>
+const alarmId = (name: string) =>
   `Alarm${name.replace(/(?:^|-)([a-z])/g, (_, letter: string) => letter.toUpperCase())}`;
 
 export function alarmResources(options: Options): Resources {

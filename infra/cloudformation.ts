@@ -35,7 +35,6 @@ export const getAtt = (logicalId: string, attribute: string) => ({ "Fn::GetAtt":
 export const sub = (template: string) => (template.includes("${") ? { "Fn::Sub": template } : template);
 
 export const account = ref("AWS::AccountId");
-export const region = ref("AWS::Region");
 /** The stack's own account: every principal there that IAM also allows. */
 export const accountPrincipal = { AWS: sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:root") };
 

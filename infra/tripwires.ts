@@ -27,10 +27,7 @@ const SECRETS_PER_RULE = 15;
  * https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail.html
  * https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
  */
-export function tripwires(
-  secrets: readonly GrantedSecret[],
-  options: Options,
-): Readonly<Record<string, Tripwire>> {
+function tripwires(secrets: readonly GrantedSecret[], options: Options): Readonly<Record<string, Tripwire>> {
   const keyArn = signingKeysKeyArn(options);
   const rules = Array.from({ length: Math.ceil(secrets.length / SECRETS_PER_RULE) }, (_, index) =>
     secrets.slice(index * SECRETS_PER_RULE, (index + 1) * SECRETS_PER_RULE),

@@ -53,7 +53,7 @@ export async function bundlePackage(): Promise<void> {
 }
 
 /** The folders of all packages with bundled code. */
-export function bundledPackages(metafiles: readonly Metafile[]): string[] {
+function bundledPackages(metafiles: readonly Metafile[]): string[] {
   const folders = metafiles
     .flatMap(({ outputs }) => Object.values(outputs).flatMap(({ inputs }) => Object.keys(inputs)))
     .flatMap((file) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file) ?? []);

@@ -7,7 +7,7 @@ import type { Policy } from "../lib/grants/policy.ts";
 
 const root = resolve(import.meta.dirname, "..");
 
-export interface Bundle {
+interface Bundle {
   /** Absolute path. */
   readonly file: string;
   readonly bytes: number;

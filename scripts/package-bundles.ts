@@ -38,7 +38,7 @@ export async function packageBundles(
  * The zip has a fixed time, order and modes, so the same bundle gives the same bytes. A new hash
  * then means a new function.
  */
-export function zipBundle(folder: string): Uint8Array {
+function zipBundle(folder: string): Uint8Array {
   const missing = files.filter((name) => !existsSync(join(folder, name)));
   if (missing.length > 0) throw new Error(`${folder}: the build left no ${missing.join(" and no ")}`);
   const entries = files.map((name) => [name, readFileSync(join(folder, name))] as const);

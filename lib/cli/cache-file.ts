@@ -29,7 +29,7 @@ const cacheEntry = z.object({
 export type CacheEntry = z.infer<typeof cacheEntry>;
 
 /** Why a file or folder is not used. Contains names and modes, never contents. */
-export class CacheError extends Error {
+class CacheError extends Error {
   override readonly name = "CacheError";
 }
 

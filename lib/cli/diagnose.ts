@@ -14,7 +14,7 @@ import type { Io } from "./io.ts";
 import { startDeadline, type TokenFlags, tokenFinder, tokenProvider, vendorOptions } from "./vendor.ts";
 
 /** The outcome of one step between the AWS credentials and an accepted call. */
-export type Finding =
+type Finding =
   | { readonly ok: true; readonly what: string }
   | { readonly ok: false; readonly what: string; readonly next: string; readonly exitStatus: number };
 

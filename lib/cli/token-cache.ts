@@ -7,7 +7,7 @@ import { type CacheEntry, prepareDirectory, readEntry, removeOldEntries, writeEn
 import { type Io, oneLine } from "./io.ts";
 import { takeLock } from "./lock-file.ts";
 
-export interface Minted {
+interface Minted {
   readonly response: TokenResponse;
   readonly lifetime: Lifetime;
   /** The machine's uptime when the token was requested, in milliseconds. */
@@ -42,7 +42,7 @@ export function cacheDirectory({ env, homeDirectory }: Pick<Io, "env" | "homeDir
 }
 
 /** Which cached token is acceptable, and how to get a new one. */
-export interface Wanted {
+interface Wanted {
   readonly key: CacheKey;
   readonly mint: () => Promise<Minted>;
   /** How long a token must still be valid, from its whole lifetime; both in milliseconds. */

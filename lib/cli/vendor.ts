@@ -4,8 +4,7 @@ import type { ClientEvent } from "../client/options.ts";
 import { lifetimeOf } from "../client/lifetime.ts";
 import { parseServiceAccount, parseVendorOptions, type VendorOptions } from "../client/options.ts";
 import { requestToken } from "../client/requests.ts";
-import type { TokenProvider } from "../client/token-provider.ts";
-import { vendedToken } from "../client/vended-token.ts";
+import { type TokenProvider, vendedToken } from "../client/token-provider.ts";
 import type { TokenResponse } from "../http/wire.ts";
 import { readVariable } from "../environment.ts";
 import { CliError, EXIT } from "./cli-error.ts";
@@ -118,7 +117,7 @@ export function startDeadline(io: Io, { timeout = 15 }: VendorFlags): () => numb
 }
 
 /** Finds the token that a command needs, in the cache unless that is switched off. */
-export type FindToken = (rejected?: string) => Promise<TokenResponse>;
+type FindToken = (rejected?: string) => Promise<TokenResponse>;
 
 /** For a command that asks again before each use: any valid token is acceptable. */
 export function tokenFinder(

@@ -61,7 +61,7 @@ export async function callApi(
   );
 }
 
-/** @throws TokenError `invalid_options`: the token would go in clear to another machine */
+/** @throws TokenError `invalid_options`: the token would go unencrypted to another machine */
 export function apiUrlOf(options: ApiOptions): string {
   const apiUrl = present(options.apiUrl) ?? MANAGEMENT_API_URL;
   const problem = apiUrlProblem(apiUrl);

@@ -11,7 +11,7 @@ import { retry } from "./retry.ts";
 import { orAborted } from "./runtime.ts";
 import { signRequest } from "./sign.ts";
 
-export interface VendorRequest {
+interface VendorRequest {
   readonly method: "GET" | "POST";
   readonly path: string;
   readonly body: string;

@@ -19,8 +19,8 @@ export {
   type GetTokenOptions,
   type TokenProvider,
   type TokenProviderOptions,
+  type VendedToken,
 } from "./token-provider.ts";
-export type { VendedToken } from "./vended-token.ts";
 export { createVoximplantFetch } from "./voximplant-fetch.ts";
 export {
   type ErrorCodeName,

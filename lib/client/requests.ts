@@ -10,7 +10,7 @@ import { type PlatformAnswer, readEntitlements, readPlatformAnswer, readToken } 
 import type { Send } from "./connection.ts";
 import type { TokenError } from "./errors.ts";
 
-export interface TokenRequest {
+interface TokenRequest {
   readonly serviceAccount: string;
   readonly ttlSeconds?: number | undefined;
   readonly accountId?: number | undefined;

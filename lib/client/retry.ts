@@ -11,7 +11,7 @@ export interface RetryLimits {
   readonly totalMs: number;
 }
 
-export interface FailedAttempt<Target> {
+interface FailedAttempt<Target> {
   readonly target: Target;
   readonly error: TokenError;
   /** The pause before the next attempt; undefined when there is none. */

@@ -4,14 +4,14 @@ export interface AwsCredentials {
   readonly sessionToken?: string | undefined;
 }
 
-export interface SignableRequest {
+interface SignableRequest {
   readonly method: "GET" | "POST";
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
 }
 
-export interface SigningScope {
+interface SigningScope {
   readonly credentials: AwsCredentials;
   readonly region: string;
   readonly signingName: string;

@@ -1,10 +1,11 @@
+import { inspect } from "node:util";
+import type { TokenResponse } from "../http/wire.ts";
 import { connect } from "./connection.ts";
 import { TokenError } from "./errors.ts";
 import { checkWishes, parseServiceAccount, parseVendorOptions, type VendorOptions } from "./options.ts";
 import { requestToken } from "./requests.ts";
 import { orAborted } from "./runtime.ts";
 import { lifetimeOf, type Lifetime, startWatch } from "./lifetime.ts";
-import { vendedToken, type VendedToken } from "./vended-token.ts";
 
 export interface TokenProviderOptions extends VendorOptions {
   readonly serviceAccount: string;
@@ -19,6 +20,18 @@ export interface GetTokenOptions {
   readonly signal?: AbortSignal | undefined;
   /** A token that the platform has refused. It is not returned again; a newer one may be. */
   readonly rejected?: string | undefined;
+}
+
+export interface VendedToken {
+  /**
+   * The value after `Authorization: Bearer`. Not enumerable: `{...token}` and JSON leave it out.
+   */
+  readonly accessToken: string;
+  /** The token's `exp`, by the server's clock. */
+  readonly expiresAt: Date;
+  readonly serviceAccount: string;
+  /** The Voximplant account that it is for. */
+  readonly accountId: number;
 }
 
 /** Resolves to a token that is valid now. Call it before each use, and do not keep the token. */
@@ -119,4 +132,18 @@ export function createTokenProvider(options: TokenProviderOptions): TokenProvide
       return token;
     }
   };
+}
+
+/**
+ * Creates a token object that does not show the token in `console.log`, JSON or copies, because
+ * loggers such as pino and winston serialise objects.
+ */
+export function vendedToken(response: TokenResponse): VendedToken {
+  const { service_account: serviceAccount, account_id: accountId } = response;
+  const expiresAt = new Date(response.expires_at);
+  const shown = { accessToken: "[hidden]", expiresAt, serviceAccount, accountId };
+  return Object.defineProperties({ expiresAt, serviceAccount, accountId } as VendedToken, {
+    accessToken: { value: response.access_token },
+    [inspect.custom]: { value: () => shown },
+  });
 }

@@ -2,13 +2,13 @@ import { isTokenRefusal } from "../voximplant/errors.ts";
 import type { TokenProvider } from "./token-provider.ts";
 
 /** The outcome of a request with a token: an answer, or the error that was thrown. */
-export type Outcome<Answer> = { readonly answer: Answer } | { readonly error: unknown };
+type Outcome<Answer> = { readonly answer: Answer } | { readonly error: unknown };
 
 /**
  * Sends a request with a vended token. If the platform refuses the token, sends it once more with a
  * new one: the method did not run, so any method can be sent again.
  *
- * @param codeOf the platform's error code in an outcome; undefined where there is none
+ * @param codeOf the platform's error code in an outcome; undefined if there is none
  * @throws what `getToken` and `send` throw
  */
 export async function withVendedToken<Answer>(

@@ -16,7 +16,7 @@ export type KeyState =
   | { readonly state: "undetermined" };
 
 /** The state of a key that belongs to a secret. */
-export type OwnKeyState =
+type OwnKeyState =
   | { readonly state: "current" }
   /** A rotation that has not ended is preparing it. */
   | { readonly state: "pending" }
@@ -36,7 +36,7 @@ export interface ClassifiedKey {
   readonly state: KeyState;
 }
 
-export interface ClassificationContext {
+interface ClassificationContext {
   readonly serviceAccounts: readonly ServiceAccount[];
   /** All secrets whose labels could be read, of all Voximplant accounts. */
   readonly secrets: readonly SecretSnapshot[];

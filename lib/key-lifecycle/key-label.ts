@@ -11,7 +11,7 @@ import { MAX_KEY_NAME_LENGTH, type Key } from "../voximplant/methods.ts";
  * The name has a digest of the secret's ARN, which AWS ends with six random characters. Without
  * them, two installations that share a Voximplant account would delete each other's keys.
  */
-export interface KeyLabel {
+interface KeyLabel {
   readonly name: string;
   readonly description: string;
 }

@@ -5,7 +5,7 @@ import type { AccountKey } from "./account-key.ts";
 import { keyIdsIn, type SecretSnapshot } from "./snapshot.ts";
 
 /** `not-permitted`: the service account has no role for routing rules, so none was looked at. */
-export type RulesOutcome = "moved" | "not-permitted";
+type RulesOutcome = "moved" | "not-permitted";
 
 /**
  * Binds to the current key every routing rule that is bound to one of the other keys. May be

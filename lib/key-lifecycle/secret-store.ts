@@ -23,7 +23,7 @@ export interface SecretStore {
   readonly tag: (secretId: string, name: string, value: string) => Promise<void>;
 }
 
-export type Stage = "AWSCURRENT" | "AWSPENDING" | "AWSPREVIOUS";
+type Stage = "AWSCURRENT" | "AWSPENDING" | "AWSPREVIOUS";
 
 export interface ListedVersion {
   readonly versionId: string;
@@ -35,14 +35,14 @@ export interface SecretVersion extends ListedVersion {
   readonly value: string;
 }
 
-export interface PutVersion {
+interface PutVersion {
   readonly secretId: string;
   readonly versionId: string;
   readonly value: string;
   readonly stage: "AWSCURRENT" | "AWSPENDING";
 }
 
-export interface StageMove {
+interface StageMove {
   readonly from: string | undefined;
   readonly to: string | undefined;
 }
@@ -66,7 +66,7 @@ export interface SecretState {
   readonly tags: ReadonlyMap<string, string>;
 }
 
-export interface Replica {
+interface Replica {
   readonly region: string;
   readonly inSync: boolean;
   /** Why it is not in sync, in AWS's words. Absent where AWS gives no reason. */

@@ -18,7 +18,7 @@ export interface SecretSnapshot {
   readonly unreadable: readonly UnreadableVersion[];
 }
 
-export interface UnreadableVersion {
+interface UnreadableVersion {
   readonly versionId: string;
   readonly labels: readonly string[];
   readonly error: unknown;

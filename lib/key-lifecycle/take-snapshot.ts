@@ -40,7 +40,7 @@ export interface Snapshot {
   readonly failures: readonly Problem[];
 }
 
-export interface Problem {
+interface Problem {
   readonly serviceAccount: string;
   readonly error: unknown;
 }

@@ -20,7 +20,7 @@ export interface FetchedSecret {
 export type FetchSecret = (secret: string) => Promise<FetchedSecret>;
 
 /** No request waits longer for Secrets Manager. See docs/runbook.md, Latency. */
-export const FETCH_DEADLINE_MS = 2_800;
+const FETCH_DEADLINE_MS = 2_800;
 
 /**
  * With these errors Secrets Manager works, but the secret is deleted or access to it is revoked.

@@ -9,15 +9,16 @@ import { serializeCredentials } from "../keys/credentials-file.ts";
 import type { ServiceAccount } from "../grants/policy.ts";
 import type { AccountKey, OpenKey } from "../key-lifecycle/account-key.ts";
 import { versionWith } from "../key-lifecycle/secret-store.ts";
-import { type ManagementApi, openManagementApi, type Role } from "../voximplant/methods.ts";
+import { openManagementApi, type Role } from "../voximplant/methods.ts";
+import { deleteAgain } from "../reconciliation/replace-key.ts";
 import { CliError, EXIT } from "../cli/cli-error.ts";
 import type { Io } from "../cli/io.ts";
 import { accountId } from "./import.ts";
 import {
   addOperatorOptions,
-  explain,
   openOperator,
   type OperatorFlags,
+  orExplain,
   serviceAccountOf,
 } from "./operator.ts";
 import { openPrompt, readStdin } from "./prompt.ts";
@@ -42,13 +43,9 @@ export function bootstrapCommand(io: Io): Command {
       "\nThe API key is read from stdin or from a hidden prompt. The private key is never written to a disk.\n" +
         "\nExample:\n  voxtoken admin bootstrap --service-account outbound-calls --account-id 1234567 --roles Scenarios",
     );
-  return addOperatorOptions(command).action(async (flags: Flags) => {
-    try {
-      await bootstrap(io, flags);
-    } catch (error) {
-      throw explain(error, "no key was stored in the secret");
-    }
-  });
+  return addOperatorOptions(command).action(
+    orExplain("no key was stored in the secret", (flags: Flags) => bootstrap(io, flags)),
+  );
 }
 
 async function bootstrap(io: Io, flags: Flags): Promise<void> {
@@ -69,9 +66,10 @@ async function bootstrap(io: Io, flags: Flags): Promise<void> {
   const label = labelKey(secret, versionId, io.now());
   const created = await api.createKey({ ...label, roleIds: roles.map(({ role_id }) => role_id) });
   const value = serializeCredentials(created);
-  const key = await openAndProve(io, openKey, value, serviceAccount).catch((error: unknown) =>
-    takeBack(api, created.key_id, error),
-  );
+  const key = await openAndProve(io, openKey, value, serviceAccount).catch(async (error: unknown) => {
+    await deleteAgain(api, created.key_id, error);
+    throw error;
+  });
   // Do not take the key back after this point: even if a call fails, it may be current. If it is
   // not, reconciliation recognises its name and deletes it.
   const leftToDo = await storeKey(io, store, secret, { versionId, value, roles });
@@ -127,20 +125,6 @@ function chooseRoles(known: readonly Role[], wanted: readonly string[]): Role[] 
     const names = known.map(({ role_name }) => role_name).join(", ");
     throw new CliError(`the platform has no role ${name}`, EXIT.usage, `it has ${names}`);
   });
-}
-
-/** Deletes a new key that is in no secret. It has no use, and could be stolen. */
-async function takeBack(api: ManagementApi, keyId: string, error: unknown): Promise<never> {
-  try {
-    await api.deleteKey(keyId);
-  } catch (cause) {
-    const reason = error instanceof Error ? error.message : String(error);
-    const hint = "delete that key in the control panel";
-    throw new CliError(`${reason} The new key ${keyId} was not deleted.`, EXIT.failure, hint, {
-      cause,
-    });
-  }
-  throw error;
 }
 
 function splitNames(text: string): string[] {

@@ -7,6 +7,7 @@ import { CredentialsFileError, parseCredentials } from "../keys/credentials-file
 import type { OpenKey, AccountKey } from "../key-lifecycle/account-key.ts";
 import { checkAccount } from "../key-lifecycle/key-lifecycle-error.ts";
 import { isUnknownKey, settle } from "../key-lifecycle/settle.ts";
+import { messageOf } from "../reconciliation/finding.ts";
 import { isRefusal } from "../voximplant/errors.ts";
 import type { Account } from "../voximplant/methods.ts";
 import { CliError, EXIT } from "../cli/cli-error.ts";
@@ -14,9 +15,9 @@ import type { Io } from "../cli/io.ts";
 import { wholeNumber } from "../cli/whole-number.ts";
 import {
   addOperatorOptions,
-  explain,
   openOperator,
   type OperatorFlags,
+  orExplain,
   serviceAccountOf,
 } from "./operator.ts";
 import { openPrompt, type Prompt, readStdin } from "./prompt.ts";
@@ -43,13 +44,9 @@ export function importCommand(io: Io): Command {
       "after",
       "\nExample:\n  voxtoken admin import ~/Downloads/key_private.json --service-account outbound-calls",
     );
-  return addOperatorOptions(command).action(async (file: string, flags: Flags) => {
-    try {
-      await importKey(io, file, flags);
-    } catch (error) {
-      throw explain(error, "not imported");
-    }
-  });
+  return addOperatorOptions(command).action(
+    orExplain("not imported", (file: string, flags: Flags) => importKey(io, file, flags)),
+  );
 }
 
 async function importKey(io: Io, file: string, flags: Flags): Promise<void> {
@@ -172,8 +169,7 @@ async function tryToDisposeOf(
     await disposeOf(io, file, flags, prompt);
     return [];
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    return [`${file} was not overwritten and deleted: ${reason}. Delete it by hand.`];
+    return [`${file} was not overwritten and deleted: ${messageOf(error)}. Delete it by hand.`];
   }
 }
 

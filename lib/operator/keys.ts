@@ -4,7 +4,7 @@ import type { ListedKey } from "../reconciliation/list-keys.ts";
 import { CliError, EXIT } from "../cli/cli-error.ts";
 import { colorsFor, type Io } from "../cli/io.ts";
 import { addFunctionOptions, commandRunner, type FunctionFlags } from "./key-functions.ts";
-import { addOperatorOptions, explain, openOperator, serviceAccountOf } from "./operator.ts";
+import { addOperatorOptions, openOperator, orExplain, serviceAccountOf } from "./operator.ts";
 
 interface Flags extends FunctionFlags {
   readonly output: "text" | "json";
@@ -32,30 +32,27 @@ States, problems first:
   superseded    kept until no container and no token can use it
   unmanaged     listed under unmanagedKeys in grants.yml`,
     );
-  return addFunctionOptions(addOperatorOptions(command)).action(async (flags: Flags) => {
-    try {
-      const operator = await openOperator(io, flags);
-      const run = commandRunner(io, flags, operator);
-      if (flags.acceptRoles !== undefined) {
-        const { name } = serviceAccountOf(operator.policy, flags.acceptRoles);
-        const { acceptedRoles } = await run<"accept-roles">({
-          command: "accept-roles",
-          serviceAccount: name,
-        });
-        io.stderr.write(`Recorded for ${name}: ${acceptedRoles.join(", ") || "no role"}.\n`);
-        return;
-      }
-      const { keys, problems } = await run<"list-keys">({ command: "list-keys" });
-      io.stdout.write(flags.output === "json" ? `${JSON.stringify(keys, null, 2)}\n` : table(io, keys));
-      const [first, ...more] = problems;
-      if (first === undefined) return;
-      for (const problem of more) io.stderr.write(`${problem}\n`);
-      const hint = "do not delete an undetermined key: it may be in a secret that cannot be read";
-      throw new CliError(`not everything could be examined: ${first}`, EXIT.failure, hint);
-    } catch (error) {
-      throw explain(error, "the keys cannot be listed");
-    }
-  });
+  return addFunctionOptions(addOperatorOptions(command)).action(
+    orExplain("the keys cannot be listed", (flags: Flags) => listKeys(io, flags)),
+  );
+}
+
+async function listKeys(io: Io, flags: Flags): Promise<void> {
+  const operator = await openOperator(io, flags);
+  const run = commandRunner(io, flags, operator);
+  if (flags.acceptRoles !== undefined) {
+    const { name } = serviceAccountOf(operator.policy, flags.acceptRoles);
+    const { acceptedRoles } = await run<"accept-roles">({ command: "accept-roles", serviceAccount: name });
+    io.stderr.write(`Recorded for ${name}: ${acceptedRoles.join(", ") || "no role"}.\n`);
+    return;
+  }
+  const { keys, problems } = await run<"list-keys">({ command: "list-keys" });
+  io.stdout.write(flags.output === "json" ? `${JSON.stringify(keys, null, 2)}\n` : table(io, keys));
+  const [first, ...more] = problems;
+  if (first === undefined) return;
+  for (const problem of more) io.stderr.write(`${problem}\n`);
+  const hint = "do not delete an undetermined key: it may be in a secret that cannot be read";
+  throw new CliError(`not everything could be examined: ${first}`, EXIT.failure, hint);
 }
 
 /** One row for each key, problems first, in 80 columns unless a service account's name is long. */

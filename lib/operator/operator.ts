@@ -8,6 +8,7 @@ import type { Policy, ServiceAccount } from "../grants/policy.ts";
 import { boundedClient, openSecretsManager } from "../key-lifecycle/secrets-manager.ts";
 import { type ReadSecret, secretReader } from "../key-lifecycle/snapshot.ts";
 import { type OpenKey, openKeysOver } from "../key-lifecycle/account-key.ts";
+import { messageOf } from "../reconciliation/finding.ts";
 import type { SecretStore } from "../key-lifecycle/secret-store.ts";
 import type { Connection } from "../voximplant/call.ts";
 import { readConfiguration } from "../configuration.ts";
@@ -73,15 +74,7 @@ function awsEndpoint({ env }: Io, service: "LAMBDA" | "SECRETS_MANAGER"): string
 export async function openOperator(io: Io, flags: OperatorFlags): Promise<Operator> {
   const policy = await readPolicy(flags.grants, stageOf(io, flags));
   const secretsManager = boundedClient(awsConfiguration(io, flags, "SECRETS_MANAGER"));
-  const connection = {
-    url: managementApiUrl(io),
-    fetch: io.fetch,
-    now: io.now,
-    sleep: io.sleep,
-    random: Math.random,
-    attemptTimeoutMs: 10_000,
-    deadlineMs: 20_000,
-  } satisfies Connection;
+  const connection = { ...connectionOf(io), deadlineMs: 20_000 };
   const store = openSecretsManager(secretsManager);
   return {
     policy,
@@ -92,6 +85,12 @@ export async function openOperator(io: Io, flags: OperatorFlags): Promise<Operat
     openKey: openKeysOver(connection),
     lifetimes: readConfiguration(io.env),
   };
+}
+
+/** The platform that VOXIMPLANT_API_URL names, over the machine's parts. */
+export function connectionOf(io: Io): Connection {
+  const { fetch, now, sleep } = io;
+  return { url: managementApiUrl(io), fetch, now, sleep, random: Math.random };
 }
 
 /** Region and credentials as the AWS CLI finds them. Variables are read from {@link Io}. */
@@ -125,13 +124,32 @@ export function serviceAccountOf(policy: Policy, name: string): ServiceAccount {
   throw new CliError(`no service account ${name} in the grants file`, EXIT.usage, `it has ${known}`);
 }
 
+/**
+ * The action of an operator's command, whose errors become one line and a hint.
+ *
+ * @param failed what the message begins with: `not rotated`
+ */
+export function orExplain<Parameters extends unknown[]>(
+  failed: string,
+  run: (...parameters: Parameters) => Promise<void>,
+): (...parameters: Parameters) => Promise<void> {
+  return async (...parameters) => {
+    try {
+      await run(...parameters);
+    } catch (error) {
+      throw explain(error, failed);
+    }
+  };
+}
+
 /** Turns any error of an operator's command into one line and a hint. */
-export function explain(error: unknown, doing: string): CliError {
+export function explain(error: unknown, failed: string): CliError {
   if (error instanceof CliError) return error;
-  const message = error instanceof Error ? error.message : String(error);
   const isDenied = error instanceof Error && error.name === "AccessDeniedException";
   const hint = isDenied
     ? "these AWS credentials lack a permission: docs/keys.md lists what each command needs"
     : undefined;
-  return new CliError(`${doing}: ${message}`, isDenied ? EXIT.denied : EXIT.failure, hint, { cause: error });
+  return new CliError(`${failed}: ${messageOf(error)}`, isDenied ? EXIT.denied : EXIT.failure, hint, {
+    cause: error,
+  });
 }

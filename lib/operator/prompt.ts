@@ -62,6 +62,23 @@ export function openPrompt({ stdin, stderr }: Io): Prompt {
   };
 }
 
+/**
+ * Asks for confirmation on the terminal.
+ *
+ * @param flag the option that confirms without a terminal
+ * @throws CliError there is no terminal, or the answer is not yes
+ */
+export async function confirmOrStop(io: Io, question: string, flag: string): Promise<void> {
+  if (!io.stdin.isTerminal) throw new CliError("no terminal to ask on", EXIT.usage, `add ${flag}`);
+  const prompt = openPrompt(io);
+  try {
+    if (await prompt.confirm(question)) return;
+  } finally {
+    await prompt.close();
+  }
+  throw new CliError("stopped, and nothing was changed", EXIT.failure);
+}
+
 function splitLine(text: string): [line: string, rest: string | undefined] {
   const end = /\r\n|\r|\n/.exec(text);
   return end === null ? [text, undefined] : [text.slice(0, end.index), text.slice(end.index + end[0].length)];

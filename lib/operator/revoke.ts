@@ -5,10 +5,10 @@ import { CliError, EXIT } from "../cli/cli-error.ts";
 import type { Io } from "../cli/io.ts";
 import { wholeNumber } from "../cli/whole-number.ts";
 import { addFunctionOptions, commandRunner, type FunctionFlags, type RunCommand } from "./key-functions.ts";
-import { addOperatorOptions, explain, openOperator, serviceAccountOf } from "./operator.ts";
-import { openPrompt } from "./prompt.ts";
+import { addOperatorOptions, explain, openOperator, orExplain, serviceAccountOf } from "./operator.ts";
+import { confirmOrStop } from "./prompt.ts";
 
-export interface RevokeFlags extends FunctionFlags {
+interface RevokeFlags extends FunctionFlags {
   readonly key?: string;
   readonly yes?: boolean;
   readonly deleteFirst?: boolean;
@@ -35,13 +35,9 @@ export function revokeCommand(io: Io): Command {
       "\nStatus 0: the platform no longer lists the key and refuses a token of it, and a new key is current.\n" +
         "Safe to repeat with --key. Without --key, a repeated command revokes the new key.",
     );
-  return addFunctionOptions(addOperatorOptions(command)).action(async (name: string, flags: RevokeFlags) => {
-    try {
-      await revoke(io, name, flags);
-    } catch (error) {
-      throw explain(error, "not revoked");
-    }
-  });
+  return addFunctionOptions(addOperatorOptions(command)).action(
+    orExplain("not revoked", (name: string, flags: RevokeFlags) => revoke(io, name, flags)),
+  );
 }
 
 export async function revoke(io: Io, name: string, flags: RevokeFlags): Promise<void> {
@@ -49,7 +45,8 @@ export async function revoke(io: Io, name: string, flags: RevokeFlags): Promise<
   serviceAccountOf(operator.policy, name);
   const run = commandRunner(io, flags, operator);
   const keyId = flags.key ?? (await currentKeyOf(run, name));
-  if (flags.yes !== true) await confirm(io, name, keyId);
+  const question = `Delete key ${keyId} of ${name}? Its tokens stop working at once.`;
+  if (flags.yes !== true) await confirmOrStop(io, question, "--yes");
 
   io.stderr.write(
     `Revoking key ${keyId}. This takes up to five minutes.\nIf it is interrupted, repeat it: ` +
@@ -79,18 +76,6 @@ async function currentKeyOf(run: RunCommand, name: string): Promise<string> {
   const { keyId } = await run<"current-key">({ command: "current-key", serviceAccount: name });
   if (keyId !== null) return keyId;
   throw new CliError(`${name} has no key yet`, EXIT.failure, "name the leaked key with --key");
-}
-
-async function confirm(io: Io, name: string, keyId: string): Promise<void> {
-  if (!io.stdin.isTerminal) throw new CliError("no terminal to ask on", EXIT.usage, "add --yes");
-  const prompt = openPrompt(io);
-  try {
-    const question = `Delete key ${keyId} of ${name}? Its tokens stop working at once.`;
-    if (await prompt.confirm(question)) return;
-  } finally {
-    await prompt.close();
-  }
-  throw new CliError("stopped, and nothing was changed", EXIT.failure);
 }
 
 function line(verdict: string, step: string, seen: string): string {

@@ -3,20 +3,14 @@ import { Command } from "commander";
 import { CliError, EXIT } from "../cli/cli-error.ts";
 import type { Io } from "../cli/io.ts";
 import { addFunctionOptions, commandRunner, type FunctionFlags } from "./key-functions.ts";
-import { addOperatorOptions, explain, openOperator, serviceAccountOf } from "./operator.ts";
+import { addOperatorOptions, openOperator, orExplain, serviceAccountOf } from "./operator.ts";
 
 export function rollbackCommand(io: Io): Command {
   const command = new Command("rollback")
     .description("make the previous key current again, if it works")
     .argument("<service-account>", "as grants.yml names it");
   return addFunctionOptions(addOperatorOptions(command)).action(
-    async (name: string, flags: FunctionFlags) => {
-      try {
-        await rollback(io, name, flags);
-      } catch (error) {
-        throw explain(error, "not rolled back");
-      }
-    },
+    orExplain("not rolled back", (name: string, flags: FunctionFlags) => rollback(io, name, flags)),
   );
 }
 

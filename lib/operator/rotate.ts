@@ -8,8 +8,8 @@ import { CliError, EXIT } from "../cli/cli-error.ts";
 import type { Io } from "../cli/io.ts";
 import { wholeNumber } from "../cli/whole-number.ts";
 import { addFunctionOptions, type FunctionFlags } from "./key-functions.ts";
-import { addOperatorOptions, deploymentOf, explain, openOperator, serviceAccountOf } from "./operator.ts";
-import { openPrompt } from "./prompt.ts";
+import { addOperatorOptions, deploymentOf, openOperator, orExplain, serviceAccountOf } from "./operator.ts";
+import { confirmOrStop } from "./prompt.ts";
 import { revoke } from "./revoke.ts";
 import { findSecret } from "./store-key.ts";
 
@@ -32,13 +32,9 @@ export function rotateCommand(io: Io): Command {
       300,
     )
     .addHelpText("after", "\nSafe to repeat: a rotation that stopped is continued.");
-  return addFunctionOptions(addOperatorOptions(command)).action(async (name: string, flags: Flags) => {
-    try {
-      await rotate(io, name, flags);
-    } catch (error) {
-      throw explain(error, "not rotated");
-    }
-  });
+  return addFunctionOptions(addOperatorOptions(command)).action(
+    orExplain("not rotated", (name: string, flags: Flags) => rotate(io, name, flags)),
+  );
 }
 
 async function rotate(io: Io, name: string, flags: Flags): Promise<void> {
@@ -54,7 +50,7 @@ async function rotate(io: Io, name: string, flags: Flags): Promise<void> {
     const hint = `\`voxtoken admin import FILE --service-account ${name}\`, or \`bootstrap\``;
     throw new CliError(`secret ${secret.name} holds no key yet`, EXIT.failure, hint);
   }
-  if (flags.now !== true) await confirm(io, name);
+  if (flags.now !== true) await confirmOrStop(io, `Replace the key of ${name}?`, "--now");
 
   await dropSuperseded(io, operator.store, secret);
   const versionId = await start(io, operator.secretsManager, operator.store, secret);
@@ -77,17 +73,6 @@ async function dropSuperseded(io: Io, store: SecretStore, secret: SecretState): 
   );
   if (isSupersededVersion(pending, secret, (id) => versions.get(id)))
     await dropPending(store, secret.arn, io);
-}
-
-async function confirm(io: Io, name: string): Promise<void> {
-  if (!io.stdin.isTerminal) throw new CliError("no terminal to ask on", EXIT.usage, "add --now");
-  const prompt = openPrompt(io);
-  try {
-    if (await prompt.confirm(`Replace the key of ${name}?`)) return;
-  } finally {
-    await prompt.close();
-  }
-  throw new CliError("stopped, and nothing was changed", EXIT.failure);
 }
 
 /**

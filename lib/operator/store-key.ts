@@ -7,6 +7,7 @@ import {
   versionWith,
 } from "../key-lifecycle/secret-store.ts";
 import { dropPending, storeCurrent } from "../key-lifecycle/store-current.ts";
+import { messageOf } from "../reconciliation/finding.ts";
 import type { Role } from "../voximplant/methods.ts";
 import { CliError, EXIT } from "../cli/cli-error.ts";
 import type { Io } from "../cli/io.ts";
@@ -44,7 +45,7 @@ export async function storeKey(
       const said = await work();
       if (said !== undefined) io.stderr.write(`${said}\n`);
     } catch (error) {
-      leftToDo.push(`${what}: ${error instanceof Error ? error.message : String(error)}.`);
+      leftToDo.push(`${what}: ${messageOf(error)}.`);
     }
   };
   await attempt("AWSPENDING was not taken off an older version", async () =>

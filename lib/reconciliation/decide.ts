@@ -5,7 +5,7 @@ import { roleNames } from "../key-lifecycle/roles.ts";
 import type { Finding } from "./finding.ts";
 
 /** What to do about a key. */
-export interface Decision {
+interface Decision {
   readonly finding: Omit<Finding, "action">;
   readonly remove: boolean;
 }

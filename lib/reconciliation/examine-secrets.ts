@@ -1,16 +1,31 @@
+import type { EpochMs } from "../epoch.ts";
 import { type Policy, wrongAccount } from "../grants/policy.ts";
 import { putAKeyIn } from "../key-lifecycle/key-lifecycle-error.ts";
-import { currentKey, type SecretSnapshot } from "../key-lifecycle/snapshot.ts";
-import type { Snapshot } from "../key-lifecycle/take-snapshot.ts";
+import { unfinishedVersion, versionWith } from "../key-lifecycle/secret-store.ts";
+import { currentKey, isSupersededVersion, type SecretSnapshot } from "../key-lifecycle/snapshot.ts";
+import type { Snapshot, SnapshotPorts } from "../key-lifecycle/take-snapshot.ts";
 import { type Finding, messageOf, reported } from "./finding.ts";
 
-/** Finds versions that cannot be read, and current keys that do not work or must not be used. */
-export function examineSecrets(policy: Policy, snapshot: Snapshot): Finding[] {
+const DAY_MS = 86_400_000;
+
+/**
+ * Finds versions that cannot be read, current keys that do not work or must not be used, and
+ * rotations and replicas that are late.
+ */
+export function examineSecrets(ports: SnapshotPorts, policy: Policy, snapshot: Snapshot): Finding[] {
   const { secrets } = snapshot;
+  const now = ports.now();
   return [
     ...secrets.flatMap(unreadableVersions),
     ...secrets.flatMap((secret) => missingKey(snapshot, secret)),
     ...secrets.flatMap((secret) => wrongAccountKey(policy, secret)),
+    ...secrets
+      .flatMap((secret) => [
+        overdueKey(secret, now),
+        stuckRotation(secret, now),
+        replicaBehind(secret, now, ports.replicaRegions),
+      ])
+      .filter((finding) => finding !== undefined),
   ];
 }
 
@@ -58,4 +73,73 @@ function wrongAccountKey({ serviceAccounts }: Policy, secret: SecretSnapshot): F
   if (problem === undefined) return [];
   const detail = `${problem}. Find out who stored it: docs/runbook.md#wrong-account.`;
   return [reported("wrong_account", secret.serviceAccount, detail)];
+}
+
+/** Overdue is a key that is older than two rotation periods, because one rotation may fail. */
+function overdueKey({ serviceAccount, state, createdAt }: SecretSnapshot, now: EpochMs): Finding | undefined {
+  const { name, rotationEnabled, rotationDays } = state;
+  const since = createdAt.get(versionWith("AWSCURRENT", state) ?? "") ?? Number.NaN;
+  const days = (now - since) / DAY_MS;
+  if (rotationEnabled !== true || rotationDays === undefined || !(days > 2 * rotationDays)) return undefined;
+  return reported(
+    "key_overdue",
+    serviceAccount,
+    `The current key of ${name} is ${Math.floor(days)} days old, but rotation is due every ${rotationDays} days. ` +
+      `See why with \`aws secretsmanager describe-secret --secret-id ${name}\`, then run ` +
+      `\`voxtoken admin rotate ${serviceAccount} --now\`.`,
+  );
+}
+
+function stuckRotation(
+  { serviceAccount, state, keys, createdAt }: SecretSnapshot,
+  now: EpochMs,
+): Finding | undefined {
+  const pending = unfinishedVersion(state);
+  // rotate-key takes the label off a superseded version.
+  if (pending === undefined || isSupersededVersion(pending, state, (id) => createdAt.get(id)))
+    return undefined;
+  // AWS may not list a version without a value. Then the secret's last change made it pending.
+  const age = now - (createdAt.get(pending) ?? state.lastChangedAt);
+  if (!(age > DAY_MS)) return undefined;
+  const key = keys.get(pending);
+  return reported(
+    "rotation_stuck",
+    serviceAccount,
+    `A rotation of ${state.name} has not ended for ${Math.floor(age / DAY_MS)} days: version ${pending} is still ` +
+      `AWSPENDING and holds ${key === undefined ? "no key" : `key ${key.keyId}`}. Continue it with ` +
+      `\`voxtoken admin rotate ${serviceAccount} --now\`. The log of rotate-key says why it stopped.`,
+  );
+}
+
+/**
+ * Reads the state of the replicas from the secret, because CloudFormation has reported success for
+ * a replica that failed. A secret without a value has no replicas: AWS removes them.
+ * https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/1459
+ */
+function replicaBehind(
+  { serviceAccount, state }: SecretSnapshot,
+  now: EpochMs,
+  replicaRegions: readonly string[] = [],
+): Finding | undefined {
+  const { name, replicas } = state;
+  if (versionWith("AWSCURRENT", state) === undefined) return undefined;
+  const problems = replicas.flatMap(({ region, problem }) =>
+    problem === undefined ? [] : [`The copy of ${name} in ${region} failed: ${problem}.`],
+  );
+  if (now - state.lastChangedAt > DAY_MS) {
+    const behind = replicas.filter(({ inSync, problem }) => !inSync && problem === undefined);
+    const missing = replicaRegions.filter((expected) => !replicas.some(({ region }) => region === expected));
+    problems.push(
+      ...behind.map(({ region }) => `The copy of ${name} in ${region} has been behind for over a day.`),
+      ...missing.map((region) => `${name} has no copy in ${region}.`),
+    );
+  }
+  if (problems.length === 0) return undefined;
+  return reported(
+    "replica_behind",
+    serviceAccount,
+    `${problems.join(" ")} Functions there may use an old key, and no superseded key is deleted while a copy is ` +
+      "behind. See why with `aws secretsmanager describe-secret " +
+      `--secret-id ${name} --query ReplicationStatus\`.`,
+  );
 }

@@ -12,7 +12,7 @@ import { reportFindings, revocationRecord } from "./report.ts";
 import { revokeKey, type RevocationPorts, type RevocationReport } from "./revoke.ts";
 import { rollBack, type RollbackReport } from "./rollback.ts";
 
-export interface ReconciliationHandlerOptions extends SnapshotPorts, RevocationPorts {
+interface ReconciliationHandlerOptions extends SnapshotPorts, RevocationPorts {
   readonly policy: Policy;
   readonly writeLine: WriteLine;
   /** A dimension of the metrics. */

@@ -5,7 +5,7 @@ import { isRefusal } from "../voximplant/errors.ts";
 import { messageOf } from "./finding.ts";
 
 /** A request to the platform, and whether its answer proves that the key is dead. */
-export interface Look {
+interface Look {
   readonly step: "list" | "token";
   readonly ok: boolean;
   /** For people: what the platform answered. */

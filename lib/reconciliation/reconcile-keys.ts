@@ -15,7 +15,6 @@ import { decide, type DecisionContext } from "./decide.ts";
 import { examineChildren } from "./examine-children.ts";
 import { examineSecrets } from "./examine-secrets.ts";
 import { type Finding, messageOf, notExamined } from "./finding.ts";
-import { findLateness } from "./find-lateness.ts";
 
 /**
  * Finds keys that should not exist and rotations and replicas that are late. Deletes keys that are
@@ -25,11 +24,7 @@ import { findLateness } from "./find-lateness.ts";
 export async function reconcileKeys(ports: SnapshotPorts, policy: Policy): Promise<Finding[]> {
   const snapshot = await takeSnapshot(ports, policy);
   const { accounts, secrets, failures } = snapshot;
-  const findings = [
-    ...failures.map(notExamined),
-    ...examineSecrets(policy, snapshot),
-    ...secrets.flatMap((secret) => findLateness(secret, ports)),
-  ];
+  const findings = [...failures.map(notExamined), ...examineSecrets(ports, policy, snapshot)];
   for (const account of accounts) {
     for (const classified of account.keys) {
       const finding = await apply({ ports, policy, snapshot, account }, classified);

@@ -11,6 +11,7 @@ import { storeCurrent } from "../key-lifecycle/store-current.ts";
 import type { SnapshotPorts } from "../key-lifecycle/take-snapshot.ts";
 import { serializeCredentials } from "../keys/credentials-file.ts";
 import { isRefusal } from "../voximplant/errors.ts";
+import type { ManagementApi } from "../voximplant/methods.ts";
 import { messageOf } from "./finding.ts";
 
 export interface ReplacementPorts extends Omit<SnapshotPorts, "graceMs"> {
@@ -62,7 +63,7 @@ export async function replaceKey(
     await verifySameAccess(old, next, waiting);
     checkDeadline();
   } catch (error) {
-    await deleteAgain(old, created.key_id, error);
+    await deleteAgain(old.api, created.key_id, error);
     throw error;
   }
   await storeCurrent(store, state, { versionId, value }, waiting);
@@ -109,8 +110,13 @@ async function startGrace(
   }
 }
 
-/** Deletes a new key that is in no secret. It has no use, and could be stolen. */
-async function deleteAgain({ api }: AccountKey, keyId: string, reason: unknown): Promise<void> {
+/**
+ * Deletes a new key that is in no secret. It has no use, and could be stolen.
+ *
+ * @param reason why the key was not stored
+ * @throws KeyLifecycleError the key was not deleted
+ */
+export async function deleteAgain(api: ManagementApi, keyId: string, reason: unknown): Promise<void> {
   try {
     await api.deleteKey(keyId);
   } catch (error) {

@@ -18,7 +18,7 @@ export interface RevocationPorts extends ReplacementPorts {
   readonly forgetKeys?: ((replicaRegions: readonly string[]) => Promise<string>) | undefined;
 }
 
-export interface RevocationRequest {
+interface RevocationRequest {
   readonly serviceAccount: ServiceAccount;
   /** The leaked key. The caller names it: otherwise a repeated request would revoke the new key. */
   readonly keyId: string;
@@ -31,7 +31,7 @@ export interface RevocationRequest {
 }
 
 /** A step, and what AWS or the platform answered. */
-export interface RevocationStep {
+interface RevocationStep {
   readonly step: "make room" | "replace" | "delete" | "list" | "token" | "containers" | "rules" | "labels";
   readonly ok: boolean;
   /** For people. */

@@ -4,7 +4,7 @@ import type { Policy } from "../grants/policy.ts";
 import { RotationEvent, rotateKey } from "./rotate-key.ts";
 import type { RotationPorts } from "./rotation.ts";
 
-export interface RotationHandlerOptions extends RotationPorts {
+interface RotationHandlerOptions extends RotationPorts {
   readonly policy: Policy;
   readonly writeLine: WriteLine;
   /** A dimension of the metrics. */

@@ -7,10 +7,8 @@ import { isUnknownKey, readUntil } from "../key-lifecycle/settle.ts";
 import { isSupersededVersion } from "../key-lifecycle/snapshot.ts";
 import { createSecret } from "./create-secret.ts";
 import { explainRefusal } from "./explain-refusal.ts";
-import { finishSecret } from "./finish-secret.ts";
+import { finishSecret, setSecret, testSecret } from "./later-steps.ts";
 import type { Rotation, RotationPorts } from "./rotation.ts";
-import { setSecret } from "./set-secret.ts";
-import { testSecret } from "./test-secret.ts";
 
 const steps = { createSecret, setSecret, testSecret, finishSecret };
 

@@ -1,5 +1,4 @@
 import type { Policy, ServiceAccount } from "../grants/policy.ts";
-import { KeyLifecycleError, noKeyYet } from "../key-lifecycle/key-lifecycle-error.ts";
 import type { SecretState, SecretVersion } from "../key-lifecycle/secret-store.ts";
 import type { SnapshotPorts } from "../key-lifecycle/take-snapshot.ts";
 
@@ -18,18 +17,4 @@ export interface Rotation extends RotationPorts {
   readonly current: SecretVersion | undefined;
   /** The event's version. Undefined before createSecret stored a value. */
   readonly pending: SecretVersion | undefined;
-}
-
-/** @throws KeyLifecycleError the current or the pending version has no key */
-export function bothVersions({ current, pending, secret, versionId, serviceAccount }: Rotation): {
-  current: SecretVersion;
-  pending: SecretVersion;
-} {
-  if (current === undefined) throw new KeyLifecycleError(noKeyYet(secret.name, serviceAccount.name));
-  if (pending === undefined) {
-    throw new KeyLifecycleError(
-      `Version ${versionId} of secret ${secret.name} has no key. createSecret must run first.`,
-    );
-  }
-  return { current, pending };
 }

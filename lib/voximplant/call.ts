@@ -53,11 +53,6 @@ const Answer = z.looseObject({
   errors: z.nullish(z.array(ApiError)),
 });
 
-/** Refused before the method ran: any method can be sent again. */
-const notYet = new Set<number>([errorCodes.rateLimited]);
-/** Refused because the same method ran a moment ago: sent again only if it may run twice. */
-const doneRecently = new Set<number>([errorCodes.sameOperationRecently]);
-
 const MAX_ATTEMPTS = 5;
 
 /**
@@ -92,19 +87,16 @@ export async function callMethod(
     const attempt = await attemptOnce(connection, authorization, method, parameters, deadline - now());
     if (attempt.answered) return attempt.body;
 
-    const mayRepeat = attempt.tookEffect === "no" || (repeatable && isPassing(attempt.error));
+    const mayRepeat =
+      attempt.tookEffect === "no" ||
+      (repeatable &&
+        (attempt.error instanceof VoximplantUnavailableError ||
+          isRefusal(attempt.error, "sameOperationRecently")));
     const pauseMs = Math.ceil(random() * Math.min(8_000, 500 * 2 ** (attempts - 1)));
     const ended = attempts === MAX_ATTEMPTS || now() + pauseMs >= deadline || connection.signal?.aborted;
     if (!mayRepeat || ended) throw attempt.error;
     await sleep(pauseMs);
   }
-}
-
-function isPassing(error: Error): boolean {
-  return (
-    error instanceof VoximplantUnavailableError ||
-    (error instanceof VoximplantError && doneRecently.has(error.code))
-  );
 }
 
 async function attemptOnce(
@@ -140,7 +132,7 @@ function understand(method: string, status: number, contentType: string, text: s
   const refusal = answer.data?.error ?? answer.data?.errors?.[0];
   if (refusal) {
     const error = new VoximplantError(method, refusal.code, refusal.msg);
-    return { answered: false, error, tookEffect: notYet.has(error.code) ? "no" : "unknown" };
+    return { answered: false, error, tookEffect: error.code === errorCodes.rateLimited ? "no" : "unknown" };
   }
   if (answer.success && answer.data.result !== undefined) return { answered: true, body: answer.data };
   return unavailable(
@@ -154,7 +146,8 @@ function unavailable(method: string, detail: string, tookEffect: "no" | "unknown
   return { answered: false, error: new VoximplantUnavailableError(method, detail, { cause }), tookEffect };
 }
 
-function form(authorization: Authorization, parameters: Parameters): URLSearchParams {
+/** The body of a call: its parameters, and the API key if there is no token. */
+export function form(authorization: Authorization, parameters: Parameters): URLSearchParams {
   const fields = new URLSearchParams();
   for (const [name, value] of Object.entries(parameters)) {
     if (value !== undefined) fields.set(name, String(value));

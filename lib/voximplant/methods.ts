@@ -41,7 +41,7 @@ export type Role = z.infer<typeof Role>;
 export type Key = z.infer<typeof Key>;
 /** The credentials file as an object. The platform shows the private key only here. */
 export type CreatedKey = z.infer<typeof CreatedKey>;
-export type Rule = z.infer<typeof Rule>;
+type Rule = z.infer<typeof Rule>;
 
 /** The methods of the Management API that this project calls. Fields have the platform's names. */
 export interface ManagementApi {

@@ -18,7 +18,7 @@ export interface Invocation {
   readonly api: Api;
 }
 
-export interface Api {
+interface Api {
   readonly apiId: string;
   /** The account that the API is in; callers may be in others. */
   readonly accountId: string;
@@ -95,7 +95,7 @@ export function restEvent({
 type Iam = APIGatewayEventRequestContextIAMAuthorizer["iam"];
 
 /** As the type declares it, except that an account may have no organisation. */
-export type HttpApiEvent = APIGatewayProxyEventV2WithRequestContext<
+type HttpApiEvent = APIGatewayProxyEventV2WithRequestContext<
   APIGatewayEventRequestContextV2WithAuthorizer<{
     iam: Omit<Iam, "principalOrgId"> & { principalOrgId: string | null };
   }>

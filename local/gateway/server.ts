@@ -35,7 +35,7 @@ export interface Gateway extends Listening {
   readonly calls: readonly GatewayCall[];
 }
 
-export interface GatewayCall {
+interface GatewayCall {
   readonly requestId: string;
   readonly method: string;
   readonly target: string;

@@ -18,7 +18,7 @@ export class FunctionError extends Error {
   override readonly name = "FunctionError";
 }
 
-export interface LambdaOptions {
+interface LambdaOptions {
   readonly name: string;
   /** Path of the built bundle. */
   readonly bundle: string;

@@ -5,7 +5,7 @@ import type { Policy } from "../../lib/grants/policy.ts";
 import { bundleFunctions } from "../../scripts/bundle.ts";
 import { type LambdaFunction, startFunction } from "./function.ts";
 
-export interface Functions {
+interface Functions {
   /** Starts a function, unless it runs already. @throws FunctionError its init failed. */
   start(name: string): Promise<LambdaFunction>;
   /** Calls a function, and starts it if it does not run yet. @throws FunctionError */

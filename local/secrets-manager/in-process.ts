@@ -101,7 +101,7 @@ export interface InProcessSecretsManager {
   rotationsSettled(): Promise<void>;
 }
 
-export interface SecretsManagerCall {
+interface SecretsManagerCall {
   readonly operation: string;
   /** The error's type, if there was one. */
   error?: string;

@@ -31,7 +31,7 @@ export interface Secret {
 }
 
 /** https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ReplicationStatusType.html */
-export interface Replica {
+interface Replica {
   readonly Region: string;
   readonly Status: "InSync" | "Failed" | "InProgress";
   readonly StatusMessage?: string;

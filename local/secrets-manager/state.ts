@@ -26,7 +26,7 @@ export interface SecretsState {
  * What happens to `AWSPENDING` when `AWSCURRENT` moves. AWS documents little of it; see
  * SecretsManagerOptions.
  */
-export interface LabelRules {
+interface LabelRules {
   /** By UpdateSecretVersionStage: on the version that becomes current, and on the one that was. */
   readonly promotedByUpdate: PendingLabel;
   readonly demotedByUpdate: PendingLabel;

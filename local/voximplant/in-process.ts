@@ -61,7 +61,7 @@ export interface InProcessManagementApi {
   addKey(key: NewKey): Key;
 }
 
-export interface ManagementApiCall {
+interface ManagementApiCall {
   readonly method: string;
   /** How the caller authenticated. Absent if it did not. */
   readonly by?: "token" | "api_key";

@@ -7,7 +7,7 @@ import { allowedMethods, expandRoles, type Role, roles } from "./roles.ts";
 
 export type Parameters = ReadonlyMap<string, string>;
 
-export interface MethodCall {
+interface MethodCall {
   readonly platform: Platform;
   /** The account that the call is about: the token's `iss`. */
   readonly account: Account;
@@ -87,7 +87,7 @@ export const methods: Readonly<Record<string, Method>> = {
     return { result: 1 };
   },
 
-  // Inherited roles are listed too; only the expanded view tells them apart.
+  // Inherited roles are listed too. Only the expanded view marks them.
   GetKeyRoles: (call) => {
     const expanded = call.parameters.get("with_expanded_roles") === "true";
     return {

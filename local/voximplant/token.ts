@@ -11,12 +11,12 @@ export interface TokenClaims {
   readonly jti?: unknown;
 }
 
-export type Verification =
+type Verification =
   | { readonly accepted: true; readonly claims: TokenClaims }
   | { readonly accepted: false; readonly code: PlatformCode; readonly detail: string };
 
 /** Finds the key of a `kid`, and the accounts that it may act for: its own and its children. */
-export type FindKey = (
+type FindKey = (
   kid: string,
 ) => { readonly publicKey: KeyObject; readonly accountIds: readonly number[] } | undefined;
 

@@ -47,7 +47,7 @@ async function found(env: Record<string, string>, profile: string | undefined) {
   return { library, admin: [(await admin.credentials()).accessKeyId, await admin.region()] };
 }
 
-describe("the library and the admin commands choose the credentials and the region of", () => {
+describe("the AWS credentials and the region", () => {
   it.each<[string, Record<string, string>, string | undefined, string, string]>([
     ["the default profile", {}, undefined, "AKIDDEFAULT", "eu-west-1"],
     ["AWS_PROFILE", { AWS_PROFILE: "one" }, undefined, "AKIDONE", "eu-central-1"],
@@ -63,27 +63,30 @@ describe("the library and the admin commands choose the credentials and the regi
       "sa-east-1",
     ],
     ["AWS_DEFAULT_REGION", { AWS_DEFAULT_REGION: "sa-east-1" }, undefined, "AKIDDEFAULT", "sa-east-1"],
-  ])("%s", async (_rule, env, profile, accessKeyId, region) => {
-    const expected = [accessKeyId, region];
-    expect(await found(env, profile)).toEqual({ library: expected, admin: expected });
-  });
+  ])(
+    "come from %s, for the library and the admin commands",
+    async (_rule, env, profile, accessKeyId, region) => {
+      const expected = [accessKeyId, region];
+      expect(await found(env, profile)).toEqual({ library: expected, admin: expected });
+    },
+  );
 
   it.each([
     ["option", {}, "nope"],
     ["variable", { AWS_PROFILE: "nope" }, undefined],
-  ])("awsCredentials refuses a profile that does not exist: %s", async (_how, env, profile) => {
+  ])("are not found if the profile does not exist: %s", async (_how, env, profile) => {
     await configure(env);
     await expect(awsCredentials(profile)()).rejects.toThrow('the AWS configuration has no profile "nope"');
   });
 
-  it("awsCredentials names the credential process that failed, without its arguments", async () => {
+  it("are not found if a credential process fails: the error names it without its arguments", async () => {
     await configure({});
     await expect(awsCredentials("failing")()).rejects.toThrow(
       /^credential_process of profile "failing" failed: false$/,
     );
   });
 
-  it("awsCredentials prints no SDK warning if a profile wins over a key", async () => {
+  it("are found without a warning of the SDK if a profile comes before a key", async () => {
     const warn = vi.spyOn(console, "warn").mockReturnValue();
     await found(key, "two");
     expect(warn).not.toHaveBeenCalled();

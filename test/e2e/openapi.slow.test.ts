@@ -78,7 +78,7 @@ async function send(who: string, method: "GET" | "POST", path: string, body = ""
   return fetch(url, { method, headers, ...(body === "" ? {} : { body }) });
 }
 
-describe("docs/openapi.yaml describes the answer", () => {
+describe("docs/openapi.yaml", () => {
   it.each([
     ["a grant", "billing-worker", "/v1/service-accounts/outbound-calls/token", "", 200],
     [
@@ -99,7 +99,7 @@ describe("docs/openapi.yaml describes the answer", () => {
     ],
     ["no grant", "intern", "/v1/service-accounts/outbound-calls/token", "", 403],
     ["an unknown service account", "billing-worker", "/v1/service-accounts/nobody/token", "", 403],
-  ])("to a token request with %s", async (_what, who, path, body, status) => {
+  ])("describes the answer to a token request with %s", async (_what, who, path, body, status) => {
     const response = await send(who, "POST", path, body);
     expect(response.status).toBe(status);
     await check(response, TOKEN, "post");
@@ -124,13 +124,13 @@ describe("docs/openapi.yaml describes the answer", () => {
     await check(response, LIST, "get");
   });
 
-  it("of the gateway itself to an unsigned request", async () => {
+  it("describes the gateway's own answer to an unsigned request", async () => {
     const response = await fetch(stack.url + LIST);
     expect(response.status).toBe(403);
     await check(response, LIST, "get");
   });
 
-  it("with Retry-After if Secrets Manager fails", async () => {
+  it("describes the answer with Retry-After if Secrets Manager fails", async () => {
     const failing = await startStack({ faults: { secrets: () => ({ status: 500, body: "{}" }) } });
     const url = new URL(`${failing.url}/v1/service-accounts/outbound-calls/token`);
     const [identity] = identities;
@@ -145,12 +145,12 @@ describe("docs/openapi.yaml describes the answer", () => {
     await check(response, TOKEN, "post");
   });
 
-  it("for every error code of the service, and no other code", () => {
+  it("lists every error code of the service, and no other code", () => {
     const codes = description.components.schemas.ErrorResponse.properties.error.enum;
     expect([...codes].sort()).toEqual([...ERROR_CODES].sort());
   });
 
-  it("with examples that match its schemas", () => {
+  it("has examples that match its schemas", () => {
     for (const [name, schema] of Object.entries(description.components.schemas)) {
       const { examples = [] } = schema as { examples?: unknown[] };
       for (const example of examples)
@@ -158,7 +158,7 @@ describe("docs/openapi.yaml describes the answer", () => {
     }
   });
 
-  it("with an example for each error code that matches the schema of its response", () => {
+  it("has an example for each error code that matches the schema of its response", () => {
     const shown = new Set<string>();
     const visit = (node: unknown, at: string): void => {
       if (typeof node !== "object" || node === null) return;

@@ -91,8 +91,8 @@ function pointClientTo(url: string): void {
   });
 }
 
-describe("the official Node client, unmodified, through voxtoken serve", () => {
-  it("makes a simple and a paged call without a key or a token of its own", async () => {
+describe("an official client, unmodified, through voxtoken serve", () => {
+  it("makes a simple and a paged call in Node without a key or a token of its own", async () => {
     const file = await temporaryFile();
     const { url, io } = await serve(file);
     pointClientTo(url);
@@ -206,28 +206,31 @@ describe("the credentials file of voxtoken serve", () => {
   });
 });
 
-it.each(["SIGTERM", "SIGINT"] as const)("is removed, and the process exits with 0, on %s", async (signal) => {
-  const file = await temporaryFile();
-  const child = spawn(
-    process.execPath,
-    ["dist/cli/voxtoken.js", "serve", "call-history", "--credentials", file, "--port", "0"],
-    {
-      env: {
-        ...process.env,
-        VOXTOKEN_URL: stack.url,
-        VOXIMPLANT_API_URL: stack.managementApi.apiUrl,
-        AWS_REGION: "us-east-1",
+it.each(["SIGTERM", "SIGINT"] as const)(
+  "voxtoken serve removes the credentials file and exits with 0 on %s",
+  async (signal) => {
+    const file = await temporaryFile();
+    const child = spawn(
+      process.execPath,
+      ["dist/cli/voxtoken.js", "serve", "call-history", "--credentials", file, "--port", "0"],
+      {
+        env: {
+          ...process.env,
+          VOXTOKEN_URL: stack.url,
+          VOXIMPLANT_API_URL: stack.managementApi.apiUrl,
+          AWS_REGION: "us-east-1",
+        },
+        stdio: ["ignore", "pipe", "inherit"],
       },
-      stdio: ["ignore", "pipe", "inherit"],
-    },
-  );
-  const ended = once(child, "exit");
-  await once(child.stdout, "data");
-  expect((await stat(file)).size).toBeGreaterThan(0);
-  child.kill(signal);
-  expect(await ended).toEqual([0, null]);
-  await expect(stat(file)).rejects.toThrow("ENOENT");
-});
+    );
+    const ended = once(child, "exit");
+    await once(child.stdout, "data");
+    expect((await stat(file)).size).toBeGreaterThan(0);
+    child.kill(signal);
+    expect(await ended).toEqual([0, null]);
+    await expect(stat(file)).rejects.toThrow("ENOENT");
+  },
+);
 
 it("voxtoken serve reports a missing grant or a port in use before it starts", async () => {
   const file = await temporaryFile();

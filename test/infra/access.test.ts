@@ -208,8 +208,8 @@ async function can(principal: Principal, needs: readonly Need[]): Promise<boolea
   return true;
 }
 
-describe("the access to a key", () => {
-  it("matches docs/access.md", async () => {
+describe("the policies of the stack", () => {
+  it("allow what docs/access.md says", async () => {
     const rows = [];
     for (const { name, needs } of deeds) {
       const cells = [];
@@ -288,14 +288,14 @@ ${Object.entries(operatorActions)
     await expect(formatted).toMatchFileSnapshot("../../docs/access.md");
   });
 
-  it("has a reason for each action of the operator's policy", () => {
+  it("have a reason for each action of the operator's policy", () => {
     const { Statement } = operatorPolicy as { Statement: readonly { Action: string | string[] }[] };
     const granted = Statement.flatMap(({ Action }) => Action);
     expect([...new Set(granted)].sort()).toEqual(Object.keys(operatorActions).sort());
   });
 
   it.each(["operator, with docs/policies/operator.json", "administrator, with every permission"])(
-    "excludes reading the value for the %s, and includes the import",
+    "deny the %s to read the value, and allow the import",
     async (name) => {
       const principal = principals.find((candidate) => candidate.name === name);
       if (principal === undefined) throw new Error(`no principal ${name}`);
@@ -305,7 +305,7 @@ ${Object.entries(operatorActions)
     },
   );
 
-  it("to the API and the function is the deployer's alone under SECURITY.md's service control policy", async () => {
+  it("let only the deployer change the API and call the function, with SECURITY.md's service control policy", async () => {
     const page = readFileSync(resolve(import.meta.dirname, "../../SECURITY.md"), "utf8");
     const [, json = ""] = /```json\n(.*?)```/s.exec(page) ?? [];
     const serviceControlPolicy: unknown = JSON.parse(
@@ -352,7 +352,7 @@ ${Object.entries(operatorActions)
   });
 
   it.each(["rotate-key", "reconcile-keys"])(
-    "lets %s encrypt and store a key in our secrets only",
+    "let %s encrypt and store a key in our secrets only",
     async (name) => {
       const principal = principals.find((candidate) => candidate.name === name);
       if (principal === undefined) throw new Error(`no principal ${name}`);
@@ -420,7 +420,7 @@ ${Object.entries(operatorActions)
     });
 
     it.each(["rotate-key", "reconcile-keys", "operator, with docs/policies/operator.json"])(
-      "lets %s write the replicas, under the key of their region",
+      "let %s write the replicas, under the key of their region",
       async (name) => {
         const [role = ""] =
           { "rotate-key": ["RotateKeyRole"], "reconcile-keys": ["ReconcileKeysRole"] }[name] ?? [];
@@ -464,7 +464,7 @@ ${Object.entries(operatorActions)
     });
   });
 
-  describe("if cloudFormationReadsSecrets is set", () => {
+  describe("with cloudFormationReadsSecrets,", () => {
     const deployer = `arn:aws:iam::${place.accountId}:role/deployer`;
     const withDeployer = stackOf({ cloudFormationReadsSecrets: "true", deployerArn: deployer });
     const resourcePolicy = resolveIntrinsics(
@@ -483,7 +483,7 @@ ${Object.entries(operatorActions)
     const session = `arn:aws:sts::${place.accountId}:assumed-role/deployer/session`;
     const other = `arn:aws:sts::${place.accountId}:assumed-role/admin/session`;
 
-    it("lets CloudFormation read a secret on behalf of the deployer only", async () => {
+    it("let CloudFormation read a secret only on behalf of the deployer", async () => {
       expect(await reads(session, "cloudformation.amazonaws.com")).toBe(true);
       expect(await reads(session)).toBe(false);
       expect(await reads(session, "athena.amazonaws.com")).toBe(false);

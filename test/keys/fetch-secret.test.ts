@@ -62,7 +62,7 @@ describe("a secret", () => {
     ["DecryptionFailure", true],
     ["InvalidRequestException", true],
     ["ThrottlingException", false],
-  ])("answered with %s has withdrawn %s in its error", async (type, withdrawn) => {
+  ])("answered with %s causes an error with withdrawn: %s", async (type, withdrawn) => {
     const error = await failureOf((await fetchFrom(fault(type)))("voximplant/outbound-calls"));
     expect(error).toMatchObject({ name: "SecretUnavailableError", withdrawn });
   });

@@ -316,7 +316,7 @@ describe("a request beyond a limit of AWS", () => {
     });
   });
 
-  it("is not one with a value of 65,536 bytes or a token of 32 or 64 characters", async () => {
+  it("does not include a value of 65,536 bytes or a token of 32 or 64 characters", async () => {
     const { secrets } = open({ secrets: { [SecretId]: "one" } });
     for (const [length, size] of [
       [32, 65_536],

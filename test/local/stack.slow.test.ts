@@ -59,7 +59,7 @@ describe("the local stack, through the built bundle", () => {
     ["aws4", secondSigner],
   ];
 
-  describe.each(signers)("the local stack with a request signed by %s", (_, sign) => {
+  describe.each(signers)("with a request signed by %s,", (_, sign) => {
     const body = '{"ttl_seconds":60}';
     const signed = () =>
       sign({ identity: identity(stack, "role/billing-worker"), url: stack.url + path, body });

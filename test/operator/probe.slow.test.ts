@@ -377,7 +377,7 @@ describe("voxtoken admin probe", () => {
     });
   });
 
-  describe("the probe of child accounts", () => {
+  describe("with child accounts,", () => {
     it("uses the child account that is named", async () => {
       await start();
       const { answers } = await run(["--child", String(CHILD)]);
@@ -430,7 +430,7 @@ describe("voxtoken admin probe", () => {
     });
   });
 
-  describe("the probe with --fill", () => {
+  describe("with --fill,", () => {
     it("finds the limit and deletes the keys, whatever the page size", async () => {
       await start({ keyLimit: 130 });
       const { answers, status, err } = await run(["--fill"]);
@@ -524,7 +524,7 @@ describe("voxtoken admin probe", () => {
   });
 
   describe("deletes its throw-away keys", () => {
-    it("if the platform neither knows nor lists the newest one for half a minute", async () => {
+    it("even if the platform neither knows nor lists the newest one for half a minute", async () => {
       await start();
       let bornAt: number | undefined;
       let newest = "";
@@ -557,14 +557,14 @@ describe("voxtoken admin probe", () => {
       await start({ fault: lost });
       const { status, err } = await run();
       expect(status).toBe(1);
-      expect(err).toContain("no throw-away key could be made");
+      expect(err).toContain("no throw-away key was created");
       expectOnlyForeignKeys();
     });
 
-    it("if the keys cannot be listed", async () => {
+    it("even if the keys cannot be listed", async () => {
       await start({ fault: (method) => (method === "GetKeys" ? platformFault(100) : undefined) });
       const { status, err, answers } = await run();
-      expect(err).toContain("Warning: what an earlier run may have left behind cannot be found: GetKeys");
+      expect(err).toContain("Warning: keys of an earlier run cannot be found: GetKeys");
       expect(answers).toMatchObject({
         new_key_listed: "GetKeys: HTTP 200, error 100",
         claims: "yes, both | claims: standard (the default)",
@@ -573,7 +573,7 @@ describe("voxtoken admin probe", () => {
       expectOnlyForeignKeys();
     });
 
-    it("if the given key may not delete keys: each key deletes itself", async () => {
+    it("even if the given key may not delete keys: each key deletes itself", async () => {
       await start();
       const { status } = await run([], ({ method, kid }) =>
         method === "DeleteKey" && kid === GIVEN ? refused(100) : undefined,
@@ -582,7 +582,7 @@ describe("voxtoken admin probe", () => {
       expectOnlyForeignKeys();
     });
 
-    it("if a program error occurs", async () => {
+    it("even if a program error occurs", async () => {
       await start();
       const { status, answers } = await run([], ({ claims }) => {
         if ("jti" in claims) throw new TypeError(`boom of ${ACCOUNT}`);
@@ -784,7 +784,7 @@ describe("voxtoken admin probe", () => {
       await start();
       const io = fakeIo({ env: { VOXIMPLANT_API_URL: api.apiUrl }, input: pem });
       expect(await runVoxtoken(["admin", "probe", "--credentials", "-"], io)).toBe(1);
-      expect(io.err()).toContain("no usable credentials file");
+      expect(io.err()).toContain("not a usable credentials file");
       expect(io.err()).not.toContain("PRIVATE");
     });
 
@@ -801,7 +801,7 @@ describe("voxtoken admin probe", () => {
       await start({ keyLimit: 2 });
       const { status, err, report } = await run();
       expect(status).toBe(1);
-      expect(err).toContain("no throw-away key could be made: CreateKey: HTTP 200, error 437");
+      expect(err).toContain("no throw-away key was created: CreateKey: HTTP 200, error 437");
       expect(report?.answers.every(({ answer }) => answer === undefined)).toBe(true);
       expectOnlyForeignKeys();
     });

@@ -117,7 +117,7 @@ describe("a revocation", () => {
     expect({ failures: failures > 1, proved: report.proved }).toEqual({ failures: true, proved: true });
   });
 
-  describe("a revocation of a current key that was deleted before", () => {
+  describe("of a current key that was deleted before", () => {
     const start = async () => {
       world = await startWorld();
       const superseded = world.keyWith("AWSCURRENT") ?? "";

@@ -1,14 +1,17 @@
-import { describe, NoAnswerError, type Reply } from "./ask.ts";
+import { describe, type Reply } from "./ask.ts";
 import type { Timing } from "./poll.ts";
 
-/** What is known about one question. Nothing in it names an account, a key or a token. */
+/** The answer to one question. It contains no account, key or token. */
 export interface Answer {
   readonly answer: string;
-  /** What follows from it for grants.yml. */
+  /** What to set in grants.yml. */
   readonly set: string;
   /** The same for programs: numbers, codes, yes and no. */
   readonly facts: Readonly<Record<string, boolean | number | string>>;
 }
+
+/** A text says why there is no answer. */
+export type Outcome = Answer | string;
 
 export const NOTHING_TO_SET = "nothing";
 
@@ -16,7 +19,7 @@ export function answered(answer: string, set: string = NOTHING_TO_SET, facts: An
   return { answer, set, facts };
 }
 
-/** For the table and for JSON: of a refusal the status and the code, of a result the status. */
+/** The status of an answer, and the code of a refusal. */
 export function replyFacts(reply: Reply): Answer["facts"] {
   return {
     accepted: reply.accepted,
@@ -25,11 +28,10 @@ export function replyFacts(reply: Reply): Answer["facts"] {
   };
 }
 
-/** @throws NoAnswerError nothing could be found out */
-export function timingAnswer(timing: Timing, settled: string, notSettled: string): Answer {
+export function timingAnswer(timing: Timing, settled: string, notSettled: string): Outcome {
   switch (timing.kind) {
     case "unanswered":
-      throw new NoAnswerError(timing.why);
+      return timing.why;
     case "not settled":
       return answered("not within 60 s", notSettled, { settled: false });
     case "settled": {

@@ -1,11 +1,12 @@
 import * as z from "zod/mini";
 
-import type { Connection, Parameters } from "../../voximplant/call.ts";
+import { type Connection, form, type Parameters } from "../../voximplant/call.ts";
 import { errorCodes } from "../../voximplant/errors.ts";
+import { readBounded } from "../../voximplant/read-bounded.ts";
 
 /**
- * What the platform answered, with the HTTP status. The platform's own texts are left out: they may
- * name an account or a key, and the answers are printed and written to a file.
+ * The platform's answer, with the HTTP status. Contains no text of the platform, because it is
+ * printed and written to a file, and a text may name an account or a key.
  */
 export type Reply =
   | {
@@ -16,27 +17,24 @@ export type Reply =
     }
   | { readonly accepted: false; readonly status: number; readonly code: number };
 
-/**
- * Nothing can be said: no answer, or none that can be read. The message holds only what this
- * program wrote.
- */
+/** There is no answer, or none that can be read. The message has no text of the platform. */
 export class NoAnswerError extends Error {
   override readonly name = "NoAnswerError";
 }
 
 export interface AskOptions {
-  /** How often in all. Default 4. A poll, which asks again by itself, says 1. */
-  readonly attempts?: number;
-  /** False for CreateKey: an attempt that was not answered may have made a key. */
+  /** The number of attempts. Default 4. A poll, which repeats its call, uses 1. */
+  readonly attempts?: number | undefined;
+  /** False for CreateKey: an attempt that was not answered may have created a key. */
   readonly repeatable?: boolean;
-  /** Ends the attempt and the waits. */
+  /** Ends the attempt and the pauses. */
   readonly signal?: AbortSignal;
 }
 
 const Code = z.looseObject({ code: z.coerce.number() });
 const Answer = z.looseObject({ error: z.nullish(Code), errors: z.nullish(z.array(Code)) });
 
-/** Refused for the moment only, with nothing done. */
+/** Temporary refusals: the method did not run. */
 const PASSING = new Set<number>([errorCodes.rateLimited, errorCodes.sameOperationRecently]);
 const ATTEMPT_TIMEOUT_MS = 10_000;
 const MAX_BYTES = 8 * 1024 * 1024;
@@ -44,8 +42,8 @@ const MAX_BYTES = 8 * 1024 * 1024;
 type Attempt = Reply | { readonly why: string; readonly tookEffect: "no" | "unknown" };
 
 /**
- * Calls one method and tells the HTTP status and the error code, which `callMethod` does not: it is
- * for programs that want the result. Here a refusal is an answer like any other.
+ * Calls one method. Unlike `callMethod`, it returns a refusal as an answer, with the HTTP status
+ * and the error code.
  *
  * @throws {NoAnswerError}
  */
@@ -78,20 +76,18 @@ async function attemptOnce(
   stop: AbortSignal | undefined,
 ): Promise<Attempt> {
   const timeout = AbortSignal.timeout(ATTEMPT_TIMEOUT_MS);
-  const form = new URLSearchParams();
-  for (const [name, value] of Object.entries(parameters)) {
-    if (value !== undefined) form.set(name, String(value));
-  }
   try {
     const response = await connection.fetch(`${connection.url.replace(/\/+$/, "")}/${method}`, {
       method: "POST",
       headers: { authorization: `Bearer ${token}` },
-      body: form,
-      // A token goes to the configured host and nowhere else.
+      body: form({ token }, parameters),
+      // Never follow a redirect: it would send the token to another host.
       redirect: "error",
       signal: stop === undefined ? timeout : AbortSignal.any([stop, timeout]),
     });
-    return understand(response.status, await readBounded(response));
+    const text = await readBounded(response, MAX_BYTES);
+    if (text === undefined) return { why: `an answer over ${MAX_BYTES} bytes`, tookEffect: "unknown" };
+    return understand(response.status, text);
   } catch (error) {
     const why = timeout.aborted ? `no answer in ${ATTEMPT_TIMEOUT_MS / 1000} s` : networkFailure(error);
     return { why, tookEffect: "unknown" };
@@ -114,28 +110,14 @@ function understand(status: number, text: string): Attempt {
   return { why: `HTTP ${status} with neither result nor error`, tookEffect };
 }
 
-async function readBounded(response: Response): Promise<string> {
-  const decoder = new TextDecoder();
-  const body: AsyncIterable<Uint8Array> | null = response.body;
-  let text = "";
-  let size = 0;
-  for await (const chunk of body ?? []) {
-    size += chunk.byteLength;
-    if (size > MAX_BYTES) throw new NoAnswerError(`an answer over ${MAX_BYTES} bytes`);
-    text += decoder.decode(chunk, { stream: true });
-  }
-  return text + decoder.decode();
-}
-
-/** `ECONNREFUSED` or the like. Not the message, which names addresses. */
+/** Has only the code, such as `ECONNREFUSED`. The message names addresses. */
 function networkFailure(error: unknown): string {
-  if (error instanceof NoAnswerError) return error.message;
   const cause = error instanceof Error ? error.cause : undefined;
   const code = cause instanceof Error && "code" in cause ? ` (${String(cause.code)})` : "";
   return `the request failed${code}`;
 }
 
-/** `HTTP 401, error 456`; of a result, the HTTP status alone. */
+/** `HTTP 401, error 456`; for a result, only the HTTP status. */
 export function describe(reply: Reply): string {
   return reply.accepted ? `HTTP ${reply.status}` : `HTTP ${reply.status}, error ${reply.code}`;
 }

@@ -4,8 +4,8 @@ import { NoAnswerError, pause } from "./ask.ts";
 /** How long one wait for the platform may take. */
 export const WAIT_MS = 60_000;
 /**
- * An answer counts once it was the same this often: servers behind one address may learn of a key
- * one by one.
+ * An answer counts after so many equal ones in a row, because several servers may answer, and each
+ * may know a key at another time.
  */
 const STREAK = 3;
 const MAX_FAILURES = 5;
@@ -13,22 +13,21 @@ const MAX_FAILURES = 5;
 export type Timing =
   | {
       readonly kind: "settled";
-      /** From the start to the first answer of the final run of equal answers. */
+      /** From the start to the first of the final equal answers. */
       readonly afterMs: number;
-      /** How often the answer changed back on the way. */
+      /** How often the answer changed back before that. */
       readonly relapses: number;
     }
   | { readonly kind: "not settled" }
   | { readonly kind: "unanswered"; readonly why: string };
 
-/** @throws NoAnswerError this time nothing can be said */
-export type Check = () => Promise<boolean>;
+/** @throws NoAnswerError there was no answer this time */
+type Check = () => Promise<boolean>;
 
 /**
- * Asks all questions again and again until each is answered yes three times running, for 60 s at
- * most.
+ * Repeats all checks until each was true three times in a row, for at most 60 s.
  *
- * @param since when what is waited for was done, milliseconds since 1970
+ * @param since the time of the change that the checks wait for, in milliseconds since 1970
  */
 export async function poll(
   connection: Connection,

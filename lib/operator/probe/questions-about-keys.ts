@@ -1,18 +1,15 @@
 import { errorCodes } from "../../voximplant/errors.ts";
-import { type Answer, answered, NOTHING_TO_SET, replyFacts, timingAnswer } from "./answer.ts";
+import { type Answer, answered, NOTHING_TO_SET, type Outcome, replyFacts, timingAnswer } from "./answer.ts";
 import { describe, NoAnswerError } from "./ask.ts";
 import { poll } from "./poll.ts";
 import { signPlain } from "./signer.ts";
 import type { ListedKey, ThrowAwayKey } from "./throw-away-keys.ts";
 import { askAsGiven, makeKey, newKey, type Probe, tryToken } from "./with-key.ts";
 
-/**
- * No account is known to hold that many keys; without a bound, one without a limit would be filled
- * for ever.
- */
+/** More keys than any account is known to allow. Without it, --fill might never end. */
 const MAX_FILL = 500;
 const MAX_FILL_MS = 10 * 60_000;
-/** The default of the vendor: what a caller may still hold when its key is deleted. */
+/** The default lifetime of a vended token, which a caller may still use when its key is deleted. */
 const VENDED_TTL_SECONDS = 300;
 
 export async function askShape(probe: Probe): Promise<Answer> {
@@ -23,7 +20,7 @@ export async function askShape(probe: Probe): Promise<Answer> {
   });
 }
 
-export async function askNewKey(probe: Probe): Promise<(Answer | NoAnswerError)[]> {
+export async function askNewKey(probe: Probe): Promise<Outcome[]> {
   const { connection, keys, signal } = probe;
   const key = newKey(probe);
   const timings = await poll(
@@ -42,13 +39,11 @@ export async function askNewKey(probe: Probe): Promise<(Answer | NoAnswerError)[
   );
   probe.isKeyAccepted = timings[0]?.kind !== "not settled";
   return timings.map((timing) =>
-    orError(() =>
-      timingAnswer(timing, NOTHING_TO_SET, "nothing helps: rotation would fail; please report it"),
-    ),
+    timingAnswer(timing, NOTHING_TO_SET, "nothing helps: rotation would fail; please report it"),
   );
 }
 
-export async function askDeletedKey(probe: Probe): Promise<(Answer | NoAnswerError)[]> {
+export async function askDeletedKey(probe: Probe): Promise<Outcome[]> {
   const { connection, given, keys, signal } = probe;
   const key = newKey(probe);
   const oldToken = await signPlain(key.signer, connection.now(), VENDED_TTL_SECONDS);
@@ -66,12 +61,8 @@ export async function askDeletedKey(probe: Probe): Promise<(Answer | NoAnswerErr
     signal,
   );
   return timings.map((timing, index) => {
-    if (index < 2 && !wasAccepted.accepted) {
-      return new NoAnswerError(`the token was refused before (${describe(wasAccepted)})`);
-    }
-    return orError(() =>
-      timingAnswer(timing, NOTHING_TO_SET, index < 2 ? "maxTtlSeconds: 300 or less" : NOTHING_TO_SET),
-    );
+    if (index < 2 && !wasAccepted.accepted) return `the token was refused before (${describe(wasAccepted)})`;
+    return timingAnswer(timing, NOTHING_TO_SET, index < 2 ? "maxTtlSeconds: 300 or less" : NOTHING_TO_SET);
   });
 }
 
@@ -105,13 +96,4 @@ export async function askLimit(probe: Probe): Promise<Answer> {
 
 function has(list: readonly ListedKey[], { keyId }: ThrowAwayKey): boolean {
   return list.some((listed) => listed.keyId === keyId);
-}
-
-function orError(run: () => Answer): Answer | NoAnswerError {
-  try {
-    return run();
-  } catch (error) {
-    if (error instanceof NoAnswerError) return error;
-    throw error;
-  }
 }

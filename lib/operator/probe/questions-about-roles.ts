@@ -6,7 +6,7 @@ import { signPlain } from "./signer.ts";
 import type { ThrowAwayKey } from "./throw-away-keys.ts";
 import { askAsGiven, makeKey, type Probe, withAcceptedKey } from "./with-key.ts";
 
-/** Runs a question about a key without roles; a new key that has some says nothing about that. */
+/** Asks with a key without roles. If new keys have roles here, there is no answer. */
 async function withoutRoles(
   probe: Probe,
   run: (key: ThrowAwayKey, token: string) => Promise<Answer>,
@@ -81,8 +81,8 @@ interface RoleView {
 }
 
 /**
- * Tries Admin first, since that is what a thief would want, and then one other role. Never Owner.
- * The role is taken off again at once; a minute later at most the key is gone.
+ * Tries the role Admin first, as a thief would, and then one other role, but never Owner. Removes
+ * the role at once. The key is deleted at most a minute later.
  */
 export async function askRaise(probe: Probe): Promise<Answer> {
   return withoutRoles(probe, async (key, token) => {
@@ -103,7 +103,7 @@ export async function askRaise(probe: Probe): Promise<Answer> {
       }
       const roles = await askAsGiven(probe, "GetKeyRoles", { key_id: key.keyId });
       const isThere = rolesIn(roles).some((role) => role.role_id === role_id);
-      // Failing that, the key is deleted all the same.
+      // If this fails, the key is still deleted.
       await ask(probe.connection, token, "RemoveKeyRoles", parameters).catch(() => undefined);
       const name = String(role_name)
         .replace(/[^\w -]/g, "?")
@@ -122,7 +122,7 @@ export async function askRaise(probe: Probe): Promise<Answer> {
   });
 }
 
-/** The roles of a list, without what cannot be read. */
+/** The roles of a list, without items that cannot be read. */
 function rolesIn(reply: Reply): RoleView[] {
   if (!reply.accepted || !Array.isArray(reply.result)) return [];
   return reply.result.filter((item): item is RoleView => typeof item === "object" && item !== null);

@@ -1,8 +1,7 @@
 import { randomUUID } from "node:crypto";
 
 import { errorCodes } from "../../voximplant/errors.ts";
-import type { Answer } from "./answer.ts";
-import type { NoAnswerError } from "./ask.ts";
+import type { Answer, Outcome } from "./answer.ts";
 import { askDeletedKey, askLimit, askNewKey, askShape } from "./questions-about-keys.ts";
 import { askCreate, askDelete, askRaise, askUpdate } from "./questions-about-roles.ts";
 import { askChild, askClaims, askIss, askRefusal } from "./questions-about-tokens.ts";
@@ -13,15 +12,16 @@ export interface Question {
   readonly text: string;
 }
 
-/** Questions that are answered together, in the order of `questions`. */
+/** Questions that are answered together. */
 export interface Step {
   readonly doing: string;
   readonly questions: readonly Question[];
   /**
-   * @throws NoAnswerError no question of the step has an answer; an error in its place: that one
-   * has none
+   * Resolves to one outcome for each question, in the same order.
+   *
+   * @throws NoAnswerError no question of the step has an answer
    */
-  readonly run: (probe: Probe) => Promise<(Answer | NoAnswerError)[]>;
+  readonly run: (probe: Probe) => Promise<readonly Outcome[]>;
 }
 
 function question(id: string, text: string, doing: string, run: (probe: Probe) => Promise<Answer>): Step {
@@ -29,7 +29,7 @@ function question(id: string, text: string, doing: string, run: (probe: Probe) =
 }
 
 export const steps: readonly Step[] = [
-  question("create_key_result", "CreateKey returns", "making a throw-away key", askShape),
+  question("create_key_result", "CreateKey returns", "creating a throw-away key", askShape),
   {
     doing: "waiting for the new key (60 s at most)",
     questions: [
@@ -67,5 +67,5 @@ export const steps: readonly Step[] = [
     ],
     run: askDeletedKey,
   },
-  question("key_limit", "Keys per account", "making keys until the account is full", askLimit),
+  question("key_limit", "Keys per account", "creating keys until the account is full", askLimit),
 ];

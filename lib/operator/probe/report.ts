@@ -1,14 +1,13 @@
-import type { Answer } from "./answer.ts";
+import type { Outcome } from "./answer.ts";
 import type { Question } from "./questions.ts";
 
 export interface Row {
   readonly question: Question;
-  /** A string: why there is none. */
-  readonly answer: Answer | string;
+  readonly answer: Outcome;
 }
 
 const HEADER = ["QUESTION", "ANSWER", "SET IN GRANTS.YML"] as const;
-/** With two spaces between: 80 columns. */
+/** With two spaces between the columns, a row has 80. */
 const WIDTHS = [27, 27, 22] as const;
 
 export function table(rows: readonly Row[]): string {
@@ -20,7 +19,7 @@ export function table(rows: readonly Row[]): string {
   return [HEADER, ...body].map(lines).join("");
 }
 
-/** One row of the table: a cell that is too long goes on in the next line, indented. */
+/** One row of the table. A long cell continues on the next line, indented. */
 function lines(cells: readonly string[]): string {
   const wrapped = cells.map((cell, column) => wrap(cell, WIDTHS[column] ?? 0));
   const height = Math.max(...wrapped.map(({ length }) => length));
@@ -45,8 +44,8 @@ function wrap(text: string, width: number): string[] {
 }
 
 /**
- * What may be passed on: no account, no e-mail address, no key, no token, and of the platform's
- * host only whether it is Voximplant's.
+ * The report to share. It has no account, e-mail address, key or token, and says only whether the
+ * platform's host is Voximplant's.
  */
 export function json(
   rows: readonly Row[],

@@ -3,39 +3,26 @@ import { randomBytes } from "node:crypto";
 import * as z from "zod/mini";
 
 import { importSigningKey } from "../../keys/signing-key.ts";
-import type { Connection, Parameters } from "../../voximplant/call.ts";
+import type { Connection } from "../../voximplant/call.ts";
 import { errorCodes } from "../../voximplant/errors.ts";
 import { ask, describe, NoAnswerError, pause, type Reply } from "./ask.ts";
 import { WAIT_MS } from "./poll.ts";
-import { type Signer, signPlain } from "./signer.ts";
+import { askAs, type Signer } from "./signer.ts";
 
-/**
- * By this a run finds what an earlier one left behind; no key of the vendor's own looks like it
- * (`key-label.ts`).
- */
+/** Finds the keys of an earlier run. The vendor's own keys have other names (`key-label.ts`). */
 const NAME = /^vtv-probe-[0-9a-f]{12}-\d{1,4}$/;
 
-/**
- * Made by this run. Its private key is kept in memory only, and cannot be read back out of the
- * signer.
- */
+/** A key of this run. Its private key is in memory only. */
 export interface ThrowAwayKey {
   readonly name: string;
   readonly keyId: string;
   readonly signer: Signer;
+  /** The form of CreateKey's result. */
   readonly shape: "object" | "array";
-  /** Of the answer to CreateKey. */
+  /** The status of CreateKey's answer. */
   readonly httpStatus: number;
   /** When CreateKey answered. */
   readonly createdAt: number;
-}
-
-/** A key that may still exist, and why that is not known better. */
-export interface LeftKey {
-  readonly name: string;
-  /** Absent where CreateKey gave no answer. */
-  readonly keyId?: string;
-  readonly why: string;
 }
 
 export interface ListedKey {
@@ -43,49 +30,28 @@ export interface ListedKey {
   readonly name: string;
 }
 
-export interface ThrowAwayKeys {
-  /** How many this run has asked for. */
-  count(): number;
-  /** All keys of the account, an item that cannot be read left out. @throws NoAnswerError */
-  list(signal: AbortSignal, attempts?: number): Promise<ListedKey[]>;
-  /**
-   * Makes a key without roles. It is never interrupted: a key whose CreateKey was broken off could
-   * not be found before the platform lists it.
-   *
-   * @param token whose right to call CreateKey is used
-   * @returns the key, or the platform's refusal
-   * @throws NoAnswerError there was none; a key may have been made all the same, and cleaning up
-   *   looks for it
-   */
-  create(token: string): Promise<ThrowAwayKey | (Reply & { readonly accepted: false })>;
-  /**
-   * Deletes one key of this run with that token, once: the answer is what is wanted. @throws
-   * NoAnswerError
-   */
-  deleteWith(token: string, keyId: string, signal: AbortSignal): Promise<Reply>;
-  /** Deletes what an earlier run left behind. @throws NoAnswerError the keys cannot be listed */
-  removeLeftovers(signal: AbortSignal): Promise<{ removed: number }>;
-  /**
-   * Deletes all keys of this run and returns those whose deletion is not certain. Takes 60 s or a
-   * little more at most.
-   */
-  cleanUp(signal: AbortSignal): Promise<LeftKey[]>;
-}
-
+/** A key that must not be left behind. */
 interface Target {
   readonly name: string;
+  /** Undefined if CreateKey gave no answer and the key was not listed yet. */
   keyId: string | undefined;
-  /** Of a key of this run: the last resort where the given key may not delete it. */
+  /** Deletes the key if the given key may not. Undefined for a key of an earlier run. */
   signer?: Signer;
-  /** When it was asked for; 0 for a key of an earlier run. */
+  /** When CreateKey was called; 0 for a key of an earlier run. */
   readonly askedAt: number;
-  /** The platform answered DeleteKey with a result. */
+  /** A DeleteKey succeeded. */
   deleted: boolean;
-  /** The platform knew no such key at the last DeleteKey. */
+  /** The last DeleteKey was answered with "unknown key". */
   unknown: boolean;
   gone: boolean;
+  /** Why the key may still exist. */
   why: string;
 }
+
+/** A key that may still exist. */
+export type LeftKey = Readonly<Pick<Target, "name" | "keyId" | "why">>;
+
+export type ThrowAwayKeys = ReturnType<typeof openThrowAwayKeys>;
 
 const Credentials = z.looseObject({ key_id: z.string().check(z.minLength(1)), private_key: z.string() });
 const Listed = z.looseObject({ key_id: z.string(), key_name: z._default(z.nullable(z.string()), null) });
@@ -93,23 +59,12 @@ const PAGE_SIZE = 100;
 const MAX_PAGES = 100;
 
 /**
- * @param given the key of the credentials file: it makes, lists and deletes, and is itself never
- * changed
+ * @param given the key of the credentials file. It creates, lists and deletes, and never changes.
  */
-export function openThrowAwayKeys(connection: Connection, given: Signer): ThrowAwayKeys {
+export function openThrowAwayKeys(connection: Connection, given: Signer) {
   const prefix = `vtv-probe-${randomBytes(6).toString("hex")}-`;
   const targets: Target[] = [];
-  let asked = 0;
-
-  const askAsGiven = async (
-    method: string,
-    parameters: Parameters,
-    signal: AbortSignal,
-    attempts?: number,
-  ) => {
-    const token = await signPlain(given, connection.now());
-    return ask(connection, token, method, parameters, { signal, ...(attempts && { attempts }) });
-  };
+  let calls = 0;
 
   const add = (name: string, keyId: string | undefined, askedAt: number): Target => {
     const target: Target = { name, keyId, askedAt, deleted: false, unknown: false, gone: false, why: "" };
@@ -120,10 +75,12 @@ export function openThrowAwayKeys(connection: Connection, given: Signer): ThrowA
   /** Never the given key, whatever its name is. */
   const isThrowAway = ({ keyId, name }: ListedKey) => NAME.test(name) && keyId !== given.signingKey.keyId;
 
+  /** Lists all keys of the account, without items that cannot be read. @throws NoAnswerError */
   async function list(signal: AbortSignal, attempts?: number): Promise<ListedKey[]> {
     const keys: ListedKey[] = [];
     for (let page = 0, offset = 0; page < MAX_PAGES; page += 1) {
-      const reply = await askAsGiven("GetKeys", { count: PAGE_SIZE, offset }, signal, attempts);
+      const window = { count: PAGE_SIZE, offset };
+      const reply = await askAs(given, connection, "GetKeys", window, { signal, attempts });
       if (!reply.accepted) throw new NoAnswerError(`GetKeys: ${describe(reply)}`);
       if (!Array.isArray(reply.result)) throw new NoAnswerError("GetKeys: the result is not a list");
       for (const item of reply.result) {
@@ -136,18 +93,22 @@ export function openThrowAwayKeys(connection: Connection, given: Signer): ThrowA
     throw new NoAnswerError(`GetKeys: the list does not end after ${MAX_PAGES} pages`);
   }
 
-  async function create(token: string): ReturnType<ThrowAwayKeys["create"]> {
-    asked += 1;
-    const name = `${prefix}${asked}`;
-    // Before the call: should its answer get lost, the key is found by this name.
+  /**
+   * Creates a key without roles. An interrupt does not stop it: the key of an aborted CreateKey
+   * cannot be found until the platform lists it.
+   *
+   * @param token the token that calls CreateKey
+   * @returns the key, or the platform's refusal
+   * @throws NoAnswerError there was no answer, but a key may exist: cleanUp looks for it
+   */
+  async function create(token: string): Promise<ThrowAwayKey | (Reply & { readonly accepted: false })> {
+    calls += 1;
+    const name = `${prefix}${calls}`;
+    // Added before the call: if the answer is lost, the key is found by this name.
     const target = add(name, undefined, connection.now());
-    const reply = await ask(
-      connection,
-      token,
-      "CreateKey",
-      { key_name: name, description: "Throw-away key of voxtoken admin probe; may be deleted at any time." },
-      { repeatable: false },
-    );
+    const description = "Throw-away key of voxtoken admin probe; may be deleted at any time.";
+    const parameters = { key_name: name, description };
+    const reply = await ask(connection, token, "CreateKey", parameters, { repeatable: false });
     if (!reply.accepted) {
       targets.splice(targets.indexOf(target), 1);
       return reply;
@@ -160,28 +121,31 @@ export function openThrowAwayKeys(connection: Connection, given: Signer): ThrowA
     const signingKey = await importSigningKey({ accountId, keyId, privateKey }).catch((cause: unknown) => {
       throw new NoAnswerError("CreateKey: the private key is not an RSA key of 2048 bits or more", { cause });
     });
-    target.signer = { signingKey, iss: given.iss };
-    return {
-      name,
-      keyId,
-      signer: target.signer,
-      httpStatus: reply.status,
-      shape: Array.isArray(reply.result) ? "array" : "object",
-      createdAt: connection.now(),
-    };
+    const signer = { signingKey, iss: given.iss };
+    target.signer = signer;
+    const shape = Array.isArray(reply.result) ? "array" : "object";
+    return { name, keyId, signer, httpStatus: reply.status, shape, createdAt: connection.now() };
   }
 
-  /** @returns whether the platform answered */
-  async function deleteOne(target: Target, signal: AbortSignal): Promise<boolean> {
-    const { keyId, signer } = target;
-    const askAs = async (caller: Signer) =>
-      ask(connection, await signPlain(caller, connection.now()), "DeleteKey", { key_id: keyId }, { signal });
+  /**
+   * Deletes one key with this token, in one call whose answer is returned. @throws NoAnswerError
+   */
+  async function deleteWith(token: string, keyId: string, signal: AbortSignal): Promise<Reply> {
+    const reply = await ask(connection, token, "DeleteKey", { key_id: keyId }, { signal });
+    const target = targets.find((candidate) => candidate.keyId === keyId);
+    if (target !== undefined) target.deleted ||= reply.accepted;
+    return reply;
+  }
+
+  /** Deletes a key with the given key or with itself. @returns whether the platform answered */
+  async function tryToDelete(target: Target, signal: AbortSignal): Promise<boolean> {
+    const askToDelete = (signer: Signer) =>
+      askAs(signer, connection, "DeleteKey", { key_id: target.keyId }, { signal });
     try {
-      let reply = await askAs(given);
-      const isUnknown = !reply.accepted && reply.code === errorCodes.invalidKeyId;
-      if (!reply.accepted && !isUnknown && signer !== undefined) reply = await askAs(signer);
+      let reply = await askToDelete(given);
+      target.unknown = !reply.accepted && reply.code === errorCodes.invalidKeyId;
+      if (!reply.accepted && !target.unknown && target.signer) reply = await askToDelete(target.signer);
       target.deleted ||= reply.accepted;
-      target.unknown = isUnknown;
       target.why = reply.accepted ? "" : `DeleteKey: ${describe(reply)}`;
       return true;
     } catch (error) {
@@ -191,46 +155,20 @@ export function openThrowAwayKeys(connection: Connection, given: Signer): ThrowA
   }
 
   /**
-   * A key is gone when the platform has answered DeleteKey and no longer lists it. Error 433 alone
-   * says little about a key younger than a minute: the platform may not know it yet. Where the keys
-   * cannot be listed, error 433 after an answered DeleteKey has to do.
+   * A key is gone once a DeleteKey has succeeded and the platform no longer lists it. "Unknown key"
+   * is not enough for a key younger than a minute, which the platform may not know yet. If the keys
+   * cannot be listed, "unknown key" after a successful DeleteKey must suffice.
    */
-  async function remove(signal: AbortSignal, mayAdopt: (key: ListedKey) => boolean): Promise<Target[]> {
-    let started: number | undefined;
-    let listed: ListedKey[] | undefined;
-    for (let round = 0; ; round += 1) {
-      let failures = 0;
-      for (const target of targets) {
-        if (target.gone || target.keyId === undefined || signal.aborted) continue;
-        // The platform is out of reach: a time-out for each of a hundred keys would take hours.
-        if (failures === 3) break;
-        if (target.deleted && listed !== undefined && round % 5 !== 0) continue;
-        failures = (await deleteOne(target, signal)) ? 0 : failures + 1;
-      }
-      // A hundred keys take longer than that to delete.
-      started ??= connection.now();
-      let whyUnlisted = "";
-      listed = await list(signal).catch((error: unknown) => {
-        whyUnlisted = reasonOf(error);
-        return undefined;
-      });
-      for (const key of listed ?? []) if (isThrowAway(key) && mayAdopt(key)) adopt(key);
-      const ids = listed && new Set(listed.map(({ keyId }) => keyId));
-      for (const target of targets) {
-        const isOld = connection.now() - target.askedAt >= WAIT_MS;
-        const { keyId, deleted, unknown } = target;
-        if (keyId === undefined)
-          target.why = whyUnlisted || "CreateKey was not answered, and it is not listed";
-        else if (ids === undefined) target.gone = deleted && unknown;
-        else target.gone = !ids.has(keyId) && (deleted || (unknown && isOld));
-        if (!target.gone && target.why === "") target.why = whyUnlisted || "it is still listed";
-      }
-      const left = targets.filter(({ gone }) => !gone);
-      if (left.length === 0 || connection.now() - started >= WAIT_MS || signal.aborted) return left;
-      await pause(connection, 1000, signal);
-    }
+  function judge(target: Target, listed: ReadonlySet<string> | undefined, whyUnlisted: string): void {
+    const { keyId, deleted, unknown, askedAt } = target;
+    const isOld = connection.now() - askedAt >= WAIT_MS;
+    if (keyId === undefined) target.why = whyUnlisted || "CreateKey was not answered, and it is not listed";
+    else if (listed === undefined) target.gone = deleted && unknown;
+    else target.gone = !listed.has(keyId) && (deleted || (unknown && isOld));
+    if (!target.gone) target.why ||= whyUnlisted || "it is still listed";
   }
 
+  /** Adds a listed key to the targets, or its id to the target of the same name. */
   function adopt({ keyId, name }: ListedKey): void {
     const known = targets.find((target) => target.keyId === keyId);
     const nameless = targets.find((target) => target.keyId === undefined && target.name === name);
@@ -239,27 +177,51 @@ export function openThrowAwayKeys(connection: Connection, given: Signer): ThrowA
     else add(name, keyId, 0);
   }
 
+  /** Deletes all targets, for a minute or a little more. @returns those that may still exist */
+  async function deleteAll(signal: AbortSignal, mayAdopt: (key: ListedKey) => boolean): Promise<Target[]> {
+    let deadline: number | undefined;
+    let listed: readonly ListedKey[] | undefined;
+    for (let round = 0; ; round += 1) {
+      const repeatsAll = listed === undefined || round % 5 === 0;
+      let failures = 0;
+      for (const target of targets) {
+        if (target.gone || target.keyId === undefined || (target.deleted && !repeatsAll)) continue;
+        // After three time-outs the platform is unreachable: a hundred more would take hours.
+        if (failures === 3 || signal.aborted) break;
+        failures = (await tryToDelete(target, signal)) ? 0 : failures + 1;
+      }
+      // Set after the first round, because a hundred keys take longer than a minute.
+      deadline ??= connection.now() + WAIT_MS;
+      let whyUnlisted = "";
+      listed = await list(signal).catch((error: unknown) => {
+        whyUnlisted = reasonOf(error);
+        return undefined;
+      });
+      for (const key of listed ?? []) if (isThrowAway(key) && mayAdopt(key)) adopt(key);
+      const ids = listed && new Set(listed.map(({ keyId }) => keyId));
+      for (const target of targets) judge(target, ids, whyUnlisted);
+      const left = targets.filter(({ gone }) => !gone);
+      if (left.length === 0 || connection.now() >= deadline || signal.aborted) return left;
+      await pause(connection, 1000, signal);
+    }
+  }
+
   return {
-    count: () => asked,
     list,
     create,
-    async deleteWith(token, keyId, signal) {
-      const reply = await ask(connection, token, "DeleteKey", { key_id: keyId }, { signal });
-      const target = targets.find((candidate) => candidate.keyId === keyId);
-      if (target !== undefined) target.deleted ||= reply.accepted;
-      return reply;
-    },
-    async removeLeftovers(signal) {
+    deleteWith,
+    /** How often CreateKey was called. */
+    count: () => calls,
+    /** Deletes the keys of an earlier run. @returns how many. @throws NoAnswerError no list */
+    async removeLeftovers(signal: AbortSignal): Promise<number> {
       for (const key of (await list(signal)).filter(isThrowAway)) adopt(key);
       const found = targets.length;
-      if (found === 0) return { removed: 0 };
-      const left = await remove(signal, () => false);
-      return { removed: found - left.length };
+      return found === 0 ? 0 : found - (await deleteAll(signal, () => false)).length;
     },
-    async cleanUp(signal) {
-      if (targets.every(({ gone }) => gone) && asked === 0) return [];
-      const left = await remove(signal, ({ name }) => name.startsWith(prefix));
-      return left.map(({ name, keyId, why }) => ({ name, why, ...(keyId !== undefined && { keyId }) }));
+    /** Deletes the keys of this run. @returns those that may still exist */
+    async cleanUp(signal: AbortSignal): Promise<readonly LeftKey[]> {
+      if (targets.every(({ gone }) => gone) && calls === 0) return [];
+      return deleteAll(signal, ({ name }) => name.startsWith(prefix));
     },
   };
 }

@@ -1,9 +1,9 @@
 import type { Connection, Parameters } from "../../voximplant/call.ts";
 import { ask, describe, NoAnswerError, type Reply } from "./ask.ts";
-import { type Signer, signPlain } from "./signer.ts";
+import { askAs, type Signer, signPlain } from "./signer.ts";
 import type { ThrowAwayKey, ThrowAwayKeys } from "./throw-away-keys.ts";
 
-/** What the questions work with. One question leaves to the next what it made. */
+/** The context of the questions, and the keys that they share. */
 export interface Probe {
   readonly connection: Connection;
   readonly given: Signer;
@@ -13,18 +13,18 @@ export interface Probe {
   readonly child: number | undefined;
   /** The throw-away key that most questions are about. */
   key?: ThrowAwayKey;
-  /** Another one, to be deleted by a token of the first. */
+  /** Another throw-away key, which a token of the first is to delete. */
   other?: ThrowAwayKey;
   /**
-   * Whether the platform takes tokens of `key`. Otherwise each refusal would count as an answer.
+   * Whether the platform accepts tokens of `key`. If not, its refusals are not answers.
    */
   isKeyAccepted?: boolean;
 }
 
-/** A token of that key, tried on the one method that every key may call. */
+/** Tries a token with the one method that every key may call. */
 export async function tryToken(probe: Probe, token: string, attempts?: number): Promise<Reply> {
   const { connection, signal } = probe;
-  return ask(connection, token, "GetAccountInfo", {}, { signal, ...(attempts && { attempts }) });
+  return ask(connection, token, "GetAccountInfo", {}, { signal, attempts });
 }
 
 export async function askAsGiven(
@@ -33,11 +33,8 @@ export async function askAsGiven(
   parameters: Parameters = {},
   attempts?: number,
 ): Promise<Reply> {
-  const token = await signPlain(probe.given, probe.connection.now());
-  return ask(probe.connection, token, method, parameters, {
-    signal: probe.signal,
-    ...(attempts && { attempts }),
-  });
+  const { given, connection, signal } = probe;
+  return askAs(given, connection, method, parameters, { signal, attempts });
 }
 
 export function newKey({ key }: Probe): ThrowAwayKey {
@@ -46,8 +43,8 @@ export function newKey({ key }: Probe): ThrowAwayKey {
 }
 
 /**
- * Asks with the throw-away key, and sees to it that the answer is about what was asked: if a plain
- * token of the key is refused as well, a refusal says nothing.
+ * Asks with the throw-away key, then tries a plain token of it. If that is refused too, the refusal
+ * has another cause and is not an answer.
  */
 export async function withAcceptedKey<T>(probe: Probe, run: (key: ThrowAwayKey) => Promise<T>): Promise<T> {
   const key = newKey(probe);
