@@ -1,7 +1,13 @@
 import * as z from "zod/mini";
 import type { EpochMs } from "../epoch.ts";
 import { parseApiUrl } from "./api-url.ts";
-import { errorCodes, VoximplantError, VoximplantFileError, VoximplantUnavailableError } from "./errors.ts";
+import {
+  errorCodes,
+  isRefusal,
+  VoximplantError,
+  VoximplantFileError,
+  VoximplantUnavailableError,
+} from "./errors.ts";
 import { sendOnce } from "./send.ts";
 
 /** A token, or the account's API key, which is deprecated and has every right. */

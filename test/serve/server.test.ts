@@ -4,7 +4,7 @@ import { importPKCS8, SignJWT } from "jose";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { TokenError } from "../../lib/client/errors.ts";
 import type { TokenProvider } from "../../lib/client/token-provider.ts";
-import { vendedToken } from "../../lib/client/vended-token.ts";
+import { vendedToken } from "../../lib/client/token-provider.ts";
 import { createVoximplantFetch } from "../../lib/client/voximplant-fetch.ts";
 import { createTokenProxy } from "../../lib/serve/server.ts";
 import { makeThrowawayKey, type ThrowawayKey } from "../../lib/serve/throwaway-key.ts";
