@@ -23,7 +23,8 @@ Examples:
   $ voxtoken api call-history GetCallHistory from_date="2026-11-23 00:00:00" to_date="2026-11-24 00:00:00" count=20
   $ voxtoken api outbound-calls StartScenarios rule_id=1 script_custom_data='{"to":"+442079460000"}' | jq .result
 
-The whole answer is printed as JSON. A token that the platform refuses is replaced once.`,
+The whole answer is printed as JSON. A token that the platform refuses is
+replaced once.`,
     )
     .action(
       async (

@@ -21,8 +21,8 @@ Examples:
   $ voxtoken doctor
   $ voxtoken doctor outbound-calls --profile billing
 
-Checks the AWS credentials, the url, the clock, API Gateway's answer, your grants,
-and a token at the Management API. Changes nothing and prints no token.`,
+Checks the AWS credentials, the url, the clock, API Gateway's answer, your
+grants, and a token at the Management API. Changes nothing and prints no token.`,
     )
     .action(async (serviceAccount: string | undefined, flags: DoctorFlags & { output: "text" | "json" }) => {
       const { green, red, dim } = colorsFor(io, io.stdout);

@@ -18,10 +18,10 @@ Examples:
   $ voxtoken exec outbound-calls --ttl 900 -- node start-scenario.mjs
 
 The token is in the command's environment, and not in its arguments, which ps
-shows. VOXIMPLANT_ACCESS_TOKEN_EXPIRES_AT has its expiry. When the command starts,
-at least half of the token's lifetime is left; --min-ttl changes that. Signals are
-passed on. The exit status is the command's: 127 if the command is not found, 126
-if it cannot be run, 128 + n if signal n ended it.`,
+shows. VOXIMPLANT_ACCESS_TOKEN_EXPIRES_AT has its expiry. When the command
+starts, at least half of the token's lifetime is left; --min-ttl changes that.
+Signals are passed on. The exit status is the command's: 127 if the command is
+not found, 126 if it cannot be run, 128 + n if signal n ended it.`,
     )
     .action(async (serviceAccount: string, [command = "", ...args]: string[], flags: HandOverFlags) => {
       const token = await whileWaiting(io, "asking for a token", () =>

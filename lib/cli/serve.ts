@@ -43,10 +43,10 @@ Example:
     credentials file  /run/app/voximplant.json
     API               http://127.0.0.1:8790/platform_api
 
-The file holds a throwaway key. voxtoken verifies the client's token with it, and
-replaces that token by a vended one. The file is written once everything is ready.
-GET /health answers 200 while a token is available. docs/clients.md shows the
-lines for each official client.`,
+The file holds a throwaway key. voxtoken verifies the client's token with it,
+and replaces that token by a vended one. The file is written once everything is
+ready. GET /health answers 200 while a token is available. docs/clients.md shows
+the lines for each official client.`,
     )
     .action((serviceAccount: string, flags: ServeFlags) => serve(io, serviceAccount, flags));
 }

@@ -40,8 +40,13 @@ export function bootstrapCommand(io: Io): Command {
     .option("--replace", "even if the secret holds a key already")
     .addHelpText(
       "after",
-      "\nThe API key is read from stdin or from a hidden prompt. The private key is never written to a disk.\n" +
-        "\nExample:\n  voxtoken admin bootstrap --service-account outbound-calls --account-id 1234567 --roles Scenarios",
+      `
+The API key is read from stdin or from a hidden prompt. The private key is never
+written to a disk.
+
+Example:
+  voxtoken admin bootstrap --service-account outbound-calls \\
+    --account-id 1234567 --roles Scenarios`,
     );
   return addOperatorOptions(command).action(
     orExplain("no key was stored in the secret", (flags: Flags) => bootstrap(io, flags)),

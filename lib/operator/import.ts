@@ -42,7 +42,7 @@ export function importCommand(io: Io): Command {
     .option("--shred", "overwrite and delete the file afterwards, without a prompt")
     .addHelpText(
       "after",
-      "\nExample:\n  voxtoken admin import ~/Downloads/key_private.json --service-account outbound-calls",
+      "\nExample:\n  voxtoken admin import ~/Downloads/key_private.json --service-account calls",
     );
   return addOperatorOptions(command).action(
     orExplain("not imported", (file: string, flags: Flags) => importKey(io, file, flags)),

@@ -32,8 +32,10 @@ export function revokeCommand(io: Io): Command {
     )
     .addHelpText(
       "after",
-      "\nStatus 0: the platform no longer lists the key and refuses a token of it, and a new key is current.\n" +
-        "Safe to repeat with --key. Without --key, a repeated command revokes the new key.",
+      `
+Exit status 0: the platform no longer lists the key and refuses a token of it,
+and a new key is current. Safe to repeat with --key. Without --key, a repeated
+command revokes the new key.`,
     );
   return addFunctionOptions(addOperatorOptions(command)).action(
     orExplain("not revoked", (name: string, flags: RevokeFlags) => revoke(io, name, flags)),

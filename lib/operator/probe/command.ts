@@ -39,15 +39,15 @@ export function probeCommand(io: Io): Command {
     .addHelpText(
       "after",
       `
-It changes only throw-away keys, named vtv-probe-…, and always deletes them, also
-on Ctrl-C. After a run that was killed, the next run deletes its keys first. Takes
-one to three minutes. Run only one at a time.
+It changes only throw-away keys, named vtv-probe-…, and always deletes them,
+also on Ctrl-C. After a run that was killed, the next run deletes its keys
+first. Takes one to three minutes. Run only one at a time.
 
 Exit status: 0 all questions were asked and the keys are deleted, 1 failure or
 keys are left, 2 wrong usage.
 
 Examples:
-  voxtoken admin probe --credentials ~/Downloads/key_private.json --out probe.json
+  voxtoken admin probe --credentials ~/key_private.json --out probe.json
   VOXIMPLANT_API_URL=http://127.0.0.1:8789/platform_api \\
     voxtoken admin probe --credentials key.json`,
     )
