@@ -9,6 +9,7 @@ export default defineConfig({
     include: [
       "test/**/*.slow.test.ts",
       "test/key-lifecycle/schedules.test.ts",
+      "test/property/diff.test.ts",
       "test/property/grants.test.ts",
     ],
     env: { ...common.env, AT_LENGTH: "1" },

@@ -1,6 +1,7 @@
 import type { Caller } from "../caller/caller.ts";
 import type { EpochMs } from "../epoch.ts";
 import { matchesGlob, matchesPrincipal, splitPrincipalArn } from "./arn-like.ts";
+import { coversPrincipal } from "./covers-glob.ts";
 import { coversMethods, matchesMethod } from "./methods.ts";
 import type { AccessRequest, Grant, PrincipalPattern, ServiceAccount } from "./policy.ts";
 import {
@@ -71,10 +72,8 @@ export const conditions = {
     unmet: unmetArn,
     covers: ({ pattern: wide }, { pattern: narrow }) => {
       if (wide.arn === narrow.arn) return true;
-      // The narrow pattern is read as if it were an ARN, in which a `?` would match a `*`.
-      if (wide.arn.includes("?")) return false;
       const [a, b] = [splitPrincipalArn(wide.arn), splitPrincipalArn(narrow.arn)];
-      return a && b ? matchesPrincipal(a, b) : false;
+      return a && b ? coversPrincipal(a, b) : false;
     },
   },
   // Only the pinned role or user itself, not another one created later under the same name.
@@ -117,7 +116,7 @@ export const conditions = {
   until: {
     needsRequest: false,
     unmet: ({ grant: { until } }, { now }) => {
-      if (until === undefined || until - now >= MIN_TTL_SECONDS * 1000) return undefined;
+      if (until === undefined || !isOver({ until }, now)) return undefined;
       return now >= until
         ? `is over since ${formatTime(until)}`
         : `ends at ${formatTime(until)}, in less than ${MIN_TTL_SECONDS} s`;
@@ -156,6 +155,11 @@ export function unmetConditions(candidate: Candidate, question: Question): strin
   return all.flatMap((condition) => condition.unmet(candidate, question) ?? []);
 }
 
+/** Whether a grant gives nothing any more. */
+export function isOver({ until }: Pick<Grant, "until">, now: EpochMs): boolean {
+  return until !== undefined && until - now < MIN_TTL_SECONDS * 1000;
+}
+
 /** Whether a grant is for a caller, whatever the request. */
 export function isFor(candidate: Candidate, caller: Caller, now: EpochMs): boolean {
   return all.every(
@@ -167,11 +171,20 @@ export function isFor(candidate: Candidate, caller: Caller, now: EpochMs): boole
 export function coversGrant(wide: Grant, narrow: Grant): boolean {
   return narrow.principals.every((narrowPattern) =>
     wide.principals.some((widePattern) =>
-      all.every(({ covers }) =>
-        covers({ grant: wide, pattern: widePattern }, { grant: narrow, pattern: narrowPattern }),
-      ),
+      coversCandidate({ grant: wide, pattern: widePattern }, { grant: narrow, pattern: narrowPattern }),
     ),
   );
+}
+
+/** The same for one principal of each grant. */
+export function coversCandidate(wide: Candidate, narrow: Candidate): boolean {
+  return all.every(({ covers }) => covers(wide, narrow));
+}
+
+/** Whether every caller that one principal of a grant is for is also a caller of another. */
+export function coversCallers(wide: Candidate, narrow: Candidate): boolean {
+  const { arn, uniqueId, principalOrgId } = conditions;
+  return [arn, uniqueId, principalOrgId].every(({ covers }) => covers(wide, narrow));
 }
 
 /**

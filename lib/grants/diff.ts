@@ -1,217 +1,120 @@
-import { hasWildcard } from "./arn-like.ts";
-import { coversGrant } from "./conditions.ts";
+import type { EpochMs } from "../epoch.ts";
+import { coversCallers } from "./conditions.ts";
+import { changesOf, type RuleChange } from "./diff-changes.ts";
+import { type AccountChange, serviceAccountChanges } from "./diff-service-accounts.ts";
 import { groupBy } from "./group-by.ts";
-import { coversMethods } from "./methods.ts";
-import {
-  type Grant,
-  MAX_TTL_SECONDS,
-  METHOD_TTL_SECONDS,
-  type Policy,
-  type PrincipalPattern,
-  type ServiceAccount,
-} from "./policy.ts";
-import { formatTime } from "./until.ts";
+import type { Policy } from "./policy.ts";
+import { indexRules, type Rule, type RuleIndex, rulesOf, uncovered } from "./rules.ts";
 
-/** Who gains or loses what between two policies. */
-export interface Difference {
-  readonly change: Change;
-  /** True if someone may do more than before. */
-  readonly isGain: boolean;
-  /** The principals. Absent for a change of the service account itself. */
-  readonly pattern?: PrincipalPattern;
+/** A pattern of principals, with the conditions of its grant for who may use it. */
+export interface Callers {
+  readonly arn: string;
+  readonly uniqueId?: string;
   readonly principalOrgId?: string;
-  readonly serviceAccount: string;
-  /** For people: `300 s → 900 s`. */
-  readonly detail: string;
-  /** The line that does it: of the new file for a gain, of the old one for a loss. */
-  readonly source: string;
 }
 
-export type Change =
-  | "gained"
-  | "lost"
-  | "longer"
-  | "shorter"
-  | "later"
-  | "sooner"
-  | "more child accounts"
-  | "fewer child accounts"
-  | "more methods"
-  | "fewer methods"
-  | "changed";
+/** What changes for the callers of one pattern at one service account. */
+export interface Difference {
+  readonly serviceAccount: string;
+  readonly principal: Callers;
+  readonly changes: readonly RuleChange[];
+  /**
+   * If the pattern gains or loses everything: narrower patterns that had something before, or keep
+   * something.
+   */
+  readonly except: readonly Callers[];
+}
 
-/** One grant reduced to one principal and one service account, with the lifetime that it really gives. */
-type Rule = Grant & {
-  readonly principals: readonly [PrincipalPattern];
-  readonly serviceAccounts: readonly [string];
-};
+export interface PolicyDiff {
+  readonly differences: readonly Difference[];
+  readonly serviceAccounts: readonly AccountChange[];
+}
 
 /**
- * Compares two policies by meaning. A rule of one that no rule of the other covers is a difference.
- * So every request whose decision differs is within one of the differences, and where there are
- * none, no decision differs. The order of the files plays no part.
+ * What a change of a policy gives and takes, by meaning. It names every pattern of a principal in
+ * either policy whose callers gain or lose something, from now on: grants that are over give
+ * nothing. A request that is decided differently by the two policies is always one of a caller that
+ * matches a named pattern, at the named service account.
+ *
+ * The reverse does not always hold: if several patterns of one policy match together what one
+ * pattern of the other matches (`*` against `?` and `??*` and no letter at all), the pattern is named
+ * although no request differs.
  */
-export function diffPolicies(before: Policy, after: Policy): Difference[] {
-  const [old, recent] = [rulesOf(before), rulesOf(after)];
-  return [
-    ...uncovered(recent, old).flatMap((rule) => differences(rule, sameSubject(rule, old), gains)),
-    ...uncovered(old, recent).flatMap((rule) => differences(rule, sameSubject(rule, recent), losses)),
-    ...accountChanges(before, after),
-  ].sort(byImportance);
-}
+export function diffPolicies(before: Policy, after: Policy, now: EpochMs): PolicyDiff {
+  const [old, current] = [indexRules(rulesOf(before, now)), indexRules(rulesOf(after, now))];
+  const gains = groupBy(uncovered(current, old), subjectOf);
+  const losses = groupBy(uncovered(old, current), subjectOf);
+  const currentBySubject = groupBy(current.rules, subjectOf);
+  const [knewCallers, knowsCallers] = [
+    new Set(old.rules.map(callersOf)),
+    new Set(current.rules.map(callersOf)),
+  ];
 
-interface Rules {
-  readonly all: readonly Rule[];
-  /** By service account and ARN. */
-  readonly exact: ReadonlyMap<string, readonly Rule[]>;
-  /** By service account: those whose principal has a wildcard. */
-  readonly wildcards: ReadonlyMap<string, readonly Rule[]>;
-}
-
-function rulesOf({ serviceAccounts, grants }: Policy): Rules {
-  const accounts = new Map(serviceAccounts.map((account) => [account.name, account]));
-  const all = grants.flatMap((grant) =>
-    grant.serviceAccounts.flatMap((name) => {
-      const account = accounts.get(name);
-      return account ? grant.principals.map((pattern) => ruleOf(grant, pattern, account)) : [];
-    }),
-  );
+  const subjects = [...new Set([...gains.keys(), ...losses.keys()])];
+  const differences = subjects.map((subject): Difference => {
+    const [gained, lost] = [gains.get(subject) ?? [], losses.get(subject) ?? []];
+    const [rule] = [...gained, ...lost];
+    if (!rule) throw new Error("a difference has a rule");
+    const [was, is] = [old.covering(rule), current.covering(rule)];
+    return {
+      serviceAccount: rule.serviceAccount,
+      principal: principalOf(rule),
+      changes: changesOf({
+        gains: gained,
+        losses: lost,
+        was,
+        is,
+        successors: currentBySubject.get(subject) ?? [],
+        knewCallers: knewCallers.has(callersOf(rule)),
+        knowsCallers: knowsCallers.has(callersOf(rule)),
+      }),
+      except: was.length > 0 && is.length > 0 ? [] : narrower(rule, was.length > 0 ? current : old),
+    };
+  });
   return {
-    all,
-    exact: groupBy(all, keyOf),
-    wildcards: groupBy(
-      all.filter(({ principals: [{ arn }] }) => hasWildcard(arn)),
-      ({ serviceAccounts: [name] }) => name,
+    differences: differences.sort(byName),
+    serviceAccounts: serviceAccountChanges(
+      before,
+      after,
+      new Set(current.rules.map((r) => r.serviceAccount)),
     ),
   };
 }
 
-function ruleOf(grant: Grant, pattern: PrincipalPattern, account: ServiceAccount): Rule {
-  const most = grant.methods ? METHOD_TTL_SECONDS : MAX_TTL_SECONDS;
-  const maxTtlSeconds = Math.min(grant.maxTtlSeconds, account.maxTtlSeconds, most);
-  return { ...grant, principals: [pattern], serviceAccounts: [account.name], maxTtlSeconds };
-}
-
-const keyOf = ({ principals: [{ arn }], serviceAccounts: [name] }: Rule) => `${name} ${arn}`;
-
-/** The rules of one side that no single rule of the other side covers. */
-function uncovered(rules: Rules, others: Rules): Rule[] {
-  return rules.all.filter(
-    (rule) =>
-      ![
-        ...(others.exact.get(keyOf(rule)) ?? []),
-        ...(others.wildcards.get(rule.serviceAccounts[0]) ?? []),
-      ].some((other) => coversGrant(other, rule)),
+/** Whether anybody gets more than before. */
+export function hasGain({ differences, serviceAccounts }: PolicyDiff): boolean {
+  return (
+    differences.some(({ changes }) => changes.some(({ gain }) => gain)) ||
+    serviceAccounts.some(({ gain }) => gain)
   );
 }
 
-/** The rules of the other side for the same principal and service account, and of the same kind. */
-function sameSubject(rule: Rule, others: Rules): readonly Rule[] {
-  const [{ uniqueId }] = rule.principals;
-  return (others.exact.get(keyOf(rule)) ?? []).filter(
-    (other) =>
-      other.principals[0].uniqueId === uniqueId &&
-      other.principalOrgId === rule.principalOrgId &&
-      (other.methods === undefined) === (rule.methods === undefined),
-  );
-}
-
-interface Direction {
-  readonly isGain: boolean;
-  readonly whole: Change;
-  readonly lifetime: Change;
-  readonly end: Change;
-  readonly children: Change;
-  readonly methods: Change;
-  /** `from → to`, where `rule` is the side that has more. */
-  readonly arrow: (rule: string, other: string) => string;
-}
-
-const gains: Direction = {
-  isGain: true,
-  whole: "gained",
-  lifetime: "longer",
-  end: "later",
-  children: "more child accounts",
-  methods: "more methods",
-  arrow: (rule, other) => `${other} → ${rule}`,
-};
-const losses: Direction = {
-  isGain: false,
-  whole: "lost",
-  lifetime: "shorter",
-  end: "sooner",
-  children: "fewer child accounts",
-  methods: "fewer methods",
-  arrow: (rule, other) => `${rule} → ${other}`,
-};
-
-/** What a rule has more of than the nearest rule for the same subject; all of it if there is none. */
-function differences(rule: Rule, others: readonly Rule[], direction: Direction): Difference[] {
-  const subject = {
-    isGain: direction.isGain,
-    pattern: rule.principals[0],
-    ...(rule.principalOrgId === undefined ? {} : { principalOrgId: rule.principalOrgId }),
-    serviceAccount: rule.serviceAccounts[0],
-    source: rule.source,
+function principalOf({ candidate: { grant, pattern } }: Rule): Callers {
+  return {
+    arn: pattern.arn,
+    ...(pattern.uniqueId === undefined ? {} : { uniqueId: pattern.uniqueId }),
+    ...(grant.principalOrgId === undefined ? {} : { principalOrgId: grant.principalOrgId }),
   };
-  const [nearest] = others
-    .map((other) => surplus(rule, other, direction))
-    .sort((a, b) => a.length - b.length);
-  const found = nearest ?? [{ change: direction.whole, detail: describe(rule) }];
-  return found.map((difference) => ({ ...subject, ...difference }));
 }
 
-function surplus(rule: Rule, other: Rule, direction: Direction): Pick<Difference, "change" | "detail">[] {
-  const { arrow } = direction;
-  const end = ({ until }: Rule) => until ?? Infinity;
-  const children = rule.childAccountIds.filter((id) => !other.childAccountIds.includes(id));
-  const methods = (rule.methods ?? []).filter(
-    (pattern) => other.methods?.some((wide) => coversMethods(wide, pattern)) !== true,
+function callersOf(rule: Rule): string {
+  return JSON.stringify(principalOf(rule));
+}
+
+function subjectOf(rule: Rule): string {
+  return `${rule.serviceAccount} ${callersOf(rule)}`;
+}
+
+/** Patterns of one policy within the callers of a rule, at the same service account. */
+function narrower(rule: Rule, { rules }: RuleIndex): Callers[] {
+  const within = rules.filter(
+    (other) => other.serviceAccount === rule.serviceAccount && coversCallers(rule.candidate, other.candidate),
   );
-  return [
-    ...(rule.maxTtlSeconds > other.maxTtlSeconds
-      ? [{ change: direction.lifetime, detail: arrow(`${rule.maxTtlSeconds} s`, `${other.maxTtlSeconds} s`) }]
-      : []),
-    ...(end(rule) > end(other)
-      ? [{ change: direction.end, detail: arrow(describeEnd(rule), describeEnd(other)) }]
-      : []),
-    ...(children.length > 0 ? [{ change: direction.children, detail: children.join(", ") }] : []),
-    ...(methods.length > 0 ? [{ change: direction.methods, detail: methods.join(", ") }] : []),
-  ];
+  const byCallers = new Map(within.map((other) => [callersOf(other), principalOf(other)]));
+  return [...byCallers].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, callers]) => callers);
 }
 
-function describe({ methods, maxTtlSeconds, childAccountIds, until }: Rule): string {
-  return [
-    methods ? `calls of ${methods.join(", ")}` : `tokens of up to ${maxTtlSeconds} s`,
-    ...(childAccountIds.length > 0 ? [`child accounts ${childAccountIds.join(", ")}`] : []),
-    ...(until === undefined ? [] : [`until ${formatTime(until)}`]),
-  ].join("; ");
-}
-
-function describeEnd({ until }: Rule): string {
-  return until === undefined ? "no end" : formatTime(until);
-}
-
-/** What changes for all tokens of a service account: which key, which account, which claims. */
-function accountChanges(before: Policy, after: Policy): Difference[] {
-  const old = new Map(before.serviceAccounts.map((account) => [account.name, account]));
-  return after.serviceAccounts.flatMap((account) => {
-    const earlier = old.get(account.name);
-    if (!earlier) return [];
-    return (["secret", "accountId", "claims"] as const)
-      .filter((field) => account[field] !== earlier[field])
-      .map((field): Difference => {
-        const detail = `${field}: ${earlier[field] ?? "none"} → ${account[field] ?? "none"}`;
-        return { change: "changed", isGain: false, serviceAccount: account.name, detail, source: "" };
-      });
-  });
-}
-
-/** Gains first, then by principal, service account and change. */
-function byImportance(a: Difference, b: Difference): number {
-  const key = ({ pattern, serviceAccount, change, detail }: Difference) =>
-    [pattern?.arn ?? "", pattern?.uniqueId ?? "", serviceAccount, change, detail].join(" ");
-  const [left, right] = [key(a), key(b)];
-  return Number(b.isGain) - Number(a.isGain) || (left < right ? -1 : Number(left > right));
+function byName(a: Difference, b: Difference): number {
+  const key = ({ serviceAccount, principal }: Difference) => JSON.stringify([serviceAccount, principal]);
+  return key(a) < key(b) ? -1 : 1;
 }

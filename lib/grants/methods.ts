@@ -1,4 +1,5 @@
 import { matchesGlob } from "./arn-like.ts";
+import { coversGlob } from "./covers-glob.ts";
 
 /** The name of a method in a request: `{Method}` of the path. `SQ_AddQueue` has an underscore. */
 export const METHOD_NAME = /^\w{1,64}$/;
@@ -41,8 +42,7 @@ export function matchesMethod(pattern: string, method: string): boolean {
 
 /** Whether a pattern matches every method that another pattern matches. False if not certain. */
 export function coversMethods(wide: string, narrow: string): boolean {
-  // The narrow pattern is read as if it were a name, in which a `?` would match a `*`.
-  return wide === narrow || (!wide.includes("?") && matchesMethod(wide, narrow));
+  return wide === narrow || (!isSensitive(narrow) && coversGlob(wide, narrow));
 }
 
 /** The words of a text. */

@@ -21,10 +21,17 @@ export function formatProblem({ file, line, column, message }: Problem): string 
   return `${file}:${line}:${column}: ${message}`;
 }
 
-export type ParsedGrants =
-  /** `warnings`: what is allowed but probably a mistake. */
-  | { readonly policy: Policy; readonly tests: GrantTest[]; readonly warnings: Problem[] }
-  | { readonly problems: Problem[] };
+/** What a valid file says. */
+export interface ReadGrants {
+  readonly policy: Policy;
+  readonly tests: GrantTest[];
+  /** What is allowed but probably a mistake. */
+  readonly warnings: Problem[];
+  /** Gives something that was found in the policy its place in the file. */
+  readonly place: (finding: Finding) => Problem;
+}
+
+export type ParsedGrants = ReadGrants | { readonly problems: Problem[] };
 
 /** The stage of everything that runs on one machine. */
 export const LOCAL_STAGE = "local";
@@ -56,23 +63,22 @@ export function parseGrants(
   const misread = new Set(source.misreadings.map(({ path }) => JSON.stringify(path)));
   const issues = (shape.error?.issues ?? []).filter(({ path }) => !misread.has(JSON.stringify(path)));
 
-  const place = (findings: readonly Finding[]): Problem[] =>
-    findings.map((finding) => ({ file: fileName, ...source.locate(finding), message: finding.message }));
+  const place = (finding: Finding): Problem => ({
+    file: fileName,
+    ...source.locate(finding),
+    message: finding.message,
+  });
   const problems = [
     ...source.misreadings.map(({ line, column, message }) => ({ file: fileName, line, column, message })),
-    ...place(schemaFindings(issues, source.value)),
-    ...place(references.problems),
+    ...[...schemaFindings(issues, source.value), ...references.problems].map(place),
   ];
   if (!shape.success || problems.length > 0) return { problems: problems.sort(byPlace) };
 
   const baseName = fileName.split(/[\\/]/).at(-1) ?? fileName;
   const policy = policyOf(shape.data, references, source, baseName, stage);
   const tests = shape.data.tests.map((test, i) => testOf(test, source.locate({ path: ["tests", i] })));
-  return {
-    policy,
-    tests,
-    warnings: place([...references.warnings, ...findSuspicions(policy, now)]).sort(byPlace),
-  };
+  const warnings = [...references.warnings, ...findSuspicions(policy, now)].map(place).sort(byPlace);
+  return { policy, tests, warnings, place };
 }
 
 function testOf(

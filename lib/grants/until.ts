@@ -32,3 +32,9 @@ function startOfDay(text: string): EpochMs | undefined {
 export function formatTime(time: EpochMs): string {
   return new Date(time).toISOString().replace(".000Z", "Z");
 }
+
+/** As in a file: the last day, `2026-12-31`, or a time. */
+export function formatUntil(until: EpochMs): string {
+  const isDay = until % 86_400_000 === 0;
+  return isDay ? new Date(until - 1).toISOString().slice(0, 10) : formatTime(until);
+}

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { type Caller, identifyCaller } from "../caller/caller.ts";
 import { hasWildcard } from "../grants/arn-like.ts";
-import { formatProblem, type ParsedGrants, parseGrants } from "../grants/parse.ts";
+import { formatProblem, parseGrants, type ReadGrants } from "../grants/parse.ts";
 import { isFailure } from "../outcome.ts";
 import type { Policy } from "../grants/policy.ts";
 import { checkPrincipal } from "../grants/principal.ts";
@@ -33,11 +33,13 @@ export async function readPolicy(file: string, stage?: string): Promise<Policy> 
   return (await parseGrantsFile(file, stage)).policy;
 }
 
-export async function parseGrantsFile(
-  file: string,
-  stage?: string,
-): Promise<Extract<ParsedGrants, { readonly policy: Policy }>> {
-  const parsed = parseGrants(await readGrantsFile(file), file, stage);
+export async function parseGrantsFile(file: string, stage?: string): Promise<ReadGrants> {
+  return checkGrants(await readGrantsFile(file), file, stage);
+}
+
+/** What a text says that lint would let pass. @param file its name in messages */
+export function checkGrants(text: string, file: string, stage?: string): ReadGrants {
+  const parsed = parseGrants(text, file, stage);
   if ("policy" in parsed) return parsed;
   const [first, ...others] = parsed.problems.map(formatProblem);
   const more = others.length > 0 ? ` (and ${others.length} more)` : "";

@@ -1,13 +1,8 @@
-import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
-import { promisify } from "node:util";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { resolve } from "node:path";
+import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 
-const run = promisify(execFile);
 const root = resolve(import.meta.dirname, "../..");
 const read = (name: string) =>
   readFileSync(resolve(import.meta.dirname, `../../.github/workflows/${name}`), "utf8");
@@ -31,66 +26,53 @@ describe.each(["ci.yml", "deploy.yml", "grants.yml"])("the workflow %s", (name) 
   });
 });
 
+/** What its script does: test/infra/check-grants.slow.test.ts. */
 describe("the action that reviews a change of the grants", () => {
-  interface Action {
+  const text = read("../../action.yml");
+  const { inputs, runs } = parse(text) as {
+    readonly inputs: Readonly<Record<string, unknown>>;
     readonly runs: {
-      readonly steps: readonly { readonly name: string; readonly run: string; readonly env?: object }[];
+      readonly using: string;
+      readonly steps: readonly { run: string; shell: string; env?: Readonly<Record<string, string>> }[];
     };
-  }
-  const { runs } = parse(read("../../action.yml")) as Action;
+  };
 
-  it("lints, tests and compares, and puts no expression into a shell command", () => {
-    expect(runs.steps.map(({ name }) => name)).toEqual([
-      "Install",
-      "Lint",
-      "Test",
-      "Compare",
-      "Comment",
-      "Refuse a gain",
-    ]);
-    for (const { run } of runs.steps) expect(run).not.toContain("${{");
+  it("puts no expression into a shell command", () => {
+    expect(runs.using).toBe("composite");
+    expect(runs.steps.length).toBeGreaterThan(0);
+    for (const { run, shell } of runs.steps) {
+      expect(shell).toBe("bash");
+      expect(run).not.toContain("${{");
+    }
   });
 
-  it.each([
-    [
-      "a gain",
-      "role/intern",
-      "",
-      4,
-      /### Grants: 1 gain, 0 losses[^]*\*\*gained\*\* \| `arn:aws:iam::111122223333:role\/intern`/,
-    ],
-    ["a gain that fails the job", "role/intern", "true", 3, /\*\*gained\*\*/],
-    ["no difference", "", "", 0, /### Grants: no difference/],
-  ])("writes a summary of %s", async (_, added, failOnGain, status, summary) => {
-    const folder = await mkdtemp(join(tmpdir(), "action-"));
-    onTestFinished(() => rm(folder, { recursive: true }));
-    const git = (...args: string[]) => run("git", args, { cwd: folder });
-    const text = await readFile(join(root, "grants.yml"), "utf8");
-    await git("init", "--quiet");
-    await writeFile(join(folder, "grants.yml"), text);
-    await git("add", "grants.yml");
-    await git("-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "--quiet", "-m", "first");
-    const arn = `arn:aws:iam::111122223333:${added}`;
-    const grant = `grants:\n  - {principals: ["${arn}"], serviceAccounts: [call-history]}`;
-    if (added !== "") await writeFile(join(folder, "grants.yml"), text.replace("grants:", grant));
+  it("runs nothing of another repository, so there is nothing to pin", () => {
+    expect(text).not.toMatch(/^\s*-? ?uses:/m);
+  });
 
-    const step = runs.steps.find(({ name }) => name === "Compare")?.run ?? "";
-    const env = {
-      ...process.env,
-      ...{ ACTION_PATH: root, GRANTS: "grants.yml", BASE: "HEAD", FAIL_ON_GAIN: failOnGain },
-      RUNNER_TEMP: folder,
-      GITHUB_STEP_SUMMARY: join(folder, "summary.md"),
-      GITHUB_OUTPUT: join(folder, "output"),
-    };
-    await run("bash", ["-eo", "pipefail", "-c", step], { cwd: folder, env });
-    expect(await readFile(env.GITHUB_STEP_SUMMARY, "utf8")).toMatch(summary);
-    expect(await readFile(env.GITHUB_OUTPUT, "utf8")).toContain(`status=${status}\n`);
+  it("passes on every input, and a token to the last step alone", () => {
+    const [install, check] = runs.steps;
+    expect(install).not.toHaveProperty("env");
+    const given = Object.values(check?.env ?? {}).join();
+    for (const name of Object.keys(inputs)) expect(given).toContain(`inputs.${name} }}`);
+  });
+
+  it("has each input in docs/grants.md", () => {
+    const docs = readFileSync(resolve(root, "docs/grants.md"), "utf8");
+    for (const name of Object.keys(inputs)) expect(docs).toMatch(new RegExp(`^\\| \`${name}\` `, "m"));
   });
 });
 
 describe("permissions", () => {
   it("of CI are to read the code", () => {
     expect((parse(read("ci.yml")) as Workflow).permissions).toEqual({ contents: "read" });
+  });
+
+  it("of the review of grants are to comment on a pull request besides", () => {
+    expect((parse(read("grants.yml")) as Workflow).permissions).toEqual({
+      contents: "read",
+      "pull-requests": "write",
+    });
   });
 
   it("allow a deployment to read the code and to prove its environment to AWS", () => {

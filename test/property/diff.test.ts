@@ -1,114 +1,200 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { authorize, indexGrants } from "../../lib/grants/authorize.ts";
-import { matchesPrincipal, splitPrincipalArn } from "../../lib/grants/arn-like.ts";
-import type { Question } from "../../lib/grants/conditions.ts";
+import { type Question, unmetConditions } from "../../lib/grants/conditions.ts";
 import { type Difference, diffPolicies } from "../../lib/grants/diff.ts";
-import { methodOf, type Policy } from "../../lib/grants/policy.ts";
+import type { Grant, Policy } from "../../lib/grants/policy.ts";
+import { isFailure } from "../../lib/outcome.ts";
 import { runs } from "../fakes/at-length.ts";
-import { NOW } from "../fakes/policy.ts";
 import { callers, grants, policies, questionsOf, requests } from "../fakes/policy-arbitraries.ts";
+import { grant, NOW } from "../fakes/policy.ts";
 
-/** What a decision gives: the lifetime, or the maximum of a refusal; 0 for no access. */
-function given(policy: Policy, { caller, request, now }: Question): number {
+/** What becomes of a request, so that more is better, and what the token is of. */
+function outcomeOf(policy: Policy, { caller, request, now }: Question) {
   const decision = authorize(indexGrants(policy), caller, request, now);
-  if (!("reason" in decision)) return decision.ttlSeconds;
-  return decision.reason === "ttl_too_long" ? -decision.maxTtlSeconds : 0;
+  if (isFailure(decision)) {
+    return { worth: decision.reason === "ttl_too_long" ? decision.maxTtlSeconds : 0, of: "nothing" };
+  }
+  const { secret, claims, accountId } = decision.serviceAccount;
+  return { worth: 10_000 + decision.ttlSeconds, of: JSON.stringify([secret, claims, accountId]) };
 }
 
-function isAbout(
-  { caller, request }: Question,
-  { pattern, principalOrgId, serviceAccount }: Difference,
-): boolean {
-  const parts = pattern && splitPrincipalArn(pattern.arn);
-  return (
-    serviceAccount === request.serviceAccount &&
-    parts !== undefined &&
-    matchesPrincipal(parts, caller) &&
-    (pattern?.uniqueId ?? caller.uniqueId) === caller.uniqueId &&
-    (principalOrgId ?? caller.organizationId) === caller.organizationId
-  );
+/** Whether a difference names the caller of a question and its service account. */
+function names({ serviceAccount, principal }: Difference, question: Question): boolean {
+  const { principalOrgId, ...pattern } = principal;
+  const named: Grant = grant([pattern], [serviceAccount], {
+    ...(principalOrgId === undefined ? {} : { principalOrgId }),
+  });
+  const [only] = named.principals;
+  if (!only) throw new Error("one principal");
+  const request = { serviceAccount: question.request.serviceAccount };
+  return unmetConditions({ grant: named, pattern: only }, { ...question, request }).length === 0;
 }
 
-const isAllowed = (result: number) => result > 0;
+/** The policy, with some grants removed, added or changed in one field. */
+const edited = (policy: Policy): fc.Arbitrary<Policy> =>
+  fc
+    .tuple(
+      fc.tuple(
+        ...policy.grants.map((grant) =>
+          fc.oneof(
+            { weight: 3, arbitrary: fc.constant([grant]) },
+            fc.constant([]),
+            fc
+              .tuple(
+                grants,
+                fc.constantFrom(
+                  ...(["principals", "serviceAccounts", "maxTtlSeconds", "childAccountIds"] as const),
+                  ...(["principalOrgId", "methods", "until"] as const),
+                ),
+              )
+              .map(([other, field]) => [
+                // An undefined field of the other grant leaves this one without it, as a file would.
+                JSON.parse(JSON.stringify({ ...grant, [field]: other[field] })) as Grant,
+              ]),
+          ),
+        ),
+      ),
+      fc.array(grants, { maxLength: 2 }),
+      fc.oneof({ weight: 2, arbitrary: fc.constant(policy) }, policies),
+    )
+    .map(([kept, added, { serviceAccounts }]) => ({ serviceAccounts, grants: [...kept.flat(), ...added] }));
 
-/** Two policies that share most of their grants, and a question of anybody or of one of the grants. */
-const changes = fc
-  .record({ policy: policies, added: fc.array(grants, { maxLength: 3 }), removed: fc.nat(), other: policies })
-  .map(({ policy, added, removed, other }): [Policy, Policy] => [
-    policy,
-    {
-      serviceAccounts: removed % 2 === 0 ? policy.serviceAccounts : other.serviceAccounts,
-      grants: [...policy.grants.filter((_, i) => i !== removed % (policy.grants.length + 1)), ...added],
-    },
-  ]);
-const moments = fc.constantFrom(NOW - 1, NOW, NOW + 1_000, NOW + 400_000, NOW + 86_400_000);
-const cases = changes.chain(([before, after]) => {
-  const anybody = fc.record({ caller: callers, request: requests, now: moments });
-  const all = [...before.grants, ...after.grants];
+const pairs = policies.chain((before) =>
+  fc.oneof(policies, { weight: 3, arbitrary: edited(before) }).map((after) => [before, after] as const),
+);
+
+const moments = [0, 1, 370_999, 371_000, 100_000_000].map((later) => NOW + later);
+
+/** Requests of anybody, and those that a grant of either policy answers. */
+const pairsAndQuestions = pairs.chain(([before, after]) => {
+  const anybody = fc.record({ caller: callers, request: requests, now: fc.constantFrom(...moments) });
+  const all = [...before.grants, ...after.grants].flatMap(questionsOf);
   const fitting =
     all.length === 0
       ? anybody
       : fc
-          .tuple(fc.constantFrom(...all).map(questionsOf), fc.nat(), moments)
-          .chain(([questions, at, now]) => {
-            const question = questions[at % questions.length];
-            return question ? fc.constant({ ...question, now }) : anybody;
-          });
+          .tuple(fc.constantFrom(...all), fc.constantFrom(...moments))
+          .map(([question, now]) => ({ ...question, now }));
   return fc.tuple(
-    fc.constant(before),
-    fc.constant(after),
-    fc.oneof(anybody, { weight: 3, arbitrary: fitting }),
+    fc.constant([before, after] as const),
+    fc.array(fc.oneof(anybody, { weight: 3, arbitrary: fitting }), { minLength: 20, maxLength: 20 }),
   );
 });
 
-describe("the difference between two policies", () => {
-  it("names every request whose decision differs, on the side of its gain or loss", () => {
-    let differing = 0;
+describe("a diff of two policies", () => {
+  it("names everybody whose request is decided differently, as a gain or as a loss", () => {
+    const seen = { gains: 0, losses: 0, others: 0, same: 0 };
     fc.assert(
-      fc.property(cases, ([before, after, question]) => {
-        const [old, recent] = [given(before, question), given(after, question)];
-        if (old === recent) return;
-        differing += 1;
-        const named = diffPolicies(before, after).filter((difference) => isAbout(question, difference));
-        expect(named.length).toBeGreaterThan(0);
-        if (!isAllowed(old) && isAllowed(recent)) expect(named.some(({ isGain }) => isGain)).toBe(true);
-        if (isAllowed(old) && !isAllowed(recent)) expect(named.some(({ isGain }) => !isGain)).toBe(true);
-        expect(methodOf(question.request) === undefined || Math.abs(recent) <= 60).toBe(true);
+      fc.property(pairsAndQuestions, ([[before, after], questions]) => {
+        const { differences, serviceAccounts } = diffPolicies(before, after, NOW);
+        for (const question of questions) {
+          const [was, is] = [outcomeOf(before, question), outcomeOf(after, question)];
+          const named = differences.filter((difference) => names(difference, question));
+          if (was.worth < is.worth) {
+            seen.gains++;
+            expect(named.some(({ changes }) => changes.some(({ gain }) => gain))).toBe(true);
+          } else if (was.worth > is.worth) {
+            seen.losses++;
+            expect(named.some(({ changes }) => changes.some(({ gain }) => !gain))).toBe(true);
+          } else if (was.of !== is.of) {
+            seen.others++;
+            expect(serviceAccounts.map(({ name }) => name)).toContain(question.request.serviceAccount);
+          } else {
+            seen.same++;
+          }
+        }
       }),
-      runs(5_000),
+      runs(2000),
     );
-    expect(differing).toBeGreaterThan(50);
+    for (const times of Object.values(seen)) expect(times).toBeGreaterThan(50);
   });
 
-  it("is empty for equal files in any order", () => {
-    const shuffled = policies.chain((policy) =>
+  it("names nothing where the same stands in another order", () => {
+    const reordered = policies.chain((policy) =>
       fc.tuple(
         fc.constant(policy),
-        fc.record({
-          serviceAccounts: fc.constant(policy.serviceAccounts.toReversed()),
-          grants: fc.shuffledSubarray([...policy.grants], { minLength: policy.grants.length }),
-        }),
+        fc.shuffledSubarray([...policy.grants], { minLength: policy.grants.length }).map((shuffled) => ({
+          serviceAccounts: policy.serviceAccounts.toReversed(),
+          grants: shuffled.map((grant) => ({
+            ...grant,
+            source: "elsewhere",
+            principals: grant.principals.toReversed(),
+            serviceAccounts: grant.serviceAccounts.toReversed(),
+            childAccountIds: grant.childAccountIds.toReversed(),
+            ...(grant.methods && { methods: grant.methods.toReversed() }),
+          })),
+        })),
       ),
     );
     fc.assert(
-      fc.property(shuffled, ([policy, reordered]) => {
-        expect(diffPolicies(policy, reordered)).toEqual([]);
+      fc.property(reordered, ([policy, other]) => {
+        expect(diffPolicies(policy, other, NOW)).toEqual({ differences: [], serviceAccounts: [] });
       }),
-      runs(1_000),
+      runs(500),
     );
   });
 
-  it("swaps gains and losses with the files", () => {
+  it("has a change in each entry, and mirrors it if the policies are swapped", () => {
     fc.assert(
-      fc.property(changes, ([before, after]) => {
-        const count = (differences: Difference[], gain: boolean) =>
-          differences.filter(({ isGain, pattern }) => pattern !== undefined && isGain === gain).length;
-        const [there, back] = [diffPolicies(before, after), diffPolicies(after, before)];
-        expect(count(there, true)).toBe(count(back, false));
-        expect(count(there, false)).toBe(count(back, true));
+      fc.property(pairs, ([before, after]) => {
+        const { differences } = diffPolicies(before, after, NOW);
+        for (const { changes } of differences) expect(changes.length).toBeGreaterThan(0);
+        const directions = (entries: readonly Difference[], reversed: boolean) =>
+          entries.map(({ serviceAccount, principal, changes }) => [
+            serviceAccount,
+            principal,
+            new Set(changes.map(({ gain }) => gain !== reversed)),
+          ]);
+        expect(directions(diffPolicies(after, before, NOW).differences, true)).toEqual(
+          directions(differences, false),
+        );
       }),
-      runs(1_000),
+      runs(500),
     );
+  });
+
+  it("names nothing that a caller written out in full has before and after alike", () => {
+    // Where no pattern has a wildcard, no pin and no organisation, the diff is exact.
+    const plain = policies.map((policy) => ({
+      ...policy,
+      grants: policy.grants.map(({ principalOrgId, ...rest }) => ({
+        ...rest,
+        principals: rest.principals.map(({ source }, i) => ({
+          source,
+          arn: `arn:aws:iam::111122223333:role/${"abc"[(i + (principalOrgId?.length ?? 0)) % 3] ?? "a"}`,
+        })),
+      })),
+    }));
+    let named = 0;
+    fc.assert(
+      fc.property(plain, plain, (before, after) => {
+        for (const { serviceAccount, principal } of diffPolicies(before, after, NOW).differences) {
+          named++;
+          const questions = [...before.grants, ...after.grants]
+            .flatMap(questionsOf)
+            .filter(({ caller, request }) => {
+              return caller.principal === principal.arn && request.serviceAccount === serviceAccount;
+            })
+            .flatMap(({ caller, request }) => {
+              // The longest lifetime shows the maximum, and `Startx` is what `Start?` alone matches.
+              const { serviceAccount, accountId } = request;
+              const child = accountId === undefined ? {} : { accountId };
+              const more = [
+                request,
+                { serviceAccount, ...child, ttlSeconds: 3600 },
+                { serviceAccount, ...child, method: "Startx" },
+              ];
+              return more.flatMap((asked) => moments.map((now) => ({ caller, request: asked, now })));
+            });
+          const differs = questions.some((question) => {
+            return outcomeOf(before, question).worth !== outcomeOf(after, question).worth;
+          });
+          expect(differs).toBe(true);
+        }
+      }),
+      runs(200),
+    );
+    expect(named).toBeGreaterThan(50);
   });
 });

@@ -1,0 +1,68 @@
+import { hasWildcard, matchesGlob, type PrincipalArn } from "./arn-like.ts";
+
+/** Whether a pattern of a principal matches every principal that another one matches. */
+export function coversPrincipal(wide: PrincipalArn, narrow: PrincipalArn): boolean {
+  return (
+    wide.kind === narrow.kind &&
+    wide.partition === narrow.partition &&
+    coversGlob(wide.accountId, narrow.accountId) &&
+    coversGlob(wide.name, narrow.name)
+  );
+}
+
+/** More than patterns of principals and methods need. It bounds the work for hostile ones. */
+const MOST_STATES = 2000;
+
+/**
+ * Whether a pattern matches every text that another pattern matches: wildcards compared as sets.
+ * False if it is not certain within {@link MOST_STATES} steps.
+ *
+ * It reads the narrow pattern from the left to the right, and keeps the positions at which the wide
+ * pattern can be after the same text. A text after which there is no such position is a text that
+ * the narrow pattern alone matches. Letters that the wide pattern does not have are all alike to
+ * it, so one of them stands for the rest.
+ */
+export function coversGlob(wide: string, narrow: string): boolean {
+  if (!hasWildcard(narrow)) return matchesGlob(wide, narrow);
+
+  const letters = [...new Set(`\0${wide.replace(/[*?]/g, "")}`)];
+  const after = (positions: readonly number[], letter: string) =>
+    withSkippedStars(
+      wide,
+      positions.flatMap((p) => {
+        if (wide[p] === "*") return [p];
+        return wide[p] === "?" || wide[p] === letter ? [p + 1] : [];
+      }),
+    );
+
+  const pending = [{ at: 0, positions: withSkippedStars(wide, [0]) }];
+  const seen = new Set<string>();
+  for (let state = pending.pop(); state; state = pending.pop()) {
+    const { at, positions } = state;
+    const key = `${at}:${positions.join()}`;
+    if (seen.has(key)) continue;
+    if (seen.add(key).size > MOST_STATES) return false;
+
+    const next = narrow[at];
+    if (positions.length === 0 || (next === undefined && !positions.includes(wide.length))) return false;
+    if (next === "*") {
+      pending.push({ at: at + 1, positions });
+      for (const letter of letters) pending.push({ at, positions: after(positions, letter) });
+    } else if (next === "?") {
+      for (const letter of letters) pending.push({ at: at + 1, positions: after(positions, letter) });
+    } else if (next !== undefined) {
+      pending.push({ at: at + 1, positions: after(positions, next) });
+    }
+  }
+  return true;
+}
+
+/** The positions, and those behind each `*` among them, which also matches nothing. Sorted. */
+function withSkippedStars(pattern: string, positions: readonly number[]): number[] {
+  const reached = new Set<number>();
+  for (let p of positions) {
+    reached.add(p);
+    while (pattern[p] === "*") reached.add(++p);
+  }
+  return [...reached].sort((a, b) => a - b);
+}

@@ -1,0 +1,201 @@
+import { coversMethods } from "./methods.ts";
+import type { Rule } from "./rules.ts";
+import type { Path } from "./yaml-value.ts";
+
+export type ChangeKind =
+  | "gained"
+  | "lost"
+  | "longer"
+  | "shorter"
+  | "later"
+  | "sooner"
+  | "more child accounts"
+  | "fewer child accounts"
+  | "more methods"
+  | "fewer methods";
+
+/** One change for the callers of one pattern at one service account. */
+export interface RuleChange {
+  readonly kind: ChangeKind;
+  readonly gain: boolean;
+  /** Undefined in the list stands for the key's own account. */
+  readonly accountIds: readonly (number | undefined)[];
+  /** Patterns of methods; empty for tokens. */
+  readonly methods: readonly string[];
+  /** For `longer` and `shorter`: seconds. For `later` and `sooner`: milliseconds, or Infinity. */
+  readonly from?: number;
+  readonly to?: number;
+  /** Of what is gained or lost: the longest lifetime in seconds, and the latest end or Infinity. */
+  readonly maxTtlSeconds: number;
+  readonly until: number;
+  /** The line that does it. */
+  readonly place: Place;
+}
+
+export interface Place {
+  readonly side: "old" | "new";
+  readonly path: Path;
+}
+
+/** What is known of the callers of one pattern at one service account. */
+export interface Comparison {
+  /** Rules of exactly these callers that the other policy does not cover. */
+  readonly gains: readonly Rule[];
+  readonly losses: readonly Rule[];
+  /** All rules that are for these callers, before and after. */
+  readonly was: readonly Rule[];
+  readonly is: readonly Rule[];
+  /** The rules of exactly these callers after the change: where a loss is to be seen. */
+  readonly successors: readonly Rule[];
+  /** Whether the policies name these callers at all, for whichever service account. */
+  readonly knewCallers: boolean;
+  readonly knowsCallers: boolean;
+}
+
+export function changesOf(comparison: Comparison): RuleChange[] {
+  const { gains, losses, was, is, successors, knewCallers, knowsCallers } = comparison;
+  return joined([
+    ...gains.flatMap((rule) =>
+      compare(rule, was).map((change) => ({
+        ...change,
+        ...wording(change.what, true),
+        place: placeOf("new", rule, change, knewCallers),
+      })),
+    ),
+    ...losses.flatMap((rule) =>
+      compare(rule, is).map(({ from, to, ...change }) => {
+        // A grant that still names these callers has been edited; otherwise a line has gone.
+        const successor = successors.find(
+          ({ method }) => (method === undefined) === (rule.method === undefined),
+        );
+        return {
+          ...change,
+          ...(from === undefined ? {} : { to: from }),
+          ...(to === undefined ? {} : { from: to }),
+          ...wording(change.what, false),
+          place:
+            successor && change.what !== "all"
+              ? placeOf("new", successor, { ...change, nearest: rule }, true)
+              : placeOf("old", rule, change, knowsCallers),
+        };
+      }),
+    ),
+  ]);
+}
+
+/** What one rule has more than the rules of the other side. */
+interface Excess {
+  readonly what: "all" | "methods" | "child accounts" | "lifetime" | "end";
+  readonly rule: Rule;
+  /** The value of the other side, and that of the rule. */
+  readonly from?: number;
+  readonly to?: number;
+  /** Of the other side: the nearest that there is. */
+  readonly nearest?: Rule;
+}
+
+function compare(rule: Rule, others: readonly Rule[]): Excess[] {
+  if (others.length === 0) return [{ what: "all", rule }];
+  const ofKind = others.filter((other) => givesSame(other, rule));
+  if (ofKind.length === 0) return [{ what: rule.method === undefined ? "all" : "methods", rule }];
+  const same = ofKind.filter(({ accountId }) => accountId === rule.accountId);
+  if (same.length === 0) return [{ what: "child accounts", rule }];
+
+  const lasting = same.filter(({ until }) => until >= rule.until);
+  const longest = best(lasting.length > 0 ? lasting : same, ({ maxTtlSeconds }) => maxTtlSeconds);
+  const latest = best(same, ({ until }) => until);
+  return [
+    ...(longest.maxTtlSeconds < rule.maxTtlSeconds
+      ? [
+          {
+            what: "lifetime" as const,
+            rule,
+            from: longest.maxTtlSeconds,
+            to: rule.maxTtlSeconds,
+            nearest: longest,
+          },
+        ]
+      : []),
+    ...(latest.until < rule.until
+      ? [{ what: "end" as const, rule, from: latest.until, to: rule.until, nearest: latest }]
+      : []),
+  ];
+}
+
+/** Whether a rule gives tokens as the other does, or calls of the same methods. */
+function givesSame({ method: wide }: Rule, { method: narrow }: Rule): boolean {
+  if (wide === undefined || narrow === undefined) return wide === narrow;
+  return coversMethods(wide, narrow);
+}
+
+function best(rules: readonly Rule[], valueOf: (rule: Rule) => number): Rule {
+  return rules.reduce((a, b) => (valueOf(b) > valueOf(a) ? b : a));
+}
+
+const kinds = {
+  all: ["gained", "lost"],
+  methods: ["more methods", "fewer methods"],
+  "child accounts": ["more child accounts", "fewer child accounts"],
+  lifetime: ["longer", "shorter"],
+  end: ["later", "sooner"],
+} as const satisfies Record<Excess["what"], readonly [ChangeKind, ChangeKind]>;
+
+function wording(what: Excess["what"], gain: boolean): { readonly kind: ChangeKind; readonly gain: boolean } {
+  return { kind: kinds[what][gain ? 0 : 1], gain };
+}
+
+/** @param known whether the other side names the callers for something else */
+function placeOf(side: Place["side"], rule: Rule, { what, nearest }: Excess, known: boolean): Place {
+  const { grant, principal, serviceAccount } = rule.at;
+  const of = (...path: Path): Place => ({ side, path: ["grants", grant, ...path] });
+  switch (what) {
+    case "all":
+      return known ? of("serviceAccounts", serviceAccount) : of("principals", principal);
+    case "methods":
+      return of("methods");
+    case "child accounts":
+      return of("childAccountIds");
+    case "end":
+      return of("until");
+    case "lifetime":
+      // If the grants say the same, the service account's own maximum has changed.
+      return nearest?.grant.maxTtlSeconds === rule.grant.maxTtlSeconds
+        ? { side, path: ["serviceAccounts", rule.serviceAccount, "maxTtlSeconds"] }
+        : of("maxTtlSeconds");
+  }
+}
+
+type Single = Pick<RuleChange, "kind" | "gain" | "place"> & Pick<Excess, "what" | "rule" | "from" | "to">;
+
+/** One change in place of several that say the same of several accounts or methods. */
+function joined(changes: readonly Single[]): RuleChange[] {
+  const groups = new Map<string, Single[]>();
+  for (const change of changes) {
+    const { kind, from, to, rule } = change;
+    const key = JSON.stringify([kind, String(from), String(to), rule.method === undefined]);
+    groups.set(key, [...(groups.get(key) ?? []), change]);
+  }
+  return [...groups.values()].flatMap((group): RuleChange[] => {
+    const [first] = group;
+    if (!first) return [];
+    const { kind, gain, place, from, to } = first;
+    const rules = group.map(({ rule }) => rule);
+    return [
+      {
+        kind,
+        gain,
+        accountIds: unique(rules.map(({ accountId }) => accountId)),
+        methods: unique(rules.flatMap(({ method }) => method ?? [])),
+        ...(from === undefined ? {} : { from }),
+        ...(to === undefined ? {} : { to }),
+        maxTtlSeconds: Math.max(...rules.map(({ maxTtlSeconds }) => maxTtlSeconds)),
+        until: Math.max(...rules.map(({ until }) => until)),
+        place,
+      },
+    ];
+  });
+}
+
+function unique<Item>(items: readonly Item[]): Item[] {
+  return [...new Set(items)];
+}
