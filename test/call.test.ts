@@ -305,7 +305,9 @@ describe("the platform's error", () => {
 describe("a call that fails", () => {
   const refusedConnection = () =>
     Promise.reject(
-      new TypeError("fetch failed", { cause: Object.assign(new Error("no"), { code: "ECONNREFUSED" }) }),
+      new TypeError("fetch failed", {
+        cause: Object.assign(new Error("no"), { code: "ECONNREFUSED", syscall: "connect" }),
+      }),
     );
   const reset = () =>
     Promise.reject(

@@ -88,6 +88,8 @@ export class VoximplantFileError extends Error {
 interface ErrorLike {
   readonly message?: unknown;
   readonly code?: unknown;
+  /** The system call that failed: https://nodejs.org/api/errors.html#errorsyscall */
+  readonly syscall?: unknown;
   readonly cause?: ErrorLike | null;
   readonly errors?: readonly ErrorLike[];
 }
@@ -95,27 +97,45 @@ interface ErrorLike {
 /** More causes than any library nests. A cause may be its own cause. */
 const MAX_CAUSES = 10;
 
+/** The errors at the root. An AggregateError has one for each address that was tried. */
+function rootErrors(error: unknown): readonly ErrorLike[] {
+  let root = Object(error) as ErrorLike;
+  for (let depth = 0; depth < MAX_CAUSES && typeof root.cause === "object" && root.cause !== null; depth += 1)
+    root = root.cause;
+  return root.errors?.length ? root.errors : [root];
+}
+
 /**
  * Why a request failed. The message of fetch is only "fetch failed": its cause says ECONNREFUSED,
  * ENOTFOUND, or what is wrong with a certificate.
  */
 export function networkReason(error: unknown): string {
-  let root = Object(error) as ErrorLike;
-  for (let depth = 0; depth < MAX_CAUSES && typeof root.cause === "object" && root.cause !== null; depth += 1)
-    root = root.cause;
-  // An AggregateError has one error for each address that was tried.
-  const { message, code } = root.errors?.[0] ?? root;
+  const { message, code } = rootErrors(error)[0] ?? {};
   if (typeof message !== "string") return "unknown reason";
   return typeof code !== "string" || message.includes(code) ? message : `${message} (${code})`;
 }
 
-/** Errors of looking up the host, of connecting, and of the TLS handshake. */
-const BEFORE_SENDING =
-  /\b(ECONNREFUSED|ENOTFOUND|EAI_\w+|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT|CERT_\w+|UNABLE_TO_\w+|\w+_CERT\w*|ERR_TLS_\w+|ERR_SSL_\w+)\b/;
+/**
+ * The server's certificate is refused, which happens before anything is sent. An alert of the server
+ * (`ERR_SSL_…`) may come later: in TLS 1.3 it may follow the request.
+ * https://nodejs.org/api/tls.html#x509-certificate-error-codes
+ */
+const CERTIFICATE_REFUSED =
+  /^(CERT_\w+|UNABLE_TO_\w+|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|ERR_TLS_CERT_ALTNAME_INVALID)$/;
 
-/** Whether a request failed before it was sent. False if that is not certain. */
+/**
+ * Whether a request failed before it was sent: while looking up the host, while connecting, or
+ * because of the server's certificate. False if that is not certain. The code of an error does not
+ * suffice: EHOSTUNREACH and ETIMEDOUT can also end an open connection.
+ */
 export function wasNotSent(error: unknown): boolean {
-  return BEFORE_SENDING.test(networkReason(error));
+  return rootErrors(error).every(
+    ({ code, syscall }) =>
+      syscall === "connect" ||
+      syscall === "getaddrinfo" ||
+      code === "UND_ERR_CONNECT_TIMEOUT" ||
+      (typeof code === "string" && CERTIFICATE_REFUSED.test(code)),
+  );
 }
 
 /** Whether `error` is a refusal of the platform with one of these names. */
