@@ -11,12 +11,15 @@ import { layerPlugin } from "./scripts/eslint-layers.js";
 const library = {
   caller: { folders: ["partitions.ts"], packages: [] },
   grants: {
-    folders: ["caller", "epoch.ts", "partitions.ts"],
+    folders: ["caller", "epoch.ts", "partitions.ts", "voximplant/method-name.ts"],
     packages: ["yaml", "zod", "fastest-levenshtein"],
   },
   keys: { folders: ["epoch.ts"], packages: ["node:crypto", "zod", "@aws-sdk"] },
   token: { folders: ["epoch.ts", "keys"], packages: ["jose", "node:crypto"] },
-  http: { folders: ["caller", "grants", "token", "outcome.ts"], packages: ["zod"] },
+  http: {
+    folders: ["caller", "grants", "token", "outcome.ts", "voximplant/method-name.ts"],
+    packages: ["zod"],
+  },
   audit: { folders: ["caller", "epoch.ts", "grants", "http", "keys", "token", "outcome.ts"], packages: [] },
   voximplant: { folders: ["epoch.ts"], packages: ["zod"] },
   "key-lifecycle": {
@@ -67,7 +70,7 @@ const library = {
     folders: ["package.json", "environment.ts", "http/wire.ts", "partitions.ts", "voximplant"],
     packages: ["*"],
   },
-  serve: { folders: ["client", "voximplant"], packages: ["*"] },
+  serve: { folders: ["client", "http/wire.ts", "voximplant"], packages: ["*"] },
   cli: {
     folders: ["package.json", "client", "environment.ts", "http/wire.ts", "serve", "voximplant"],
     packages: ["*"],

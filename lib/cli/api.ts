@@ -33,7 +33,7 @@ replaced once.`,
         pairs: string[],
         flags: TokenFlags & { apiUrl?: string },
       ) => {
-        const parameters = Object.fromEntries(pairs.map(parseParameter));
+        const parameters = parseParameters(pairs);
         const timeLeft = startDeadline(io, { timeout: 45, ...flags });
         const getToken = tokenProvider(tokenFinder(io, serviceAccount, flags, timeLeft));
         const answer = await whileWaiting(io, `calling ${method}`, () =>
@@ -83,7 +83,19 @@ export function managementApiUrl({ env }: Pick<Io, "env">, given?: string): stri
 }
 
 /** @throws CliError wrong usage */
-export function parseParameter(pair: string): [string, string] {
+export function parseParameters(pairs: readonly string[]): Record<string, string> {
+  const parameters = new Map<string, string>();
+  for (const [name, value] of pairs.map(parseParameter)) {
+    if (parameters.has(name)) {
+      const hint = "a list of values is one parameter: name='a;b;c'";
+      throw new CliError(`parameter "${name}" appears twice`, EXIT.usage, hint);
+    }
+    parameters.set(name, value);
+  }
+  return Object.fromEntries(parameters);
+}
+
+function parseParameter(pair: string): [string, string] {
   const equals = pair.indexOf("=");
   if (equals > 0) return [pair.slice(0, equals), pair.slice(equals + 1)];
   throw new CliError(`parameter ${JSON.stringify(pair)} is not name=value`, EXIT.usage);

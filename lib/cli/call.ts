@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { createMethodCaller } from "../client/method-caller.ts";
-import { parseParameter } from "./api.ts";
+import { parseParameters } from "./api.ts";
 import type { Io } from "./io.ts";
 import { whileWaiting } from "./spinner.ts";
 import { addAccountOption, addVendorOptions, type VendorFlags, vendorOptions } from "./vendor.ts";
@@ -27,7 +27,7 @@ If an answer is lost, only methods named Get… are called again.`,
         pairs: string[],
         flags: VendorFlags & { accountId?: number },
       ) => {
-        const parameters = Object.fromEntries(pairs.map(parseParameter));
+        const parameters = parseParameters(pairs);
         const timeoutMs = (flags.timeout ?? 45) * 1000;
         const call = createMethodCaller({
           ...vendorOptions(io, flags),

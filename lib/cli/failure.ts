@@ -21,7 +21,7 @@ const HINTS: Readonly<Partial<Record<TokenErrorCode, string>>> = {
   internal_error: "the owner of the service finds the request id in its log",
   signing_key_unavailable: "the service cannot read its key at the moment: try again in a minute",
   platform_unavailable: "Voximplant is unreachable from the service: try again in a minute",
-  platform_timeout: "check whether the method took effect before you call again",
+  platform_timeout: "Voximplant did not answer the service in time: try again in a minute",
   response_too_large: "ask for less at a time (count, offset)",
 };
 
@@ -47,7 +47,9 @@ const NETWORK_FAULTS: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
-function hintFor({ code, message, retryAfterSeconds }: TokenError): string | undefined {
+function hintFor(error: TokenError): string | undefined {
+  const { code, message, retryAfterSeconds } = error;
+  if (error.mayHaveTakenEffect) return "the method may have run: check that before you call it again";
   if (code === "not_authorized") {
     const known = REFUSALS.find(([text]) => text.test(message));
     return known?.[1] ?? "a resource policy of the API, or a proxy on the way, refused: voxtoken doctor";

@@ -1,11 +1,5 @@
 import type { Server } from "node:http";
 import { Command, Option } from "commander";
-import { connect } from "../client/connection.ts";
-import { TokenError } from "../client/errors.ts";
-import { parseServiceAccount, parseVendorOptions } from "../client/options.ts";
-import { requestEntitlements, requestMethod } from "../client/requests.ts";
-import { createTokenProvider } from "../client/token-provider.ts";
-import { createVoximplantFetch } from "../client/voximplant-fetch.ts";
 import { managementApiUrl } from "./api.ts";
 import { CliError, EXIT } from "./cli-error.ts";
 import type { Io } from "./io.ts";
@@ -45,20 +39,31 @@ Example:
 
 The file holds a throwaway key. voxtoken verifies the client's token with it,
 and replaces that token by a vended one. The file is written once everything is
-ready. GET /health answers 200 while a token is available. docs/clients.md shows
-the lines for each official client.`,
+ready. GET /health answers 200 while requests can be served. docs/clients.md
+shows the lines for each official client.`,
     )
     .action((serviceAccount: string, flags: ServeFlags) => serve(io, serviceAccount, flags));
 }
 
 async function serve(io: Io, serviceAccount: string, flags: ServeFlags): Promise<void> {
   // Loaded here, because no other command needs jose and a server.
-  const [{ makeThrowawayKey, removeCredentials, writeCredentials }, { createTokenProxy }] = await Promise.all(
-    [import("../serve/throwaway-key.ts"), import("../serve/server.ts")],
-  );
-  const { port, credentials: file } = flags;
+  const [{ makeThrowawayKey, removeCredentials, writeCredentials }, { createTokenProxy }, { openUpstream }] =
+    await Promise.all([
+      import("../serve/throwaway-key.ts"),
+      import("../serve/server.ts"),
+      import("../serve/open-upstream.ts"),
+    ]);
+  const { port, credentials: file, ttl: ttlSeconds, accountId: childAccountId } = flags;
   const apiUrl = managementApiUrl(io, flags.apiUrl);
-  const { accountId, what, ...upstream } = await openUpstream(io, serviceAccount, flags, apiUrl);
+  const { accountId, what, ...upstream } = await openUpstream({
+    vendor: vendorOptions(io, flags),
+    serviceAccount,
+    ttlSeconds,
+    accountId: childAccountId,
+    apiUrl,
+    fetch: io.fetch,
+    monotonic: io.monotonic,
+  });
   const key = await makeThrowawayKey(accountId);
   const server = createTokenProxy({
     ...upstream,
@@ -94,72 +99,6 @@ async function serve(io: Io, serviceAccount: string, flags: ServeFlags): Promise
   } finally {
     await close(server);
   }
-}
-
-interface Upstream {
-  /** For the client's credentials file. */
-  readonly accountId: number;
-  /** For the user. */
-  readonly what: string;
-  readonly forward: typeof fetch;
-  readonly checkHealth: () => Promise<unknown>;
-}
-
-/** With tokens where the grant gives them, otherwise by calls that the service makes. */
-async function openUpstream(
-  io: Io,
-  serviceAccount: string,
-  flags: ServeFlags,
-  apiUrl: string,
-): Promise<Upstream> {
-  const { ttl: ttlSeconds, accountId: childAccountId } = flags;
-  const options = { ...vendorOptions(io, flags), serviceAccount, ttlSeconds, accountId: childAccountId };
-  const getToken = createTokenProvider(options);
-  try {
-    // The first token shows that the grant is there, and names the account.
-    const { accountId } = await getToken();
-    return {
-      accountId,
-      what: `${serviceAccount} of account ${accountId}`,
-      forward: createVoximplantFetch(getToken, { apiUrl, runtime: { fetch: io.fetch } }),
-      checkHealth: getToken,
-    };
-  } catch (error) {
-    if (!(error instanceof TokenError) || error.code !== "access_denied") throw error;
-    const calls = await openCalls(io, serviceAccount, flags);
-    if (calls === undefined) throw error;
-    return calls;
-  }
-}
-
-/** Longer than the service waits for Voximplant. */
-const CALL_MS = 30_000;
-
-async function openCalls(io: Io, serviceAccount: string, flags: ServeFlags): Promise<Upstream | undefined> {
-  const { vendorCalls } = await import("../serve/vendor-calls.ts");
-  const limits = { timeoutMs: 2 * CALL_MS, attemptTimeoutMs: CALL_MS };
-  const send = connect(parseVendorOptions({ ...vendorOptions(io, flags), ...limits }));
-  const name = parseServiceAccount(serviceAccount);
-  const { service_accounts } = await requestEntitlements(send);
-  const entitlement = service_accounts.find((one) => one.name === name);
-  if (entitlement === undefined || entitlement.tokens) return undefined;
-  // Official clients want an account. The service knows the right one.
-  const accountId = flags.accountId ?? 1;
-  return {
-    accountId,
-    what: `calls of ${entitlement.methods?.join(", ") ?? ""} for ${name}`,
-    forward: vendorCalls(
-      (method, parameters, child) =>
-        requestMethod(send, {
-          serviceAccount: name,
-          method,
-          parameters,
-          accountId: child ?? flags.accountId,
-        }),
-      accountId,
-    ),
-    checkHealth: () => requestEntitlements(send),
-  };
 }
 
 /** @returns the port */

@@ -50,9 +50,10 @@ export interface PlatformAnswer {
 /**
  * The platform's errors have a number in `error.code`. The service's own have a text in `error`.
  *
+ * @param repeatable whether the method may run twice
  * @throws TokenError the service refuses, or it is another server's answer
  */
-export function readPlatformAnswer(answer: Answer): PlatformAnswer {
+export function readPlatformAnswer(answer: Answer, repeatable: boolean): PlatformAnswer {
   const { status, text } = answer;
   const body = Object(parseJson(text)) as Record<string, unknown>;
   const { error, errors, result } = body;
@@ -64,8 +65,11 @@ export function readPlatformAnswer(answer: Answer): PlatformAnswer {
     return { status, text, body, error: { code, msg: typeof msg === "string" ? msg : "no message" } };
   }
   if (result !== undefined && typeof error !== "string") return { status, text, body };
-  if (status !== 200) throw refusal(answer);
-  throw new TokenError("invalid_response", "the answer is not the service's: no result", details(answer));
+  if (status !== 200) throw refusal(answer, repeatable);
+  throw new TokenError("invalid_response", "the answer is not the service's: no result", {
+    ...details(answer),
+    mayHaveTakenEffect: !repeatable,
+  });
 }
 
 function read<T>(answer: Answer, schema: z.ZodMiniType<T>): T {
@@ -81,7 +85,20 @@ function read<T>(answer: Answer, schema: z.ZodMiniType<T>): T {
   );
 }
 
-function refusal(answer: Answer): TokenError {
+/** The service refused before it called the method. After any other error, the method may have run. */
+const NOTHING_RAN: ReadonlySet<TokenErrorCode> = new Set([
+  "invalid_request",
+  "ttl_too_long",
+  "unauthenticated",
+  "access_denied",
+  "not_authorized",
+  "not_found",
+  "method_not_allowed",
+  "throttled",
+  "signing_key_unavailable",
+]);
+
+function refusal(answer: Answer, repeatable = true): TokenError {
   const parsed = errorResponse.safeParse(parseJson(answer.text));
   const body = parsed.success ? parsed.data : {};
   const code = isErrorCode(body.error) ? body.error : codeOfStatus(answer.status);
@@ -89,6 +106,7 @@ function refusal(answer: Answer): TokenError {
     body.error_description ?? body.message ?? body.Message ?? `HTTP status ${answer.status}`;
   return new TokenError(refine(code, description), quotable(description), {
     ...details(answer),
+    mayHaveTakenEffect: !repeatable && !NOTHING_RAN.has(code),
     ...(body.request_id === undefined ? {} : { requestId: quotable(body.request_id) }),
   });
 }

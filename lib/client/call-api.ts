@@ -3,6 +3,7 @@ import { apiUrlProblem, MANAGEMENT_API_URL, parseApiUrl } from "../voximplant/ap
 import { callMethod, type Parameters } from "../voximplant/call.ts";
 import { VoximplantError } from "../voximplant/errors.ts";
 import { TokenError } from "./errors.ts";
+import { checkMethodName } from "./options.ts";
 import { type Runtime, systemRuntime } from "./runtime.ts";
 import type { TokenProvider } from "./token-provider.ts";
 import { withVendedToken } from "./token-refusal.ts";
@@ -41,9 +42,7 @@ export async function callApi(
   parameters: Parameters = {},
   options: CallOptions = {},
 ): Promise<Record<string, unknown>> {
-  if (!/^[A-Za-z]+$/.test(method)) {
-    throw new TokenError("invalid_options", `${JSON.stringify(method)} is not the name of a method`);
-  }
+  checkMethodName(method);
   const { signal } = options;
   const connection = {
     url: apiUrlOf(options),

@@ -4,21 +4,19 @@ import { serverTime } from "./answer.ts";
 import { awsRegion } from "./credentials.ts";
 import { type Endpoint, resourceUrl } from "./endpoint.ts";
 import { TokenError } from "./errors.ts";
-import { type Answer, exchange } from "./exchange.ts";
+import { type Answer, exchange, type ExchangeOptions } from "./exchange.ts";
 import { startWatch } from "./lifetime.ts";
 import type { Vendor } from "./options.ts";
 import { retry } from "./retry.ts";
 import { orAborted } from "./runtime.ts";
 import { signRequest } from "./sign.ts";
 
-interface VendorRequest {
+interface VendorRequest extends ExchangeOptions {
   readonly method: "GET" | "POST";
   readonly path: string;
   readonly body: string;
-  /** Whether it may be sent again after an error. Default: if the error is retryable. */
-  readonly mayRepeat?: (error: TokenError) => boolean;
-  /** The longest answer in bytes. Default: 64 KiB. */
-  readonly maxAnswerBytes?: number;
+  /** Nothing is sent after it aborts. What was sent before is not taken back. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -59,11 +57,18 @@ export function connect(vendor: Vendor): Send {
     );
     const init = {
       method,
-      headers: { ...headers, "user-agent": USER_AGENT },
+      headers: {
+        ...headers,
+        "user-agent": USER_AGENT,
+        // The other side may have closed a kept connection, for example while this process was
+        // frozen. What is sent over it is lost.
+        ...(request.repeatable === false && { connection: "close" }),
+      },
       ...(body === "" ? {} : { body }),
     };
     const signal = timeLeft(vendor.attemptTimeoutMs);
-    const answer = await exchange(runtime.fetch, url, init, signal, request.maxAnswerBytes);
+    request.signal?.throwIfAborted();
+    const answer = await exchange(runtime.fetch, url, init, signal, request);
     measureSkew(answer, age());
     return answer;
   }
@@ -113,7 +118,7 @@ export function connect(vendor: Vendor): Send {
       ({ target, error, retryInMs }) => {
         emit({ type: "attempt_failed", origin: target.url.origin, error, retryInMs });
       },
-      request.mayRepeat,
+      request.signal,
     );
 }
 

@@ -28,6 +28,7 @@ export interface TokenErrorDetails {
   readonly requestId?: string | undefined;
   /** The server's `Retry-After`, if it is longer than the caller was willing to wait. */
   readonly retryAfterSeconds?: number | undefined;
+  readonly mayHaveTakenEffect?: boolean | undefined;
   readonly cause?: unknown;
 }
 
@@ -38,6 +39,11 @@ export class TokenError extends Error {
   readonly status: number | undefined;
   readonly requestId: string | undefined;
   readonly retryAfterSeconds: number | undefined;
+  /**
+   * Whether a method that the service was to call may have run. Always false for methods named Get…,
+   * and for requests of a token: repeating them does no harm.
+   */
+  readonly mayHaveTakenEffect: boolean;
 
   constructor(code: TokenErrorCode, message: string, details: TokenErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
@@ -45,15 +51,16 @@ export class TokenError extends Error {
     this.status = details.status;
     this.requestId = details.requestId;
     this.retryAfterSeconds = details.retryAfterSeconds;
+    this.mayHaveTakenEffect = details.mayHaveTakenEffect ?? false;
   }
 
   /**
-   * Whether the same call may succeed later: after 429, 5xx, or no answer. False after
-   * `platform_timeout`, because the method may have taken effect.
+   * Whether the same call may succeed later: after 429, 5xx, or no answer. False if it may have taken
+   * effect already.
    */
   get retryable(): boolean {
     const { code, status = 0 } = this;
-    if (code === "platform_timeout" || code === "response_too_large") return false;
+    if (this.mayHaveTakenEffect || code === "response_too_large") return false;
     return code === "network" || code === "timeout" || status === 429 || status >= 500;
   }
 

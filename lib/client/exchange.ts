@@ -1,4 +1,4 @@
-import { networkReason } from "../voximplant/errors.ts";
+import { networkReason, wasNotSent } from "../voximplant/errors.ts";
 import { readBounded } from "../voximplant/read-bounded.ts";
 import { TokenError } from "./errors.ts";
 import { orAborted } from "./runtime.ts";
@@ -9,8 +9,12 @@ export interface Answer {
   readonly text: string;
 }
 
-/** Ten times what the service itself ever answers; a proxy's error page fits too. */
-const MAX_ANSWER_BYTES = 64 * 1024;
+export interface ExchangeOptions {
+  /** Whether the request may be sent again if its answer is lost. Default: true. */
+  readonly repeatable?: boolean;
+  /** The longest answer in bytes. Default: 64 KiB, ten times what the service itself answers. */
+  readonly maxAnswerBytes?: number;
+}
 
 /**
  * Sends one HTTP request and reads the whole answer, whatever the status.
@@ -24,8 +28,9 @@ export async function exchange(
   url: URL,
   init: { method: string; headers: Record<string, string>; body?: string },
   signal: AbortSignal,
-  maxAnswerBytes = MAX_ANSWER_BYTES,
+  { repeatable = true, maxAnswerBytes = 64 * 1024 }: ExchangeOptions = {},
 ): Promise<Answer> {
+  const mayHaveTakenEffect = !repeatable;
   try {
     // Never follow a redirect: it would send the signature to another host.
     const response = await fetchOnce(url, { ...init, redirect: "manual", signal });
@@ -34,20 +39,21 @@ export async function exchange(
       throw new TokenError(
         "invalid_response",
         `${url.origin} answered with a redirect, which is not followed`,
-        {
-          status: response.status,
-        },
+        { status: response.status, mayHaveTakenEffect },
       );
     }
     const { status, headers } = response;
     const text = await orAborted(readBounded(response, maxAnswerBytes), signal);
     if (text !== undefined) return { status, headers, text };
     const problem = `${url.origin} answered with more than ${maxAnswerBytes} bytes`;
-    throw new TokenError("invalid_response", problem, { status });
+    throw new TokenError("invalid_response", problem, { status, mayHaveTakenEffect });
   } catch (error) {
     if (error instanceof TokenError) throw error;
-    if (signal.aborted) throw new TokenError("timeout", `${url.origin} did not answer in time`);
+    if (signal.aborted) {
+      throw new TokenError("timeout", `${url.origin} did not answer in time`, { mayHaveTakenEffect });
+    }
     throw new TokenError("network", `${url.origin} cannot be reached: ${networkReason(error)}`, {
+      mayHaveTakenEffect: mayHaveTakenEffect && !wasNotSent(error),
       cause: error,
     });
   }

@@ -1,9 +1,13 @@
 import { VoximplantError } from "../voximplant/errors.ts";
 import { connect } from "./connection.ts";
-import { TokenError } from "./errors.ts";
-import { checkWishes, parseServiceAccount, parseVendorOptions, type VendorOptions } from "./options.ts";
+import {
+  checkMethodName,
+  checkWishes,
+  parseServiceAccount,
+  parseVendorOptions,
+  type VendorOptions,
+} from "./options.ts";
 import { type MethodParameters, requestMethod } from "./requests.ts";
-import { orAborted } from "./runtime.ts";
 
 export interface MethodCallerOptions extends VendorOptions {
   readonly serviceAccount: string;
@@ -16,7 +20,7 @@ export interface MethodCallerOptions extends VendorOptions {
 export interface MethodCallOptions {
   /** A child account that the grant lists. Default: the key's own account. */
   readonly accountId?: number | undefined;
-  /** Ends the wait. The method may run all the same. */
+  /** Ends the wait, and sends nothing more. A method that was sent may run all the same. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -30,7 +34,7 @@ export type MethodCaller = (
 /**
  * Has the service call methods of the Management API for a caller whose grant lists them. No token
  * comes here. Methods named Get… are called again after a failure; others only if it is certain that
- * they did not run.
+ * they did not run. If it is not certain, the error has `mayHaveTakenEffect`.
  *
  * @throws TokenError `invalid_options`. The caller it returns rejects with VoximplantError for the
  *   platform's errors and with TokenError for the service's.
@@ -46,12 +50,10 @@ export function createMethodCaller(options: MethodCallerOptions): MethodCaller {
   );
   return async (method, parameters = {}, { accountId, signal } = {}) => {
     signal?.throwIfAborted();
-    if (!/^\w{1,64}$/.test(method)) {
-      throw new TokenError("invalid_options", `${JSON.stringify(method)} is not the name of a method`);
-    }
+    checkMethodName(method);
     checkWishes({ accountId });
-    const request = { serviceAccount, method, parameters, accountId };
-    const { body, error } = await orAborted(requestMethod(send, request), signal);
+    const request = { serviceAccount, method, parameters, accountId, signal };
+    const { body, error } = await requestMethod(send, request);
     if (error) throw new VoximplantError(method, error.code, error.msg);
     return body;
   };

@@ -1,5 +1,6 @@
 import { types } from "node:util";
 import { present } from "../environment.ts";
+import { METHOD_NAME } from "../voximplant/method-name.ts";
 import { type CredentialProvider, credentialProvider } from "./credentials.ts";
 import { type Endpoint, parseEndpoint } from "./endpoint.ts";
 import { TokenError } from "./errors.ts";
@@ -107,6 +108,12 @@ export function parseServiceAccount(name: string): string {
     "invalid_options",
     `serviceAccount ${JSON.stringify(name)} must be 1 to 64 of a-z, 0-9 and "-"`,
   );
+}
+
+/** @throws TokenError `invalid_options`: it would be a part of the URL's path */
+export function checkMethodName(method: string): void {
+  if (METHOD_NAME.test(method)) return;
+  throw new TokenError("invalid_options", `${JSON.stringify(method)} is not the name of a method`);
 }
 
 /** A listener that throws must not prevent a token, but causes a warning of the process. */

@@ -5,10 +5,9 @@ import {
   tokenPath,
   type TokenResponse,
 } from "../http/wire.ts";
-import { wasNotSent } from "../voximplant/errors.ts";
 import { type PlatformAnswer, readEntitlements, readPlatformAnswer, readToken } from "./answer.ts";
 import type { Send } from "./connection.ts";
-import type { TokenError } from "./errors.ts";
+import { orAborted } from "./runtime.ts";
 
 interface TokenRequest {
   readonly serviceAccount: string;
@@ -43,6 +42,8 @@ export interface MethodRequest {
   readonly method: string;
   readonly parameters: MethodParameters;
   readonly accountId?: number | undefined;
+  /** Ends the wait, and sends nothing more. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 type Value = string | number | boolean;
@@ -56,25 +57,21 @@ const MAX_METHOD_ANSWER_BYTES = 8 * 1024 * 1024;
 /** Has the service call a method. Nothing is sent twice if the method may have run, except a Get…. */
 export function requestMethod(
   send: Send,
-  { serviceAccount, method, parameters, accountId }: MethodRequest,
-  atMostMs?: number,
+  { serviceAccount, method, parameters, accountId, signal }: MethodRequest,
 ): Promise<PlatformAnswer> {
-  const mayRepeat = (error: TokenError) => error.retryable && (method.startsWith("Get") || didNotRun(error));
-  return send(
-    {
-      method: routes.callMethod.method,
-      path: methodPath(serviceAccount, method),
-      body: JSON.stringify({ ...parameters, account_id: accountId ?? parameters["account_id"] }),
-      mayRepeat,
-      maxAnswerBytes: MAX_METHOD_ANSWER_BYTES,
-    },
-    readPlatformAnswer,
-    atMostMs,
+  const repeatable = method.startsWith("Get");
+  return orAborted(
+    send(
+      {
+        method: routes.callMethod.method,
+        path: methodPath(serviceAccount, method),
+        body: JSON.stringify({ ...parameters, account_id: accountId ?? parameters["account_id"] }),
+        repeatable,
+        maxAnswerBytes: MAX_METHOD_ANSWER_BYTES,
+        signal,
+      },
+      (answer) => readPlatformAnswer(answer, repeatable),
+    ),
+    signal,
   );
-}
-
-/** Whether it is certain that the method did not run. */
-function didNotRun({ code, cause }: TokenError): boolean {
-  if (code === "network") return wasNotSent(cause);
-  return code === "throttled" || code === "signing_key_unavailable";
 }

@@ -23,7 +23,7 @@ interface FailedAttempt<Target> {
  * as the longest `Retry-After` of the round. If the pause would end too late, it throws at once.
  * The error's `retryAfterSeconds` has the server's `Retry-After`.
  *
- * @param mayRepeat whether the attempt may be repeated after an error. Default: if it is retryable.
+ * @param signal ends a pause; then it rejects with the signal's reason
  * @see https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
  */
 export async function retry<Target, T>(
@@ -32,7 +32,7 @@ export async function retry<Target, T>(
   { rounds, totalMs, ...delays }: RetryLimits,
   { monotonic: now, sleep, random }: Pick<Runtime, "monotonic" | "sleep" | "random">,
   onFailure: (failure: FailedAttempt<Target>) => void,
-  mayRepeat: (error: TokenError) => boolean = ({ retryable }) => retryable,
+  signal?: AbortSignal,
 ): Promise<T> {
   const deadline = now() + totalMs;
   for (let round = 1; ; round++) {
@@ -45,10 +45,10 @@ export async function retry<Target, T>(
         retryAfterMs = Math.max(retryAfterMs, (error.retryAfterSeconds ?? 0) * 1000);
         const roundEnds = position === targets.length - 1;
         const pauseMs = roundEnds ? retryAfterMs + jitter(round, delays, random) : 0;
-        const again = mayRepeat(error) && now() + pauseMs < deadline && !(roundEnds && round >= rounds);
+        const again = error.retryable && now() + pauseMs < deadline && !(roundEnds && round >= rounds);
         onFailure({ target, error, retryInMs: again ? pauseMs : undefined });
         if (!again) throw error;
-        if (roundEnds) await sleep(pauseMs);
+        if (roundEnds) await sleep(pauseMs, signal);
       }
     }
   }

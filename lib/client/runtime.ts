@@ -7,8 +7,8 @@ export interface Runtime {
   readonly now: () => number;
   /** Milliseconds by a clock that is never set, as `performance.now`. */
   readonly monotonic: () => number;
-  /** Resolves after so many milliseconds. */
-  readonly sleep: (ms: number) => Promise<void>;
+  /** Resolves after so many milliseconds. Rejects if the signal aborts first. */
+  readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
   /** At least 0, below 1, as `Math.random`. */
   readonly random: () => number;
   /** Aborted after so many milliseconds, as `AbortSignal.timeout`. */
@@ -20,7 +20,7 @@ export const systemRuntime: Runtime = {
   fetch: (...args) => globalThis.fetch(...args),
   now: () => Date.now(),
   monotonic: () => performance.now(),
-  sleep: (ms) => delay(ms),
+  sleep: (ms, signal) => delay(ms, undefined, signal && { signal }),
   random: () => Math.random(),
   timeout: (ms) => AbortSignal.timeout(ms),
 };
@@ -30,16 +30,18 @@ export const systemRuntime: Runtime = {
  */
 export async function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;
-  signal.throwIfAborted();
   let onAbort: () => void = () => undefined;
   const aborted = new Promise<never>((_resolve, reject) => {
     onAbort = () => {
       reject(signal.reason as Error);
     };
     signal.addEventListener("abort", onAbort, { once: true });
+    if (signal.aborted) onAbort();
   });
   try {
-    return await Promise.race([promise, aborted]);
+    // The abort comes first: it wins if both have settled. A later rejection of the promise is
+    // handled by the race, so that it does not end the process.
+    return await Promise.race([aborted, promise]);
   } finally {
     signal.removeEventListener("abort", onAbort);
   }

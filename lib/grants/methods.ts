@@ -1,9 +1,6 @@
 import { matchesGlob } from "./arn-like.ts";
 import { coversGlob } from "./covers-glob.ts";
 
-/** The name of a method in a request: `{Method}` of the path. `SQ_AddQueue` has an underscore. */
-export const METHOD_NAME = /^\w{1,64}$/;
-
 /** In grants.yml, with `*` and `?` as in principals. */
 export const METHOD_PATTERN = /^[\w*?]{1,64}$/;
 

@@ -1,5 +1,6 @@
 import * as z from "zod";
-import { METHOD_NAME, METHOD_PATTERN } from "./methods.ts";
+import { METHOD_NAME } from "../voximplant/method-name.ts";
+import { METHOD_PATTERN } from "./methods.ts";
 import { MAX_TTL_SECONDS, MIN_TTL_SECONDS } from "./policy.ts";
 import { parseTime, parseUntil } from "./until.ts";
 import type { Path } from "./yaml-value.ts";

@@ -1,6 +1,6 @@
-import { METHOD_NAME } from "../grants/methods.ts";
 import type { MethodRequest } from "../grants/policy.ts";
 import type { VendFailure } from "../outcome.ts";
+import { METHOD_NAME } from "../voximplant/method-name.ts";
 import type { GatewayRequest } from "./request.ts";
 
 export const MAX_METHOD_BODY_BYTES = 256 * 1024;

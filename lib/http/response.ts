@@ -71,7 +71,7 @@ const ACCESS_DENIED =
   "Give this request_id to the owner of grants.yml for the reason.";
 const NO_KEY = "The signing key cannot be fetched at the moment. Try again after the time in Retry-After.";
 const PLATFORM_UNAVAILABLE =
-  "Voximplant cannot be reached, or gave no usable answer. Nothing is known to have happened.";
+  "Voximplant cannot be reached, or its answer is unusable. Whether the method took effect is not known.";
 const PLATFORM_TIMEOUT =
   "Voximplant's answer did not arrive in time. Whether the method took effect is not known: check before you call again.";
 const RESPONSE_TOO_LARGE =

@@ -3,7 +3,7 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { TokenError } from "../client/errors.ts";
 import { isLoopback } from "../voximplant/api-url.ts";
-import { errorCodes, networkReason } from "../voximplant/errors.ts";
+import { errorCodes, networkReason, wasNotSent } from "../voximplant/errors.ts";
 import type { ThrowawayKey } from "./throwaway-key.ts";
 
 export interface ServeOptions {
@@ -178,11 +178,24 @@ function forwardedHeaders({ headers, headersDistinct }: IncomingMessage): Header
 function asRefusal(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
   if (error instanceof TokenError) {
-    const status = error.denied ? 403 : error.retryable ? 503 : 502;
     const code = error.denied ? errorCodes.authorizationFailed : INTERNAL_ERROR;
-    return new Refusal(status, code, `${error.code}: ${error.message}`);
+    const note = error.mayHaveTakenEffect ? `; ${MAY_HAVE_RUN}` : "";
+    return new Refusal(statusOf(error), code, `${error.code}: ${error.message}${note}`);
   }
-  return new Refusal(502, INTERNAL_ERROR, `the Management API cannot be reached: ${networkReason(error)}`);
+  const reason = networkReason(error);
+  return wasNotSent(error)
+    ? new Refusal(502, INTERNAL_ERROR, `the Management API cannot be reached: ${reason}`)
+    : new Refusal(504, INTERNAL_ERROR, `the Management API gave no answer: ${reason}; ${MAY_HAVE_RUN}`);
+}
+
+const MAY_HAVE_RUN = "the method may have run";
+
+/** 503 tells a client that it may repeat the request. So it is never sent if the method may have run. */
+function statusOf({ code, denied, mayHaveTakenEffect, retryable }: TokenError): number {
+  if (denied) return 403;
+  if (code === "invalid_request") return 400;
+  if (mayHaveTakenEffect) return 504;
+  return retryable ? 503 : 502;
 }
 
 /** HTTP's code, because the platform's code for its own failures is not known. */

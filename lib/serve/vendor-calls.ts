@@ -7,6 +7,7 @@ export type CallMethod = (
   method: string,
   parameters: MethodParameters,
   accountId: number | undefined,
+  signal: AbortSignal,
 ) => Promise<PlatformAnswer>;
 
 /** The service takes 256 KiB; a multipart form is longer than the same parameters in JSON. */
@@ -23,16 +24,24 @@ export function vendorCalls(call: CallMethod, ownAccountId: number): typeof fetc
   return async (input, init) => {
     const request = new Request(input, init);
     const { pathname, searchParams } = new URL(request.url);
-    const fields = new Map([...searchParams, ...(await formOf(request))]);
+    const fields = new Map<string, string>();
+    for (const [name, value] of [...searchParams, ...(await formOf(request))]) {
+      if (fields.has(name)) throw new TokenError("invalid_request", `${name}: appears twice`);
+      fields.set(name, value);
+    }
     const named = /\/platform_api\/(\w+)\/?$/.exec(pathname)?.[1];
-    const method = named ?? fields.get("cmd");
+    const command = fields.get("cmd");
+    const method = named ?? command;
     if (method === undefined) throw new TokenError("invalid_request", "the request names no method");
+    if (command !== undefined && command !== method) {
+      throw new TokenError("invalid_request", "cmd: names another method than the path");
+    }
     const accountId = fields.get("account_id");
     fields.delete("cmd");
     fields.delete("account_id");
     const child =
       accountId === undefined || accountId === String(ownAccountId) ? undefined : Number(accountId);
-    const { status, text } = await call(method, Object.fromEntries(fields), child);
+    const { status, text } = await call(method, Object.fromEntries(fields), child, request.signal);
     return new Response(text, { status, headers: { "content-type": "application/json" } });
   };
 }

@@ -292,7 +292,7 @@ describe("voxtoken call", () => {
       "a lost answer",
       refuses(504, "platform_timeout", "Not known."),
       1,
-      "check whether the method took effect",
+      "the method may have run: check that before you call it again",
     ],
   ])("ends after %s with its status and the next step", async (_, behaviour, expected, text) => {
     const { run } = await setUpCli([behaviour]);

@@ -53,6 +53,16 @@ const uses: readonly (readonly [typed: string, line: string, hint: string | unde
   ["api a Get-Users", 'invalid_options: "Get-Users" is not the name of a method', undefined],
   ["api a GetUsers count", 'parameter "count" is not name=value', undefined],
   [
+    "api a GetUsers count=1 count=2",
+    'parameter "count" appears twice',
+    "a list of values is one parameter: name='a;b;c'",
+  ],
+  [
+    "call a GetUsers count=1 count=1",
+    'parameter "count" appears twice',
+    "a list of values is one parameter: name='a;b;c'",
+  ],
+  [
     "whoami --url ftp://x",
     "invalid_options: url ftp://x must be https (http only for this machine)",
     undefined,

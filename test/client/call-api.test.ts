@@ -48,6 +48,12 @@ describe("callApi", () => {
     expect(api.requests).toHaveLength(2);
   });
 
+  it("calls a method whose name has an underscore", async () => {
+    const { getToken, api, options } = await setUpApi([accepts]);
+    await callApi(getToken, "SQ_AddQueue", {}, options);
+    expect(api.requests[0]?.path).toBe("/platform_api/SQ_AddQueue");
+  });
+
   it("sends the token and the parameters, and returns the whole answer", async () => {
     const { getToken, api, tokens, options } = await setUpApi([answer({ result: [], total_count: 0 })]);
     const body = await callApi(

@@ -1,12 +1,15 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
-import {
-  createMethodCaller,
-  type MethodCallerOptions,
-  TokenError,
-  VoximplantError,
-} from "../../lib/client/index.ts";
+import { createMethodCaller, type MethodCallerOptions, VoximplantError } from "../../lib/client/index.ts";
 import { fakeClock } from "../fakes/clock.ts";
-import { answers, type Behaviour, refuses, startVendor } from "../fakes/vendor-server.ts";
+import {
+  answers,
+  type Behaviour,
+  hangs,
+  refuses,
+  resetsMidBody,
+  startVendor,
+} from "../fakes/vendor-server.ts";
 import { credentials, failureOf } from "./set-up.ts";
 
 async function setUp(behaviours: readonly Behaviour[], options: Partial<MethodCallerOptions> = {}) {
@@ -103,37 +106,110 @@ describe("a method that the service calls", () => {
     await expect(waiting).rejects.toThrow("no longer needed");
     await expect(call("StartScenarios", {}, { signal })).rejects.toThrow("no longer needed");
   });
+
+  it("is not sent again if the caller aborts during the pause", async () => {
+    const aborter = new AbortController();
+    const { vendor, call } = await setUp([refuses(429, "throttled", "…"), done], {
+      onEvent: (event) => {
+        if (event.type !== "attempt_failed") return;
+        queueMicrotask(() => {
+          aborter.abort(new Error("stop"));
+        });
+      },
+      runtime: { sleep: (ms, signal) => delay(ms / 10, undefined, { signal }) },
+    });
+    await expect(call("StartScenarios", {}, { signal: aborter.signal })).rejects.toThrow("stop");
+    await delay(100);
+    expect(vendor.requests).toHaveLength(1);
+  });
+
+  it("is not sent if the caller aborts while credentials are being found", async () => {
+    const aborter = new AbortController();
+    const { vendor, call } = await setUp([done], {
+      credentials: () => {
+        aborter.abort(new Error("stop"));
+        return Promise.resolve(credentials);
+      },
+    });
+    await expect(call("StartScenarios", {}, { signal: aborter.signal })).rejects.toThrow("stop");
+    await delay(50);
+    expect(vendor.requests).toEqual([]);
+  });
+
+  it("goes over a connection of its own, because a kept one may be closed", async () => {
+    const { vendor, call } = await setUp([done]);
+    await call("StartScenarios");
+    expect(vendor.requests[0]?.headers.connection).toBe("close");
+    await call("GetCallHistory");
+    expect(vendor.requests[1]?.headers.connection).toBe("keep-alive");
+  });
 });
 
 describe("a call that fails", () => {
-  const unavailable = refuses(502, "platform_unavailable", "…");
-  const timedOut = refuses(504, "platform_timeout", "…");
-  it.each<[string, Behaviour, number, number]>([
-    // What happened; how often StartScenarios and GetCallHistory are sent.
-    ["the API is throttled", refuses(429, "throttled", "…"), 2, 2],
-    ["there is no signing key", refuses(503, "signing_key_unavailable", "…"), 2, 2],
-    ["Voximplant is unavailable", unavailable, 1, 2],
-    ["the function failed", refuses(500, "internal_error", "…"), 1, 2],
-    ["the connection was lost", hangsUp, 1, 2],
-    ["Voximplant did not answer in time", timedOut, 1, 1],
-    ["the answer is too large", refuses(502, "response_too_large", "…"), 1, 1],
-    ["there is no grant", refuses(403, "access_denied", "…"), 1, 1],
-    ["the request is wrong", refuses(400, "invalid_request", "…"), 1, 1],
+  const lost = { retryable: false, mayHaveTakenEffect: true };
+  const refused = { retryable: false, mayHaveTakenEffect: false };
+  const again = "sent again";
+  it.each<[string, Behaviour, object | typeof again, object | typeof again]>([
+    // What happened; what StartScenarios and GetCallHistory then do.
+    ["the API is throttled", refuses(429, "throttled", "…"), again, again],
+    ["there is no signing key", refuses(503, "signing_key_unavailable", "…"), again, again],
+    ["Voximplant is unavailable", refuses(502, "platform_unavailable", "…"), lost, again],
+    ["Voximplant did not answer in time", refuses(504, "platform_timeout", "…"), lost, again],
+    ["the function failed", refuses(500, "internal_error", "…"), lost, again],
+    ["a proxy answered with HTML", answers(502, "<html>"), lost, again],
+    ["the connection was lost", hangsUp, lost, again],
+    ["the answer broke off", resetsMidBody, lost, again],
+    ["the answer is not the service's", answers(200, "{}"), lost, refused],
+    ["the answer is a redirect", answers(307, "", { location: "/elsewhere" }), lost, refused],
+    ["the answer is too large", refuses(502, "response_too_large", "…"), lost, refused],
+    ["there is no grant", refuses(403, "access_denied", "…"), refused, refused],
+    ["the IAM policy refuses", refuses(403, "not_authorized", "…"), refused, refused],
+    ["the request is wrong", refuses(400, "invalid_request", "…"), refused, refused],
   ])(
     "because %s is sent again only if it cannot have run, or is named Get…",
     async (_, fails, start, get) => {
-      for (const [method, times] of [
+      for (const [method, expected] of [
         ["StartScenarios", start],
         ["GetCallHistory", get],
       ] as const) {
         const { vendor, call } = await setUp([fails, done]);
-        const outcome = await call(method).catch((error: unknown) => error);
-        expect(vendor.requests).toHaveLength(times);
-        if (times === 1) expect(outcome).toBeInstanceOf(TokenError);
-        else expect(outcome).toEqual({ result: 1, call_session_history_id: 7 });
+        if (expected === again) {
+          expect(await call(method)).toEqual({ result: 1, call_session_history_id: 7 });
+          expect(vendor.requests).toHaveLength(2);
+        } else {
+          expect(await failureOf(call(method))).toMatchObject(expected);
+          expect(vendor.requests).toHaveLength(1);
+        }
       }
     },
   );
+
+  it("because no answer came in time may have taken effect", async () => {
+    const { vendor, call } = await setUp([hangs], { attemptTimeoutMs: 50, rounds: 1 });
+    expect(await failureOf(call("StartScenarios"))).toMatchObject({ code: "timeout", ...lost });
+    expect(vendor.requests).toHaveLength(1);
+    const error = await failureOf(call("GetCallHistory"));
+    expect(error).toMatchObject({ code: "timeout", retryable: true, mayHaveTakenEffect: false });
+  });
+
+  it("because no AWS credentials were found in time has taken no effect", async () => {
+    const { vendor, call } = await setUp([done], {
+      credentials: () => new Promise(() => undefined),
+      timeoutMs: 50,
+      rounds: 1,
+    });
+    const error = await failureOf(call("StartScenarios"));
+    expect(error).toMatchObject({ code: "timeout", retryable: true, mayHaveTakenEffect: false });
+    expect(vendor.requests).toEqual([]);
+  });
+
+  it("because nothing listens has taken no effect", async () => {
+    const gone = await startVendor([done]);
+    await gone.close();
+    const { call } = await setUp([], { url: gone.url });
+    const error = await failureOf(call("StartScenarios"));
+    expect(error).toMatchObject({ code: "network", retryable: true, mayHaveTakenEffect: false });
+  });
 
   it("because nothing listens at the first url is sent to the next one", async () => {
     const gone = await startVendor([done]);
@@ -153,10 +229,5 @@ describe("a call that fails", () => {
     const { vendor, call } = await setUp([skewed, done]);
     expect(await call("StartScenarios")).toHaveProperty("result", 1);
     expect(vendor.requests).toHaveLength(2);
-  });
-
-  it("after the service timed out says that a repetition is not safe", async () => {
-    const { call } = await setUp([timedOut]);
-    expect((await failureOf(call("StartScenarios"))).retryable).toBe(false);
   });
 });

@@ -231,6 +231,7 @@ describe("the server, if something fails,", () => {
     ["the grants refuse", new TokenError("access_denied", "no", { status: 403 }), 403, 100],
     ["the vendor cannot be reached", new TokenError("network", "refused"), 503, 500],
     ["the vendor's answer is invalid", new TokenError("invalid_response", "html"), 502, 500],
+    ["the request is wrong", new TokenError("invalid_request", "count: appears twice"), 400, 500],
   ])("answers in the platform's shape: %s", async (_, error, status, code) => {
     const { send, seen } = await start(undefined, () => Promise.reject(error));
     const answer = await send("/platform_api/GetKeys", bearer(await sign()));
@@ -240,14 +241,24 @@ describe("the server, if something fails,", () => {
     expect(seen).toEqual([]);
   });
 
-  it("answers 502 without a token if the Management API cannot be reached", async () => {
-    const { send, lines } = await start(() =>
-      Promise.reject(new TypeError("fetch failed", { cause: new Error("connect ECONNREFUSED") })),
-    );
+  it.each([
+    ["502 if the Management API cannot be reached", "connect", 502, "cannot be reached: ECONNREFUSED"],
+    ["504 if an answer is lost", "read", 504, "gave no answer: ECONNREFUSED; the method may have run"],
+  ])("answers %s, without the token", async (_, syscall, expected, message) => {
+    const cause = Object.assign(new Error("ECONNREFUSED"), { code: "ECONNREFUSED", syscall });
+    const { send, lines } = await start(() => Promise.reject(new TypeError("fetch failed", { cause })));
     const { status, text } = await send("/platform_api/GetKeys?secret=1", bearer(await sign()));
-    expect(status).toBe(502);
-    expect(text).toContain("cannot be reached: connect ECONNREFUSED");
+    expect(status).toBe(expected);
+    expect(text).toContain(message);
     expect(text + lines.join()).not.toMatch(/vended-token|eyJ|secret/);
+  });
+
+  it("never answers 503 if a method that the service was to call may have run", async () => {
+    const lost = new TokenError("internal_error", "…", { status: 500, mayHaveTakenEffect: true });
+    const { send } = await start(undefined, () => Promise.reject(lost));
+    const { status, text } = await send("/platform_api/StartScenarios", bearer(await sign()));
+    expect(status).toBe(504);
+    expect(text).toContain("the method may have run");
   });
 
   it("breaks the connection if the platform breaks off in the middle of an answer", async () => {

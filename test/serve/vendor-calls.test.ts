@@ -7,7 +7,7 @@ const URL_OF_API = "https://api.voximplant.com/platform_api";
 async function asked(path: string, init: RequestInit = { method: "POST" }) {
   const calls: unknown[] = [];
   const forward = vendorCalls((...call) => {
-    calls.push(call);
+    calls.push(call.slice(0, 3));
     return Promise.resolve({ status: 200, text: '{"result": 1}', body: { result: 1 } });
   }, 1);
   const response = await forward(`${URL_OF_API}${path}`, init);
@@ -24,6 +24,11 @@ describe("a request of an official client", () => {
   it.each<[string, string, RequestInit]>([
     ["a multipart form with cmd", "", form({ cmd: "StartScenarios", rule_id: "42" })],
     ["a multipart form", "/StartScenarios", form({ rule_id: "42" })],
+    [
+      "the same method in the path and in cmd",
+      "/StartScenarios",
+      form({ cmd: "StartScenarios", rule_id: "42" }),
+    ],
     ["a form", "/StartScenarios/", { method: "POST", body: new URLSearchParams({ rule_id: "42" }) }],
     ["a query", "/StartScenarios?rule_id=42", { method: "GET" }],
     ["the account of its credentials file", "/StartScenarios?rule_id=42&account_id=1", { method: "POST" }],
@@ -47,6 +52,9 @@ describe("a request of an official client", () => {
 
   it.each<[string, string, RequestInit]>([
     ["no method", "", { method: "POST" }],
+    ["a parameter twice in the query", "/GetRules?count=1&count=2", { method: "POST" }],
+    ["a parameter in the query and in the form", "/GetRules?count=1", form({ count: "1" })],
+    ["a path and another cmd", "/GetRules", form({ cmd: "CreateKey" })],
     ["a file", "/AddScenario", form({ scenario_script: new Blob(["x"]) })],
     ["a body over 512 KiB", "/AddScenario", { method: "POST", body: "x".repeat(512 * 1024 + 1) }],
     [
