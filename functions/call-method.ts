@@ -5,7 +5,7 @@ import { jsonLog, writeLinesTo } from "../lib/audit/log.ts";
 import { createCallHandler } from "../lib/call.ts";
 import { readConfiguration } from "../lib/configuration.ts";
 import { indexGrants } from "../lib/grants/authorize.ts";
-import { callableServiceAccounts } from "../lib/grants/policy.ts";
+import { serviceAccountsFor } from "../lib/grants/policy.ts";
 import { fetchFromSecretsManager } from "../lib/keys/fetch-secret.ts";
 import { holdSigningKeys } from "../lib/keys/signing-keys.ts";
 import { warmUp } from "../lib/keys/warm-up.ts";
@@ -26,7 +26,7 @@ const getSigningKey = holdSigningKeys({
 
 await warmUp(
   getSigningKey,
-  callableServiceAccounts(policy).map(({ secret }) => secret),
+  serviceAccountsFor("calls", policy).map(({ secret }) => secret),
   (detail) => {
     log("warn", `no key fetched ahead; ${detail}`);
   },

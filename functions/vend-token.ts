@@ -4,6 +4,7 @@ import policy from "../grants.yml";
 import { jsonLog, writeLinesTo } from "../lib/audit/log.ts";
 import { readConfiguration } from "../lib/configuration.ts";
 import { indexGrants } from "../lib/grants/authorize.ts";
+import { serviceAccountsFor } from "../lib/grants/policy.ts";
 import { fetchFromSecretsManager } from "../lib/keys/fetch-secret.ts";
 import { holdSigningKeys } from "../lib/keys/signing-keys.ts";
 import { warmUp } from "../lib/keys/warm-up.ts";
@@ -24,7 +25,7 @@ const getSigningKey = holdSigningKeys({
 
 await warmUp(
   getSigningKey,
-  policy.serviceAccounts.map(({ secret }) => secret),
+  serviceAccountsFor("tokens", policy).map(({ secret }) => secret),
   (detail) => {
     log("warn", `no key fetched ahead; ${detail}`);
   },

@@ -1,5 +1,5 @@
 import type { MetricName } from "../lib/audit/metrics.ts";
-import { callableServiceAccounts, type Policy } from "../lib/grants/policy.ts";
+import { serviceAccountsFor, type Policy } from "../lib/grants/policy.ts";
 import { alarms } from "./alarms.ts";
 import { type Resources, sub } from "./cloudformation.ts";
 import { type MetricSource, metric, tokenLatency } from "./metrics.ts";
@@ -86,7 +86,7 @@ export function dashboardResources(policy: Policy, options: Options): Resources 
       ? [
           metricsWidget(
             "Calls of methods by service account",
-            perAccount("MethodsCalled", "Sum", callableServiceAccounts(policy)),
+            perAccount("MethodsCalled", "Sum", serviceAccountsFor("calls", policy)),
           ),
           logWidget("Who has which methods called", callQueries["calls by principal"], ["call-method"]),
           logWidget("Errors of calls", callQueries["errors of calls"], ["call-method"]),

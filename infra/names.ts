@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { callableServiceAccounts, type Policy } from "../lib/grants/policy.ts";
+import { type Policy, serviceAccountsFor } from "../lib/grants/policy.ts";
 import { ref, sub } from "./cloudformation.ts";
 import { DeploymentError, type Options } from "./options.ts";
 
@@ -29,6 +29,9 @@ export const roleOf = (name: FunctionName) => `${logicalNames[name]}Role`;
 /** osls makes the names of the functions from their keys in serverless.yml. */
 export const lambdaOf = (name: FunctionName) => `${logicalNames[name]}LambdaFunction`;
 export const logGroupOf = (name: FunctionName) => `${logicalNames[name]}LogGroup`;
+
+export const isKeyReader = (name: FunctionName): name is KeyReader =>
+  name === "vend-token" || name === "call-method";
 
 /** Only where a grant has methods is there a function that calls them. */
 export const keyReadersOf = ({ callsMethods }: Options): readonly KeyReader[] =>
@@ -67,24 +70,29 @@ export interface GrantedSecret {
   readonly name: string;
   readonly serviceAccounts: readonly string[];
   readonly logicalId: string;
-  /** A grant with methods names one of its service accounts. */
-  readonly callable: boolean;
+  /** Of the functions that hold keys, those for which there is a grant of its service accounts. */
+  readonly readers: readonly FunctionName[];
 }
 
-/** Whether a function may read a secret: call-method only those that a grant with methods needs. */
-export const mayRead = (name: FunctionName, { callable }: GrantedSecret) =>
-  name !== "call-method" || callable;
+/** Whether a function may read a secret. The functions of a key's life need every secret. */
+export const mayRead = (name: FunctionName, { readers }: GrantedSecret) =>
+  !isKeyReader(name) || readers.includes(name);
 
 export function grantedSecrets(policy: Policy): readonly GrantedSecret[] {
   const names = [...new Set(policy.serviceAccounts.map(({ secret }) => secret))].sort();
-  const callable = new Set(callableServiceAccounts(policy).map(({ secret }) => secret));
+  const secretsFor = (use: "tokens" | "calls") =>
+    new Set(serviceAccountsFor(use, policy).map(({ secret }) => secret));
+  const [vended, called] = [secretsFor("tokens"), secretsFor("calls")];
   return names.map((name) => ({
     name,
     serviceAccounts: policy.serviceAccounts
       .filter(({ secret }) => secret === name)
       .map((entry) => entry.name),
     logicalId: secretLogicalId(name),
-    callable: callable.has(name),
+    readers: [
+      ...(vended.has(name) ? (["vend-token"] as const) : []),
+      ...(called.has(name) ? (["call-method"] as const) : []),
+    ],
   }));
 }
 

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { callableServiceAccounts, type Policy } from "../lib/grants/policy.ts";
+import { serviceAccountsFor, type Policy } from "../lib/grants/policy.ts";
 import { REGION } from "../lib/partitions.ts";
 
 /**
@@ -146,7 +146,7 @@ export function parseOptions(
   const secondary = primaryRegion !== undefined && primaryRegion !== region;
   // All regions use one serverless.yml, so a secondary ignores the primary's parameters.
   const ofPrimary = secondary && { rotate: [], replicate: [], replicaRegions: [] };
-  const callsMethods = callableServiceAccounts(policy).length > 0;
+  const callsMethods = serviceAccountsFor("calls", policy).length > 0;
   const prefix = `${service}-${stage}`;
   return { ...parsed.data, ...ofPrimary, prefix, stage, region, secondary, callsMethods };
 }

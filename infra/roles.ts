@@ -4,6 +4,7 @@ import {
   functionArnIn,
   type FunctionName,
   type GrantedSecret,
+  isKeyReader,
   keyReadersOf,
   logGroupOf,
   mayRead,
@@ -63,7 +64,7 @@ function role(name: FunctionName, secrets: readonly GrantedSecret[], options: Op
   return {
     Type: "AWS::IAM::Role",
     Properties: {
-      ...(isReader(name) && { RoleName: readerRoleName(name, options.region, options) }),
+      ...(isKeyReader(name) && { RoleName: readerRoleName(name, options.region, options) }),
       ...roleSettings(options),
       AssumeRolePolicyDocument: policyDocument([
         {
@@ -78,9 +79,33 @@ function role(name: FunctionName, secrets: readonly GrantedSecret[], options: Op
   };
 }
 
-const isReader = (name: FunctionName) => name === "vend-token" || name === "call-method";
-
 function statements(
+  name: FunctionName,
+  secrets: readonly GrantedSecret[],
+  options: Options,
+): readonly Statement[] {
+  const readable = secrets.filter((secret) => mayRead(name, secret));
+  return [
+    // Without a grant of tokens, vend-token answers `whoami` and refusals, and needs no key.
+    ...(readable.length > 0 ? keyStatements(name, readable, options) : []),
+    {
+      Sid: "OwnLog",
+      Effect: "Allow",
+      Action: ["logs:CreateLogStream", "logs:PutLogEvents"],
+      Resource: getAtt(logGroupOf(name), "Arn"),
+    },
+    {
+      Sid: "Traces",
+      Effect: "Allow",
+      Action: ["xray:PutTraceSegments", "xray:PutTelemetryRecords"],
+      // X-Ray has no resource to name for these two actions:
+      // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html
+      Resource: "*",
+    },
+  ];
+}
+
+function keyStatements(
   name: FunctionName,
   secrets: readonly GrantedSecret[],
   options: Options,
@@ -90,7 +115,7 @@ function statements(
       Sid: "SigningKeys",
       Effect: "Allow",
       Action: secretActions[name].map((action) => `secretsmanager:${action}`),
-      Resource: secrets.filter((secret) => mayRead(name, secret)).map((secret) => secretArn(secret, options)),
+      Resource: secrets.map((secret) => secretArn(secret, options)),
       // This tag and no other. An action that sets no tag has no aws:TagKeys, and ForAllValues lets
       // it through. One statement, because a second list of all secrets would halve how many fit.
       ...(name === "reconcile-keys" && {
@@ -121,20 +146,6 @@ function statements(
       ...signingKeysKeyStatement(options),
     },
     // Storing a value writes the replicas too.
-    ...(!isReader(name) && options.replicaRegions.length > 0 ? [replicaKeysStatement(options)] : []),
-    {
-      Sid: "OwnLog",
-      Effect: "Allow",
-      Action: ["logs:CreateLogStream", "logs:PutLogEvents"],
-      Resource: getAtt(logGroupOf(name), "Arn"),
-    },
-    {
-      Sid: "Traces",
-      Effect: "Allow",
-      Action: ["xray:PutTraceSegments", "xray:PutTelemetryRecords"],
-      // X-Ray has no resource to name for these two actions:
-      // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html
-      Resource: "*",
-    },
+    ...(!isKeyReader(name) && options.replicaRegions.length > 0 ? [replicaKeysStatement(options)] : []),
   ];
 }

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
-import { callableServiceAccounts, type Policy } from "../lib/grants/policy.ts";
+import { serviceAccountsFor, type Policy } from "../lib/grants/policy.ts";
 import { loadPolicy } from "../scripts/load-policy.ts";
 import { localCredentials } from "./credentials.ts";
 import type { FaultInjector } from "./fault.ts";
@@ -113,7 +113,7 @@ async function startAll(
 ): Promise<Omit<Stack, "close">> {
   const { ports = {}, faults = {}, standIns = {}, externalSecretsManager } = options;
   const policy = await loadPolicy(options.grantsFile ?? join(root, "local", "grants.yml"));
-  const callsMethods = callableServiceAccounts(policy).length > 0;
+  const callsMethods = serviceAccountsFor("calls", policy).length > 0;
   const identities = await readIdentities(options.identitiesFile ?? join(root, "local", "identities.json"));
   const lines: string[] = [];
   const onLine = (line: string) => {

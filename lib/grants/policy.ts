@@ -73,11 +73,16 @@ export function methodOf(request: AccessRequest): string | undefined {
 }
 
 /**
- * The service accounts that a grant with methods names. Calls need the keys of these alone. If there
- * are none, the function call-method is not deployed.
+ * The service accounts that a grant of tokens, or of calls, names. vend-token reads the keys of the
+ * first alone, and call-method those of the second. Without a grant of calls, call-method is not
+ * deployed.
  */
-export function callableServiceAccounts({ serviceAccounts, grants }: Policy): readonly ServiceAccount[] {
-  const named = new Set(grants.flatMap((grant) => (grant.methods ? grant.serviceAccounts : [])));
+export function serviceAccountsFor(
+  use: "tokens" | "calls",
+  { serviceAccounts, grants }: Policy,
+): readonly ServiceAccount[] {
+  const giving = grants.filter(({ methods }) => (methods === undefined) === (use === "tokens"));
+  const named = new Set(giving.flatMap((grant) => grant.serviceAccounts));
   return serviceAccounts.filter(({ name }) => named.has(name));
 }
 

@@ -8,7 +8,7 @@ import {
 } from "@aws-sdk/client-lambda";
 
 import type { EpochMs } from "../epoch.ts";
-import { callableServiceAccounts, type Policy } from "../grants/policy.ts";
+import { serviceAccountsFor, type Policy } from "../grants/policy.ts";
 import { messageOf } from "./finding.ts";
 
 /**
@@ -16,7 +16,8 @@ import { messageOf } from "./finding.ts";
  * call-method, nor the permission to look for it.
  */
 export function functionsThatHoldKeys(policy: Policy, deployment: string): readonly string[] {
-  const names = callableServiceAccounts(policy).length > 0 ? ["vend-token", "call-method"] : ["vend-token"];
+  const names =
+    serviceAccountsFor("calls", policy).length > 0 ? ["vend-token", "call-method"] : ["vend-token"];
   return names.map((name) => `${deployment}-${name}`);
 }
 

@@ -226,6 +226,7 @@ change: \`npx vitest run test/infra/access.test.ts -u\`.
 | --- | ${principals.map(() => "---").join(" | ")} |
 ${rows.join("\n")}
 
+- \`vend-token\` can read the keys of the service accounts that a grant of tokens names, and no others.
 - \`call-method\` exists only if a grant has \`methods\`. It can read the keys of the service accounts
   that such a grant names, and no others.
 - Only the functions can read a key. The secret's policy denies it to everyone else,

@@ -8,6 +8,13 @@ const before = stackOf();
 const withLine = (mark: string, line: string) =>
   sampleGrants.replace(new RegExp(`^.*${mark}.*$`, "m"), `$&\n${line}`);
 
+/** The sample with one service account more, and one grant of it, if one is given. */
+const withSms = (grant?: string) =>
+  withLine("^serviceAccounts:", "  sms:\n    secret: voximplant/sms").replace(
+    /^grants:$/m,
+    grant === undefined ? "$&" : `$&\n  - ${grant}`,
+  );
+
 describe("a first grant of methods", () => {
   const without = stackOf({}, { grants: grantsOfTokens });
 
@@ -85,7 +92,7 @@ describe("a change of the grants", () => {
   });
 
   it("that adds a service account adds its secret, policies, permissions and dashboard lines, and nothing else", () => {
-    const grants = withLine("^serviceAccounts:", "  sms:\n    secret: voximplant/sms");
+    const grants = withSms("{principals: [arn:aws:iam::111122223333:role/texts], serviceAccounts: [sms]}");
     const after = stackOf({}, { grants });
     const [secret = ""] = difference(before, after).added;
     expect(difference(before, after)).toEqual({
@@ -98,5 +105,34 @@ describe("a change of the grants", () => {
       permissions(after, role).filter((permission) => !permissions(before, role).includes(permission));
     expect(gained("VendTokenRole")).toEqual([`Allow secretsmanager:GetSecretValue on {"Ref":"${secret}"}`]);
     expect(JSON.stringify(after.Resources["SigningKeysKey"])).toContain("secret:voximplant/sms-??????");
+  });
+
+  it.each([
+    ["no grant yet", withSms(), []],
+    [
+      "a grant of methods alone",
+      withSms(
+        "{principals: [arn:aws:iam::111122223333:role/texts], serviceAccounts: [sms], methods: [SendSmsMessage]}",
+      ),
+      ["CallMethodRole"],
+    ],
+  ])("that adds a service account with %s lets vend-token not read its key", (_, grants, readers) => {
+    const after = stackOf({}, { grants });
+    const policy = JSON.stringify(
+      Object.entries(after.Resources).find(([id]) => /^SecretVoximplantSms\w+Policy$/.test(id)),
+    );
+    const roles = ["VendTokenRole", "CallMethodRole"];
+    const reads = (role: string) => permissions(after, role).some((one) => one.includes("VoximplantSms"));
+    expect(roles.filter(reads)).toEqual(readers);
+    expect(roles.filter((role) => policy.includes(role))).toEqual(readers);
+  });
+
+  it("to methods alone leaves vend-token without any key", () => {
+    const grants = sampleGrants
+      .replace(/^grants:[^]*?(?= {2}# Calls through the service)/m, "grants:\n")
+      .replace(/^tests:[^]*/m, "");
+    const after = stackOf({}, { grants });
+    expect(permissions(after, "VendTokenRole").filter((one) => !/ (logs|xray):/.test(one))).toEqual([]);
+    expect(permissions(after, "CallMethodRole").some((one) => one.includes("GetSecretValue"))).toBe(true);
   });
 });
