@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { build, type BuildOptions, type Metafile } from "esbuild";
+import { dirname, join } from "node:path";
+import { build, type BuildOptions, type Metafile, type Plugin } from "esbuild";
 import packageJson from "../package.json" with { type: "json" };
 
 /**
@@ -18,6 +18,9 @@ const common = {
   external: patchable.flatMap((name) => [name, `${name}/*`]),
   // CommonJS builds would call `require`, which an ES module does not have.
   mainFields: ["module", "main"],
+  // Node reads it faster. The names stay, so that a stack trace can be read.
+  minifyWhitespace: true,
+  minifySyntax: true,
   legalComments: "none",
   logLevel: "warning",
   metafile: true,
@@ -45,12 +48,35 @@ export async function bundlePackage(): Promise<void> {
       supported: { "dynamic-import": false },
       outfile: "dist/client/index.cjs",
     }),
-    build({ ...cli, format: "esm", splitting: true, outdir: "dist/cli", banner: { js: requireForEsm } }),
+    build({
+      ...cli,
+      format: "esm",
+      splitting: true,
+      outdir: "dist/cli",
+      banner: { js: requireForEsm },
+      plugins: [zodOfItsOwn],
+    }),
   ]);
   chmodSync("dist/cli/voxtoken.js", 0o755);
   const packages = bundledPackages(builds.map(({ metafile }) => metafile));
   writeFileSync("dist/THIRD-PARTY-LICENSES.txt", licences(packages));
 }
+
+/**
+ * Gives the modules that import `zod` a copy of its own, apart from `zod/mini`. They are those of the
+ * admin commands, and need nearly all of zod. With one copy, esbuild would put all of it into the
+ * file that every command loads, and a token from the cache would take a tenth longer.
+ */
+const zodOfItsOwn: Plugin = {
+  name: "zod-of-its-own",
+  setup(build) {
+    const namespace = "zod-of-its-own";
+    const own = (path: string) => ({ path, namespace, sideEffects: false });
+    build.onResolve({ filter: /^zod$/ }, () => own("node_modules/zod/index.js"));
+    build.onResolve({ filter: /^\./, namespace }, ({ path, importer }) => own(join(dirname(importer), path)));
+    build.onLoad({ filter: /./, namespace }, ({ path }) => ({ contents: readFileSync(path, "utf8") }));
+  },
+};
 
 /** The folders of all packages with bundled code. */
 function bundledPackages(metafiles: readonly Metafile[]): string[] {

@@ -1,4 +1,4 @@
-import { readdir } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 
 import { build, type Plugin } from "esbuild";
@@ -38,7 +38,7 @@ export async function bundleFunctions(policy: Policy, out: string): Promise<Bund
     sourcemap: "linked",
     legalComments: "none",
     metafile: true,
-    plugins: [embedPolicy(policy), credentialsFromEnvironment, withoutEventStreams],
+    plugins: [embedPolicy(policy), credentialsFromEnvironment, withoutEventStreams, versionsAlone],
   });
   return Object.entries(metafile.outputs)
     .filter(([file]) => file.endsWith(".mjs"))
@@ -74,6 +74,17 @@ const withoutEventStreams: Plugin = {
       kind === "dynamic-import" ? { path, namespace: "event-streams" } : undefined,
     );
     build.onLoad({ filter, namespace: "event-streams" }, () => ({ contents: "export {};" }));
+  },
+};
+
+/** The SDK imports its whole package.json, to send its version. */
+const versionsAlone: Plugin = {
+  name: "versions-alone",
+  setup(build) {
+    build.onLoad({ filter: /node_modules\/@aws-sdk\/[^/]+\/package\.json$/ }, async ({ path }) => {
+      const { version } = JSON.parse(await readFile(path, "utf8")) as { version: string };
+      return { contents: JSON.stringify({ version }), loader: "json" };
+    });
   },
 };
 

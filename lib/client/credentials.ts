@@ -42,13 +42,16 @@ export function credentialProvider(
 export function awsCredentials(profile: string | undefined, environment?: Environment): CredentialProvider {
   let chain: CredentialProvider | undefined;
   return async (options) => {
-    const { fromEnv, fromNodeProviderChain } = await import("@aws-sdk/credential-providers");
+    const [{ defaultProvider }, { fromEnv }] = await Promise.all([
+      import("@aws-sdk/credential-provider-node"),
+      import("@aws-sdk/credential-provider-env"),
+    ]);
     if (profile === undefined) {
       const key = await (environment ? keyOf(environment) : fromEnv()().catch(() => undefined));
       if (key !== undefined) return key;
     }
     await requireProfile(profile);
-    chain ??= fromNodeProviderChain({
+    chain ??= defaultProvider({
       ignoreCache: true,
       ...(profile === undefined ? {} : { profile }),
       // Without this, the SDK warns on the console that the profile has precedence over a key in

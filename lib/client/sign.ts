@@ -32,7 +32,7 @@ export async function signRequest(
   // Loaded when first needed: voxtoken mostly finds its token in the cache, and signs nothing.
   const [{ SignatureV4 }, { Sha256 }] = await Promise.all([
     import("@smithy/signature-v4"),
-    import("@aws-crypto/sha256-js"),
+    import("@smithy/core/checksum"),
   ]);
   const { url } = request;
   const { accessKeyId, secretAccessKey, sessionToken } = scope.credentials;

@@ -1,5 +1,5 @@
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
-import { Sha256 } from "@aws-crypto/sha256-js";
+import { Sha256 } from "@smithy/core/checksum";
 import { createScope, getSigningKey } from "@smithy/signature-v4";
 import type { RawRequest } from "../exchange.ts";
 import { amzDate, type Authorization, readAuthorization } from "./authorization.ts";
