@@ -32,9 +32,11 @@ export async function loadPolicy(
   if ("problems" in parsed) throw new InvalidGrantsError(parsed.problems.map(formatProblem).join("\n"));
   const failures = runTests(parsed.policy, parsed.tests, now).filter((result) => !hasPassed(result));
   if (failures.length > 0) {
-    const lines = failures.map((failure) =>
-      formatProblem({ file: name, ...failure.test, message: `the test fails: ${describeFailure(failure)}` }),
-    );
+    const lines = failures.flatMap((failure) => {
+      const [what = "", ...why] = describeFailure(failure, parsed.policy, now);
+      const place = { file: name, ...failure.test };
+      return [formatProblem({ ...place, message: `the test fails: ${what}` }), ...indented(why)];
+    });
     throw new InvalidGrantsError(lines.join("\n"));
   }
   for (const { message, ...place } of parsed.warnings) {
@@ -42,6 +44,8 @@ export async function loadPolicy(
   }
   return parsed.policy;
 }
+
+const indented = (lines: readonly string[]) => lines.map((line) => `  ${line}`);
 
 async function readText(file: string): Promise<string> {
   try {

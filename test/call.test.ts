@@ -30,6 +30,11 @@ const policy: Policy = {
     grant([roleArn("dialer")], ["call-history"], { methods: ["*"] }),
     grant([roleArn("dialer")], ["call-history"], { methods: ["CreateKey"] }),
     grant([roleArn("reader")], ["outbound-calls"]),
+    grant([roleArn("contractor")], ["outbound-calls"], {
+      source: "grants.yml:50",
+      methods: ["StartScenarios"],
+      until: Date.UTC(2026, 10, 24, 12, 0, 40),
+    }),
   ],
 };
 
@@ -470,5 +475,27 @@ describe("the audit record of a call", () => {
     expect(answer.statusCode).toBe(500);
     expect(requests).toHaveLength(1);
     expect(logged.join()).toContain("the disk is full");
+  });
+});
+
+describe("a call under a grant that ends in 40 s", () => {
+  it("is made with a token that ends with the grant, although the key came late", async () => {
+    getKey = () => {
+      now += 20_000;
+      return Promise.resolve(first);
+    };
+    expect((await call({ role: "contractor" })).statusCode).toBe(200);
+    expect(claimsOf()).toMatchObject({ exp: noon / 1000 + 40 });
+    expect(record()).toMatchObject({ grant: "grants.yml:50", exp: noon / 1000 + 40 });
+  });
+
+  it.each([
+    [11, "ends at 2026-11-24T12:00:40Z, in less than 30 s"],
+    [41, "is over since 2026-11-24T12:00:40Z"],
+  ])("is refused after %d s, and the record names the grant", async (seconds, detail) => {
+    now = noon + seconds * 1000;
+    expect((await call({ role: "contractor" })).statusCode).toBe(403);
+    expect(record().detail).toContain(`grants.yml:50 ${detail}`);
+    expect([asked, requests]).toEqual([[], []]);
   });
 });

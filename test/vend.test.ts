@@ -32,6 +32,10 @@ const policy: Policy = {
       source: "grants.yml:20",
       maxTtlSeconds: 120,
     }),
+    grant([roleArn("contractor")], ["outbound-calls"], {
+      source: "grants.yml:30",
+      until: Date.UTC(2026, 10, 24, 12, 1, 40),
+    }),
   ],
 };
 
@@ -43,6 +47,7 @@ const fresh: KeyOutcome = {
   held: { signingKey, secretVersionId: "version-1", createdAt: noon - 86_400_000, fetchedAt: noon - 60_000 },
 };
 
+let now: number;
 let key: () => Promise<KeyOutcome>;
 let secretsAsked: string[];
 let audit: string[];
@@ -56,6 +61,7 @@ afterEach(() => {
 });
 
 beforeEach(() => {
+  now = noon;
   key = () => Promise.resolve(fresh);
   secretsAsked = [];
   audit = [];
@@ -82,7 +88,7 @@ function makeVend(
       (line) => logged.push(line),
       () => noon,
     ),
-    now: () => noon,
+    now: () => now,
     newId: () => "7d444840-9dc0-11d1-b245-5ffdce74fad2",
   });
   return (event) => handler(event, context);
@@ -506,5 +512,59 @@ describe("the audit record", () => {
     expect(response.statusCode).toBe(500);
     expect(response.body).not.toContain("access_token");
     expect(logged.join()).toContain("EPIPE");
+  });
+});
+
+describe("a token of a grant that ends in 100 s", () => {
+  const ask = (body = "") =>
+    call(restEvent({ userArn: billingWorker.replace("billing-worker", "contractor"), body }));
+
+  it("ends with the grant", async () => {
+    const response = await ask();
+    expect(claimsOf(response)).toMatchObject({ exp: noon / 1000 + 100 });
+    expect(tokenOf(response)).toMatchObject({ expires_in: 100, expires_at: "2026-11-24T12:01:40Z" });
+    expect(recordOf()).toMatchObject({ grant: "grants.yml:30", exp: noon / 1000 + 100 });
+  });
+
+  it("ends with the grant although the key came late", async () => {
+    key = () => {
+      now += 60_000;
+      return Promise.resolve(fresh);
+    };
+    const response = await ask();
+    expect(tokenOf(response)).toMatchObject({ expires_in: 40, expires_at: "2026-11-24T12:01:40Z" });
+    expect(claimsOf(response)).toMatchObject({ exp: noon / 1000 + 100 });
+  });
+
+  it("is not vended for longer than the grant has left", async () => {
+    const response = await ask('{"ttl_seconds": 101}');
+    expect(response.statusCode).toBe(400);
+    expect(errorOf(response)).toMatchObject({ error: "ttl_too_long" });
+    expect(errorOf(response).error_description).toContain("100");
+    expect(secretsAsked).toEqual([]);
+  });
+
+  it.each([
+    [29, "grants.yml:30 ends at 2026-11-24T12:01:40Z, in less than 30 s"],
+    [0, "grants.yml:30 is over since 2026-11-24T12:01:40Z"],
+    [-1, "grants.yml:30 is over since 2026-11-24T12:01:40Z"],
+  ])("is refused with %d s left, and the record names the grant", async (secondsLeft, detail) => {
+    now = noon + (100 - secondsLeft) * 1000;
+    const response = await ask();
+    expect(response.statusCode).toBe(403);
+    expect(response.body).not.toContain("12:01:40");
+    expect(recordOf().detail).toContain(detail);
+    expect(secretsAsked).toEqual([]);
+  });
+
+  it("is listed until the grant is over", async () => {
+    const list = async () => {
+      const userArn = billingWorker.replace("billing-worker", "contractor");
+      const { body } = await call(restEvent({ userArn, method: "GET", path: "/v1/service-accounts" }));
+      return (JSON.parse(body) as { service_accounts: object[] }).service_accounts;
+    };
+    expect(await list()).toMatchObject([{ name: "outbound-calls", max_ttl_seconds: 100 }]);
+    now = noon + 100_000;
+    expect(await list()).toEqual([]);
   });
 });

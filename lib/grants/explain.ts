@@ -57,6 +57,29 @@ export function explain(policy: Policy, caller: Caller, request: AccessRequest, 
   };
 }
 
+/**
+ * The grants of an explanation, with what each lacks below it: those that fit, or if none fits the
+ * nearest ones. Empty if the file has no grants.
+ */
+export function describeGrants(grants: readonly ExplainedGrant[]): string[] {
+  const fitting = grants.filter(({ unmet }) => unmet.length === 0);
+  if (fitting.length > 0) return ["These grants fit:", ...table(fitting)];
+  return grants.length > 0 ? ["No grant fits. The nearest:", ...table(grants)] : [];
+}
+
+function table(grants: readonly ExplainedGrant[]): string[] {
+  const width = Math.max(...grants.map(({ source }) => source.length));
+  return grants.flatMap(({ source, principal, maxTtlSeconds, unmet }) => [
+    `  ${source.padEnd(width)}  ${principal.arn}${lineOf(principal, source)}, at most ${maxTtlSeconds} s`,
+    ...unmet.map((reason) => `  ${" ".repeat(width)}  - ${reason}`),
+  ]);
+}
+
+/** The principal's own line, if it is not that of the grant. */
+function lineOf(principal: ExplainedGrant["principal"], grantSource: string): string {
+  return principal.source === grantSource ? "" : ` (line ${principal.source.split(":").at(-1) ?? ""})`;
+}
+
 interface Assessment {
   readonly candidate: Candidate;
   readonly unmet: readonly string[];

@@ -1,6 +1,7 @@
 import type { Caller } from "../caller/caller.ts";
 import type { EpochMs } from "../epoch.ts";
 import { authorize, indexGrants } from "./authorize.ts";
+import { describeGrants, explain } from "./explain.ts";
 import { type AccessRequest, type Grant, methodOf, type Policy } from "./policy.ts";
 import type { Position } from "./yaml-source.ts";
 
@@ -35,9 +36,13 @@ export function hasPassed({ test, actual }: TestResult): boolean {
   return actual === test.expect;
 }
 
-/** `expected denied, is allowed: 300 s, by grants.yml:14` */
-export function describeFailure({ test, actual, why }: TestResult): string {
-  return `expected ${test.expect}, is ${actual}: ${why}`;
+/**
+ * What a test expected, what is, and the grants that decide it, as `voxtoken admin explain` shows
+ * them: one line each.
+ */
+export function describeFailure({ test, actual, why }: TestResult, policy: Policy, now: EpochMs): string[] {
+  const { grants } = explain(policy, test.caller, test.request, test.at ?? now);
+  return [`expected ${test.expect}, is ${actual}: ${why}`, ...describeGrants(grants)];
 }
 
 /** Grants without which every test that passes would still pass: a mistake in them goes unnoticed. */

@@ -1,6 +1,6 @@
 import { Command, Help, Option } from "commander";
 import type { Caller } from "../caller/caller.ts";
-import { explain, type ExplainedGrant, type Explanation } from "../grants/explain.ts";
+import { describeGrants, explain, type Explanation } from "../grants/explain.ts";
 import { type AccessRequest, MAX_TTL_SECONDS, methodOf, MIN_TTL_SECONDS } from "../grants/policy.ts";
 import { parseTime } from "../grants/until.ts";
 import { isFailure } from "../outcome.ts";
@@ -119,8 +119,6 @@ function print(
 ): string[] {
   const { decision, serviceAccount, grants } = explanation;
   const colors = colorsFor(io, io.stdout);
-  const fitting = grants.filter(({ unmet }) => unmet.length === 0);
-  const others = grants.filter(({ unmet }) => unmet.length > 0);
   return [
     field("principal", caller.principal),
     ...(arn === caller.principal ? [] : [field("", `(what grants see of ${arn})`)]),
@@ -138,10 +136,7 @@ function print(
       ? field("method", request.method)
       : field("lifetime", request.ttlSeconds === undefined ? "the default" : `${request.ttlSeconds} s`),
     "",
-    ...(fitting.length > 0 ? ["These grants fit:", ...table(fitting), ""] : []),
-    ...(fitting.length === 0 && others.length > 0
-      ? ["No grant fits. The nearest:", ...table(others), ""]
-      : []),
+    ...(grants.length > 0 ? [...describeGrants(grants), ""] : []),
     ...(!isFailure(decision)
       ? [
           field(
@@ -157,19 +152,6 @@ function print(
           field("to fix it", nextStep(explanation, caller, request)),
         ]),
   ];
-}
-
-function table(grants: readonly ExplainedGrant[]): string[] {
-  const width = Math.max(...grants.map(({ source }) => source.length));
-  return grants.flatMap(({ source, principal, maxTtlSeconds, unmet }) => [
-    `  ${source.padEnd(width)}  ${principal.arn}${lineOf(principal, source)}, at most ${maxTtlSeconds} s`,
-    ...unmet.map((reason) => `  ${" ".repeat(width)}  - ${reason}`),
-  ]);
-}
-
-/** The principal's own line, if it is not that of the grant. */
-function lineOf(principal: ExplainedGrant["principal"], grantSource: string): string {
-  return principal.source === grantSource ? "" : ` (line ${principal.source.split(":").at(-1) ?? ""})`;
 }
 
 function nextStep(

@@ -9,6 +9,7 @@ import { annotation, count } from "./lint.ts";
 interface Report {
   readonly file: string;
   readonly results: readonly TestResult[];
+  readonly describe: (result: TestResult) => string[];
   /** {@link Grant.source} of each; undefined unless it was asked for. */
   readonly untested: readonly string[] | undefined;
 }
@@ -29,13 +30,14 @@ export function testCommand(io: Io): Command {
       const untested = flags.coverage
         ? untestedGrants(policy, tests, now).map(({ source }) => source)
         : undefined;
-      io.stdout.write(printers[flags.format]({ file, results, untested }, io));
+      const describe = (result: TestResult) => describeFailure(result, policy, now);
+      io.stdout.write(printers[flags.format]({ file, results, describe, untested }, io));
       if (!results.every(hasPassed)) throw new CliError("", EXIT.failure);
     });
 }
 
 const printers = {
-  text({ file, results, untested }: Report, io: Io): string {
+  text({ file, results, describe, untested }: Report, io: Io): string {
     const { green, red, yellow } = colorsFor(io, io.stdout);
     const rows = results.map((result) => [`${file}:${result.test.line}`, ...questionOf(result)]);
     const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)));
@@ -43,14 +45,18 @@ const printers = {
       const row = rows[i]?.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ");
       const passed = hasPassed(result);
       const mark = passed ? green("ok     ") : red("FAILED ");
-      const detail = passed ? "" : `\n         ${describeFailure(result)}`;
+      const detail = passed
+        ? ""
+        : describe(result)
+            .map((text) => `\n         ${text}`)
+            .join("");
       return `${mark}  ${row?.trimEnd() ?? ""}${detail}`;
     });
     const holes = untested?.map((source) => `${yellow("no test")}  ${source}`) ?? [];
     return `${[...lines, ...holes, summary(file, results, untested)].join("\n")}\n`;
   },
 
-  json({ file, results, untested }: Report): string {
+  json({ file, results, describe, untested }: Report): string {
     const tests = results.map((result) => ({
       line: result.test.line,
       principal: result.test.caller.principal,
@@ -59,14 +65,15 @@ const printers = {
       actual: result.actual,
       why: result.why,
       passed: hasPassed(result),
+      ...(!hasPassed(result) && { failure: describe(result) }),
     }));
     return `${JSON.stringify({ file, tests, untested }, null, 2)}\n`;
   },
 
-  github({ file, results, untested }: Report): string {
+  github({ file, results, describe, untested }: Report): string {
     const failures = results
       .filter((result) => !hasPassed(result))
-      .map((result) => annotation("error", { file, ...result.test, message: describeFailure(result) }));
+      .map((result) => annotation("error", { file, ...result.test, message: describe(result).join("\n") }));
     return `${[...failures, summary(file, results, untested)].join("\n")}\n`;
   },
 };

@@ -52,14 +52,51 @@ describe("a test of the grants file", () => {
     expect(results.map(hasPassed)).toEqual([true]);
   });
 
-  it("that fails says what was expected, what is, and why", () => {
-    const { results } = resultsOf(ask("worker", "expect: denied"), ask("intern", "expect: allowed"));
-    expect(results.map(hasPassed)).toEqual([false, false]);
-    expect(results.map(describeFailure)).toEqual([
-      "expected denied, is allowed: 300 s, by grants.yml:4",
-      "expected allowed, is denied: no grant names arn:aws:iam::111122223333:role/intern",
+  it("that fails says what was expected, what is, and which grants decide it", () => {
+    const { results, policy } = resultsOf(
+      ask("worker", "expect: denied"),
+      ask("intern", "expect: allowed"),
+      ask("dialer", "method: StartScenarios, expect: denied"),
+    );
+    expect(results.map(hasPassed)).toEqual([false, false, false]);
+    expect(results.map((result) => describeFailure(result, policy, NOW))).toEqual([
+      [
+        "expected denied, is allowed: 300 s, by grants.yml:4",
+        "These grants fit:",
+        "  grants.yml:4  arn:aws:iam::111122223333:role/worker (line 6), at most 900 s",
+      ],
+      [
+        "expected allowed, is denied: no grant names arn:aws:iam::111122223333:role/intern",
+        "No grant fits. The nearest:",
+        "  grants.yml:4   arn:aws:iam::111122223333:role/worker (line 6), at most 900 s",
+        "                 - is for the role worker, the caller is intern",
+        "  grants.yml:10  arn:aws:iam::111122223333:role/dialer, at most 900 s",
+        "                 - is for the role dialer, the caller is intern",
+        "                 - gives calls of StartScenarios and no token",
+      ],
+      [
+        "expected denied, is allowed: a call, by grants.yml:10",
+        "These grants fit:",
+        "  grants.yml:10  arn:aws:iam::111122223333:role/dialer, at most 900 s",
+      ],
     ]);
-    expect(results.map(({ test }) => test.line)).toEqual([14, 15]);
+    expect(results.map(({ test }) => test.line)).toEqual([14, 15, 16]);
+  });
+
+  it("that fails explains the moment that it asks for", () => {
+    const { results, policy } = resultsOf(ask("worker", 'at: "2027-01-01T00:00:00Z", expect: allowed'));
+    const lines = results.flatMap((result) => describeFailure(result, policy, NOW));
+    expect(lines).toContainEqual(expect.stringMatching(/^ +- is over since 2027-01-01T00:00:00Z$/));
+  });
+
+  it("that fails in a file without grants says that none names the caller", () => {
+    const text = file(ask("worker", "expect: allowed")).replace(/^grants:[^]*?(?=^tests:)/m, "grants: []\n");
+    const parsed = parseGrants(text, "grants.yml");
+    if (!("policy" in parsed)) throw new Error("not a grants file");
+    const [result] = runTests(parsed.policy, parsed.tests, NOW);
+    expect(result && describeFailure(result, parsed.policy, NOW)).toEqual([
+      "expected allowed, is denied: no grant names arn:aws:iam::111122223333:role/worker",
+    ]);
   });
 
   it.each([
@@ -126,7 +163,7 @@ describe("every build and package", () => {
 
   it("stops at a test that fails, with its line and the reason", async () => {
     await expect(load(file(ask("intern", "expect: allowed")))).rejects.toThrow(
-      /grants\.yml:14:\d+: the test fails: expected allowed, is denied: no grant names .*role\/intern$/,
+      /grants\.yml:14:\d+: the test fails: expected allowed, is denied: no grant names .*role\/intern\n {2}No grant fits\. The nearest:\n {4}grants\.yml:4 /,
     );
   });
 });

@@ -163,6 +163,14 @@ describe("voxtoken admin test", () => {
         "out": "ok       failing.yml:17  role/billing-worker  outbound-calls  token  allowed
       FAILED   failing.yml:18  role/billing-worker  call-history    token  allowed
                expected allowed, is denied: arn:aws:iam::111122223333:role/billing-worker matches, but failing.yml:5 is for outbound-calls
+               No grant fits. The nearest:
+                 failing.yml:5   arn:aws:iam::111122223333:role/billing-worker, at most 300 s
+                                 - is for outbound-calls
+                 failing.yml:9   arn:aws:iam::111122223333:role/nightly-* (line 10), at most 3600 s
+                                 - is for the role nightly-*, the caller is billing-worker
+                 failing.yml:13  arn:aws:iam::*:role/partner, at most 3600 s
+                                 - is for the role partner, the caller is billing-worker
+                                 - asks for organisation o-a1b2c3d4e5, the caller is of none
       failing.yml: 2 tests, 1 failed
       ",
         "status": 1,
