@@ -259,6 +259,16 @@ describe.each(eventFormats)("the vending function through a %s", (_, makeEvent) 
     expect(recordOf()).toMatchObject({ type: "audit", outcome: "refused", reason: error, Refusals: 1 });
   });
 
+  it("vends each caller a token of its own", async () => {
+    const vend = makeVend();
+    const subjects: unknown[] = [];
+    for (const event of [makeEvent(), makeEvent(alice), makeEvent()]) {
+      subjects.push((claimsOf(await vend(event)) as { sub?: unknown }).sub);
+    }
+    const billing = "arn:aws:iam::111122223333:role/billing-worker";
+    expect(subjects).toEqual([billing, "arn:aws:iam::111122223333:user/ops/alice", billing]);
+  });
+
   it("decides each request anew, even right after vending a token", async () => {
     const vend = makeVend();
     expect((await vend(makeEvent())).statusCode).toBe(200);
@@ -442,6 +452,18 @@ describe("the audit record", () => {
     await call(restEvent({ userArn: billingWorker.replace("billing-worker", "intern") }));
     expect(recordOf()).toMatchObject({ detail: "no grant names arn:aws:iam::111122223333:role/intern" });
     expect(recordOf()).toMatchObject({ reason: "access_denied", Refusals: 1 });
+  });
+
+  it("and the log contain no header of the request", async () => {
+    const event = restEvent();
+    const headers = {
+      ...event.headers,
+      Authorization: "AWS4-HMAC-SHA256 Credential=ASIAEXAMPLE/20261124/us-east-1/execute-api/aws4_request",
+      "X-Amz-Security-Token": "session-token-of-the-caller",
+    };
+    expect((await call({ ...event, headers })).statusCode).toBe(200);
+    expect((await call({ ...event, headers, path: "/" })).statusCode).toBe(404);
+    expect([...audit, ...logged].join()).not.toMatch(/session-token-of-the-caller|AWS4-HMAC/);
   });
 
   it("contains no age of the key if Secrets Manager gives no date", async () => {
