@@ -5,7 +5,7 @@ import { belongsToSecret, keyName } from "./key-label.ts";
 import { replicasInSync, versionWith } from "./secret-store.ts";
 import { isComplete, isSupersededVersion, type SecretSnapshot } from "./snapshot.ts";
 
-/** What manages a key of a Voximplant account: docs/keys.md#states. */
+/** The state of a key of a Voximplant account: docs/keys.md#states. */
 export type KeyState =
   | (OwnKeyState & { readonly serviceAccount: string })
   /** Listed under `unmanagedKeys`: it has other users on purpose, and is never changed. */
@@ -23,12 +23,12 @@ type OwnKeyState =
   /** It was current. Tokens signed with it may be valid until `retireAt`. */
   | { readonly state: "superseded"; readonly retireAt: EpochMs }
   /**
-   * It has one of our key names but is in no version. A rotation that was given up or a revocation
-   * that broke off left it, or someone who has seen our names made it. It may have been current, so
-   * it is kept until `retireAt`.
+   * It has one of our key names but is in no version. It is left from an abandoned rotation or an
+   * interrupted revocation, or someone who has seen our names created it. It may have been current,
+   * so it is kept until `retireAt`.
    */
   | { readonly state: "stray"; readonly retireAt: EpochMs }
-  /** Made for a version that holds another key. Its private key is lost, so it signed no token. */
+  /** Created for a version that holds another key. Its private key is lost, so it signed no token. */
   | { readonly state: "orphan" };
 
 export interface ClassifiedKey {
@@ -45,7 +45,7 @@ interface ClassificationContext {
 }
 
 /**
- * Finds what manages each key. The secrets must be read after the keys are listed. Otherwise a key
+ * Finds the state of each key. The secrets must be read after the keys are listed. Otherwise a key
  * that is stored in between is in no secret that was read, and counts as unknown.
  */
 export function classifyKeys(keys: readonly Key[], context: ClassificationContext): ClassifiedKey[] {

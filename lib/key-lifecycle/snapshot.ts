@@ -68,9 +68,9 @@ export function secretReader(store: SecretStore): ReadSecret {
 }
 
 /**
- * A version that was made after the secret was described has no label in the description, although
- * it may be current now. Making it was a change too. Without this, its key would count as
- * superseded since the change before, and would be deleted.
+ * A version that was created after the secret was described has no label in the description,
+ * although it may be current by now. Its creation counts as a change. Otherwise its key would count
+ * as superseded since an earlier change, and would be deleted.
  */
 function lastChange({ stages, lastChangedAt }: SecretState, listed: readonly ListedVersion[]): EpochMs {
   const unlabelled = listed.filter(({ versionId }) => !stages.has(versionId));

@@ -76,7 +76,7 @@ interface Failure {
 
 const FIRST_BACKOFF_MS = 250;
 const MAX_BACKOFF_MS = 30_000;
-/** The platform gives the same error for a missing role, which no other key mends. */
+/** The platform gives the same error for a missing role, which another key does not fix. */
 const REFUSAL_PAUSE_MS = 10_000;
 
 /**

@@ -42,7 +42,7 @@ export async function createSecret(rotation: Rotation): Promise<void> {
 
 /**
  * Waits until the platform accepts the new key, knows its id and lists it. Each may happen at a
- * different time. Without this wait, a later step could not take "no such key" for an answer.
+ * different time. Without this wait, a later step could not tell a new key from a deleted one.
  */
 async function waitUntilKnown(
   { openKey, sleep }: Rotation,
