@@ -74,12 +74,13 @@ const principalArn = z
 
 const uniqueIdError =
   "must be the unique id of a role (AROA…) or a user (AIDA…), as `aws iam get-role` shows it";
+const uniqueId = z
+  .string({ error: uniqueIdError })
+  .regex(/^(AROA|AIDA)[A-Z0-9]{4,124}$/, { error: uniqueIdError });
 const pinnedPrincipal = z.strictObject(
   {
     arn: principalArn,
-    uniqueId: z
-      .string({ error: uniqueIdError })
-      .regex(/^(AROA|AIDA)[A-Z0-9]{4,124}$/, { error: uniqueIdError })
+    uniqueId: uniqueId
       .optional()
       .describe("Only this very role (AROA…) or user (AIDA…), not one made later under the same name."),
   },
@@ -87,7 +88,9 @@ const pinnedPrincipal = z.strictObject(
 );
 
 const childIdError = "must be the id of a child account: a whole number, without quotes";
+const childAccountId = z.int({ error: childIdError }).min(1, { error: childIdError });
 const orgError = "must be the id of an AWS organisation: o- and 10 to 32 of a-z and 0-9";
+const organizationId = z.string({ error: orgError }).regex(/^o-[a-z0-9]{10,32}$/, { error: orgError });
 
 const methodError = "must be the name of a method: 1 to 64 letters, digits and _, with * and ?";
 
@@ -116,14 +119,10 @@ const grant = z
         .default(MAX_TTL_SECONDS)
         .describe("Longest lifetime of a token under this grant, in seconds."),
       childAccountIds: z
-        .array(z.int({ error: childIdError }).min(1, { error: childIdError }), {
-          error: "must be a list of account ids",
-        })
+        .array(childAccountId, { error: "must be a list of account ids" })
         .default([])
         .describe("Voximplant child accounts that the caller may ask for, besides the key's own account."),
-      principalOrgId: z
-        .string({ error: orgError })
-        .regex(/^o-[a-z0-9]{10,32}$/, { error: orgError })
+      principalOrgId: organizationId
         .optional()
         .describe("The caller's AWS organisation. Required where the account in a principal is a wildcard."),
       methods: z
@@ -157,20 +156,10 @@ const test = z
       serviceAccount: z
         .string({ error: "must be the name of a service account" })
         .describe("Name from the serviceAccounts of this file."),
-      uniqueId: z
-        .string({ error: uniqueIdError })
-        .optional()
-        .describe("Its AROA… or AIDA…, where a grant is pinned."),
-      principalOrgId: z
-        .string({ error: orgError })
-        .optional()
-        .describe("Its AWS organisation, where a grant asks for one."),
+      uniqueId: uniqueId.optional().describe("Its AROA… or AIDA…, where a grant is pinned."),
+      principalOrgId: organizationId.optional().describe("Its AWS organisation, where a grant asks for one."),
       ttlSeconds: ttlSeconds.optional().describe("The lifetime it asks for."),
-      accountId: z
-        .int({ error: childIdError })
-        .min(1, { error: childIdError })
-        .optional()
-        .describe("The child account it asks for."),
+      accountId: childAccountId.optional().describe("The child account it asks for."),
       method: z
         .string({ error: methodNameError })
         .regex(METHOD_NAME, { error: methodNameError })
