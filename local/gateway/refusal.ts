@@ -7,6 +7,7 @@ const faultText = "The service failed; the request id finds the reason in its lo
  * test/local/gateway/refusal.test.ts compares it with infra/gateway-responses.ts.
  */
 const responses = {
+  ACCESS_DENIED: { error: "not_authorized", status: 403 },
   INVALID_SIGNATURE: { error: "not_authorized", status: 403 },
   MISSING_AUTHENTICATION_TOKEN: { error: "not_authorized", status: 403 },
   REQUEST_TOO_LARGE: { error: "invalid_request", status: 400 },
@@ -33,6 +34,24 @@ export interface Refusal {
 
 export function forbidden(type: string, message: string): Refusal {
   return { response: "INVALID_SIGNATURE", type, message };
+}
+
+/**
+ * The caller's IAM policy has no such resource. API Gateway hides the account but for four digits;
+ * the reason at the end is that of every service.
+ * https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
+ * https://github.com/amazon-archives/aws-serverless-auth-reference-app (the hidden account)
+ *
+ * @param resource an ARN with its account hidden.
+ */
+export function accessDenied(userArn: string, resource: string): Refusal {
+  return {
+    response: "ACCESS_DENIED",
+    type: "AccessDeniedException",
+    message:
+      `User: ${userArn} is not authorized to perform: execute-api:Invoke on resource: ${resource} ` +
+      "because no identity-based policy allows the execute-api:Invoke action",
+  };
 }
 
 /** The gateway response that answers a refusal. */

@@ -6,6 +6,7 @@ import { listen, type Listening } from "../listen.ts";
 import { fromProxyResult, fromRefusal } from "./answer.ts";
 import { httpApiEvent, restEvent, splitTarget } from "./event.ts";
 import type { Identity } from "./identity.ts";
+import { checkPolicy } from "./policy.ts";
 import {
   integrationFailure,
   integrationTimeout,
@@ -46,13 +47,13 @@ interface GatewayCall {
   readonly failure?: string;
 }
 
-const API = { apiId: "a1b2c3d4e5", accountId: "111122223333", stage: "local" };
+const API = { region: "us-east-1", apiId: "a1b2c3d4e5", accountId: "111122223333", stage: "local" };
 const MAX_BODY_BYTES = 10 * 1024 * 1024;
 
 /**
  * A stand-in for API Gateway in front of the functions, with `AWS_IAM` on every method: it verifies
- * SigV4, tells the function who signed, and gives AWS's own answers where AWS would refuse. IAM
- * policies are not evaluated: a right signature is enough to reach the function.
+ * SigV4, checks what the caller's IAM policy allows (`invoke` of its identity), tells the function
+ * who signed, and gives AWS's own answers where AWS would refuse.
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const calls: GatewayCall[] = [];
@@ -88,6 +89,8 @@ async function answer(request: RawRequest, options: GatewayOptions, calls: Gatew
   if (!("identity" in verified)) return refuse(verified);
   const { identity } = verified;
   Object.assign(call, { userArn: identity.userArn });
+  const denied = checkPolicy(identity, { method: request.method, path }, API);
+  if (denied !== undefined) return refuse(denied);
 
   const buildEvent = options.payloadFormat === "2.0" ? httpApiEvent : restEvent;
   const event = buildEvent({ request, match, identity, requestId, time, api: API });

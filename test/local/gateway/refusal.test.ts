@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { gatewayResponses } from "../../../infra/gateway-responses.ts";
 import {
+  accessDenied,
   forbidden,
   integrationFailure,
   integrationTimeout,
@@ -11,6 +12,7 @@ import {
 } from "../../../local/gateway/refusal.ts";
 
 it.each([
+  accessDenied("arn:aws:iam::111122223333:user/x", "arn:aws:execute-api:us-east-1:********3333:a/b/GET/"),
   forbidden("InvalidSignatureException", "The signature does not match."),
   unknownClient,
   missingToken,
