@@ -15,6 +15,16 @@ const responses = {
   INTEGRATION_TIMEOUT: { error: "internal_error", status: 500, description: faultText },
 } satisfies Record<string, GatewayResponse>;
 
+/** Where methods are called, a call that outlasts the gateway may have taken effect. */
+const whereMethodsAreCalled: Partial<Record<keyof typeof responses, GatewayResponse>> = {
+  INTEGRATION_TIMEOUT: {
+    error: "platform_timeout",
+    status: 504,
+    description:
+      "There was no answer in time. Whether the method took effect is not known: check before you call again.",
+  },
+};
+
 interface GatewayResponse {
   readonly error: ErrorCode;
   readonly status: number;
@@ -54,9 +64,13 @@ export function accessDenied(userArn: string, resource: string): Refusal {
   };
 }
 
-/** The gateway response that answers a refusal. */
-export function responseTo({ response }: Refusal): GatewayResponse {
-  return responses[response];
+/**
+ * The gateway response that answers a refusal.
+ *
+ * @param callsMethods whether the API has the route that calls methods.
+ */
+export function responseTo({ response }: Refusal, callsMethods: boolean): GatewayResponse {
+  return (callsMethods ? whereMethodsAreCalled[response] : undefined) ?? responses[response];
 }
 
 /** The answer to a request without a signature, and, as on AWS, to an unknown path or method. */

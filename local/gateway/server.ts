@@ -74,14 +74,16 @@ async function answer(request: RawRequest, options: GatewayOptions, calls: Gatew
   const requestId = randomUUID();
   const call: GatewayCall = { requestId, method: request.method, target: request.target };
   calls.push(call);
+  const routes = options.routes ?? deployedRoutes;
+  const callsMethods = routes.some((route) => route.function === "call-method");
   const refuse = (refusal: Refusal, failure = refusal.type) => {
-    const answer = fromRefusal(refusal, requestId);
+    const answer = fromRefusal(refusal, requestId, callsMethods);
     Object.assign(call, { status: answer.status, failure });
     return answer;
   };
 
   const { path } = splitTarget(request.target);
-  const match = matchRoute(options.routes ?? deployedRoutes, request.method, path);
+  const match = matchRoute(routes, request.method, path);
   if (match === undefined) return refuse(missingToken, "no such route");
   if (request.bodyTooLarge) return refuse(requestTooLong);
   const time = (options.now ?? (() => new Date()))();

@@ -26,6 +26,7 @@ interface LambdaOptions {
   readonly env: Readonly<Record<string, string>>;
   /** Called for each line that the function writes, as for CloudWatch Logs. */
   readonly onLine: (line: string) => void;
+  /** Default: 10 s. A call that takes longer fails. */
   readonly timeoutMs?: number;
   /** Called once when the function has ended. */
   readonly onEnd?: () => void;
@@ -45,9 +46,10 @@ type Message =
  * @throws FunctionError its init failed.
  */
 export async function startFunction(options: LambdaOptions): Promise<LambdaFunction> {
+  const timeoutMs = options.timeoutMs ?? 10_000;
   const worker = new Worker(new URL("bootstrap.mjs", import.meta.url), {
     env: { ...options.env },
-    workerData: { bundle: pathToFileURL(options.bundle).href, timeoutMs: options.timeoutMs ?? 10_000 },
+    workerData: { bundle: pathToFileURL(options.bundle).href, timeoutMs },
     // Without this process's loader for TypeScript, which would only slow the function down.
     execArgv: ["--enable-source-maps"],
   });
@@ -58,8 +60,12 @@ export async function startFunction(options: LambdaOptions): Promise<LambdaFunct
     if (!("id" in message)) return;
     const call = waiting.get(message.id);
     waiting.delete(message.id);
-    if (message.error !== undefined) call?.reject(new FunctionError(message.error));
-    else call?.resolve(message.result === undefined ? undefined : JSON.parse(message.result));
+    if (message.error !== undefined) {
+      // As Lambda's runtime does: the caller gets no reason, so the log must have it.
+      const stack = JSON.stringify({ stack: message.error.split("\n") });
+      options.onLine(`${new Date().toISOString()}\t${message.id}\tERROR\tInvoke Error\t${stack}`);
+      call?.reject(new FunctionError(message.error));
+    } else call?.resolve(message.result === undefined ? undefined : JSON.parse(message.result));
   });
   worker.on("exit", (status) => {
     ended = new FunctionError(`The function ${options.name} has ended, with status ${status}.`);
@@ -76,7 +82,19 @@ export async function startFunction(options: LambdaOptions): Promise<LambdaFunct
       if (ended !== undefined) return Promise.reject(ended);
       const id = randomUUID();
       return new Promise((resolve, reject) => {
-        waiting.set(id, { resolve, reject });
+        const timer = setTimeout(() => {
+          waiting.delete(id);
+          const problem = `${id} Task timed out after ${(timeoutMs / 1000).toFixed(2)} seconds`;
+          options.onLine(`${new Date().toISOString()} ${problem}`);
+          reject(new FunctionError(problem));
+        }, timeoutMs);
+        const settle =
+          <T>(then: (value: T) => void) =>
+          (value: T) => {
+            clearTimeout(timer);
+            then(value);
+          };
+        waiting.set(id, { resolve: settle(resolve), reject: settle(reject) });
         worker.postMessage({ id, event, context: context(options, id) });
       });
     },

@@ -97,12 +97,17 @@ function addPending(state: SecretsState, secret: Secret, token: string): SecretV
   return version;
 }
 
+/** The rotation function failed. */
+class FunctionFailed extends Error {
+  override readonly name = "FunctionFailed";
+}
+
 function start(state: SecretsState, rotation: Promise<void>): void {
-  // Only the labels show a failure, as on AWS. The function that failed has its own log.
-  const settled = rotation.then(
-    () => undefined,
-    () => undefined,
-  );
+  const settled = rotation.catch((error: unknown) => {
+    // Only the labels show it, as on AWS. The function that failed has its own log.
+    if (error instanceof FunctionFailed) return;
+    console.error("The Secrets Manager stand-in failed in a rotation:", error);
+  });
   state.rotations.add(settled);
   void settled.then(() => state.rotations.delete(settled));
 }
@@ -133,5 +138,9 @@ async function invoke(state: SecretsState, event: RotationEvent): Promise<void> 
   // Not in the same turn: RotateSecret answers before the function runs.
   await new Promise((resolve) => setImmediate(resolve));
   if (state.rotate === undefined) throw new Error("There is no rotation function behind this stand-in.");
-  await state.rotate(event);
+  try {
+    await state.rotate(event);
+  } catch (cause) {
+    throw new FunctionFailed("The rotation function failed.", { cause });
+  }
 }

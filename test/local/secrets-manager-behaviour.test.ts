@@ -11,7 +11,7 @@ import {
   UpdateSecretCommand,
   UpdateSecretVersionStageCommand,
 } from "@aws-sdk/client-secrets-manager";
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { createSecretsManager, type SecretsManagerOptions } from "../../local/secrets-manager/in-process.ts";
 
 const SecretId = "voximplant/outbound-calls";
@@ -19,6 +19,10 @@ const v1 = "11111111-1111-4111-8111-111111111111";
 const v2 = "22222222-2222-4222-8222-222222222222";
 const v3 = "33333333-3333-4333-8333-333333333333";
 const START = Date.UTC(2026, 10, 24, 12);
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
 
 function open(options: SecretsManagerOptions = {}) {
   const clock = { now: START };
@@ -340,6 +344,30 @@ describe("the stand-in's DeleteSecret with ForceDeleteWithoutRecovery", () => {
     await expect(client.send(new DeleteSecretCommand({ SecretId }))).rejects.toMatchObject({
       name: "ResourceNotFoundException",
     });
+  });
+});
+
+describe("a rotation of the stand-in that cannot run", () => {
+  const RotationLambdaARN = "arn:aws:lambda:us-east-1:111122223333:function:rotate-key";
+
+  it("is printed if the stand-in itself failed", async () => {
+    const printed = vi.spyOn(console, "error").mockImplementation(() => undefined);
+    const { client, create, secrets } = open();
+    await create();
+    await client.send(new RotateSecretCommand({ SecretId, RotationLambdaARN }));
+    await secrets.rotationsSettled();
+    expect(printed.mock.calls.flat().map(String)).toContainEqual(
+      "Error: There is no rotation function behind this stand-in.",
+    );
+  });
+
+  it("is not printed if the function failed, which has its own log", async () => {
+    const printed = vi.spyOn(console, "error").mockImplementation(() => undefined);
+    const { client, create, secrets } = open({ rotate: () => Promise.reject(new Error("killed")) });
+    await create();
+    await client.send(new RotateSecretCommand({ SecretId, RotationLambdaARN }));
+    await secrets.rotationsSettled();
+    expect(printed).not.toHaveBeenCalled();
   });
 });
 

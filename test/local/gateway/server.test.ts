@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import identities from "../../../local/identities.json" with { type: "json" };
 import { parseIdentities } from "../../../local/gateway/identity.ts";
 import { type Gateway, type GatewayOptions, startGateway } from "../../../local/gateway/server.ts";
+import { deployedRoutes } from "../../../local/gateway/route.ts";
 import { ListenError } from "../../../local/listen.ts";
 import { send, smithy } from "../signers.ts";
 
@@ -60,10 +61,17 @@ describe("the function's answer behind the local gateway", () => {
     expect(gateway.calls[0]).toMatchObject({ failure: "the detail" });
   });
 
-  it("is 500 when the function does not answer in time", async () => {
-    const response = await call(() => new Promise(() => undefined), { integrationTimeoutMs: 20 });
-    expect(response.status).toBe(500);
-    expect(await response.json()).toMatchObject({ error: "internal_error" });
+  it.each([
+    ["504, because the call may have run, when", deployedRoutes, 504, "platform_timeout"],
+    [
+      "500, where no methods are called, when",
+      deployedRoutes.filter((route) => route.function === "vend-token"),
+      500,
+      "internal_error",
+    ],
+  ])("is %s the function does not answer in time", async (_, routes, status, error) => {
+    const response = await call(() => new Promise(() => undefined), { integrationTimeoutMs: 20, routes });
+    expect([response.status, await response.json()]).toMatchObject([status, { error }]);
   });
 });
 
