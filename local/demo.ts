@@ -2,6 +2,7 @@
  * `npm run demo`: shows the main job and the life of a key once, for a new user. Ends with status 0
  * only if every step succeeded, and leaves nothing running.
  */
+import { randomUUID } from "node:crypto";
 import pc from "picocolors";
 import type { AuditRecord } from "../lib/audit/record.ts";
 import {
@@ -139,7 +140,7 @@ async function rotate({ secretsUrl, secretsManager }: Stack, secret: string): Pr
       "Content-Type": "application/x-amz-json-1.1",
       "X-Amz-Target": "secretsmanager.RotateSecret",
     },
-    body: JSON.stringify({ SecretId: secret }),
+    body: JSON.stringify({ SecretId: secret, ClientRequestToken: randomUUID() }),
   });
   expect(response.ok, `RotateSecret answered ${response.status}.`);
   await secretsManager?.rotationsSettled();

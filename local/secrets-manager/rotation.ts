@@ -1,9 +1,8 @@
-import { randomUUID } from "node:crypto";
 import * as z from "zod";
-import { invalidRequest } from "./error.ts";
+import { invalidParameter, invalidRequest } from "./error.ts";
 import { moveStage, type Secret, type SecretVersion, versionWithStage } from "./secret.ts";
 import { findActiveSecret, type RotationEvent, seconds, type SecretsState } from "./state.ts";
-import { requestToken, secretId } from "./wire.ts";
+import { requestToken, requireToken, secretId } from "./wire.ts";
 
 export const rotateSecretInput = z.object({
   SecretId: secretId,
@@ -51,6 +50,7 @@ export function nextRotationDate({ rotation, createdDate }: Secret): number | un
  * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html
  */
 export function rotateSecret(state: SecretsState, input: z.infer<typeof rotateSecretInput>) {
+  const token = requireToken(input.ClientRequestToken, invalidParameter);
   const secret = findActiveSecret(state, input.SecretId);
   const lambdaArn = input.RotationLambdaARN ?? secret.rotation?.lambdaArn;
   if (lambdaArn === undefined) {
@@ -63,7 +63,6 @@ export function rotateSecret(state: SecretsState, input: z.infer<typeof rotateSe
     lambdaArn,
     ...(input.RotationRules && { rules: input.RotationRules }),
   };
-  const token = input.ClientRequestToken ?? randomUUID();
   if (input.RotateImmediately === false) {
     start(state, testConfiguration(state, secret, token));
     return { ARN: secret.arn, Name: secret.name };

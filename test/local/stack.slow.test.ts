@@ -1,4 +1,5 @@
 import { execFile, spawnSync } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -169,7 +170,7 @@ describe("the local stack, through the built bundle", () => {
       await fetch(stack.secretsUrl, {
         method: "POST",
         headers: { "X-Amz-Target": "secretsmanager.RotateSecret" },
-        body: JSON.stringify({ SecretId: "voximplant/outbound-calls" }),
+        body: JSON.stringify({ SecretId: "voximplant/outbound-calls", ClientRequestToken: randomUUID() }),
       });
       await stack.secretsManager?.rotationsSettled();
       expect(keyId(await token(stack))).not.toBe(before);
