@@ -89,6 +89,21 @@ describe("a function in the local Lambda", () => {
     expect(lines).toEqual([expect.stringMatching(/\tERROR\tInvoke Error\t\{"stack":\["Error: no a",/)]);
   });
 
+  it("fails a call whose answer is larger than Lambda allows, as JSON in UTF-8", async () => {
+    const { invoke } = await start("export const handler = async ({ text, length }) => text.repeat(length);");
+    expect(await invoke({ text: "x", length: 6_291_554 })).toHaveLength(6_291_554);
+    for (const [text, length] of [
+      ["x", 6_291_555],
+      ["\\", 3_145_778],
+      ["é", 3_145_778],
+    ] as const) {
+      await expect(invoke({ text, length })).rejects.toThrow(
+        "Response payload size exceeded maximum allowed payload size (6291556 bytes).",
+      );
+    }
+    expect(lines).toHaveLength(3);
+  });
+
   it("fails a call that takes longer than its time-out, with a line in its log, and keeps running", async () => {
     const { invoke } = await start(
       "export const handler = ({ a }) => (a ? Promise.resolve(a) : new Promise(() => {}));",
