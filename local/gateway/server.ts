@@ -107,7 +107,10 @@ async function answer(request: RawRequest, options: GatewayOptions, calls: Gatew
     return refuse(integrationFailure, error instanceof Error ? error.message : String(error));
   }
   const answer = fromProxyResult(result, requestId);
-  if (answer === undefined) return refuse(integrationFailure, "the function's answer is malformed");
+  if (answer === undefined) {
+    console.error(`The gateway cannot use the answer of ${match.route.function}: it is malformed.`);
+    return refuse(integrationFailure, "the function's answer is malformed");
+  }
   Object.assign(call, { status: answer.status });
   return answer;
 }

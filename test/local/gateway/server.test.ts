@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import identities from "../../../local/identities.json" with { type: "json" };
 import { parseIdentities } from "../../../local/gateway/identity.ts";
 import { type Gateway, type GatewayOptions, startGateway } from "../../../local/gateway/server.ts";
@@ -44,7 +44,11 @@ describe("the function's answer behind the local gateway", () => {
     ["a string", "hello"],
     ["without a status", { body: "hello" }],
     ["with a body that is no string", { statusCode: 200, body: {} }],
-  ])("is 500 internal_error when malformed: %s", async (_, result) => {
+  ])("is 500 internal_error, and the gateway prints so, when malformed: %s", async (_, result) => {
+    const printed = vi.spyOn(console, "error").mockImplementation(() => undefined);
+    onTestFinished(() => {
+      printed.mockRestore();
+    });
     const response = await call(() => Promise.resolve(result));
     expect(response.status).toBe(500);
     expect(await response.json()).toEqual({
@@ -52,6 +56,9 @@ describe("the function's answer behind the local gateway", () => {
       error_description: "The service failed; the request id finds the reason in its log.",
       request_id: gateway.calls[0]?.requestId,
     });
+    expect(printed).toHaveBeenCalledExactlyOnceWith(
+      "The gateway cannot use the answer of vend-token: it is malformed.",
+    );
   });
 
   it("is 500 without the reason when the function throws", async () => {
