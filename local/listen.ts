@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { type Answer, exchange, type RawRequest, type Serve } from "./exchange.ts";
+import { type Answer, ConnectionDropped, exchange, type RawRequest, type Serve } from "./exchange.ts";
 
 export type { Answer, RawRequest } from "./exchange.ts";
 
@@ -73,8 +73,9 @@ async function respond(
   let answer: Answer;
   try {
     answer = await exchange(options.serve, requestOf(incoming, body));
-  } catch {
-    incoming.socket.destroy(); // An injected fault.
+  } catch (error) {
+    if (!(error instanceof ConnectionDropped)) throw error;
+    incoming.socket.destroy();
     return;
   }
   try {
