@@ -54,6 +54,8 @@ export class ConnectionDropped extends Error {
  * @throws ConnectionDropped only if the fault says so.
  */
 export async function exchange(serve: Serve, request: RawRequest): Promise<Answer> {
+  // Without the query, which may hold a key.
+  const what = `${request.method} ${request.target.replace(/\?.*/s, "")}`;
   try {
     const { fault, answer } = await serve(request);
     if (fault === undefined) return await answer();
@@ -67,10 +69,10 @@ export async function exchange(serve: Serve, request: RawRequest): Promise<Answe
   } catch (error) {
     if (error instanceof ConnectionDropped) throw error;
     if (error instanceof UnreadableRequest) {
-      console.error(`A stand-in cannot read ${request.method} ${request.target}: ${error.message}`);
+      console.error(`A stand-in cannot read ${what}: ${error.message}`);
       return failure(400, error.message);
     }
-    console.error(`A stand-in failed at ${request.method} ${request.target}:`, error);
+    console.error(`A stand-in failed at ${what}:`, error);
     return failure(500, "The stand-in failed. It has printed the error.");
   }
 }

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { type Answer, exchange, type RawRequest, type Serve } from "./exchange.ts";
+import { type Answer, ConnectionDropped, exchange, type RawRequest, type Serve } from "./exchange.ts";
 
 export type { Answer, RawRequest } from "./exchange.ts";
 
@@ -33,6 +33,11 @@ export async function listen(options: {
   readonly serve: Serve;
 }): Promise<Listening> {
   const server = createServer((incoming, response) => void respond(incoming, response, options));
+  // Node would close the connection without an answer.
+  server.on("connect", (_, socket) => {
+    socket.on("error", () => undefined); // The client has left, and needs no answer.
+    socket.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+  });
   server.listen(options.port, "127.0.0.1");
   try {
     await once(server, "listening");
@@ -58,18 +63,19 @@ async function respond(
   response: ServerResponse,
   options: { readonly maxBodyBytes: number; readonly serve: Serve },
 ): Promise<void> {
-  let request: RawRequest;
+  let body: Body;
   try {
-    request = await readRequest(incoming, options.maxBodyBytes);
+    body = await readBody(incoming, options.maxBodyBytes);
   } catch {
-    response.destroy(); // The client disconnected while it was sending.
+    response.destroy(); // The client disconnected, or sent no HTTP: Node has answered 400.
     return;
   }
   let answer: Answer;
   try {
-    answer = await exchange(options.serve, request);
-  } catch {
-    incoming.socket.destroy(); // An injected fault.
+    answer = await exchange(options.serve, requestOf(incoming, body));
+  } catch (error) {
+    if (!(error instanceof ConnectionDropped)) throw error;
+    incoming.socket.destroy();
     return;
   }
   try {
@@ -84,21 +90,32 @@ function write(response: ServerResponse, { status, headers, body }: Answer): voi
   response.writeHead(status, { ...headers, "Content-Length": Buffer.byteLength(body) }).end(body);
 }
 
-async function readRequest(incoming: IncomingMessage, maxBodyBytes: number): Promise<RawRequest> {
+type Body = Pick<RawRequest, "body" | "bodyTooLarge">;
+
+async function readBody(incoming: IncomingMessage, maxBodyBytes: number): Promise<Body> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of incoming as AsyncIterable<Buffer>) {
     length += chunk.length;
     if (length <= maxBodyBytes) chunks.push(chunk);
   }
+  return { body: Buffer.concat(chunks), bodyTooLarge: length > maxBodyBytes };
+}
+
+function requestOf(incoming: IncomingMessage, body: Body): RawRequest {
   return {
     method: incoming.method ?? "GET",
-    target: incoming.url ?? "/",
+    target: originForm(incoming.url ?? "/"),
     headers: pairs(incoming.rawHeaders),
-    body: Buffer.concat(chunks),
-    bodyTooLarge: length > maxBodyBytes,
+    ...body,
     sourceIp: incoming.socket.remoteAddress ?? "127.0.0.1",
   };
+}
+
+/** A server must accept `http://host/path` for `/path`: RFC 9112, section 3.2.2. */
+function originForm(target: string): string {
+  const withoutHost = target.replace(/^https?:\/\/[^/?]*/i, "");
+  return withoutHost.startsWith("/") || withoutHost === target ? withoutHost : `/${withoutHost}`;
 }
 
 function pairs(rawHeaders: readonly string[]): [string, string][] {

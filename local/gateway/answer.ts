@@ -39,8 +39,8 @@ export function fromProxyResult(result: unknown, requestId: string): Answer | un
 }
 
 /** API Gateway's own answer, in the form of the deployed gateway response. */
-export function fromRefusal(refusal: Refusal, requestId: string): Answer {
-  const { error, status, description = refusal.message } = responseTo(refusal);
+export function fromRefusal(refusal: Refusal, requestId: string, callsMethods: boolean): Answer {
+  const { error, status, description = refusal.message } = responseTo(refusal, callsMethods);
   const body: ErrorResponse = { error, error_description: description, request_id: requestId };
   return {
     status,

@@ -18,7 +18,7 @@ export interface Invocation {
   readonly api: Api;
 }
 
-interface Api {
+export interface Api {
   readonly apiId: string;
   /** The account that the API is in; callers may be in others. */
   readonly accountId: string;

@@ -16,6 +16,20 @@ const identity = z.strictObject({
     .string()
     .regex(/^o-[a-z0-9]{10,32}$/, "must be an organisation's id, like o-a1b2c3d4e5")
     .optional(),
+  /**
+   * What the caller's IAM policy allows: each a method and a path, as they stand in a resource of
+   * `voxtoken admin iam-policy` behind the stage, with `*` and `?`. Without the list, everything.
+   */
+  invoke: z
+    .array(
+      z
+        .string()
+        .regex(
+          /^([A-Z*?]+\/\S*|\*)$/,
+          "must be a method and a path, like POST/v1/service-accounts/outbound-calls/token",
+        ),
+    )
+    .optional(),
 });
 
 /** The identity of an access key, as IAM reports it to API Gateway. */

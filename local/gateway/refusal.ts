@@ -7,12 +7,23 @@ const faultText = "The service failed; the request id finds the reason in its lo
  * test/local/gateway/refusal.test.ts compares it with infra/gateway-responses.ts.
  */
 const responses = {
+  ACCESS_DENIED: { error: "not_authorized", status: 403 },
   INVALID_SIGNATURE: { error: "not_authorized", status: 403 },
   MISSING_AUTHENTICATION_TOKEN: { error: "not_authorized", status: 403 },
   REQUEST_TOO_LARGE: { error: "invalid_request", status: 400 },
   INTEGRATION_FAILURE: { error: "internal_error", status: 500, description: faultText },
   INTEGRATION_TIMEOUT: { error: "internal_error", status: 500, description: faultText },
 } satisfies Record<string, GatewayResponse>;
+
+/** Where methods are called, a call that outlasts the gateway may have taken effect. */
+const whereMethodsAreCalled: Partial<Record<keyof typeof responses, GatewayResponse>> = {
+  INTEGRATION_TIMEOUT: {
+    error: "platform_timeout",
+    status: 504,
+    description:
+      "There was no answer in time. Whether the method took effect is not known: check before you call again.",
+  },
+};
 
 interface GatewayResponse {
   readonly error: ErrorCode;
@@ -35,9 +46,31 @@ export function forbidden(type: string, message: string): Refusal {
   return { response: "INVALID_SIGNATURE", type, message };
 }
 
-/** The gateway response that answers a refusal. */
-export function responseTo({ response }: Refusal): GatewayResponse {
-  return responses[response];
+/**
+ * The caller's IAM policy has no such resource. API Gateway hides the account but for four digits;
+ * the reason at the end is that of every service.
+ * https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
+ * https://github.com/amazon-archives/aws-serverless-auth-reference-app (the hidden account)
+ *
+ * @param resource an ARN with its account hidden.
+ */
+export function accessDenied(userArn: string, resource: string): Refusal {
+  return {
+    response: "ACCESS_DENIED",
+    type: "AccessDeniedException",
+    message:
+      `User: ${userArn} is not authorized to perform: execute-api:Invoke on resource: ${resource} ` +
+      "because no identity-based policy allows the execute-api:Invoke action",
+  };
+}
+
+/**
+ * The gateway response that answers a refusal.
+ *
+ * @param callsMethods whether the API has the route that calls methods.
+ */
+export function responseTo({ response }: Refusal, callsMethods: boolean): GatewayResponse {
+  return (callsMethods ? whereMethodsAreCalled[response] : undefined) ?? responses[response];
 }
 
 /** The answer to a request without a signature, and, as on AWS, to an unknown path or method. */

@@ -6,6 +6,7 @@ import { listen, type Listening } from "../listen.ts";
 import { fromProxyResult, fromRefusal } from "./answer.ts";
 import { httpApiEvent, restEvent, splitTarget } from "./event.ts";
 import type { Identity } from "./identity.ts";
+import { checkPolicy } from "./policy.ts";
 import {
   integrationFailure,
   integrationTimeout,
@@ -46,13 +47,13 @@ interface GatewayCall {
   readonly failure?: string;
 }
 
-const API = { apiId: "a1b2c3d4e5", accountId: "111122223333", stage: "local" };
+const API = { region: "us-east-1", apiId: "a1b2c3d4e5", accountId: "111122223333", stage: "local" };
 const MAX_BODY_BYTES = 10 * 1024 * 1024;
 
 /**
  * A stand-in for API Gateway in front of the functions, with `AWS_IAM` on every method: it verifies
- * SigV4, tells the function who signed, and gives AWS's own answers where AWS would refuse. IAM
- * policies are not evaluated: a right signature is enough to reach the function.
+ * SigV4, checks what the caller's IAM policy allows (`invoke` of its identity), tells the function
+ * who signed, and gives AWS's own answers where AWS would refuse.
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const calls: GatewayCall[] = [];
@@ -73,21 +74,29 @@ async function answer(request: RawRequest, options: GatewayOptions, calls: Gatew
   const requestId = randomUUID();
   const call: GatewayCall = { requestId, method: request.method, target: request.target };
   calls.push(call);
+  const routes = options.routes ?? deployedRoutes;
+  const callsMethods = routes.some((route) => route.function === "call-method");
   const refuse = (refusal: Refusal, failure = refusal.type) => {
-    const answer = fromRefusal(refusal, requestId);
+    const answer = fromRefusal(refusal, requestId, callsMethods);
     Object.assign(call, { status: answer.status, failure });
     return answer;
   };
 
   const { path } = splitTarget(request.target);
-  const match = matchRoute(options.routes ?? deployedRoutes, request.method, path);
+  const match = matchRoute(routes, request.method, path);
   if (match === undefined) return refuse(missingToken, "no such route");
   if (request.bodyTooLarge) return refuse(requestTooLong);
   const time = (options.now ?? (() => new Date()))();
-  const verified = await verifySignature(request, { identities: options.identities, now: time });
+  const verified = await verifySignature(request, {
+    identities: options.identities,
+    region: API.region,
+    now: time,
+  });
   if (!("identity" in verified)) return refuse(verified);
   const { identity } = verified;
   Object.assign(call, { userArn: identity.userArn });
+  const denied = checkPolicy(identity, { method: request.method, path }, API);
+  if (denied !== undefined) return refuse(denied);
 
   const buildEvent = options.payloadFormat === "2.0" ? httpApiEvent : restEvent;
   const event = buildEvent({ request, match, identity, requestId, time, api: API });
@@ -102,7 +111,10 @@ async function answer(request: RawRequest, options: GatewayOptions, calls: Gatew
     return refuse(integrationFailure, error instanceof Error ? error.message : String(error));
   }
   const answer = fromProxyResult(result, requestId);
-  if (answer === undefined) return refuse(integrationFailure, "the function's answer is malformed");
+  if (answer === undefined) {
+    console.error(`The gateway cannot use the answer of ${match.route.function}: it is malformed.`);
+    return refuse(integrationFailure, "the function's answer is malformed");
+  }
   Object.assign(call, { status: answer.status });
   return answer;
 }

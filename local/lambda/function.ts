@@ -26,6 +26,7 @@ interface LambdaOptions {
   readonly env: Readonly<Record<string, string>>;
   /** Called for each line that the function writes, as for CloudWatch Logs. */
   readonly onLine: (line: string) => void;
+  /** Default: 10 s. A call that takes longer fails. */
   readonly timeoutMs?: number;
   /** Called once when the function has ended. */
   readonly onEnd?: () => void;
@@ -37,6 +38,20 @@ type Message =
   | { readonly output: string }
   | { readonly id: string; readonly result?: string; readonly error?: string };
 
+interface Waiting {
+  readonly resolve: (result: unknown) => void;
+  readonly reject: (error: Error) => void;
+  readonly timer: NodeJS.Timeout;
+}
+
+/** https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html, as Lambda's error has it. */
+const MAX_RESPONSE_BYTES = 6_291_556;
+
+function tooLarge(result: string | undefined): string | undefined {
+  if (Buffer.byteLength(result ?? "") <= MAX_RESPONSE_BYTES) return undefined;
+  return `Response payload size exceeded maximum allowed payload size (${MAX_RESPONSE_BYTES} bytes).`;
+}
+
 /**
  * Starts a bundle as Lambda does: first its init, then calls in the same warm process, with its own
  * environment and output. Calls may overlap here. On Lambda, each of them would have its own
@@ -45,25 +60,36 @@ type Message =
  * @throws FunctionError its init failed.
  */
 export async function startFunction(options: LambdaOptions): Promise<LambdaFunction> {
+  const timeoutMs = options.timeoutMs ?? 10_000;
   const worker = new Worker(new URL("bootstrap.mjs", import.meta.url), {
     env: { ...options.env },
-    workerData: { bundle: pathToFileURL(options.bundle).href, timeoutMs: options.timeoutMs ?? 10_000 },
+    workerData: { bundle: pathToFileURL(options.bundle).href, timeoutMs },
     // Without this process's loader for TypeScript, which would only slow the function down.
     execArgv: ["--enable-source-maps"],
   });
-  const waiting = new Map<string, { resolve: (result: unknown) => void; reject: (error: Error) => void }>();
+  const waiting = new Map<string, Waiting>();
   let ended: FunctionError | undefined;
+  /** The call, which nothing else settles from now on; undefined if it is settled already. */
+  const take = (id: string): Waiting | undefined => {
+    const call = waiting.get(id);
+    clearTimeout(call?.timer);
+    waiting.delete(id);
+    return call;
+  };
   worker.on("message", forwardLines(options.onLine));
   worker.on("message", (message: Message) => {
     if (!("id" in message)) return;
-    const call = waiting.get(message.id);
-    waiting.delete(message.id);
-    if (message.error !== undefined) call?.reject(new FunctionError(message.error));
-    else call?.resolve(message.result === undefined ? undefined : JSON.parse(message.result));
+    const problem = message.error ?? tooLarge(message.result);
+    if (problem !== undefined) {
+      // As Lambda's runtime does: the caller gets no reason, so the log must have it.
+      const stack = JSON.stringify({ stack: problem.split("\n") });
+      options.onLine(`${new Date().toISOString()}\t${message.id}\tERROR\tInvoke Error\t${stack}`);
+      take(message.id)?.reject(new FunctionError(problem));
+    } else take(message.id)?.resolve(message.result === undefined ? undefined : JSON.parse(message.result));
   });
   worker.on("exit", (status) => {
     ended = new FunctionError(`The function ${options.name} has ended, with status ${status}.`);
-    for (const { reject } of waiting.values()) reject(ended);
+    for (const id of waiting.keys()) take(id)?.reject(ended);
     options.onEnd?.();
   });
   await initialised(worker, options.name);
@@ -76,7 +102,12 @@ export async function startFunction(options: LambdaOptions): Promise<LambdaFunct
       if (ended !== undefined) return Promise.reject(ended);
       const id = randomUUID();
       return new Promise((resolve, reject) => {
-        waiting.set(id, { resolve, reject });
+        const timer = setTimeout(() => {
+          const problem = `${id} Task timed out after ${(timeoutMs / 1000).toFixed(2)} seconds`;
+          options.onLine(`${new Date().toISOString()} ${problem}`);
+          take(id)?.reject(new FunctionError(problem));
+        }, timeoutMs);
+        waiting.set(id, { resolve, reject, timer });
         worker.postMessage({ id, event, context: context(options, id) });
       });
     },

@@ -13,8 +13,12 @@ interface Functions {
   close(): Promise<void>;
 }
 
-/** Where a function may run for longer than 10 s: see serverless.yml and infra/deployment.ts. */
-const TIMEOUTS_MS: Readonly<Record<string, number>> = { "call-method": 30_000 };
+/** Those of infra/deployment.ts. The vending function has 10 s: serverless.yml. */
+export const TIMEOUTS_MS: Readonly<Record<string, number>> = {
+  "call-method": 35_000,
+  "rotate-key": 180_000,
+  "reconcile-keys": 600_000,
+};
 
 /** Builds every function of functions/, in a folder of its own that is gone after `close`. */
 export async function buildFunctions(
@@ -41,7 +45,13 @@ export async function buildFunctions(
   };
   return {
     start,
-    invoke: async (name, event) => (await start(name)).invoke(event),
+    invoke: async (name, event) => {
+      const one = await start(name).catch((error: unknown) => {
+        options.onLine(String(error));
+        throw error;
+      });
+      return one.invoke(event);
+    },
     close: async () => {
       // One whose init failed has ended already.
       for (const one of await Promise.allSettled(running.values())) {

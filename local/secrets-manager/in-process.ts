@@ -92,7 +92,7 @@ export interface InProcessSecretsManager {
   readonly serve: Serve;
   /**
    * Executes one operation without an SDK client, as an operator would call it. Injected faults
-   * apply.
+   * apply. A ClientRequestToken is added, as the SDKs and the CLI do.
    *
    * @throws SecretsManagerError, or ConnectionDropped.
    */
@@ -128,7 +128,7 @@ export function createSecretsManager(options: SecretsManagerOptions = {}): InPro
     rotations: new Set(),
   };
   for (const [Name, SecretString] of Object.entries(options.secrets ?? {})) {
-    values.createSecret(state, { Name, SecretString });
+    values.createSecret(state, { Name, SecretString, ClientRequestToken: randomUUID() });
   }
   for (const secret of state.secrets.values()) {
     if (options.rotationFunctionArn !== undefined) {
@@ -164,7 +164,7 @@ async function callDirectly(serve: Serve, name: string, input: object): Promise<
     method: "POST",
     target: "/",
     headers: [["X-Amz-Target", `secretsmanager.${name}`]],
-    body: Buffer.from(JSON.stringify(input)),
+    body: Buffer.from(JSON.stringify({ ClientRequestToken: randomUUID(), ...input })),
     bodyTooLarge: false,
     sourceIp: "127.0.0.1",
   });
@@ -198,7 +198,7 @@ const operations: Readonly<Record<string, Operation>> = {
 
 /** `X-Amz-Target: secretsmanager.GetSecretValue` */
 function operationOf(request: RawRequest): string {
-  return (headerOf(request, "x-amz-target") ?? "").replace(/^secretsmanager\./, "");
+  return /^secretsmanager\.(.+)$/.exec(headerOf(request, "x-amz-target") ?? "")?.[1] ?? "";
 }
 
 /** The reads that lag. */
@@ -218,7 +218,7 @@ function carryOut(
   } catch (error) {
     if (!(error instanceof SecretsManagerError)) throw error;
     call.error = error.type;
-    return json(400, { __type: error.type, Message: error.message });
+    return json(400, { __type: error.type, ...(error.message !== "" && { Message: error.message }) });
   } finally {
     history?.note();
   }

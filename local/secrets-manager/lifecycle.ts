@@ -44,10 +44,13 @@ export function listSecrets(state: SecretsState, input: z.infer<typeof listSecre
   );
   const { items, next } = paginate(matching, input);
   return {
-    SecretList: items.map((secret) => ({
-      ...summary(secret),
-      SecretVersionsToStages: stagesByVersion(secret),
-    })),
+    SecretList: items.map((secret) => {
+      const stages = stagesByVersion(secret);
+      return {
+        ...summary(secret),
+        ...(Object.keys(stages).length > 0 && { SecretVersionsToStages: stages }),
+      };
+    }),
     ...next,
   };
 }
@@ -123,8 +126,8 @@ export function tagResource(state: SecretsState, input: z.infer<typeof tagResour
 }
 
 /**
- * Fields that AWS omits are undefined here, and so absent from the JSON: rotation if it was never
- * turned on, tags if there never were any. LocalStack's recordings of AWS show it:
+ * Fields that AWS omits are undefined here, and so absent from the JSON: an empty description,
+ * rotation if it was never turned on, tags if there never were any. LocalStack's recordings of AWS show it:
  * tests/aws/services/secretsmanager/test_secretsmanager.snapshot.json.
  */
 function summary(secret: Secret) {
@@ -132,7 +135,7 @@ function summary(secret: Secret) {
   return {
     ARN: secret.arn,
     Name: secret.name,
-    Description: secret.description,
+    Description: secret.description === "" ? undefined : secret.description,
     KmsKeyId: secret.kmsKeyId,
     CreatedDate: secret.createdDate,
     LastChangedDate: secret.lastChangedDate,

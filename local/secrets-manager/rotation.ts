@@ -1,9 +1,8 @@
-import { randomUUID } from "node:crypto";
 import * as z from "zod";
-import { invalidRequest } from "./error.ts";
+import { invalidParameter, invalidRequest } from "./error.ts";
 import { moveStage, type Secret, type SecretVersion, versionWithStage } from "./secret.ts";
 import { findActiveSecret, type RotationEvent, seconds, type SecretsState } from "./state.ts";
-import { requestToken, secretId } from "./wire.ts";
+import { requestToken, requireToken, secretId } from "./wire.ts";
 
 export const rotateSecretInput = z.object({
   SecretId: secretId,
@@ -51,6 +50,7 @@ export function nextRotationDate({ rotation, createdDate }: Secret): number | un
  * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html
  */
 export function rotateSecret(state: SecretsState, input: z.infer<typeof rotateSecretInput>) {
+  const token = requireToken(input.ClientRequestToken, invalidParameter);
   const secret = findActiveSecret(state, input.SecretId);
   const lambdaArn = input.RotationLambdaARN ?? secret.rotation?.lambdaArn;
   if (lambdaArn === undefined) {
@@ -63,7 +63,6 @@ export function rotateSecret(state: SecretsState, input: z.infer<typeof rotateSe
     lambdaArn,
     ...(input.RotationRules && { rules: input.RotationRules }),
   };
-  const token = input.ClientRequestToken ?? randomUUID();
   if (input.RotateImmediately === false) {
     start(state, testConfiguration(state, secret, token));
     return { ARN: secret.arn, Name: secret.name };
@@ -97,12 +96,17 @@ function addPending(state: SecretsState, secret: Secret, token: string): SecretV
   return version;
 }
 
+/** The rotation function failed. */
+class FunctionFailed extends Error {
+  override readonly name = "FunctionFailed";
+}
+
 function start(state: SecretsState, rotation: Promise<void>): void {
-  // Only the labels show a failure, as on AWS. The function that failed has its own log.
-  const settled = rotation.then(
-    () => undefined,
-    () => undefined,
-  );
+  const settled = rotation.catch((error: unknown) => {
+    // Only the labels show it, as on AWS. The function that failed has its own log.
+    if (error instanceof FunctionFailed) return;
+    console.error("The Secrets Manager stand-in failed in a rotation:", error);
+  });
   state.rotations.add(settled);
   void settled.then(() => state.rotations.delete(settled));
 }
@@ -133,5 +137,9 @@ async function invoke(state: SecretsState, event: RotationEvent): Promise<void> 
   // Not in the same turn: RotateSecret answers before the function runs.
   await new Promise((resolve) => setImmediate(resolve));
   if (state.rotate === undefined) throw new Error("There is no rotation function behind this stand-in.");
-  await state.rotate(event);
+  try {
+    await state.rotate(event);
+  } catch (cause) {
+    throw new FunctionFailed("The rotation function failed.", { cause });
+  }
 }

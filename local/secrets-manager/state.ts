@@ -65,8 +65,12 @@ export function hasSecret(state: SecretsState, id: string): boolean {
   return [...state.secrets.values()].some((secret) => isNamed(secret, id));
 }
 
+/**
+ * An ARN without its suffix does not find a name that itself ends like one: AWS takes the end of
+ * the name for the suffix (LocalStack's recording, test_create_and_update_secret).
+ */
 function isNamed({ name, arn }: Secret, id: string): boolean {
-  return id === name || id === arn || id === arn.slice(0, -7);
+  return id === name || id === arn || (id === arn.slice(0, -7) && !/-[A-Za-z0-9]{6}$/.test(id));
 }
 
 /** For all operations except those that AWS allows on a secret that is scheduled for deletion. */

@@ -1,9 +1,8 @@
-import { randomUUID } from "node:crypto";
 import * as z from "zod";
 import { invalidParameter, invalidRequest, notFound, SecretsManagerError } from "./error.ts";
 import { moveStage, sameContent, type Secret, type SecretContent, versionWithStage } from "./secret.ts";
 import { findActiveSecret, findVersion, newArn, seconds, type SecretsState } from "./state.ts";
-import { requestToken, secretId, secretName } from "./wire.ts";
+import { requestToken, requireToken, secretId, secretName } from "./wire.ts";
 
 /**
  * 1 to 65,536 bytes. The API reference gives the length, the quotas page the unit.
@@ -41,7 +40,7 @@ export const createSecretInput = z.object({
 export function createSecret(state: SecretsState, input: z.infer<typeof createSecretInput>) {
   const { Name: name } = input;
   const value = contentOf(input);
-  const token = input.ClientRequestToken ?? randomUUID();
+  const token = value === undefined ? undefined : requireToken(input.ClientRequestToken);
   const existing = state.secrets.get(name);
   if (existing?.deletedDate !== undefined) {
     throw invalidRequest(
@@ -49,7 +48,7 @@ export function createSecret(state: SecretsState, input: z.infer<typeof createSe
     );
   }
   if (existing !== undefined) {
-    const version = existing.versions.get(token);
+    const version = token === undefined ? undefined : existing.versions.get(token);
     const repeated =
       version?.content !== undefined && value !== undefined && sameContent(version.content, value);
     if (repeated) return { ARN: existing.arn, Name: name, VersionId: token };
@@ -70,7 +69,7 @@ export function createSecret(state: SecretsState, input: z.infer<typeof createSe
     versions: new Map(),
   };
   state.secrets.set(name, secret);
-  if (value === undefined) return { ARN: secret.arn, Name: name };
+  if (value === undefined || token === undefined) return { ARN: secret.arn, Name: name };
   putVersion(state, secret, token, value, ["AWSCURRENT"]);
   return { ARN: secret.arn, Name: name, VersionId: token };
 }
@@ -84,10 +83,10 @@ export const putSecretValueInput = z.object({
 });
 
 export function putSecretValue(state: SecretsState, input: z.infer<typeof putSecretValueInput>) {
-  const secret = findActiveSecret(state, input.SecretId);
   const value = contentOf(input);
+  const token = requireToken(input.ClientRequestToken);
+  const secret = findActiveSecret(state, input.SecretId);
   if (value === undefined) throw invalidRequest("You must provide either SecretString or SecretBinary.");
-  const token = input.ClientRequestToken ?? randomUUID();
   const stages = putVersion(state, secret, token, value, input.VersionStages ?? ["AWSCURRENT"]);
   return { ARN: secret.arn, Name: secret.name, VersionId: token, VersionStages: stages };
 }
@@ -101,15 +100,15 @@ export const updateSecretInput = z.object({
 });
 
 export function updateSecret(state: SecretsState, input: z.infer<typeof updateSecretInput>) {
-  const secret = findActiveSecret(state, input.SecretId);
   const value = contentOf(input);
+  const token = value === undefined ? undefined : requireToken(input.ClientRequestToken);
+  const secret = findActiveSecret(state, input.SecretId);
+  // First, because it may throw: a call changes everything or nothing.
+  if (value !== undefined && token !== undefined) putVersion(state, secret, token, value, ["AWSCURRENT"]);
   if (input.Description !== undefined) secret.description = input.Description;
   if (input.KmsKeyId !== undefined) secret.kmsKeyId = input.KmsKeyId;
   secret.lastChangedDate = seconds(state);
-  if (value === undefined) return { ARN: secret.arn, Name: secret.name };
-  const token = input.ClientRequestToken ?? randomUUID();
-  putVersion(state, secret, token, value, ["AWSCURRENT"]);
-  return { ARN: secret.arn, Name: secret.name, VersionId: token };
+  return { ARN: secret.arn, Name: secret.name, ...(token !== undefined && { VersionId: token }) };
 }
 
 export const getSecretValueInput = z.object({

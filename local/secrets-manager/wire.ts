@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { SecretsManagerError } from "./error.ts";
+import { invalidRequest, SecretsManagerError } from "./error.ts";
 
 /**
  * AWS's whole answer to an invalid name in CreateSecret and to an invalid SecretId in other calls.
@@ -21,26 +21,52 @@ export const secretId = z
  */
 export const requestToken = z.string().min(32).max(64);
 
-/** https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html */
+/**
+ * AWS's message about names allows `!` too, but its API reference does not: "The secret name can
+ * contain ASCII letters, numbers, and the following characters: /_+=.@-". Names with `!` are those
+ * of AWS's own services (`rds!db-…`).
+ * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
+ */
 export const secretName = z
   .string()
   .min(1)
   .max(512)
-  .regex(/^[A-Za-z0-9/_+=.@!-]+$/, { error: INVALID_NAME });
+  .regex(/^[A-Za-z0-9/_+=.@!-]+$/, { error: INVALID_NAME })
+  .regex(/^[^!]*$/, { error: "The name can contain ASCII letters, numbers, and /_+=.@-" });
 
 /**
- * Reads the body of a call. Errors: SerializationException (not JSON), ValidationException (names
- * the field).
+ * Every call that stores a value or starts a rotation needs a token; the SDKs and the CLI add one.
+ * LocalStack recorded the error on AWS, even for a secret that does not exist
+ * (test_no_client_request_token).
+ */
+export function requireToken(token: string | undefined, error = invalidRequest): string {
+  if (token !== undefined) return token;
+  throw error("You must provide a ClientRequestToken value. We recommend a UUID-type value.");
+}
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+/**
+ * Reads the body of a call. Errors: SerializationException (not JSON, or a value of another type
+ * than the field has), ValidationException (names the field).
  */
 export function parseInput<T>(schema: z.ZodType<T>, body: Buffer): T {
   let json: unknown;
   try {
-    json = JSON.parse(body.toString("utf8") || "{}");
+    // In AWS's JSON, null is an absent field.
+    json = JSON.parse(utf8.decode(body) || "{}", (_, value: unknown) => value ?? undefined);
   } catch {
     throw new SecretsManagerError("SerializationException", "The request body is not valid JSON.");
   }
-  const parsed = schema.safeParse(json);
+  const parsed = schema.safeParse(json, { reportInput: true });
   if (parsed.success) return parsed.data;
+  const mistyped = parsed.error.issues.find(
+    ({ code, input, path }) => code === "invalid_type" && (input !== undefined || path.length === 0),
+  );
+  if (mistyped !== undefined) {
+    const place = mistyped.path.length === 0 ? "the request body" : mistyped.path.join(".");
+    throw new SecretsManagerError("SerializationException", `The type of ${place} is wrong.`);
+  }
   if (parsed.error.issues.some(({ message }) => message === INVALID_NAME)) {
     throw new SecretsManagerError("ValidationException", INVALID_NAME);
   }

@@ -51,6 +51,8 @@ export function verifyToken(
   }
   const key = options.findKey(kid);
   if (key === undefined) return refuse(433, "no such key");
+  // node:crypto would check another kind of signature for another kind of key, whatever `alg` says.
+  if (key.publicKey.asymmetricKeyType !== "rsa") return refuse(100, "the key is not an RSA key");
   const signed = Buffer.from(`${header}.${payload}`);
   if (!verify("RSA-SHA256", signed, key.publicKey, Buffer.from(signature, "base64url"))) {
     return refuse(100, "the signature is wrong");
@@ -74,12 +76,37 @@ function refuse(code: PlatformCode, detail: string): Verification {
   return { accepted: false, code, detail };
 }
 
-/** A JSON object, or an empty one if the part is not JSON. Missing fields are refused next. */
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/**
+ * A JSON object, or an empty one if the part is not JSON in UTF-8 or has a member twice. Missing
+ * fields are refused next.
+ */
 function decode(part: string): Record<string, unknown> {
   try {
-    const value: unknown = JSON.parse(Buffer.from(part, "base64url").toString("utf8"));
-    return typeof value === "object" && value !== null ? { ...value } : {};
+    const text = utf8.decode(Buffer.from(part, "base64url"));
+    const value: unknown = JSON.parse(text);
+    if (typeof value !== "object" || value === null || namesIn(text) !== membersOf(value)) return {};
+    return { ...value };
   } catch {
     return {};
   }
+}
+
+/**
+ * How many members the text of a JSON value has: each is a string before a colon. Of a member that
+ * is there twice, JSON.parse keeps the last one, and another parser may keep the first. So a token
+ * would mean two things: RFC 7515, section 4, and RFC 7519, section 4.
+ */
+function namesIn(json: string): number {
+  return [...json.matchAll(/"(?:[^"\\]|\\.)*"\s*(:?)/g)].filter(([, colon]) => colon === ":").length;
+}
+
+/** How many members a parsed JSON value has, with those of the values in it. */
+function membersOf(value: unknown): number {
+  if (typeof value !== "object" || value === null) return 0;
+  const values: unknown[] = Object.values(value);
+  return (
+    (Array.isArray(value) ? 0 : values.length) + values.reduce<number>((sum, one) => sum + membersOf(one), 0)
+  );
 }

@@ -1,22 +1,42 @@
 import { execFile, spawnSync } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Fault } from "../../local/fault.ts";
+import identities from "../../local/identities.json" with { type: "json" };
 import { startStack, type Stack } from "../../local/stack.ts";
 import { expectAuditRecord } from "../fakes/audit-schema.ts";
 import { smithy } from "../local/signers.ts";
 
+/** The role dialer again, with an IAM policy that allows every path. */
+const widePolicy = {
+  ...identities.find(({ userArn }) => userArn.includes(":assumed-role/dialer/")),
+  accessKeyId: "ASIADIALERWIDEXAMPLE",
+  userArn: "arn:aws:sts::111122223333:assumed-role/dialer/wide-policy",
+  invoke: undefined,
+};
+
+let folder: string;
 let stack: Stack;
 let fault: Fault | undefined;
 beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "calls-"));
+  const identitiesFile = join(folder, "identities.json");
+  await writeFile(identitiesFile, JSON.stringify([...identities, widePolicy]));
   stack = await startStack({
+    identitiesFile,
     faults: { voximplant: (method) => (method === "StartScenarios" ? fault : undefined) },
   });
 });
-afterAll(() => stack.close());
+afterAll(async () => {
+  await stack.close();
+  await rm(folder, { recursive: true });
+});
 
 function identityOf(role: string) {
-  const identity = stack.identities.find(({ userArn }) => userArn.includes(`:assumed-role/${role}/`));
+  const identity = stack.identities.find(({ userArn }) => userArn.includes(`:assumed-role/${role}`));
   if (identity === undefined) throw new Error(`no identity ${role}`);
   return identity;
 }
@@ -60,20 +80,26 @@ describe("a role with a grant of methods, through the built function", () => {
     expect(JSON.parse(stdout)).toEqual({ result: 1, call_session_history_id: 1 });
   });
 
-  it.each([
-    ["a method that makes keys", "CreateKey", {}],
-    ["another service account", "StartScenarios", { account: "call-history" }],
-  ])("is refused %s, and the platform is not asked", async (_, method, options) => {
-    const before = stack.managementApi.calls.length;
-    expect(await call(method, options)).toMatchObject({ status: 403, json: { error: "access_denied" } });
-    expect(stack.managementApi.calls).toHaveLength(before);
-  });
+  describe.each([
+    ["by the gateway, if its IAM policy allows only what is granted", "dialer", "not_authorized"],
+    ["by the function, if its IAM policy allows every path", "dialer/wide-policy", "access_denied"],
+  ])("is refused %s:", (_, role, error) => {
+    it.each([
+      ["a method that makes keys", "CreateKey", {}],
+      ["another service account", "StartScenarios", { account: "call-history" }],
+    ])("%s, and the platform is not asked", async (_, method, options) => {
+      const before = stack.managementApi.calls.length;
+      const answer = await call(method, { ...options, role });
+      expect(answer).toMatchObject({ status: 403, json: { error } });
+      expect(stack.managementApi.calls).toHaveLength(before);
+    });
 
-  it("is refused a token", async () => {
-    const url = `${stack.url}/v1/service-accounts/outbound-calls/token`;
-    const { url: to, ...init } = await smithy({ identity: identityOf("dialer"), url });
-    const response = await fetch(to, init);
-    expect([response.status, await response.json()]).toMatchObject([403, { error: "access_denied" }]);
+    it("a token", async () => {
+      const url = `${stack.url}/v1/service-accounts/outbound-calls/token`;
+      const { url: to, ...init } = await smithy({ identity: identityOf(role), url });
+      const response = await fetch(to, init);
+      expect([response.status, await response.json()]).toMatchObject([403, { error }]);
+    });
   });
 
   it("gets 502 for an answer that is too large", async () => {

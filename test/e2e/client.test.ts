@@ -113,10 +113,10 @@ describe("a method caller, against the gateway that verifies signatures", () => 
   });
 
   it.each([
-    ["a method that makes keys", "dialer", "CreateKey"],
-    ["a caller with a grant of tokens alone", "billing-worker", "StartScenarios"],
-  ])("is refused %s", async (_, name, method) => {
-    await expect(caller(name)(method)).rejects.toMatchObject({ code: "access_denied", denied: true });
+    ["a method outside its IAM policy", "dialer", "CreateKey", "not_authorized"],
+    ["a method, if its grant gives tokens alone", "billing-worker", "StartScenarios", "access_denied"],
+  ])("is refused %s", async (_, name, method, code) => {
+    await expect(caller(name)(method)).rejects.toMatchObject({ code, denied: true });
   });
 });
 

@@ -2,6 +2,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { TIMEOUTS_MS } from "../../local/lambda/functions.ts";
+import { describeWith } from "../infra/describe.ts";
 import { FunctionError, type LambdaFunction, startFunction } from "../../local/lambda/function.ts";
 
 let folder: string;
@@ -16,7 +18,7 @@ afterEach(() => running?.close());
 let lines: string[];
 let ends: number;
 
-async function start(source: string): Promise<LambdaFunction> {
+async function start(source: string, timeoutMs?: number): Promise<LambdaFunction> {
   lines = [];
   ends = 0;
   const bundle = join(folder, `${String(Math.random()).slice(2)}.mjs`);
@@ -27,9 +29,19 @@ async function start(source: string): Promise<LambdaFunction> {
     env: { GIVEN: "by the test" },
     onLine: (line) => lines.push(line),
     onEnd: () => (ends += 1),
+    ...(timeoutMs !== undefined && { timeoutMs }),
   });
   return running;
 }
+
+it("the local functions have the time-outs of the deployed ones", () => {
+  const { callFunctions, keyFunctions } = describeWith();
+  const deployed = Object.values({ ...callFunctions, ...keyFunctions }).map(({ name, timeout }) => [
+    name.replace(/^.*-dev-/, ""),
+    timeout * 1000,
+  ]);
+  expect(TIMEOUTS_MS).toEqual(Object.fromEntries(deployed));
+});
 
 describe("a function in the local Lambda", () => {
   it("receives a copy of the event and Lambda's context, and its answer is serialised as JSON", async () => {
@@ -68,6 +80,37 @@ describe("a function in the local Lambda", () => {
     );
     await expect(invoke({})).rejects.toThrow(FunctionError);
     await expect(invoke({})).rejects.toThrow("no a");
+    expect(await invoke({ a: 1 })).toBe(1);
+  });
+
+  it("writes an error that its handler throws to its log, in one line", async () => {
+    const { invoke } = await start("export const handler = async () => { throw new Error('no a'); };");
+    await expect(invoke({})).rejects.toThrow("no a");
+    expect(lines).toEqual([expect.stringMatching(/\tERROR\tInvoke Error\t\{"stack":\["Error: no a",/)]);
+  });
+
+  it("fails a call whose answer is larger than Lambda allows, as JSON in UTF-8", async () => {
+    const { invoke } = await start("export const handler = async ({ text, length }) => text.repeat(length);");
+    expect(await invoke({ text: "x", length: 6_291_554 })).toHaveLength(6_291_554);
+    for (const [text, length] of [
+      ["x", 6_291_555],
+      ["\\", 3_145_778],
+      ["é", 3_145_778],
+    ] as const) {
+      await expect(invoke({ text, length })).rejects.toThrow(
+        "Response payload size exceeded maximum allowed payload size (6291556 bytes).",
+      );
+    }
+    expect(lines).toHaveLength(3);
+  });
+
+  it("fails a call that takes longer than its time-out, with a line in its log, and keeps running", async () => {
+    const { invoke } = await start(
+      "export const handler = ({ a }) => (a ? Promise.resolve(a) : new Promise(() => {}));",
+      250,
+    );
+    await expect(invoke({})).rejects.toThrow("Task timed out after 0.25 seconds");
+    expect(lines).toEqual([expect.stringMatching(/^\S+Z [0-9a-f-]{36} Task timed out after 0\.25 seconds$/)]);
     expect(await invoke({ a: 1 })).toBe(1);
   });
 

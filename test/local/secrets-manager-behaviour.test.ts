@@ -11,7 +11,8 @@ import {
   UpdateSecretCommand,
   UpdateSecretVersionStageCommand,
 } from "@aws-sdk/client-secrets-manager";
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { exchange } from "../../local/exchange.ts";
 import { createSecretsManager, type SecretsManagerOptions } from "../../local/secrets-manager/in-process.ts";
 
 const SecretId = "voximplant/outbound-calls";
@@ -19,6 +20,10 @@ const v1 = "11111111-1111-4111-8111-111111111111";
 const v2 = "22222222-2222-4222-8222-222222222222";
 const v3 = "33333333-3333-4333-8333-333333333333";
 const START = Date.UTC(2026, 10, 24, 12);
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
 
 function open(options: SecretsManagerOptions = {}) {
   const clock = { now: START };
@@ -178,9 +183,11 @@ describe("the stand-in's reads with a lag", () => {
 describe("the stand-in's DescribeSecret", () => {
   it("omits what AWS omits for a secret without rotation, tags, replicas and values", async () => {
     const { secrets } = open();
-    await secrets.call("CreateSecret", { Name: SecretId });
+    await secrets.call("CreateSecret", { Name: SecretId, Description: "" });
     const answer = await secrets.call("DescribeSecret", { SecretId });
     expect(Object.keys(answer).sort()).toEqual(["ARN", "CreatedDate", "LastChangedDate", "Name"]);
+    const { SecretList } = await secrets.call("ListSecrets", {});
+    expect(SecretList).toEqual([answer]);
   });
 
   it("reports the rules, the last and the next rotation of a secret that rotates", async () => {
@@ -273,6 +280,90 @@ describe("the stand-in's ListSecretVersionIds", () => {
   });
 });
 
+/** Sends a body byte for byte, as a program without an SDK does. */
+async function post(operation: string, body: string | Buffer, options: SecretsManagerOptions = {}) {
+  const { serve } = createSecretsManager(options);
+  const answer = await exchange(serve, {
+    method: "POST",
+    target: "/",
+    headers: [["X-Amz-Target", operation]],
+    body: Buffer.from(body as string),
+    bodyTooLarge: false,
+    sourceIp: "127.0.0.1",
+  });
+  return { status: answer.status, ...(JSON.parse(answer.body.toString()) as object) };
+}
+
+describe("a raw request to the stand-in", () => {
+  const SecretString = "one";
+
+  it.each([
+    ["CreateSecret", { Name: SecretId, SecretString }, "InvalidRequestException"],
+    ["PutSecretValue", { SecretId, SecretString }, "InvalidRequestException"],
+    ["UpdateSecret", { SecretId, SecretString }, "InvalidRequestException"],
+    ["RotateSecret", { SecretId }, "InvalidParameterException"],
+  ])("needs a ClientRequestToken in %s, even if the secret is missing", async (operation, input, type) => {
+    expect(await post(`secretsmanager.${operation}`, JSON.stringify(input))).toEqual({
+      status: 400,
+      __type: type,
+      Message: "You must provide a ClientRequestToken value. We recommend a UUID-type value.",
+    });
+  });
+
+  it.each([
+    ["not JSON", "{"],
+    ["not UTF-8", Buffer.from('{"SecretId":"\xff"}', "latin1")],
+    ["a list", "[]"],
+    ["null", "null"],
+    ["a string", '"x"'],
+    ["a number in place of a string", '{"SecretId":5}'],
+    ["an object in place of a string", '{"SecretId":{}}'],
+  ])("is refused with SerializationException if its body is %s", async (_, body) => {
+    expect(await post("secretsmanager.DescribeSecret", body)).toMatchObject({
+      status: 400,
+      __type: "SerializationException",
+    });
+  });
+
+  it("may have null in place of a field that it does not give", async () => {
+    const body = JSON.stringify({ SecretId, VersionId: null, VersionStage: null });
+    const answer = await post("secretsmanager.GetSecretValue", body, { secrets: { [SecretId]: "one" } });
+    expect(answer).toMatchObject({ status: 200, SecretString: "one" });
+  });
+
+  it.each([
+    "DescribeSecret",
+    "secretsmanager.describesecret",
+    "secretsmanager.__proto__",
+    "x.DescribeSecret",
+    "",
+  ])("is refused with UnknownOperationException if its target is %j", async (target) => {
+    expect(
+      await post(target, JSON.stringify({ SecretId }), { secrets: { [SecretId]: "one" } }),
+    ).toMatchObject({
+      status: 400,
+      __type: "UnknownOperationException",
+    });
+  });
+});
+
+describe("an ARN without its suffix", () => {
+  it("does not find a secret whose name ends like a suffix, as on AWS", async () => {
+    const { client } = open();
+    const Name = "Invalid/_+=.@-Name-a1b2c3";
+    const { ARN } = await client.send(new CreateSecretCommand({ Name, SecretString: "one" }));
+    const partial = ARN?.slice(0, -7);
+    expect(partial).toMatch(/-a1b2c3$/);
+    await expect(client.send(new GetSecretValueCommand({ SecretId: partial }))).rejects.toMatchObject({
+      name: "ResourceNotFoundException",
+    });
+    for (const id of [Name, ARN]) {
+      const found = await client.send(new GetSecretValueCommand({ SecretId: id }));
+      expect(found.SecretString).toBe("one");
+    }
+  });
+});
+
 describe("a request beyond a limit of AWS", () => {
   it.each([
     [
@@ -305,6 +396,7 @@ describe("a request beyond a limit of AWS", () => {
 
   it.each([
     ["CreateSecret", { Name: "a name" }],
+    ["CreateSecret", { Name: "ä" }],
     ["CreateSecret", { Name: "a:b" }],
     ["GetSecretValue", { SecretId: "a*b" }],
   ])("is refused with AWS's text about names: %s with %j", async (operation, input) => {
@@ -313,6 +405,17 @@ describe("a request beyond a limit of AWS", () => {
       type: "ValidationException",
       message:
         "Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@!",
+    });
+  });
+
+  it("is refused if the new secret's name has a !, which only secrets of AWS's own services have", async () => {
+    const { secrets } = open();
+    await expect(secrets.call("CreateSecret", { Name: "rds!db-1" })).rejects.toMatchObject({
+      type: "ValidationException",
+      message: expect.stringContaining("/_+=.@-") as string,
+    });
+    await expect(secrets.call("DescribeSecret", { SecretId: "rds!db-1" })).rejects.toMatchObject({
+      type: "ResourceNotFoundException",
     });
   });
 
@@ -340,6 +443,30 @@ describe("the stand-in's DeleteSecret with ForceDeleteWithoutRecovery", () => {
     await expect(client.send(new DeleteSecretCommand({ SecretId }))).rejects.toMatchObject({
       name: "ResourceNotFoundException",
     });
+  });
+});
+
+describe("a rotation of the stand-in that cannot run", () => {
+  const RotationLambdaARN = "arn:aws:lambda:us-east-1:111122223333:function:rotate-key";
+
+  it("is printed if the stand-in itself failed", async () => {
+    const printed = vi.spyOn(console, "error").mockImplementation(() => undefined);
+    const { client, create, secrets } = open();
+    await create();
+    await client.send(new RotateSecretCommand({ SecretId, RotationLambdaARN }));
+    await secrets.rotationsSettled();
+    expect(printed.mock.calls.flat().map(String)).toContainEqual(
+      "Error: There is no rotation function behind this stand-in.",
+    );
+  });
+
+  it("is not printed if the function failed, which has its own log", async () => {
+    const printed = vi.spyOn(console, "error").mockImplementation(() => undefined);
+    const { client, create, secrets } = open({ rotate: () => Promise.reject(new Error("killed")) });
+    await create();
+    await client.send(new RotateSecretCommand({ SecretId, RotationLambdaARN }));
+    await secrets.rotationsSettled();
+    expect(printed).not.toHaveBeenCalled();
   });
 });
 

@@ -1,4 +1,5 @@
 import { execFile, spawnSync } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,6 +7,9 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ErrorResponse, TokenResponse } from "../../lib/http/wire.ts";
 import type { Identity } from "../../local/gateway/identity.ts";
+import { FunctionError } from "../../local/lambda/function.ts";
+import { buildFunctions } from "../../local/lambda/functions.ts";
+import { loadPolicy } from "../../scripts/load-policy.ts";
 import { startSecretsManager } from "../../local/secrets-manager/server.ts";
 import { type Stack, type StackOptions, startStack } from "../../local/stack.ts";
 import { secondSigner, send, type Sign, type SignedRequest, smithy } from "./signers.ts";
@@ -169,12 +173,23 @@ describe("the local stack, through the built bundle", () => {
       await fetch(stack.secretsUrl, {
         method: "POST",
         headers: { "X-Amz-Target": "secretsmanager.RotateSecret" },
-        body: JSON.stringify({ SecretId: "voximplant/outbound-calls" }),
+        body: JSON.stringify({ SecretId: "voximplant/outbound-calls", ClientRequestToken: randomUUID() }),
       });
       await stack.secretsManager?.rotationsSettled();
       expect(keyId(await token(stack))).not.toBe(before);
     });
   });
+});
+
+it("a function that does not start when it is first called has the reason in its log", async () => {
+  const lines: string[] = [];
+  const functions = await buildFunctions(await loadPolicy("local/grants.yml"), {
+    env: { VOXIMPLANT_API_URL: "http://example.com" },
+    onLine: (line) => lines.push(line),
+  });
+  await expect(functions.invoke("rotate-key", {})).rejects.toThrow(FunctionError);
+  await functions.close();
+  expect(lines.join("\n")).toMatch(/The function rotate-key did not start: [^]*VOXIMPLANT_API_URL/);
 });
 
 describe("an existing Secrets Manager", () => {

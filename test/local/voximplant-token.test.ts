@@ -27,6 +27,13 @@ function sign(payload: object, protectedHeader: { alg: string } = header, by: Ke
   return new SignJWT({ ...payload }).setProtectedHeader(protectedHeader).sign(by);
 }
 
+const encodePart = (part: string | Buffer) => Buffer.from(part as string).toString("base64url");
+
+function signParts(protectedHeader: string | Buffer, payload: string): string {
+  const signed = `${encodePart(protectedHeader)}.${encodePart(payload)}`;
+  return `${signed}.${createSign("RSA-SHA256").update(signed).sign(key.privateKey, "base64url")}`;
+}
+
 function check(token: string) {
   return verifyToken(token, {
     findKey: (kid) =>
@@ -41,6 +48,8 @@ describe("the stand-in accepts a token", () => {
     ["as documented", claims],
     ["with claims beyond the required ones", { ...claims, sub: "arn:…", jti: "1", nbf: now }],
     ["for a child account", { ...claims, iss: 7654321 }],
+    ["with quotation marks and colons in a text", { ...claims, sub: 'a":"b\\', jti: '","iss":1' }],
+    ["with claims that are lists and objects", { ...claims, act: { iss: [{ iss: 1 }, "iss"] } }],
     ["with the longest lifetime", { ...claims, iat: now, exp: now + 3600 }],
     ["issued at most a second ahead", { ...claims, iat: now + 1 }],
   ])("%s", async (_, payload) => {
@@ -100,6 +109,45 @@ describe("the stand-in refuses a token", () => {
       const signature = createSign("RSA-SHA256").update(signed).sign(key.privateKey, "base64url");
       expect(check(`${signed}.${signature}`)).toMatchObject({ code: 447 });
     }
+  });
+
+  it.each([
+    [
+      "a member of the header twice",
+      `{"alg":"none",${JSON.stringify(header).slice(1)}`,
+      JSON.stringify(claims),
+    ],
+    ["a claim twice", JSON.stringify(header), `{"iss":1, ${JSON.stringify(claims).slice(1)}`],
+    [
+      "a claim twice, once escaped",
+      JSON.stringify(header),
+      JSON.stringify(claims).replace("{", '{"\\u0069ss" : 1,'),
+    ],
+    [
+      "a member twice in a claim that is an object",
+      JSON.stringify(header),
+      JSON.stringify({ ...claims, act: { a: 1 } }).replace('{"a":1}', '{"a":1,"a":1}'),
+    ],
+    ["a header that is a list", "[]", JSON.stringify(claims)],
+    [
+      "a header that is not UTF-8",
+      Buffer.from('{"alg":"RS256","kid":"known","x":"\xff"}', "latin1"),
+      JSON.stringify(claims),
+    ],
+    ["a byte order mark", `\ufeff${JSON.stringify(header)}`, JSON.stringify(claims)],
+  ])("with %s", (_, protectedHeader, payload) => {
+    expect(check(signParts(protectedHeader, payload))).toMatchObject({ code: 447 });
+  });
+
+  it("of a key that is not RSA, whatever the header says", () => {
+    const signed = `${encodePart(JSON.stringify(header))}.${encodePart(JSON.stringify(claims))}`;
+    const signature = createSign("SHA256").update(signed).sign(elliptic.privateKey, "base64url");
+    const verification = verifyToken(`${signed}.${signature}`, {
+      findKey: () => ({ publicKey: elliptic.publicKey, accountIds: [1234567] }),
+      nowSeconds: now,
+      skewSeconds: 1,
+    });
+    expect(verification).toMatchObject({ accepted: false, code: 100 });
   });
 
   it("that is another spelling of an accepted token", async () => {

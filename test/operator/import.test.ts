@@ -93,6 +93,20 @@ describe("voxtoken admin import", () => {
     await world.useCurrentKey();
   });
 
+  it.each(["object", "array"] as const)(
+    "stores a key that CreateKey made, whose result was an %s",
+    async (createKeyShape) => {
+      world = await startWorld({ http: true, createKeyShape });
+      const body = new URLSearchParams({ account_id: String(ACCOUNT), api_key: "deprecated-api-key" });
+      const answer = await fetch(`${world.platform.apiUrl}/CreateKey`, { method: "POST", body });
+      const { result } = (await answer.json()) as { result: object | object[] };
+      const [file] = [result].flat() as { key_id: string }[];
+      expect(await voxtoken(importArgs("-", ...expected), JSON.stringify(file))).toMatchObject({ status: 0 });
+      expect(world.keyWith("AWSCURRENT")).toBe(file?.key_id);
+      await world.useCurrentKey();
+    },
+  );
+
   it("takes the key from stdin", async () => {
     world = await startWorld({ http: true });
     const { keyId, text } = downloadKey();
@@ -241,17 +255,25 @@ describe("voxtoken admin bootstrap", () => {
   const args = ["bootstrap", "--service-account", "outbound-calls", ...expected];
   const API_KEY = "deprecated-api-key";
 
-  it("creates a key with these roles and stores it only in the secret", async () => {
-    world = await startWorld({ http: true, serviceAccounts: [], emptySecrets: ["outbound-calls"] });
-    const { status, err } = await voxtoken([...args, "--roles", "scenarios, Support"], `${API_KEY}\n`);
-    expect(status).toBe(0);
-    expect(err).toContain("The API key is no longer needed here");
-    expect(err).not.toContain(API_KEY);
-    const key = world.platform.keys.get(world.keyWith("AWSCURRENT") ?? "");
-    expect(key?.roleIds).toEqual(new Set([9, 5]));
-    expect(key?.name).toMatch(/^vtv-/);
-    await world.useCurrentKey();
-  });
+  it.each(["object", "array"] as const)(
+    "creates a key with these roles and stores it only in the secret, if CreateKey answers with an %s",
+    async (createKeyShape) => {
+      world = await startWorld({
+        http: true,
+        serviceAccounts: [],
+        emptySecrets: ["outbound-calls"],
+        createKeyShape,
+      });
+      const { status, err } = await voxtoken([...args, "--roles", "scenarios, Support"], `${API_KEY}\n`);
+      expect(status).toBe(0);
+      expect(err).toContain("The API key is no longer needed here");
+      expect(err).not.toContain(API_KEY);
+      const key = world.platform.keys.get(world.keyWith("AWSCURRENT") ?? "");
+      expect(key?.roleIds).toEqual(new Set([9, 5]));
+      expect(key?.name).toMatch(/^vtv-/);
+      await world.useCurrentKey();
+    },
+  );
 
   it.each([
     ["an API key that is wrong", "wrong", ["--roles", "Support"], 1, "error 100"],

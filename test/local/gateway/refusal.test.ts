@@ -1,6 +1,7 @@
-import { expect, it } from "vitest";
-import { gatewayResponses } from "../../../infra/gateway-responses.ts";
+import { describe, expect, it } from "vitest";
+import { grantsOfTokens, sampleGrants, stackOf } from "../../infra/describe.ts";
 import {
+  accessDenied,
   forbidden,
   integrationFailure,
   integrationTimeout,
@@ -10,18 +11,31 @@ import {
   unknownClient,
 } from "../../../local/gateway/refusal.ts";
 
-it.each([
+const refusals = [
+  accessDenied("arn:aws:iam::111122223333:user/x", "arn:aws:execute-api:us-east-1:********3333:a/b/GET/"),
   forbidden("InvalidSignatureException", "The signature does not match."),
   unknownClient,
   missingToken,
   requestTooLong,
   integrationFailure,
   integrationTimeout,
-])("the local gateway answers $type as the deployed gateway response does", (refusal) => {
-  const deployed = gatewayResponses[refusal.response];
-  const { error, status, description } = responseTo(refusal);
-  expect({ error, status }).toEqual({ error: deployed?.error, status: deployed?.status });
-  expect(deployed?.description).toBe(
-    description === undefined ? "$context.error.messageString" : JSON.stringify(description),
-  );
+];
+
+describe.each([
+  ["with calls of methods", true, sampleGrants],
+  ["without calls of methods", false, grantsOfTokens],
+])("%s, the local gateway", (_, callsMethods, grants) => {
+  const { Resources } = stackOf({}, { grants });
+
+  it.each(refusals)("answers $type as the deployed gateway response $response does", (refusal) => {
+    const { error, status, description } = responseTo(refusal, callsMethods);
+    const text = description === undefined ? "$context.error.messageString" : JSON.stringify(description);
+    expect(Resources[`GatewayResponse${refusal.response.replaceAll("_", "")}`]?.Properties).toMatchObject({
+      ResponseType: refusal.response,
+      StatusCode: String(status),
+      ResponseTemplates: {
+        "application/json": `{"error": "${error}", "error_description": ${text}, "request_id": "$context.requestId"}`,
+      },
+    });
+  });
 });

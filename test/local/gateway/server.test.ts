@@ -1,7 +1,8 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import identities from "../../../local/identities.json" with { type: "json" };
 import { parseIdentities } from "../../../local/gateway/identity.ts";
 import { type Gateway, type GatewayOptions, startGateway } from "../../../local/gateway/server.ts";
+import { deployedRoutes } from "../../../local/gateway/route.ts";
 import { ListenError } from "../../../local/listen.ts";
 import { send, smithy } from "../signers.ts";
 
@@ -43,7 +44,11 @@ describe("the function's answer behind the local gateway", () => {
     ["a string", "hello"],
     ["without a status", { body: "hello" }],
     ["with a body that is no string", { statusCode: 200, body: {} }],
-  ])("is 500 internal_error when malformed: %s", async (_, result) => {
+  ])("is 500 internal_error, and the gateway prints so, when malformed: %s", async (_, result) => {
+    const printed = vi.spyOn(console, "error").mockImplementation(() => undefined);
+    onTestFinished(() => {
+      printed.mockRestore();
+    });
     const response = await call(() => Promise.resolve(result));
     expect(response.status).toBe(500);
     expect(await response.json()).toEqual({
@@ -51,6 +56,9 @@ describe("the function's answer behind the local gateway", () => {
       error_description: "The service failed; the request id finds the reason in its log.",
       request_id: gateway.calls[0]?.requestId,
     });
+    expect(printed).toHaveBeenCalledExactlyOnceWith(
+      "The gateway cannot use the answer of vend-token: it is malformed.",
+    );
   });
 
   it("is 500 without the reason when the function throws", async () => {
@@ -60,10 +68,17 @@ describe("the function's answer behind the local gateway", () => {
     expect(gateway.calls[0]).toMatchObject({ failure: "the detail" });
   });
 
-  it("is 500 when the function does not answer in time", async () => {
-    const response = await call(() => new Promise(() => undefined), { integrationTimeoutMs: 20 });
-    expect(response.status).toBe(500);
-    expect(await response.json()).toMatchObject({ error: "internal_error" });
+  it.each([
+    ["504, because the call may have run, when", deployedRoutes, 504, "platform_timeout"],
+    [
+      "500, where no methods are called, when",
+      deployedRoutes.filter((route) => route.function === "vend-token"),
+      500,
+      "internal_error",
+    ],
+  ])("is %s the function does not answer in time", async (_, routes, status, error) => {
+    const response = await call(() => new Promise(() => undefined), { integrationTimeoutMs: 20, routes });
+    expect([response.status, await response.json()]).toMatchObject([status, { error }]);
   });
 });
 
