@@ -87,11 +87,7 @@ async function answer(request: RawRequest, options: GatewayOptions, calls: Gatew
   if (match === undefined) return refuse(missingToken, "no such route");
   if (request.bodyTooLarge) return refuse(requestTooLong);
   const time = (options.now ?? (() => new Date()))();
-  const verified = await verifySignature(request, {
-    identities: options.identities,
-    region: API.region,
-    now: time,
-  });
+  const verified = await verifySignature(request, { identities: options.identities, now: time });
   if (!("identity" in verified)) return refuse(verified);
   const { identity } = verified;
   Object.assign(call, { userArn: identity.userArn });

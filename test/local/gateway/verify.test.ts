@@ -88,10 +88,10 @@ describe.each(signers)("a request signed by %s", (_, sign) => {
     await expectAccepted(await sign(toSign({ url: gateway.url + target })));
   });
 
-  it("is accepted without a body, with more headers, and four minutes late", async () => {
+  it("is accepted with any region, without a body, with more headers, and four minutes late", async () => {
     const date = new Date(now.getTime() - 4 * 60_000);
     const headers = { "Content-Type": "application/json", "x-custom": "a   b" };
-    await expectAccepted(await sign(toSign({ date, headers })));
+    await expectAccepted(await sign(toSign({ region: "eu-central-1", date, headers })));
     const list = await sign(toSign({ method: "GET", url: `${gateway.url}/v1/service-accounts`, body: "" }));
     await expectAccepted(list);
   });
@@ -217,10 +217,10 @@ describe("the gateway answers with AWS's own text", () => {
       "Credential should be scoped to correct service: 'execute-api'.",
     ],
     [
-      "a signature for another region than the API's",
-      () => smithy(toSign({ region: "eu-central-1" })),
+      "a region that is none",
+      () => smithy(toSign({ region: "nowhere" })),
       "InvalidSignatureException",
-      "Credential should be scoped to a valid region, not 'eu-central-1'.",
+      "Credential should be scoped to a valid region, not 'nowhere'.",
     ],
     [
       "a scope of another day",
