@@ -1,8 +1,9 @@
 import { execFileSync } from "node:child_process";
 import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { build, type BuildOptions, type Metafile, type Plugin } from "esbuild";
+import { build, type BuildOptions, type Plugin } from "esbuild";
 import packageJson from "../package.json" with { type: "json" };
+import { type BundledPackage, bundledPackages } from "./bundled-packages.ts";
 
 /**
  * The dependencies stay imports, so that users of the package can update them: the AWS SDK's
@@ -34,8 +35,10 @@ const requireForEsm =
  * Builds the client, for `import` and for `require`, and the command line. The command line is
  * split into files, so that the admin commands and the AWS SDK are loaded only when they are
  * needed. Also writes the licences of all bundled packages.
+ *
+ * @returns those packages
  */
-export async function bundlePackage(): Promise<void> {
+export async function bundlePackage(): Promise<BundledPackage[]> {
   rmSync("dist/cli", { recursive: true, force: true });
   const client = { ...common, entryPoints: ["lib/client/index.ts"] };
   const cli = { ...common, entryPoints: { voxtoken: "bin/voxtoken.ts" } };
@@ -58,8 +61,9 @@ export async function bundlePackage(): Promise<void> {
     }),
   ]);
   chmodSync("dist/cli/voxtoken.js", 0o755);
-  const packages = bundledPackages(builds.map(({ metafile }) => metafile));
+  const packages = bundledPackages(builds.flatMap(({ metafile }) => Object.values(metafile.outputs)));
   writeFileSync("dist/THIRD-PARTY-LICENSES.txt", licences(packages));
+  return packages;
 }
 
 /**
@@ -78,23 +82,12 @@ const zodOfItsOwn: Plugin = {
   },
 };
 
-/** The folders of all packages with bundled code. */
-function bundledPackages(metafiles: readonly Metafile[]): string[] {
-  const folders = metafiles
-    .flatMap(({ outputs }) => Object.values(outputs).flatMap(({ inputs }) => Object.keys(inputs)))
-    .flatMap((file) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file) ?? []);
-  return [...new Set(folders)].sort();
-}
-
-function licences(folders: readonly string[]): string {
-  const sections = folders.map((folder) => {
-    const { name, version, license } = JSON.parse(
-      readFileSync(join(folder, "package.json"), "utf8"),
-    ) as Record<string, string>;
+function licences(packages: readonly BundledPackage[]): string {
+  const sections = packages.map(({ folder, name, version, license }) => {
     const files = readdirSync(folder).filter((file) => /^(?:licen[cs]e|notice|copying)/i.test(file));
     if (files.length === 0) throw new Error(`${folder} has no licence file to publish with its code.`);
     const texts = files.sort().map((file) => readFileSync(join(folder, file), "utf8").trim());
-    return [`${name ?? folder} ${version ?? ""} (${license ?? "see below"})`, ...texts].join("\n\n");
+    return [`${name} ${version} (${license})`, ...texts].join("\n\n");
   });
   const heading = "The files of this package hold code of the following packages.";
   return `${[heading, ...sections].join(`\n\n${"-".repeat(80)}\n\n`)}\n`;

@@ -1,9 +1,10 @@
-import { readdir, readFile } from "node:fs/promises";
-import { basename, join, resolve } from "node:path";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { basename, dirname, join, relative, resolve } from "node:path";
 
 import { build, type Plugin } from "esbuild";
 
 import type { Policy } from "../lib/grants/policy.ts";
+import { type BundledPackage, bundledPackages } from "./bundled-packages.ts";
 
 const root = resolve(import.meta.dirname, "..");
 
@@ -11,20 +12,25 @@ interface Bundle {
   /** Absolute path. */
   readonly file: string;
   readonly bytes: number;
+  readonly packages: readonly BundledPackage[];
 }
 
 /**
  * Bundles each function of functions/ to `<out>/<name>/index.mjs`, with its source map beside it
- * and the policy inside. The same input gives the same bytes.
+ * and the policy inside. The same input gives the same bytes, in whatever folder it is built.
  */
 export async function bundleFunctions(policy: Policy, out: string): Promise<Bundle[]> {
   const names = (await readdir(join(root, "functions")))
     .filter((file) => file.endsWith(".ts") && !file.endsWith(".d.ts"))
     .map((file) => basename(file, ".ts"));
-  const { metafile } = await build({
+  // Source maps name the sources relative to the output. So esbuild gets one fixed folder: with the
+  // folder of the caller, the same sources would give other bytes elsewhere.
+  const outdir = join(root, "dist", "functions");
+  const { metafile, outputFiles } = await build({
     absWorkingDir: root,
     entryPoints: names.map((name) => ({ in: join("functions", `${name}.ts`), out: join(name, "index") })),
-    outdir: out,
+    outdir,
+    write: false,
     // The zip has no package.json, so only the extension marks the file as ESM, which top-level
     // await requires.
     outExtension: { ".js": ".mjs" },
@@ -40,9 +46,18 @@ export async function bundleFunctions(policy: Policy, out: string): Promise<Bund
     metafile: true,
     plugins: [embedPolicy(policy), credentialsFromEnvironment, withoutEventStreams, versionsAlone],
   });
+  const inOut = (file: string) => join(out, relative(outdir, resolve(root, file)));
+  for (const { path, contents } of outputFiles) {
+    await mkdir(dirname(inOut(path)), { recursive: true });
+    await writeFile(inOut(path), contents);
+  }
   return Object.entries(metafile.outputs)
     .filter(([file]) => file.endsWith(".mjs"))
-    .map(([file, { bytes }]) => ({ file: join(root, file), bytes }));
+    .map(([file, output]) => ({
+      file: inOut(file),
+      bytes: output.bytes,
+      packages: bundledPackages([output]),
+    }));
 }
 
 /**

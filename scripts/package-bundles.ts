@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { zipSync } from "fflate";
 import { bundleFunctions } from "./bundle.ts";
+import type { BundledPackage } from "./bundled-packages.ts";
 import { loadPolicy } from "./load-policy.ts";
 
 /** The files for Lambda: the bundle and its source map. */
@@ -14,21 +15,23 @@ const files = ["index.mjs", "index.mjs.map"];
  *
  * @param stage the value of `${stage}` in the name of a secret
  * @param artifacts paths of the zips; `…/vend-token.zip` gets the bundle of functions/vend-token.ts
+ * @returns the npm packages in each function, by its name
  * @throws if the build fails, the grants file is invalid, or an artifact has no bundle
  */
 export async function packageBundles(
   grantsFile: string,
   stage: string,
   artifacts: readonly string[],
-): Promise<void> {
+): Promise<ReadonlyMap<string, readonly BundledPackage[]>> {
   const policy = await loadPolicy(grantsFile, stage);
   const out = mkdtempSync(join(tmpdir(), "bundles-"));
   try {
-    await bundleFunctions(policy, out);
+    const bundles = await bundleFunctions(policy, out);
     for (const artifact of artifacts) {
       mkdirSync(dirname(artifact), { recursive: true });
       writeFileSync(artifact, zipBundle(join(out, basename(artifact, ".zip"))));
     }
+    return new Map(bundles.map(({ file, packages }) => [basename(dirname(file)), packages]));
   } finally {
     rmSync(out, { recursive: true, force: true });
   }

@@ -16,8 +16,10 @@ import { loadPolicy } from "../scripts/load-policy.ts";
  */
 export async function setup({ provide }: TestProject): Promise<void> {
   const keys = Promise.all(Array.from({ length: 16 }, makeRsaPem));
-  await bundlePackage();
-  await bundleFunctions(await loadPolicy(resolve("local/grants.yml")), resolve("dist/test/functions"));
+  const npmPackage = await bundlePackage();
+  const policy = await loadPolicy(resolve("local/grants.yml"));
+  const functions = await bundleFunctions(policy, resolve("dist/test/functions"));
+  provide("bundledPackages", { functions: functions.flatMap(({ packages }) => packages), npmPackage });
   provide("rsaKeys", await keys);
 }
 

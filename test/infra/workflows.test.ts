@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
@@ -12,11 +12,11 @@ interface Workflow {
   readonly jobs: Readonly<Record<string, { readonly permissions?: unknown; readonly environment?: unknown }>>;
 }
 
-describe.each(["ci.yml", "deploy.yml", "grants.yml"])("the workflow %s", (name) => {
+describe.each(readdirSync(resolve(root, ".github/workflows")))("the workflow %s", (name) => {
   it("pins each action to a commit, since a tag can be moved", () => {
     const used = [...read(name).matchAll(/uses: (\S+)/g)].map(([, action]) => action);
     expect(used.length).toBeGreaterThan(0);
-    for (const action of used) expect(action).toMatch(/^(?:\.\/|[\w-]+\/[\w-]+@[0-9a-f]{40})$/);
+    for (const action of used) expect(action).toMatch(/^(?:\.\/|[\w-]+(?:\/[\w-]+)+@[0-9a-f]{40})$/);
   });
 
   it("contains no long-lived AWS key, and no expression in a shell command", () => {
@@ -73,6 +73,23 @@ describe("permissions", () => {
       contents: "read",
       "pull-requests": "write",
     });
+  });
+
+  it("allow a release to be made and attested, and nothing else", () => {
+    const { permissions, jobs } = parse(read("release.yml")) as Workflow;
+    expect(permissions).toEqual({});
+    expect(jobs["release"]?.permissions).toEqual({
+      contents: "write",
+      "id-token": "write",
+      attestations: "write",
+    });
+  });
+
+  it("allow the search for weaknesses to report them, and no write besides", () => {
+    const { permissions, jobs } = parse(read("security.yml")) as Workflow;
+    expect(permissions).toEqual({});
+    const given = Object.values(jobs).map((job) => job.permissions);
+    expect(given).toEqual([{ contents: "read", "security-events": "write" }, { contents: "read" }]);
   });
 
   it("allow a deployment to read the code and to prove its environment to AWS", () => {
