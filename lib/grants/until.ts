@@ -1,6 +1,6 @@
 import type { EpochMs } from "../epoch.ts";
 
-const DAY = /^(\d{4})-(\d\d)-(\d\d)$/;
+const DAY = /^\d{4}-\d\d-\d\d$/;
 /** RFC 3339 §5.6, with capital letters and at most milliseconds. */
 const TIME =
   /^(\d{4}-\d\d-\d\d)T([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,3})?)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$/;
@@ -16,16 +16,16 @@ export function parseUntil(text: string): EpochMs | undefined {
 
 /** A time with its offset, `2026-12-31T18:00:00+01:00`. Undefined if the text is none. */
 export function parseTime(text: string): EpochMs | undefined {
-  const [, day = ""] = TIME.exec(text) ?? [];
-  return startOfDay(day) === undefined ? undefined : Date.parse(text);
+  const day = TIME.exec(text)?.[1];
+  return day === undefined || startOfDay(day) === undefined ? undefined : Date.parse(text);
 }
 
 function startOfDay(text: string): EpochMs | undefined {
-  const [, year, month, day] = (DAY.exec(text) ?? []).map(Number);
-  if (year === undefined || month === undefined || day === undefined) return undefined;
-  const time = Date.UTC(year, month - 1, day);
-  // Date.UTC takes the 31st of February for a day in March, and the year 99 for 1999.
-  return new Date(time).toISOString().startsWith(text) ? time : undefined;
+  if (!DAY.test(text)) return undefined;
+  const midnight = new Date(`${text}T00:00:00Z`);
+  if (Number.isNaN(midnight.getTime())) return undefined;
+  // Date takes the 31st of February for a day in March.
+  return midnight.toISOString().startsWith(text) ? midnight.getTime() : undefined;
 }
 
 /** `2026-12-31T00:00:00Z` */

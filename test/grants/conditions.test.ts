@@ -114,3 +114,52 @@ it("a pattern that is not the ARN of a role or user fits nobody", () => {
     "is for *, which is neither a role nor a user",
   ]);
 });
+
+describe("a condition that is not met says why", () => {
+  const at = { caller, now: NOW };
+  const tokens = candidate(of({ arn: roleArn("intern") }));
+  const calls = candidate(of({ arn: roleArn("intern") }, { methods: ["StartScenarios", "GetCall*"] }));
+  const ending = (ms: number) => candidate(of({ arn: roleArn("intern") }, { until: NOW + ms }));
+
+  it.each([
+    ["a token", calls, {}, "gives calls of StartScenarios, GetCall* and no token"],
+    ["a call", tokens, { method: "StartScenarios" }, "gives tokens and no calls"],
+    ["a call", calls, { method: "CreateKey" }, "gives calls of StartScenarios, GetCall*, not of CreateKey"],
+    ["a token", ending(0), {}, "is over since 2026-11-24T12:00:00Z"],
+    ["a token", ending(-1000), {}, "is over since 2026-11-24T11:59:59Z"],
+    ["a token", ending(1000), {}, "ends at 2026-11-24T12:00:01Z, in less than 30 s"],
+  ])("to %s: %#", (_, given, request, reason) => {
+    expect(unmetConditions(given, { ...at, request: { serviceAccount: "calls", ...request } })).toEqual([
+      reason,
+    ]);
+  });
+
+  it.each([
+    ["a call by the first pattern", calls, { method: "StartScenarios" }],
+    ["a call by the second pattern", calls, { method: "GetCallHistory" }],
+    ["a token", tokens, {}],
+    ["a token 30 s before the end", ending(30_000), {}],
+  ])("and not if it is met: %s", (_, given, request) => {
+    expect(unmetConditions(given, { ...at, request: { serviceAccount: "calls", ...request } })).toEqual([]);
+  });
+});
+
+describe("a grant covers another by its methods and its end", () => {
+  const give = (fields: Partial<Grant>) => of({ arn: roleArn("intern") }, fields);
+
+  it.each<[wide: Partial<Grant>, narrow: Partial<Grant>, boolean]>([
+    [{ methods: ["Get*"] }, { methods: ["GetCall*", "GetRules"] }, true],
+    [{ methods: ["GetCall*", "GetRules"] }, { methods: ["GetRules"] }, true],
+    [{ methods: ["Get*"] }, { methods: ["GetRules", "StartScenarios"] }, false],
+    [{ methods: ["GetRules"] }, { methods: ["Get*"] }, false],
+    [{}, { methods: ["GetRules"] }, false],
+    [{ methods: ["*"] }, {}, false],
+    [{}, { until: NOW }, true],
+    [{ until: NOW }, {}, false],
+    [{ until: NOW }, { until: NOW }, true],
+    [{ until: NOW + 1 }, { until: NOW }, true],
+    [{ until: NOW }, { until: NOW + 1 }, false],
+  ])("%j and %j: %s", (wide, narrow, expected) => {
+    expect(coversGrant(give(wide), give(narrow))).toBe(expected);
+  });
+});

@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { matchesGlob } from "../../lib/grants/arn-like.ts";
-import { coversGlob } from "../../lib/grants/covers-glob.ts";
+import { matchesGlob, splitPrincipalArn } from "../../lib/grants/arn-like.ts";
+import { coversGlob, coversPrincipal } from "../../lib/grants/covers-glob.ts";
 import { runs } from "../fakes/at-length.ts";
+import { roleArn, userArn } from "../fakes/policy.ts";
 
 /** Every text of up to five of these letters. Patterns have the first two at most. */
 const texts = ["", ...Array.from({ length: 5 }, (_, i) => textsOf(i + 1)).flat()];
@@ -70,5 +71,21 @@ describe("a pattern covers another", () => {
     expect(coversGlob(hostile, `*${"?".repeat(61)}`)).toBe(false);
     expect(coversGlob(hostile, `*a${"?".repeat(61)}*`)).toBe(false);
     expect(coversGlob(hostile, `${"x".repeat(60)}a${"b".repeat(60)}`)).toBe(true);
+  });
+});
+
+describe("a pattern of a principal covers another", () => {
+  it.each([
+    ["the same", roleArn("a*"), roleArn("a*"), true],
+    ["a narrower name", roleArn("a*"), roleArn("ab*"), true],
+    ["a wider name", roleArn("ab*"), roleArn("a*"), false],
+    ["a narrower account", roleArn("a", "1*"), roleArn("a", "11*"), true],
+    ["a wider account", roleArn("a", "11*"), roleArn("a", "1*"), false],
+    ["a user of the same name", roleArn("a"), userArn("a"), false],
+    ["another partition", roleArn("a"), roleArn("a").replace("aws", "aws-cn"), false],
+  ])("only part by part: %s", (_, wide, narrow, expected) => {
+    const [a, b] = [splitPrincipalArn(wide), splitPrincipalArn(narrow)];
+    if (!a || !b) throw new Error("not a principal");
+    expect(coversPrincipal(a, b)).toBe(expected);
   });
 });

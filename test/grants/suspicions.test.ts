@@ -214,3 +214,86 @@ describe("a grant is redundant", () => {
     ]);
   });
 });
+
+describe("a method of a grant", () => {
+  const methods = (list: string) => warningsOf(to("role/x", `, methods: [${list}]`));
+
+  it.each([
+    ["StartScenarios", []],
+    ['"GetCall*", StartScenarios', []],
+    [
+      "CreateKey",
+      [
+        "CreateKey changes or returns keys, roles, users or credentials: the caller can give itself access that lasts",
+      ],
+    ],
+    [
+      "StartScenarios, deletekey",
+      [
+        "deletekey changes or returns keys, roles, users or credentials: the caller can give itself access that lasts",
+      ],
+    ],
+    [
+      "StartScenario",
+      ['Voximplant\'s reference has no method StartScenario (did you mean "StartScenarios"?)'],
+    ],
+    ["Xyzzy", ["Voximplant's reference has no method Xyzzy"]],
+    ['"Xyzzy*"', ["Xyzzy* matches no method of Voximplant's reference that a wildcard can match"]],
+    ['"CreateKe?"', ["CreateKe? matches no method of Voximplant's reference that a wildcard can match"]],
+    ["StartScenarios, StartScenarios", ["StartScenarios appears twice in this list"]],
+  ])("is warned about in its own place: %s", (list, messages) => {
+    const place = list.startsWith("StartScenarios, ") ? /^g:5:105: / : /^g:5:89: /;
+    expect(methods(list)).toEqual(messages.map((message) => expect.stringContaining(message) as string));
+    for (const warning of methods(list)) expect(warning).toMatch(place);
+  });
+});
+
+describe("the end of a grant", () => {
+  const at = Date.UTC(2026, 11, 1);
+  const endingAt = (until: string, now: number) => {
+    const text = `serviceAccounts: { a: { secret: a, accountId: 1 } }
+grants:
+  - principals: ["arn:aws:iam::111122223333:role/x"]
+    serviceAccounts: [a]
+    until: ${until}
+`;
+    const result = parseGrants(text, "g", "local", now);
+    if ("problems" in result) throw new Error(result.problems.map(formatProblem).join("\n"));
+    return result.warnings.map(formatProblem);
+  };
+
+  it.each([
+    ["2026-11-30", "g:5:12: the grant is over since 2026-12-01T00:00:00Z: remove it"],
+    ["2026-12-01T00:00:01Z", "g:5:12: the grant ends at 2026-12-01T00:00:01Z, within a day"],
+    ["2026-12-02T00:00:00Z", "g:5:12: the grant ends at 2026-12-02T00:00:00Z, in 1 day"],
+    ["2026-12-14", "g:5:12: the grant ends at 2026-12-15T00:00:00Z, in 14 days"],
+    ["2026-12-15T00:00:00.001Z", undefined],
+  ])("is warned about 14 days ahead and after: %s", (until, warning) => {
+    expect(endingAt(until, at)).toEqual(warning === undefined ? [] : [warning]);
+  });
+});
+
+it("a name that only contains that of an SSO role or of a service-linked role is not warned about", () => {
+  expect(warningsOf(to("role/my-AWSReservedSSO_Admin_0123456789abcdef"))).toEqual([]);
+  expect(warningsOf(to("role/my-AWSServiceRoleForSupport"))).toEqual([]);
+});
+
+it("an SSO role keeps its name in the advice, whatever hexadecimal text is in it", () => {
+  const [warning] = warningsOf(to("role/AWSReservedSSO_ab_cd_0123456789abcdef"));
+  expect(warning).toContain("write AWSReservedSSO_ab_cd_*");
+});
+
+it("a third service account with the secret of two others is said to share that of the first", () => {
+  const result = parseGrants(
+    `serviceAccounts:
+  a: { secret: s, accountId: 1 }
+  b: { secret: s, accountId: 1 }
+  c: { secret: s, accountId: 1 }
+grants:
+  - { principals: ["arn:aws:iam::111122223333:role/x"], serviceAccounts: [a, b, c] }
+`,
+    "g",
+  );
+  const warnings = "warnings" in result ? result.warnings.map(({ message }) => message.slice(0, 20)) : [];
+  expect(warnings).toEqual(["the same secret as a", "the same secret as a"]);
+});
