@@ -3,6 +3,7 @@ import { configDefaults, defineConfig } from "vitest/config";
 /** What both runs of the tests have in common: `npm test`, and `npm run test:slow` for the files named `.slow.test.ts`. */
 export const common = {
   globalSetup: ["test/set-up.ts"],
+  setupFiles: process.env["FUZZ_SEED"] === undefined ? [] : ["test/fuzz-seed.ts"],
   // One worker for each core of a small machine. Files share their worker's modules: nothing in lib/ keeps state in a module,
   // and a test that leaves something behind is a fault of that test.
   isolate: false,
