@@ -12,15 +12,10 @@ import type { Path } from "./yaml-value.ts";
  */
 
 const ttlError = `must be a whole number of seconds from ${MIN_TTL_SECONDS} to ${MAX_TTL_SECONDS}`;
-const ttlSeconds = z
-  .int({ error: ttlError })
-  .min(MIN_TTL_SECONDS, { error: ttlError })
-  .max(MAX_TTL_SECONDS, { error: ttlError });
+const ttlSeconds = z.int({ error: ttlError }).min(MIN_TTL_SECONDS).max(MAX_TTL_SECONDS);
 
 const nameError = "must be 1 to 64 of a-z, 0-9 and -";
-export const serviceAccountName = z
-  .string({ error: nameError })
-  .regex(/^[a-z0-9-]{1,64}$/, { error: nameError });
+export const serviceAccountName = z.string({ error: nameError }).regex(/^[a-z0-9-]{1,64}$/);
 
 const secretError =
   "must be the name of a Secrets Manager secret (not its ARN): 1 to 512 of A-Z, a-z, 0-9 and /_+=.@-";
@@ -32,8 +27,8 @@ const serviceAccount = z
     {
       secret: z
         .string({ error: secretError })
-        .max(512, { error: secretError })
-        .regex(/^(?:[\w/+=.@-]|\$\{stage\})+$/, { error: secretError })
+        .max(512)
+        .regex(/^(?:[\w/+=.@-]|\$\{stage\})+$/)
         .describe(
           "Name of the Secrets Manager secret. Its value is the credentials file that Voximplant gave, unchanged. " +
             "${stage} stands for the stage that is deployed.",
@@ -47,11 +42,11 @@ const serviceAccount = z
         .describe("`minimal` leaves `sub` and `jti` out of the token."),
       accountId: z
         .int({ error: accountIdError })
-        .min(1, { error: accountIdError })
+        .min(1)
         .optional()
         .describe("The Voximplant account that its key must belong to. A key of another account is refused."),
       unmanagedKeys: z
-        .array(z.string({ error: keyIdError }).regex(/^[\w-]{1,64}$/, { error: keyIdError }), {
+        .array(z.string({ error: keyIdError }).regex(/^[\w-]{1,64}$/), {
           error: "must be a list of key ids",
         })
         .default([])
@@ -74,9 +69,7 @@ const principalArn = z
 
 const uniqueIdError =
   "must be the unique id of a role (AROA…) or a user (AIDA…), as `aws iam get-role` shows it";
-const uniqueId = z
-  .string({ error: uniqueIdError })
-  .regex(/^(AROA|AIDA)[A-Z0-9]{4,124}$/, { error: uniqueIdError });
+const uniqueId = z.string({ error: uniqueIdError }).regex(/^(AROA|AIDA)[A-Z0-9]{4,124}$/);
 const pinnedPrincipal = z.strictObject(
   {
     arn: principalArn,
@@ -88,9 +81,9 @@ const pinnedPrincipal = z.strictObject(
 );
 
 const childIdError = "must be the id of a child account: a whole number, without quotes";
-const childAccountId = z.int({ error: childIdError }).min(1, { error: childIdError });
+const childAccountId = z.int({ error: childIdError }).min(1);
 const orgError = "must be the id of an AWS organisation: o- and 10 to 32 of a-z and 0-9";
-const organizationId = z.string({ error: orgError }).regex(/^o-[a-z0-9]{10,32}$/, { error: orgError });
+const organizationId = z.string({ error: orgError }).regex(/^o-[a-z0-9]{10,32}$/);
 
 const methodError = "must be the name of a method: 1 to 64 letters, digits and _, with * and ?";
 
@@ -126,7 +119,7 @@ const grant = z
         .optional()
         .describe("The caller's AWS organisation. Required where the account in a principal is a wildcard."),
       methods: z
-        .array(z.string({ error: methodError }).regex(METHOD_PATTERN, { error: methodError }), {
+        .array(z.string({ error: methodError }).regex(METHOD_PATTERN), {
           error: "must be a list of methods",
         })
         .min(1, { error: "must name at least one method; without methods the grant gives tokens" })
@@ -136,7 +129,7 @@ const grant = z
         ),
       until: z
         .string({ error: untilError })
-        .refine((text) => parseUntil(text) !== undefined, { error: untilError })
+        .refine((text) => parseUntil(text) !== undefined)
         .optional()
         .describe("The grant's last day (UTC), or a time with its offset. No token outlives it."),
     },
@@ -162,12 +155,12 @@ const test = z
       accountId: childAccountId.optional().describe("The child account it asks for."),
       method: z
         .string({ error: methodNameError })
-        .regex(METHOD_NAME, { error: methodNameError })
+        .regex(METHOD_NAME)
         .optional()
         .describe("The method it wants to have called, instead of a token."),
       at: z
         .string({ error: timeError })
-        .refine((text) => parseTime(text) !== undefined, { error: timeError })
+        .refine((text) => parseTime(text) !== undefined)
         .optional()
         .describe("When it asks. Without it: when the file is checked."),
       expect: z
