@@ -1,0 +1,13 @@
+import { configDefaults, defineConfig } from "vitest/config";
+import { tests } from "./stryker.config.js";
+import { common } from "./vitest.config.ts";
+
+/** The tests that `npm run mutation` runs against each mutant: stryker.config.js lists them. */
+export default defineConfig({
+  test: {
+    ...common,
+    maxWorkers: 1,
+    include: tests.map((pattern) => pattern.replace(/\*\*$/, "**/*.test.ts")),
+    exclude: [...configDefaults.exclude, "test/**/*.slow.test.ts"],
+  },
+});
