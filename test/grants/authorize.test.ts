@@ -11,17 +11,17 @@ function decide(grants: Grant[], caller = billing, wanted: Parameters<typeof aut
   return authorize(indexGrants(policy(...grants)), caller, wanted, NOW);
 }
 
-describe("deny by default", () => {
+describe("a caller", () => {
   it.each([
-    ["no grants at all", []],
-    ["a grant to another role", [grant([roleArn("other")], ["outbound-calls"])]],
+    ["if there are no grants at all", []],
+    ["if the grant is for another role", [grant([roleArn("other")], ["outbound-calls"])]],
     [
-      "a grant to the role of another account",
+      "if the grant is for the role of another account",
       [grant([roleArn("billing-worker", "444455556666")], ["outbound-calls"])],
     ],
-    ["a grant to a user of that name", [grant([userArn("billing-worker")], ["outbound-calls"])]],
-    ["a grant of another service account", [grant([roleArn("billing-worker")], ["call-history"])]],
-  ])("%s", (_, grants) => {
+    ["if the grant is for a user of that name", [grant([userArn("billing-worker")], ["outbound-calls"])]],
+    ["if the grant is for another service account", [grant([roleArn("billing-worker")], ["call-history"])]],
+  ])("is refused %s", (_, grants) => {
     expect(decide(grants)).toMatchObject({ reason: "access_denied" });
   });
 
@@ -34,7 +34,7 @@ describe("deny by default", () => {
     "",
     "outbound-calls ",
     "Outbound-Calls",
-  ])("a service account that is not in the file: %j", (name) => {
+  ])("is refused a service account that is not in the file: %j", (name) => {
     const grants = [grant([roleArn("*")], ["outbound-calls"])];
     expect(decide(grants, billing, { serviceAccount: name })).toEqual({
       reason: "access_denied",
@@ -42,10 +42,12 @@ describe("deny by default", () => {
     });
   });
 
-  it("a service account called constructor is one like any other", () => {
+  it("gets a token of a service account called constructor only by a grant", () => {
     const grants = [grant([roleArn("billing-worker")], ["constructor"])];
     expect(decide(grants, billing, { serviceAccount: "constructor" })).not.toHaveProperty("reason");
-    expect(decide(grants, callerOf(roleArn("intern")), { serviceAccount: "constructor" })).toMatchObject({});
+    expect(decide(grants, callerOf(roleArn("intern")), { serviceAccount: "constructor" })).toMatchObject({
+      reason: "access_denied",
+    });
   });
 });
 
@@ -190,11 +192,11 @@ describe("a child account", () => {
 describe("a pinned principal", () => {
   const g = grant([{ arn: roleArn("billing-*"), uniqueId: "AROAFIRST" }], ["outbound-calls"]);
   it.each([
-    ["the very role", { uniqueId: "AROAFIRST:session" }, true],
-    ["a role made later under the same name", { uniqueId: "AROASECOND:session" }, false],
-    ["a session that carries the id in its name", { uniqueId: "AROASECOND:AROAFIRST" }, false],
-    ["an id that only begins alike", { uniqueId: "AROAFIRST2:session" }, false],
-    ["an event without a userId", {}, false],
+    ["allows the role with its id", { uniqueId: "AROAFIRST:session" }, true],
+    ["refuses a role made later under the same name", { uniqueId: "AROASECOND:session" }, false],
+    ["refuses a session that carries the id in its name", { uniqueId: "AROASECOND:AROAFIRST" }, false],
+    ["refuses an id that only begins alike", { uniqueId: "AROAFIRST2:session" }, false],
+    ["refuses an event without a userId", {}, false],
   ])("%s", (_, fields, allowed) => {
     const decision = decide([g], callerOf(roleArn("billing-worker"), fields));
     expect(isFailure(decision)).toBe(!allowed);
@@ -209,13 +211,13 @@ describe("a pinned principal", () => {
   });
 });
 
-describe("principalOrgId", () => {
+describe("a grant with principalOrgId", () => {
   const g = grant([roleArn("billing-worker", "*")], ["outbound-calls"], { principalOrgId: "o-a1b2c3d4e5" });
   const elsewhere = roleArn("billing-worker", "444455556666");
   it.each([
-    ["any account of the organisation", { org: "o-a1b2c3d4e5" }, true],
-    ["an account of another organisation", { org: "o-zzzzzzzzzz" }, false],
-    ["an account of none", {}, false],
+    ["allows any account of the organisation", { org: "o-a1b2c3d4e5" }, true],
+    ["refuses an account of another organisation", { org: "o-zzzzzzzzzz" }, false],
+    ["refuses an account without an organisation", {}, false],
   ])("%s", (_, fields, allowed) => {
     expect(isFailure(decide([g], callerOf(elsewhere, fields)))).toBe(!allowed);
   });

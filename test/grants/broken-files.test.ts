@@ -21,25 +21,25 @@ const withPrincipal = (principal: string) =>
     serviceAccounts: [outbound-calls]
 `);
 
-it("an empty file", () => {
+it("refuses an empty file and names the sections that it must have", () => {
   expect(problemsOf("")).toMatchInlineSnapshot(
     `"grants.yml:1:1: the file must be a mapping with \`serviceAccounts\` and \`grants\`, not empty"`,
   );
 });
 
-it("a file of comments", () => {
+it("refuses a file of comments alone as it refuses an empty one", () => {
   expect(problemsOf("# nothing here\n")).toMatchInlineSnapshot(
     `"grants.yml:1:1: the file must be a mapping with \`serviceAccounts\` and \`grants\`, not empty"`,
   );
 });
 
-it("a list instead of a mapping", () => {
+it("refuses a list in place of the mapping", () => {
   expect(problemsOf("- arn:aws:iam::111122223333:role/x\n")).toMatchInlineSnapshot(
     `"grants.yml:1:1: the file must be a mapping with \`serviceAccounts\` and \`grants\`, not a list"`,
   );
 });
 
-it("a misspelt section", () => {
+it("reports a misspelt section and suggests the right name", () => {
   expect(
     problemsOf(`serviceAccount:
   outbound-calls: { secret: a }
@@ -51,7 +51,7 @@ grants: []
   `);
 });
 
-it("sections left empty", () => {
+it("reports a section that is empty and says how to write one without entries", () => {
   expect(
     problemsOf(`serviceAccounts:
 grants:
@@ -62,13 +62,13 @@ grants:
   `);
 });
 
-it("a tab", () => {
+it("reports a tab in the indentation", () => {
   expect(problemsOf("serviceAccounts:\n\toutbound-calls:\n")).toMatchInlineSnapshot(
     `"grants.yml:2:1: a tab: indent with spaces"`,
   );
 });
 
-it("a merge conflict that is not resolved", () => {
+it("reports each marker of a merge conflict that is not resolved", () => {
   expect(problemsOf("serviceAccounts: {}\n<<<<<<< HEAD\ngrants: []\n=======\ngrants: [ ]\n>>>>>>> branch\n"))
     .toMatchInlineSnapshot(`
     "grants.yml:2:1: a merge conflict is not resolved: keep one of the two versions
@@ -77,14 +77,14 @@ it("a merge conflict that is not resolved", () => {
   `);
 });
 
-it("UTF-16", () => {
+it("refuses a file in UTF-16 and says how to save it", () => {
   const utf16 = Buffer.from("\ufeffserviceAccounts: {}\ngrants: []\n", "utf16le").toString("utf8");
   expect(problemsOf(utf16)).toMatchInlineSnapshot(
     `"grants.yml:1:1: not UTF-8 text (UTF-16?): save the file as UTF-8"`,
   );
 });
 
-it("a no-break space, which looks like any other", () => {
+it("reports a no-break space outside a comment", () => {
   expect(
     problemsOf(
       "# it may be in\u00a0a comment\nserviceAccounts:\n  calls:\n\u00a0\u00a0\u00a0\u00a0secret: a\ngrants: []\n",
@@ -99,7 +99,7 @@ it.each([
   ["mappings", Array.from({ length: 3_000 }, (_, depth) => `${" ".repeat(depth)}a:`).join("\n"), 51],
   ["lists", `grants:\n  ${"- ".repeat(10_000)}a`, 2],
   ["keys", `grants:\n  ${"? ".repeat(10_000)}a`, 2],
-])("nesting without end, of %s", (_kind, text, line) => {
+])("refuses %s that are nested more than 50 levels deep", (_kind, text, line) => {
   expect(problemsOf(text)).toBe(`grants.yml:${line}:1: nested more than 50 levels deep`);
 });
 
@@ -108,13 +108,13 @@ it.each([
   ["arn:aws:iam::111122223333role/calls", "arn:aws:iam::111122223333:role/calls"],
   ["arn:aws:iam::111122223333/role/calls", "arn:aws:iam::111122223333:role/calls"],
   ["arn:aws:iam::111122223333:user:ops/alice", "arn:aws:iam::111122223333:user/ops/alice"],
-])("an ARN whose colons are elsewhere: %s", (arn, right) => {
+])("reports misplaced colons in an ARN and writes it correctly: %s", (arn, right) => {
   expect(
     problemsOf(withGrant(`  - principals: ["${arn}"]\n    serviceAccounts: [outbound-calls]\n`)),
   ).toContain(`the colons are not where an ARN has them: write ${right}`);
 });
 
-it("a bracket that is never closed", () => {
+it("reports a bracket that is never closed", () => {
   expect(
     problemsOf(
       withGrant("  - principals: [arn:aws:iam::111122223333:role/x\n    serviceAccounts: [outbound-calls]\n"),
@@ -124,7 +124,7 @@ it("a bracket that is never closed", () => {
   );
 });
 
-it("a space missing behind a colon", () => {
+it("asks for a missing space if a line cannot be read as a field", () => {
   expect(
     problemsOf(`serviceAccounts:
   outbound-calls:
@@ -137,13 +137,13 @@ grants: []
   );
 });
 
-it("a second document", () => {
+it("refuses a second document in the file", () => {
   expect(problemsOf("serviceAccounts: {}\ngrants: []\n---\ngrants: []\n")).toMatchInlineSnapshot(
     `"grants.yml:3:1: a second document begins here: remove the \`---\`"`,
   );
 });
 
-it("the same key twice", () => {
+it("reports a key that appears twice in one mapping", () => {
   expect(
     problemsOf(`serviceAccounts:
   outbound-calls:
@@ -160,7 +160,7 @@ grants: []
   `);
 });
 
-it("misspelt fields", () => {
+it("reports missing and unknown fields and suggests the right names", () => {
   expect(
     problemsOf(
       withGrant(`  - principal: [arn:aws:iam::111122223333:role/x]
@@ -179,7 +179,7 @@ it("misspelt fields", () => {
   `);
 });
 
-it("Voximplant accounts that are not ids", () => {
+it("refuses an accountId that is not a positive whole number", () => {
   expect(
     problemsOf(`serviceAccounts:
   a: { secret: a, accountId: "1234567" }
@@ -196,7 +196,7 @@ grants: []
   `);
 });
 
-it("misspelt service accounts", () => {
+it("reports a service account that the file does not have and suggests a similar name", () => {
   expect(
     problemsOf(
       withGrant(`  - principals: [arn:aws:iam::111122223333:role/x]
@@ -210,7 +210,7 @@ it("misspelt service accounts", () => {
   `);
 });
 
-it("a field that must be a list and is not", () => {
+it("refuses a single value for a field that must be a list", () => {
   expect(
     problemsOf(
       withGrant(`  - principals: arn:aws:iam::111122223333:role/x
@@ -225,7 +225,7 @@ it("a field that must be a list and is not", () => {
   `);
 });
 
-it("empty lists", () => {
+it("refuses a grant whose lists are empty", () => {
   expect(
     problemsOf(
       withGrant(`  - principals: []
@@ -238,7 +238,7 @@ it("empty lists", () => {
   `);
 });
 
-it("lifetimes out of bounds", () => {
+it("refuses a lifetime that is not a whole number of seconds from 30 to 3600", () => {
   expect(
     problemsOf(`serviceAccounts:
   a: { secret: a, maxTtlSeconds: 86400 }
@@ -259,7 +259,7 @@ grants: []
   `);
 });
 
-it("values that YAML reads otherwise", () => {
+it("refuses keys that YAML does not read as the text that is written", () => {
   expect(
     problemsOf(`serviceAccounts:
   on: { secret: no, claims: off }
@@ -283,7 +283,7 @@ grants: []
   `);
 });
 
-it("numbers that lose digits", () => {
+it("refuses numbers that YAML would change", () => {
   expect(
     problemsOf(
       withGrant(`  - principals: [012345678901, 111122223333]
@@ -305,19 +305,19 @@ it("numbers that lose digits", () => {
   `);
 });
 
-it("a wildcard without quotes", () => {
+it("asks for quotes around a wildcard", () => {
   expect(problemsOf(withPrincipal("*"))).toMatchInlineSnapshot(
     `"grants.yml:6:9: put a value that begins with * in quotes"`,
   );
 });
 
-it("an alias without an anchor", () => {
+it("asks for quotes if an alias has no anchor", () => {
   expect(problemsOf(withPrincipal("*nightly"))).toMatchInlineSnapshot(
     `"grants.yml:6:9: no anchor &nightly: put a value that begins with * in quotes"`,
   );
 });
 
-it("anchors that explode", () => {
+it("refuses a file whose aliases expand to more than 100000 values", () => {
   expect(
     problemsOf(`serviceAccounts: {}
 grants:
@@ -339,13 +339,13 @@ grants:
   `);
 });
 
-it("an anchor that contains itself", () => {
+it("refuses an anchor that contains itself", () => {
   expect(
     problemsOf(withGrant("  - principals: &everyone [*everyone]\n    serviceAccounts: [outbound-calls]\n")),
   ).toMatchInlineSnapshot(`"grants.yml:5:28: the anchor &everyone contains itself"`);
 });
 
-it("tags and a YAML 1.1 directive", () => {
+it("refuses tags and a YAML 1.1 directive", () => {
   expect(
     problemsOf(`%YAML 1.1
 ---
@@ -360,7 +360,7 @@ grants: []
   `);
 });
 
-it("principals that mean everybody", () => {
+it("refuses principals that would match everybody", () => {
   expect(
     problemsOf(
       withGrant(`  - principals:
@@ -383,7 +383,7 @@ it("principals that mean everybody", () => {
   `);
 });
 
-it("sessions", () => {
+it("refuses a session and names its role", () => {
   expect(
     problemsOf(
       withGrant(`  - principals:
@@ -400,7 +400,7 @@ it("sessions", () => {
   `);
 });
 
-it("principals that are something else", () => {
+it("refuses a principal that is not the ARN of a role or user, and says why", () => {
   expect(
     problemsOf(
       withGrant(`  - principals:
@@ -440,7 +440,7 @@ it("principals that are something else", () => {
   `);
 });
 
-it("pins that cannot hold", () => {
+it("refuses a pin that its principal cannot have", () => {
   expect(
     problemsOf(
       withGrant(`  - principals:
@@ -463,7 +463,7 @@ it("pins that cannot hold", () => {
   `);
 });
 
-it("roles that differ only by path", () => {
+it("refuses two roles that differ only by their path", () => {
   expect(
     problemsOf(
       withGrant(`  - principals:
@@ -483,7 +483,7 @@ it("roles that differ only by path", () => {
   `);
 });
 
-it("fields of a service account", () => {
+it("reports each invalid field of a service account", () => {
   expect(
     problemsOf(`serviceAccounts:
   Outbound_Calls: { secret: a }
@@ -507,7 +507,7 @@ grants: []
   `);
 });
 
-it("an organisation id of another form", () => {
+it("refuses an organisation id of another form", () => {
   expect(
     problemsOf(
       withGrant(`  - principals: ["arn:aws:iam::*:role/x"]

@@ -11,7 +11,7 @@ const unmetBy = (...args: Parameters<typeof grant>) =>
     ({ principal }) => principal.arn !== roleArn("owner"),
   )?.unmet;
 
-describe("why a grant does not fit", () => {
+describe("the reason why a grant does not fit", () => {
   it.each([
     ["a user", userArn("intern"), ["is for a user, the caller is a role"]],
     [
@@ -30,11 +30,11 @@ describe("why a grant does not fit", () => {
       roleArn("ex*", "4444*"),
       ["is for account 4444*, the caller is of 111122223333 and is for the role ex*, the caller is intern"],
     ],
-  ])("%s", (_, arn, unmet) => {
+  ])("names both sides if the grant is for %s", (_, arn, unmet) => {
     expect(unmetBy([arn], ["calls"])).toEqual(unmet);
   });
 
-  it("lists all unmet conditions", () => {
+  it("has one line for each unmet condition", () => {
     expect(
       unmetBy([{ arn: roleArn("int*"), uniqueId: "AROAOTHER" }], ["history", "billing"], {
         principalOrgId: "o-other00000",
@@ -46,7 +46,7 @@ describe("why a grant does not fit", () => {
     ]);
   });
 
-  it("shows a grant with its nearest principal", () => {
+  it("is that of the principal nearest to the caller", () => {
     const far = explain(
       policy(grant([roleArn("something-else"), roleArn("interm"), userArn("intern")], ["calls"])),
       intern,

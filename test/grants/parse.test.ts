@@ -83,7 +83,7 @@ grants:
     expect(JSON.parse(JSON.stringify(policy))).toStrictEqual(policy);
   });
 
-  it("is the sample at the root", async () => {
+  it("is accepted if it is the sample at the root", async () => {
     const { policy, warnings } = parsed(await readFile(new URL("../../grants.yml", import.meta.url), "utf8"));
     expect(policy.grants).toHaveLength(2);
     expect(warnings).toEqual([expect.stringContaining("is not pinned")]);
@@ -92,7 +92,7 @@ grants:
   it.each([
     [undefined, "voximplant/local/x-local"],
     ["prod", "voximplant/prod/x-prod"],
-  ])("may name the stage in a secret, here %j", (stage, secret) => {
+  ])("may name the stage in a secret, which is %j here", (stage, secret) => {
     const text = "serviceAccounts:\n  x: {secret: 'voximplant/${stage}/x-${stage}'}\ngrants: []\n";
     expect(parseGrants(text, "grants.yml", stage)).toMatchObject({
       policy: { serviceAccounts: [{ secret }] },
@@ -183,13 +183,13 @@ grants:
   });
 
   it.each([
-    ["the same role twice, once with its path", "role/team/x", "role/x", true],
-    ["two paths", "role/a/x", "role/b/x", true],
-    ["two paths in front of a wildcard", "role/a/x-*", "role/b/x-*", true],
-    ["one path twice", "role/a/x", "role/a/x", false],
-    ["users, who keep their paths", "user/a/x", "user/b/x", false],
-    ["other names", "role/a/x", "role/b/y", false],
-  ])("and %s: %s and %s", (_, one, other, collide) => {
+    ["is refused if it has one role with its path and without", "role/team/x", "role/x", true],
+    ["is refused if two roles differ by their path", "role/a/x", "role/b/x", true],
+    ["is refused if two patterns differ by their path", "role/a/x-*", "role/b/x-*", true],
+    ["is accepted if one path stands twice", "role/a/x", "role/a/x", false],
+    ["is accepted if two users differ by their path", "user/a/x", "user/b/x", false],
+    ["is accepted if two roles have different names", "role/a/x", "role/b/y", false],
+  ])("%s: %s and %s", (_, one, other, collide) => {
     const [a, b] = [one, other].map((name) => `arn:aws:iam::111122223333:${name}`);
     const text = file(
       `  - { principals: ["${String(a)}"], serviceAccounts: [outbound-calls] }\n` +
@@ -199,7 +199,7 @@ grants:
   });
 });
 
-describe("every account id is 12 digits long", () => {
+describe("an account id that does not have 12 digits", () => {
   it.each([
     "1",
     "11112222333",
@@ -208,7 +208,7 @@ describe("every account id is 12 digits long", () => {
     "1111222233334*",
     "11112222333x",
     "１１１１２２２２３３３３",
-  ])("%s is not", (account) => {
+  ])("is refused at its place: %s", (account) => {
     const text = file(
       `  - principals: ["arn:aws:iam::${account}:role/x"]\n    serviceAccounts: [outbound-calls]\n    principalOrgId: o-a1b2c3d4e5\n`,
     );
@@ -216,8 +216,8 @@ describe("every account id is 12 digits long", () => {
   });
 });
 
-describe("a file that is broken is refused whole", () => {
-  it("and reports all problems in the order of the file", () => {
+describe("a file with several problems", () => {
+  it("is refused with all of them in the order of the file", () => {
     const result = parseGrants(
       file(`  - principals: [everyone, "arn:aws:iam::*:role/x"]
     serviceAccounts: [outbound]

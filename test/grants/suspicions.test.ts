@@ -19,8 +19,6 @@ const to = (name: string, rest = "") =>
   `principals: ["arn:aws:iam::111122223333:${name}"], serviceAccounts: [a]${rest}`;
 
 it.each([
-  ["an ordinary role", to("role/x"), []],
-  ["a wildcard in a role's name", to("role/x-*"), []],
   [
     "a partition that looks like a typing error",
     'principals: ["arn:aws-chn:iam::111122223333:role/x"], serviceAccounts: [a]',
@@ -46,12 +44,6 @@ it.each([
     ["g:5:20: is not pinned: a user created later under this name gets the grant; add its uniqueId (AIDA…)"],
   ],
   [
-    "a pinned user",
-    'principals: [{ arn: "arn:aws:iam::111122223333:user/alice", uniqueId: AIDAEXAMPLEID }], serviceAccounts: [a]',
-    [],
-  ],
-  ["users below a path, whom no id could pin", to("user/ops/*"), []],
-  [
     "an SSO role without a wildcard",
     to("role/AWSReservedSSO_Admin_0123456789abcdef"),
     [
@@ -65,8 +57,6 @@ it.each([
       "g:5:20: IAM Identity Center ends this role's name in random characters, and new ones when it creates the role again: write AWSReservedSSO_Admin_*",
     ],
   ],
-  ["an SSO role with a wildcard", to("role/AWSReservedSSO_Admin_*"), []],
-  ["an SSO role with question marks", to("role/AWSReservedSSO_Admin_????????????????"), []],
   [
     "a service-linked role",
     to("role/AWSServiceRoleForAutoScaling_x"),
@@ -74,7 +64,6 @@ it.each([
       "g:5:20: looks like a service-linked role: only an AWS service can use it, and some end in random characters",
     ],
   ],
-  ["a service-linked role with a wildcard", to("role/AWSServiceRoleForAutoScaling*"), []],
   [
     "a path",
     to("role/service-role/x"),
@@ -83,7 +72,7 @@ it.each([
     ],
   ],
   [
-    "repetitions",
+    "values that appear twice in a list",
     `principals: ["arn:aws:iam::111122223333:role/x", "arn:aws:iam::111122223333:role/x"], serviceAccounts: [a, a], childAccountIds: [1, 2, 1]`,
     [
       "g:5:56: arn:aws:iam::111122223333:role/x appears twice in this list",
@@ -91,8 +80,23 @@ it.each([
       "g:5:142: 1 appears twice in this list",
     ],
   ],
-])("%s", (_, grant, warnings) => {
+])("warns of %s", (_, grant, warnings) => {
   expect(warningsOf(grant)).toEqual(warnings);
+});
+
+it.each([
+  ["an ordinary role", to("role/x")],
+  ["a wildcard in a role's name", to("role/x-*")],
+  [
+    "a pinned user",
+    'principals: [{ arn: "arn:aws:iam::111122223333:user/alice", uniqueId: AIDAEXAMPLEID }], serviceAccounts: [a]',
+  ],
+  ["a wildcard for users below a path, which no id could pin", to("user/ops/*")],
+  ["an SSO role with a wildcard", to("role/AWSReservedSSO_Admin_*")],
+  ["an SSO role with question marks", to("role/AWSReservedSSO_Admin_????????????????")],
+  ["a service-linked role with a wildcard", to("role/AWSServiceRoleForAutoScaling*")],
+])("does not warn of %s", (_, grant) => {
+  expect(warningsOf(grant)).toEqual([]);
 });
 
 it("warns about service accounts without a grant and about a shared secret", () => {
@@ -129,38 +133,50 @@ grants:
   ]);
 });
 
-describe("a grant is redundant", () => {
+describe("a redundant grant", () => {
   const found = (line: number, by: number) =>
     `g:${line}:5: gives nothing that the grant of g:${by} does not give`;
   const narrow = to("role/nightly-report", ", maxTtlSeconds: 300, childAccountIds: [1]");
   it.each([
-    ["where it stands twice", narrow, true],
+    ["is reported if it stands twice", narrow, true],
     [
-      "where a wildcard gives the same",
+      "is reported if a wildcard gives the same",
       to("role/nightly-*", ", maxTtlSeconds: 300, childAccountIds: [1]"),
       true,
     ],
-    ["where another gives more", to("role/*-report", ", childAccountIds: [2, 1]"), true],
+    ["is reported if another grant gives more", to("role/*-report", ", childAccountIds: [2, 1]"), true],
     [
-      "not where the other is shorter",
+      "is not reported if the other lifetime is shorter",
       to("role/nightly-*", ", maxTtlSeconds: 299, childAccountIds: [1]"),
       false,
     ],
-    ["not where the other lacks a child account", to("role/nightly-*", ", maxTtlSeconds: 300"), false],
     [
-      "not where the other is for a service account fewer",
+      "is not reported if the other grant lacks a child account",
+      to("role/nightly-*", ", maxTtlSeconds: 300"),
+      false,
+    ],
+    [
+      "is not reported if the other grant lacks its service account",
       to("role/nightly-*", ", childAccountIds: [1]").replace("[a]", "[b]"),
       false,
     ],
     [
-      "not where the other asks for an organisation",
+      "is not reported if the other grant requires an organisation",
       to("role/nightly-*", `, childAccountIds: [1]${ORG}`),
       false,
     ],
-    ["not where the other is for users", to("user/nightly-*", ", childAccountIds: [1]"), false],
-    ["not where the other is for another name", to("role/nightly", ", childAccountIds: [1]"), false],
     [
-      "not where the other is pinned",
+      "is not reported if the other grant is for users",
+      to("user/nightly-*", ", childAccountIds: [1]"),
+      false,
+    ],
+    [
+      "is not reported if the other grant is for another name",
+      to("role/nightly", ", childAccountIds: [1]"),
+      false,
+    ],
+    [
+      "is not reported if the other grant is pinned",
       'principals: [{ arn: "arn:aws:iam::111122223333:role/nightly-*", uniqueId: AROAEXAMPLEID }], serviceAccounts: [a], childAccountIds: [1]',
       false,
     ],
@@ -173,7 +189,7 @@ describe("a grant is redundant", () => {
     expect(warningsOf(narrow, other)).toEqual(expectation.arrayContaining([found(line, by)]));
   });
 
-  it("only if all of its principals are covered", () => {
+  it("is reported only if all of its principals are covered", () => {
     const two =
       'principals: ["arn:aws:iam::111122223333:role/a1", "arn:aws:iam::111122223333:role/b1"], serviceAccounts: [a]';
     expect(warningsOf(two, to("role/a*"))).toEqual([]);
@@ -183,7 +199,7 @@ describe("a grant is redundant", () => {
     }
   });
 
-  it("by the same pin, and by a grant that needs no pin", () => {
+  it("is reported if the other grant has the same pin or none", () => {
     const pinned =
       'principals: [{ arn: "arn:aws:iam::111122223333:role/x", uniqueId: AROAEXAMPLEID }], serviceAccounts: [a]';
     expect(warningsOf(pinned, pinned)).toEqual(["g:6:5: gives nothing that the grant of g:5 does not give"]);
@@ -192,14 +208,14 @@ describe("a grant is redundant", () => {
     ]);
   });
 
-  it("by a grant that requires the same organisation or none", () => {
+  it("is reported if the other grant requires the same organisation or none", () => {
     const ours = to("role/x", ORG);
     expect(warningsOf(ours, to("role/x*", ORG))).toEqual([found(5, 6)]);
     expect(warningsOf(ours, to("role/x*"))).toEqual([found(5, 6)]);
     expect(warningsOf(to("role/x*", ORG.replace("o-a", "o-b")), ours)).toEqual([]);
   });
 
-  it("only if all of its service accounts are covered", () => {
+  it("is reported only if all of its service accounts are covered", () => {
     const both = to("role/x").replace("[a]", "[a, b]");
     expect(warningsOf(both, to("role/x*"))).toEqual([]);
     expect(warningsOf(to("role/x"), both)).toEqual([found(5, 6)]);
@@ -208,7 +224,7 @@ describe("a grant is redundant", () => {
     expect(warningsOf(to("role/x?"), wide)).toEqual([found(5, 6)]);
   });
 
-  it("never because a question mark matches a star", () => {
+  it("is not the wider of two because a question mark matches a star", () => {
     expect(warningsOf(to("role/x-*"), to("role/x-?"))).toEqual([
       "g:6:5: gives nothing that the grant of g:5 does not give",
     ]);

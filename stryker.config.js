@@ -1,0 +1,61 @@
+/**
+ * What `npm run mutation` changes, and the tests that it runs against each change:
+ * `MUTATED=grants npm run mutation`, and for one file
+ * `MUTATED=grants npm run mutation -- --mutate lib/grants/until.ts`.
+ *
+ * Each part has the tests that check it directly and end in milliseconds. With every test of the
+ * project, a run takes hours, and a test of another layer hides that a layer's own tests miss a
+ * fault. `score` is in percent; below it the run fails.
+ */
+const parts = {
+  caller: { mutate: ["lib/caller/**/*.ts"], tests: ["test/caller/**"], score: 90 },
+  grants: {
+    mutate: ["lib/grants/**/*.ts"],
+    // Not the tests of grants.schema.json: that file and the code are compared by a text.
+    tests: [
+      "test/caller/**",
+      "test/grants/!(json-schema).test.ts",
+      "test/operator/{grants-commands,diff}.test.ts",
+    ],
+    score: 92,
+  },
+  vend: { mutate: ["lib/vend.ts", "lib/request-handler.ts"], tests: ["test/vend.test.ts"], score: 85 },
+  call: {
+    mutate: ["lib/call.ts", "lib/request-handler.ts"],
+    tests: ["test/call.test.ts", "test/request-handler.test.ts"],
+    score: 85,
+  },
+  token: { mutate: ["lib/token/**/*.ts"], tests: ["test/token/**"], score: 85 },
+  keys: { mutate: ["lib/keys/**/*.ts"], tests: ["test/keys/**"], score: 85 },
+  http: { mutate: ["lib/http/**/*.ts"], tests: ["test/http/**", "test/vend.test.ts"], score: 85 },
+  "key-lifecycle": {
+    mutate: ["lib/key-lifecycle/**/*.ts"],
+    tests: ["test/{key-lifecycle,rotation,reconciliation}/**"],
+    score: 85,
+  },
+  rotation: { mutate: ["lib/rotation/**/*.ts"], tests: ["test/rotation/**"], score: 85 },
+  reconciliation: { mutate: ["lib/reconciliation/**/*.ts"], tests: ["test/reconciliation/**"], score: 85 },
+};
+
+const name = process.env.MUTATED ?? "";
+const part = new Map(Object.entries(parts)).get(name);
+if (!part) throw new Error(`MUTATED must be one of ${Object.keys(parts).join(", ")}, and is "${name}"`);
+
+/** For vitest.mutation.config.js. */
+export const { tests } = part;
+
+export default {
+  testRunner: "vitest",
+  vitest: { configFile: "vitest.mutation.config.js" },
+  mutate: part.mutate,
+  coverageAnalysis: "perTest",
+  concurrency: 2,
+  // A later run tests again only what a change of the code or of a test concerns.
+  incremental: true,
+  incrementalFile: `reports/mutation-${name}.json`,
+  reporters: ["clear-text", "progress", "html"],
+  clearTextReporter: { allowColor: false, reportTests: false },
+  htmlReporter: { fileName: `reports/mutation-${name}.html` },
+  thresholds: { high: 95, low: part.score, break: part.score },
+  tempDirName: ".stryker-tmp",
+};
