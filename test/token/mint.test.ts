@@ -4,7 +4,7 @@ import jsonwebtoken from "jsonwebtoken";
 import { beforeAll, describe, expect, it } from "vitest";
 
 import { importSigningKey, type SigningKey } from "../../lib/keys/signing-key.ts";
-import { mintToken } from "../../lib/token/mint.ts";
+import { fingerprint, mintToken } from "../../lib/token/mint.ts";
 import { rsaPem } from "../fakes/rsa-keys.ts";
 
 const claims = {
@@ -49,4 +49,9 @@ describe("a minted token", () => {
       /signature/,
     );
   });
+});
+
+it("the fingerprint of a token is its SHA-256, as sha256sum prints it", () => {
+  // printf abc | sha256sum
+  expect(fingerprint("abc")).toBe("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 });
