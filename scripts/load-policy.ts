@@ -4,6 +4,7 @@ import { relative } from "node:path";
 import { formatProblem, LOCAL_STAGE, parseGrants } from "../lib/grants/parse.ts";
 import type { Policy } from "../lib/grants/policy.ts";
 import { describeFailure, hasPassed, runTests } from "../lib/grants/tests.ts";
+import { wrap, wrapLines } from "../lib/operator/wrap.ts";
 
 /**
  * The grants file cannot be used. The message has one line for each problem, with its place in the
@@ -34,8 +35,9 @@ export async function loadPolicy(
   if (failures.length > 0) {
     const lines = failures.flatMap((failure) => {
       const [what = "", ...why] = describeFailure(failure, parsed.policy, now);
-      const place = { file: name, ...failure.test };
-      return [formatProblem({ ...place, message: `the test fails: ${what}` }), ...indented(why)];
+      const message = `the test fails: ${what}`;
+      const problem = formatProblem({ file: name, ...failure.test, message });
+      return [wrap(problem, 2), ...wrapLines(why, 2)];
     });
     throw new InvalidGrantsError(lines.join("\n"));
   }
@@ -44,8 +46,6 @@ export async function loadPolicy(
   }
   return parsed.policy;
 }
-
-const indented = (lines: readonly string[]) => lines.map((line) => `  ${line}`);
 
 async function readText(file: string): Promise<string> {
   try {

@@ -12,7 +12,7 @@ export interface Explanation {
   readonly serviceAccount: ServiceAccount | undefined;
   /** If there is no such service account: a similar name, as a question. Empty if there is none. */
   readonly suggestion: string;
-  /** Every grant that fits, then the nearest ones that do not. */
+  /** Every grant that fits, the one that decides first, then the nearest ones that do not fit. */
   readonly grants: readonly ExplainedGrant[];
 }
 
@@ -25,7 +25,7 @@ export interface ExplainedGrant {
   readonly unmet: readonly string[];
 }
 
-const NEAREST_GRANTS = 3;
+const SHOWN_GRANTS = 3;
 
 /** Explains the decision that {@link authorize} makes. */
 export function explain(policy: Policy, caller: Caller, request: AccessRequest, now: EpochMs): Explanation {
@@ -39,40 +39,49 @@ export function explain(policy: Policy, caller: Caller, request: AccessRequest, 
       ),
     )
     .sort((a, b) => a.unmet.length - b.unmet.length || a.edits - b.edits);
-  const fitting = explained.filter(({ unmet }) => unmet.length === 0);
+  const decision = authorize(index, caller, request, now);
+  const grants = explained.map(({ candidate, unmet }): ExplainedGrant => ({
+    source: candidate.grant.source,
+    principal: candidate.pattern,
+    maxTtlSeconds: serviceAccount
+      ? Math.max(0, maxTtlOf(candidate, serviceAccount, now))
+      : candidate.grant.maxTtlSeconds,
+    unmet,
+  }));
+  const decides = ({ source }: ExplainedGrant) => "grant" in decision && source === decision.grant;
+  const fitting = grants
+    .filter(({ unmet }) => unmet.length === 0)
+    .sort((a, b) => b.maxTtlSeconds - a.maxTtlSeconds || Number(decides(b)) - Number(decides(a)));
   return {
-    decision: authorize(index, caller, request, now),
+    decision,
     serviceAccount,
     suggestion: serviceAccount ? "" : didYouMean(request.serviceAccount, index.serviceAccounts.keys()),
-    grants: [...fitting, ...explained.slice(fitting.length).slice(0, NEAREST_GRANTS)].map(
-      ({ candidate, unmet }) => ({
-        source: candidate.grant.source,
-        principal: candidate.pattern,
-        maxTtlSeconds: serviceAccount
-          ? Math.max(0, maxTtlOf(candidate, serviceAccount, now))
-          : candidate.grant.maxTtlSeconds,
-        unmet,
-      }),
-    ),
+    grants: [...fitting, ...grants.slice(fitting.length).slice(0, SHOWN_GRANTS)],
   };
 }
 
 /**
  * The grants of an explanation, with what each lacks below it: those that fit, or if none fits the
- * nearest ones. Empty if the file has no grants.
+ * nearest ones, at most three. Empty if the file has no grants.
  */
 export function describeGrants(grants: readonly ExplainedGrant[]): string[] {
   const fitting = grants.filter(({ unmet }) => unmet.length === 0);
-  if (fitting.length > 0) return ["These grants fit:", ...table(fitting)];
-  return grants.length > 0 ? ["No grant fits. The nearest:", ...table(grants)] : [];
+  if (fitting.length > 0) return ["These grants fit:", ...linesOf(fitting)];
+  return grants.length > 0 ? ["No grant fits. The nearest:", ...linesOf(grants)] : [];
 }
 
-function table(grants: readonly ExplainedGrant[]): string[] {
-  const width = Math.max(...grants.map(({ source }) => source.length));
-  return grants.flatMap(({ source, principal, maxTtlSeconds, unmet }) => [
-    `  ${source.padEnd(width)}  ${principal.arn}${lineOf(principal, source)}, at most ${maxTtlSeconds} s`,
-    ...unmet.map((reason) => `  ${" ".repeat(width)}  - ${reason}`),
-  ]);
+function linesOf(grants: readonly ExplainedGrant[]): string[] {
+  const more = grants.length - SHOWN_GRANTS;
+  return [
+    ...grants
+      .slice(0, SHOWN_GRANTS)
+      .flatMap(({ source, principal, maxTtlSeconds, unmet }) => [
+        `  ${source}, at most ${maxTtlSeconds} s`,
+        `    ${principal.arn}${lineOf(principal, source)}`,
+        ...unmet.map((reason) => `    - ${reason}`),
+      ]),
+    ...(more > 0 ? [`  and ${more} more`] : []),
+  ];
 }
 
 /** The principal's own line, if it is not that of the grant. */

@@ -37,8 +37,8 @@ export function hasPassed({ test, actual }: TestResult): boolean {
 }
 
 /**
- * What a test expected, what is, and the grants that decide it, as `voxtoken admin explain` shows
- * them: one line each.
+ * What a test expected, what is, and the grants that decide it, in the words of `voxtoken admin
+ * explain`. What prints the lines wraps them.
  */
 export function describeFailure({ test, actual, why }: TestResult, policy: Policy, now: EpochMs): string[] {
   const { grants } = explain(policy, test.caller, test.request, test.at ?? now);

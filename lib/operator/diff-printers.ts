@@ -1,4 +1,3 @@
-import { Help } from "commander";
 import { colorsFor, type Io } from "../cli/io.ts";
 import type { Callers, PolicyDiff } from "../grants/diff.ts";
 import type { Place, RuleChange } from "../grants/diff-changes.ts";
@@ -7,6 +6,7 @@ import type { Problem, ReadGrants } from "../grants/parse.ts";
 import { formatTime } from "../grants/until.ts";
 import { accountText, changeText, exceptText, principalText } from "./diff-words.ts";
 import { annotation, count } from "./lint.ts";
+import { wrap } from "./wrap.ts";
 
 /** The two files: where something stands in them, and what the new one is called. */
 export interface Versions {
@@ -197,8 +197,4 @@ function code(text: string): string {
   const fence = "`".repeat(longest + 1);
   const padding = longest > 0 ? " " : "";
   return `${fence}${padding}${text.replaceAll("|", "\\|")}${padding}${fence}`;
-}
-
-function wrap(text: string, indentation: number): string {
-  return new Help().boxWrap(text, 80 - indentation).replaceAll("\n", `\n${" ".repeat(indentation)}`);
 }

@@ -1,4 +1,4 @@
-import { Command, Help, Option } from "commander";
+import { Command, Option } from "commander";
 import type { Caller } from "../caller/caller.ts";
 import { describeGrants, explain, type Explanation } from "../grants/explain.ts";
 import { type AccessRequest, MAX_TTL_SECONDS, methodOf, MIN_TTL_SECONDS } from "../grants/policy.ts";
@@ -8,6 +8,7 @@ import { CliError, EXIT } from "../cli/cli-error.ts";
 import { colorsFor, type Io } from "../cli/io.ts";
 import { wholeNumber } from "../cli/whole-number.ts";
 import { callerOf, GRANTS_FILE, readPolicy } from "./grants-file.ts";
+import { wrap, wrapLines } from "./wrap.ts";
 
 interface Options {
   readonly principal?: string;
@@ -106,8 +107,7 @@ function asJson({ decision, grants }: Explanation, caller: Caller, request: Acce
 /** A field with its label, in 80 columns unless one word is longer. */
 function field(label: string, text: string, color: (label: string) => string = (plain) => plain): string {
   const width = 17;
-  const wrapped = new Help().boxWrap(text, 80 - width).replaceAll("\n", `\n${" ".repeat(width)}`);
-  return `${color(label)}${" ".repeat(width - label.length)}${wrapped}`;
+  return `${color(label)}${" ".repeat(width - label.length)}${wrap(text, width)}`;
 }
 
 function print(
@@ -136,7 +136,7 @@ function print(
       ? field("method", request.method)
       : field("lifetime", request.ttlSeconds === undefined ? "the default" : `${request.ttlSeconds} s`),
     "",
-    ...(grants.length > 0 ? [...describeGrants(grants), ""] : []),
+    ...(grants.length > 0 ? [...wrapLines(describeGrants(grants), 0), ""] : []),
     ...(!isFailure(decision)
       ? [
           field(

@@ -5,6 +5,7 @@ import { CliError, EXIT } from "../cli/cli-error.ts";
 import { colorsFor, type Io } from "../cli/io.ts";
 import { GRANTS_FILE, parseGrantsFile } from "./grants-file.ts";
 import { annotation, count } from "./lint.ts";
+import { wrapLines } from "./wrap.ts";
 
 interface Report {
   readonly file: string;
@@ -36,6 +37,9 @@ export function testCommand(io: Io): Command {
     });
 }
 
+/** Width of the column with the result. */
+const MARGIN = "no test  ".length;
+
 const printers = {
   text({ file, results, describe, untested }: Report, io: Io): string {
     const { green, red, yellow } = colorsFor(io, io.stdout);
@@ -47,8 +51,8 @@ const printers = {
       const mark = passed ? green("ok     ") : red("FAILED ");
       const detail = passed
         ? ""
-        : describe(result)
-            .map((text) => `\n         ${text}`)
+        : wrapLines(describe(result), MARGIN)
+            .map((text) => `\n${text}`)
             .join("");
       return `${mark}  ${row?.trimEnd() ?? ""}${detail}`;
     });

@@ -1,11 +1,7 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it } from "vitest";
 import { formatProblem, parseGrants } from "../../lib/grants/parse.ts";
 import { describeFailure, hasPassed, runTests, untestedGrants } from "../../lib/grants/tests.ts";
-import { loadPolicy } from "../../scripts/load-policy.ts";
-import { NOW } from "../fakes/policy.ts";
+import { callerOf, grant, NOW, policy, roleArn } from "../fakes/policy.ts";
 
 const file = (tests: string) => `serviceAccounts:
   calls: { secret: s, accountId: 1, maxTtlSeconds: 900 }
@@ -63,24 +59,49 @@ describe("a test of the grants file", () => {
       [
         "expected denied, is allowed: 300 s, by grants.yml:4",
         "These grants fit:",
-        "  grants.yml:4  arn:aws:iam::111122223333:role/worker (line 6), at most 900 s",
+        "  grants.yml:4, at most 900 s",
+        "    arn:aws:iam::111122223333:role/worker (line 6)",
       ],
       [
         "expected allowed, is denied: no grant names arn:aws:iam::111122223333:role/intern",
         "No grant fits. The nearest:",
-        "  grants.yml:4   arn:aws:iam::111122223333:role/worker (line 6), at most 900 s",
-        "                 - is for the role worker, the caller is intern",
-        "  grants.yml:10  arn:aws:iam::111122223333:role/dialer, at most 900 s",
-        "                 - is for the role dialer, the caller is intern",
-        "                 - gives calls of StartScenarios and no token",
+        "  grants.yml:4, at most 900 s",
+        "    arn:aws:iam::111122223333:role/worker (line 6)",
+        "    - is for the role worker, the caller is intern",
+        "  grants.yml:10, at most 900 s",
+        "    arn:aws:iam::111122223333:role/dialer",
+        "    - is for the role dialer, the caller is intern",
+        "    - gives calls of StartScenarios and no token",
       ],
       [
         "expected denied, is allowed: a call, by grants.yml:10",
         "These grants fit:",
-        "  grants.yml:10  arn:aws:iam::111122223333:role/dialer, at most 900 s",
+        "  grants.yml:10, at most 900 s",
+        "    arn:aws:iam::111122223333:role/dialer",
       ],
     ]);
     expect(results.map(({ test }) => test.line)).toEqual([14, 15, 16]);
+  });
+
+  it("that fails lists three of the grants that fit, first the one that decides", () => {
+    const grants = [60, 90, 300, 120, 240].map((maxTtlSeconds) =>
+      grant([roleArn("worker*")], ["calls"], { maxTtlSeconds }),
+    );
+    const many = policy(...grants);
+    const failing = { caller: callerOf(roleArn("worker")), request: { serviceAccount: "calls" } };
+    const [result] = runTests(many, [{ ...failing, expect: "denied", line: 1, column: 1 }], NOW);
+    const sources = [grants[2], grants[4], grants[3]].map((one) => one?.source ?? "");
+    expect(result && describeFailure(result, many, NOW)).toEqual([
+      `expected denied, is allowed: 300 s, by ${sources[0] ?? ""}`,
+      "These grants fit:",
+      `  ${sources[0] ?? ""}, at most 300 s`,
+      `    ${roleArn("worker*")}`,
+      `  ${sources[1] ?? ""}, at most 240 s`,
+      `    ${roleArn("worker*")}`,
+      `  ${sources[2] ?? ""}, at most 120 s`,
+      `    ${roleArn("worker*")}`,
+      "  and 2 more",
+    ]);
   });
 
   it("that fails explains the moment that it asks for", () => {
@@ -144,26 +165,5 @@ describe("a grant without a test", () => {
     expect(
       untested(ask("worker", "accountId: 8, expect: denied"), ask("intern", "expect: allowed")),
     ).toHaveLength(2);
-  });
-});
-
-describe("every build and package", () => {
-  async function load(text: string) {
-    const folder = await mkdtemp(join(tmpdir(), "grants-"));
-    onTestFinished(() => rm(folder, { recursive: true }));
-    const path = join(folder, "grants.yml");
-    await writeFile(path, text);
-    return loadPolicy(path);
-  }
-
-  it("takes a file whose tests pass, and leaves them out of the policy", async () => {
-    const policy = await load(file(ask("worker", 'at: "2026-12-01T00:00:00Z", expect: allowed')));
-    expect(policy).not.toHaveProperty("tests");
-  });
-
-  it("stops at a test that fails, with its line and the reason", async () => {
-    await expect(load(file(ask("intern", "expect: allowed")))).rejects.toThrow(
-      /grants\.yml:14:\d+: the test fails: expected allowed, is denied: no grant names .*role\/intern\n {2}No grant fits\. The nearest:\n {4}grants\.yml:4 /,
-    );
   });
 });

@@ -162,15 +162,20 @@ describe("voxtoken admin test", () => {
         "err": "",
         "out": "ok       failing.yml:17  role/billing-worker  outbound-calls  token  allowed
       FAILED   failing.yml:18  role/billing-worker  call-history    token  allowed
-               expected allowed, is denied: arn:aws:iam::111122223333:role/billing-worker matches, but failing.yml:5 is for outbound-calls
+               expected allowed, is denied:
+                 arn:aws:iam::111122223333:role/billing-worker matches, but
+                 failing.yml:5 is for outbound-calls
                No grant fits. The nearest:
-                 failing.yml:5   arn:aws:iam::111122223333:role/billing-worker, at most 300 s
-                                 - is for outbound-calls
-                 failing.yml:9   arn:aws:iam::111122223333:role/nightly-* (line 10), at most 3600 s
-                                 - is for the role nightly-*, the caller is billing-worker
-                 failing.yml:13  arn:aws:iam::*:role/partner, at most 3600 s
-                                 - is for the role partner, the caller is billing-worker
-                                 - asks for organisation o-a1b2c3d4e5, the caller is of none
+                 failing.yml:5, at most 300 s
+                   arn:aws:iam::111122223333:role/billing-worker
+                   - is for outbound-calls
+                 failing.yml:9, at most 3600 s
+                   arn:aws:iam::111122223333:role/nightly-* (line 10)
+                   - is for the role nightly-*, the caller is billing-worker
+                 failing.yml:13, at most 3600 s
+                   arn:aws:iam::*:role/partner
+                   - is for the role partner, the caller is billing-worker
+                   - asks for organisation o-a1b2c3d4e5, the caller is of none
       failing.yml: 2 tests, 1 failed
       ",
         "status": 1,
@@ -235,7 +240,8 @@ describe("voxtoken admin explain", () => {
       lifetime         the default
 
       These grants fit:
-        grants.yml:5  arn:aws:iam::111122223333:role/billing-worker, at most 300 s
+        grants.yml:5, at most 300 s
+          arn:aws:iam::111122223333:role/billing-worker
 
       allowed          300 s, by grants.yml:5: of the grants that fit, the most
                        generous
@@ -258,17 +264,20 @@ describe("voxtoken admin explain", () => {
       lifetime         the default
 
       No grant fits. The nearest:
-        grants.yml:9   arn:aws:iam::111122223333:role/nightly-* (line 10), at most 900 s
-                       - is for the role nightly-*, the caller is intern
-                       - lists no child accounts
-        grants.yml:5   arn:aws:iam::111122223333:role/billing-worker, at most 300 s
-                       - is for the role billing-worker, the caller is intern
-                       - lists only the child accounts 7654321
-        grants.yml:13  arn:aws:iam::*:role/partner, at most 900 s
-                       - is for the role partner, the caller is intern
-                       - asks for organisation o-a1b2c3d4e5, the caller is of none
-                       - is for call-history
-                       - lists no child accounts
+        grants.yml:9, at most 900 s
+          arn:aws:iam::111122223333:role/nightly-* (line 10)
+          - is for the role nightly-*, the caller is intern
+          - lists no child accounts
+        grants.yml:5, at most 300 s
+          arn:aws:iam::111122223333:role/billing-worker
+          - is for the role billing-worker, the caller is intern
+          - lists only the child accounts 7654321
+        grants.yml:13, at most 900 s
+          arn:aws:iam::*:role/partner
+          - is for the role partner, the caller is intern
+          - asks for organisation o-a1b2c3d4e5, the caller is of none
+          - is for call-history
+          - lists no child accounts
 
       refused          access_denied: no grant names
                        arn:aws:iam::111122223333:role/intern
@@ -291,7 +300,8 @@ describe("voxtoken admin explain", () => {
       lifetime         301 s
 
       These grants fit:
-        grants.yml:5  arn:aws:iam::111122223333:role/billing-worker, at most 300 s
+        grants.yml:5, at most 300 s
+          arn:aws:iam::111122223333:role/billing-worker
 
       refused          ttl_too_long: 301 s asked, grants.yml:5 gives at most 300 s
       to fix it        ask for at most 300 s, or raise maxTtlSeconds of the grant or
@@ -313,15 +323,18 @@ describe("voxtoken admin explain", () => {
       lifetime         the default
 
       No grant fits. The nearest:
-        grants.yml:9   arn:aws:iam::111122223333:role/nightly-* (line 10), at most 3600 s
-                       - is for call-history, outbound-calls
-        grants.yml:5   arn:aws:iam::111122223333:role/billing-worker, at most 300 s
-                       - is for the role billing-worker, the caller is nightly-x
-                       - is for outbound-calls
-        grants.yml:13  arn:aws:iam::*:role/partner, at most 3600 s
-                       - is for the role partner, the caller is nightly-x
-                       - asks for organisation o-a1b2c3d4e5, the caller is of none
-                       - is for call-history
+        grants.yml:9, at most 3600 s
+          arn:aws:iam::111122223333:role/nightly-* (line 10)
+          - is for call-history, outbound-calls
+        grants.yml:5, at most 300 s
+          arn:aws:iam::111122223333:role/billing-worker
+          - is for the role billing-worker, the caller is nightly-x
+          - is for outbound-calls
+        grants.yml:13, at most 3600 s
+          arn:aws:iam::*:role/partner
+          - is for the role partner, the caller is nightly-x
+          - asks for organisation o-a1b2c3d4e5, the caller is of none
+          - is for call-history
 
       refused          access_denied: there is no service account "call-histroy"
       to fix it        spell the service account as in the file, or add it to
@@ -341,14 +354,17 @@ describe("voxtoken admin explain", () => {
       lifetime         the default
 
       No grant fits. The nearest:
-        grants.yml:9   arn:aws:iam::111122223333:user/ops/alice (line 11), at most 900 s
-                       - is pinned to AIDAEXAMPLEID, the caller is without a unique id
-        grants.yml:5   arn:aws:iam::111122223333:role/billing-worker, at most 300 s
-                       - is for a role, the caller is a user
-        grants.yml:13  arn:aws:iam::*:role/partner, at most 900 s
-                       - is for a role, the caller is a user
-                       - asks for organisation o-a1b2c3d4e5, the caller is of none
-                       - is for call-history
+        grants.yml:9, at most 900 s
+          arn:aws:iam::111122223333:user/ops/alice (line 11)
+          - is pinned to AIDAEXAMPLEID, the caller is without a unique id
+        grants.yml:5, at most 300 s
+          arn:aws:iam::111122223333:role/billing-worker
+          - is for a role, the caller is a user
+        grants.yml:13, at most 900 s
+          arn:aws:iam::*:role/partner
+          - is for a role, the caller is a user
+          - asks for organisation o-a1b2c3d4e5, the caller is of none
+          - is for call-history
 
       refused          access_denied: arn:aws:iam::111122223333:user/ops/alice
                        matches, but grants.yml:9 is pinned to AIDAEXAMPLEID, the
