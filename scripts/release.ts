@@ -38,7 +38,8 @@ async function verify(given: string, stage: string): Promise<void> {
     if (differing === 0) return;
     console.log(
       "\nNot the same. Check that this is the release's commit, that nothing is changed (git status),\n" +
-        "and that npm ci has run with the same version of Node and npm.",
+        "that npm ci has run with the same version of Node and npm, and that the clone was made with\n" +
+        "umask 022: npm pack keeps the modes of files.",
     );
     process.exitCode = 1;
   } finally {

@@ -90,7 +90,7 @@ gh attestation verify vend-token.zip --repo OWNER/REPOSITORY
 \`\`\`
 
 The same commit gives the same bytes. To check that without trust in the workflow, build it yourself
-with the same version of Node and npm:
+with the same version of Node and npm, in a clone made with umask 022 (\`npm pack\` keeps modes):
 
 \`\`\`sh
 git checkout TAG && npm ci
