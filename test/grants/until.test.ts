@@ -44,6 +44,10 @@ describe("the end of a grant", () => {
     "",
     " 2026-12-31",
     "2026-12-31\n",
+    "x2026-12-31",
+    "2026-12-31x",
+    "x2026-12-31T18:00:00Z",
+    "2026-12-31T18:00:00Zx",
   ];
   it.each(wrong)("is not %j", (text) => {
     expect(parseUntil(text)).toBeUndefined();
