@@ -89,7 +89,8 @@ describe("permissions", () => {
     const { permissions, jobs } = parse(read("security.yml")) as Workflow;
     expect(permissions).toEqual({});
     const given = Object.values(jobs).map((job) => job.permissions);
-    expect(given).toEqual([{ contents: "read", "security-events": "write" }, { contents: "read" }]);
+    const toRead = { contents: "read" };
+    expect(given).toEqual([{ ...toRead, "security-events": "write" }, toRead, toRead]);
   });
 
   it("allow a deployment to read the code and to prove its environment to AWS", () => {
