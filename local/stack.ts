@@ -7,7 +7,7 @@ import type { FaultInjector } from "./fault.ts";
 import { deployedRoutes } from "./gateway/route.ts";
 import { IdentitiesError, type Identity, parseIdentities } from "./gateway/identity.ts";
 import { type Gateway, startGateway } from "./gateway/server.ts";
-import { buildFunctions } from "./lambda/functions.ts";
+import { buildFunctions, type Functions } from "./lambda/functions.ts";
 import type { ExternalSecretsManager } from "./secrets-manager/external.ts";
 import {
   type SecretsManager,
@@ -63,6 +63,8 @@ export interface Stack {
   readonly identities: readonly Identity[];
   /** What the functions have written so far, line by line. */
   readonly lines: readonly string[];
+  /** To end a function's container, and to measure its memory. */
+  readonly containers: Pick<Functions, "kill" | "heapBytes">;
   /** Calls functions/reconcile-keys.ts once, as its schedule would. */
   reconcile(event?: object): Promise<unknown>;
   close(): Promise<void>;
@@ -175,6 +177,7 @@ async function startAll(
     policy,
     identities,
     lines,
+    containers: functions,
     reconcile: (event = {}) => functions.invoke("reconcile-keys", event),
   };
 }

@@ -3,6 +3,8 @@
  * This file is JavaScript, because a worker cannot load TypeScript on Node 20.
  */
 import { Buffer } from "node:buffer";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { parentPort, workerData } from "node:worker_threads";
 
 // Over the same port as the answers, so that a line arrives before the answer of the call that
@@ -18,7 +20,18 @@ for (const stream of [process.stdout, process.stderr]) {
 
 const loaded = import(workerData.bundle);
 
-parentPort.on("message", async ({ id, event, context }) => {
+/** Bytes of this thread's heap that are in use after a garbage collection. */
+function heapBytes() {
+  setFlagsFromString("--expose-gc");
+  runInNewContext("gc")();
+  return process.memoryUsage().heapUsed;
+}
+
+parentPort.on("message", async ({ id, measureHeap, event, context }) => {
+  if (measureHeap) {
+    parentPort.postMessage({ id, result: JSON.stringify(heapBytes()) });
+    return;
+  }
   const deadline = Date.now() + workerData.timeoutMs;
   try {
     const { handler } = await loaded;

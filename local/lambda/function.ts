@@ -10,6 +10,9 @@ export interface LambdaFunction {
    * @throws FunctionError the handler threw, or the function is not running.
    */
   readonly invoke: (event: object) => Promise<unknown>;
+  /** Bytes of its heap that are in use after a garbage collection. @throws FunctionError */
+  readonly heapBytes: () => Promise<unknown>;
+  /** Ends it at once. Calls that run fail, as when Lambda's container dies. */
   readonly close: () => Promise<void>;
 }
 
@@ -97,20 +100,22 @@ export async function startFunction(options: LambdaOptions): Promise<LambdaFunct
   worker.on("error", (error) => {
     options.onLine(String(error));
   });
+  const ask = (question: (id: string) => object): Promise<unknown> => {
+    if (ended !== undefined) return Promise.reject(ended);
+    const id = randomUUID();
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        const problem = `${id} Task timed out after ${(timeoutMs / 1000).toFixed(2)} seconds`;
+        options.onLine(`${new Date().toISOString()} ${problem}`);
+        take(id)?.reject(new FunctionError(problem));
+      }, timeoutMs);
+      waiting.set(id, { resolve, reject, timer });
+      worker.postMessage({ id, ...question(id) });
+    });
+  };
   return {
-    invoke: (event) => {
-      if (ended !== undefined) return Promise.reject(ended);
-      const id = randomUUID();
-      return new Promise((resolve, reject) => {
-        const timer = setTimeout(() => {
-          const problem = `${id} Task timed out after ${(timeoutMs / 1000).toFixed(2)} seconds`;
-          options.onLine(`${new Date().toISOString()} ${problem}`);
-          take(id)?.reject(new FunctionError(problem));
-        }, timeoutMs);
-        waiting.set(id, { resolve, reject, timer });
-        worker.postMessage({ id, event, context: context(options, id) });
-      });
-    },
+    invoke: (event) => ask((id) => ({ event, context: context(options, id) })),
+    heapBytes: () => ask(() => ({ measureHeap: true })),
     close: async () => {
       await worker.terminate();
     },

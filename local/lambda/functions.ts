@@ -5,11 +5,15 @@ import type { Policy } from "../../lib/grants/policy.ts";
 import { bundleFunctions } from "../../scripts/bundle.ts";
 import { type LambdaFunction, startFunction } from "./function.ts";
 
-interface Functions {
+export interface Functions {
   /** Starts a function, unless it runs already. @throws FunctionError its init failed. */
   start(name: string): Promise<LambdaFunction>;
   /** Calls a function, and starts it if it does not run yet. @throws FunctionError */
   invoke(name: string, event: object): Promise<unknown>;
+  /** Ends a function if it runs. The next call starts it anew. */
+  kill(name: string): Promise<void>;
+  /** Of a function, which it starts if it does not run yet. @throws FunctionError */
+  heapBytes(name: string): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -52,6 +56,12 @@ export async function buildFunctions(
       });
       return one.invoke(event);
     },
+    kill: async (name) => {
+      // One whose init failed has ended already.
+      const one = await running.get(name)?.catch(() => undefined);
+      await one?.close();
+    },
+    heapBytes: async (name) => Number(await (await start(name)).heapBytes()),
     close: async () => {
       // One whose init failed has ended already.
       for (const one of await Promise.allSettled(running.values())) {

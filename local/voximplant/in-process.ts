@@ -63,6 +63,7 @@ export interface InProcessManagementApi {
 
 interface ManagementApiCall {
   readonly method: string;
+  readonly parameters: Parameters;
   /** How the caller authenticated. Absent if it did not. */
   readonly by?: "token" | "api_key";
   /** Of an accepted token. */
@@ -99,7 +100,7 @@ export function createManagementApi(options: ManagementApiOptions): InProcessMan
   const faultOf = countingFaults(options.fault);
 
   const carryOut = async (method: string, parameters: Parameters, request: RawRequest): Promise<Answer> => {
-    const call: ManagementApiCall = { method };
+    const call: ManagementApiCall = { method, parameters };
     calls.push(call);
     try {
       const caller = authenticate(platform, request, parameters, {
