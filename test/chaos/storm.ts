@@ -47,10 +47,11 @@ export interface Report {
 
 const CALLERS = 8;
 const PAUSE_MS = 500;
-/** After a fault, the functions pause for at most 30 s before they fetch a key again. */
+/**
+ * After a fault, the functions pause for at most 30 s before they fetch a key again; a call that hung
+ * is executed after 30 s.
+ */
 const AFTERMATH_MS = 35_000;
-/** A call that hung is executed 30 s later, and a rotation may have to end. */
-const SETTLING_MS = 65_000;
 /** A new container fetches its keys first. */
 const AFTER_KILL_MS = 5_000;
 /** Only the judge calls it, to see whether the platform accepts a token. */
@@ -321,7 +322,7 @@ class Storm {
 
   /** After the last fault: each key can be rotated, its tokens are accepted, and the run ends well. */
   async #recover(): Promise<void> {
-    await wait(Math.min(SETTLING_MS, this.#ms));
+    await wait(AFTERMATH_MS);
     const { notRecovered } = this.#report;
     for (const name of this.#secretsManager().secrets.keys()) {
       const before = this.#currentVersion(name);
