@@ -72,7 +72,7 @@ function checkScope({
 }
 
 /**
- * "You must include the host header (HTTP/1.1) … and any x-amz-* headers in the request."
+ * AWS requires that the host and every x-amz-* header of the request are signed.
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
  */
 function checkHeaders(request: RawRequest, { signedHeaders }: Authorization): Refusal | undefined {
