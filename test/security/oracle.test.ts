@@ -236,10 +236,10 @@ describe("the decision", () => {
           expect(lines).toContain((decision as { grant?: string }).grant);
         }
       }),
-      runs(2000),
+      runs(1500),
     );
     // Each kind of decision is among the cases, often enough to mean something.
-    for (const count of Object.values(seen)) expect(count).toBeGreaterThan(20);
+    for (const count of Object.values(seen)) expect(count).toBeGreaterThan(5);
   });
 
   it("differs by no condition that is left out of a grant which fits", () => {
