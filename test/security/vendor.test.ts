@@ -167,7 +167,7 @@ describe("an answer without end", () => {
     const { error } = await answerOf((response) => {
       response.writeHead(200, { ...json, "content-encoding": "gzip" }).end(packed);
     });
-    expect(error).toMatchObject({ code: "invalid_response" });
+    expect(error.message).toMatch(/more than 65536 bytes/);
   });
 
   it("is given up in time if it comes byte by byte", async () => {
