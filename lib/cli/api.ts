@@ -4,7 +4,7 @@ import { readVariable } from "../environment.ts";
 import { ApiUrlError, MANAGEMENT_API_URL, parseApiUrl } from "../voximplant/api-url.ts";
 import { VoximplantFileError } from "../voximplant/errors.ts";
 import { CliError, EXIT } from "./cli-error.ts";
-import type { Io } from "./io.ts";
+import { type Io, printableJson } from "./io.ts";
 import { whileWaiting } from "./spinner.ts";
 import { addTokenOptions, startDeadline, type TokenFlags, tokenFinder, tokenProvider } from "./vendor.ts";
 
@@ -38,7 +38,7 @@ replaced once.`,
         const getToken = tokenProvider(tokenFinder(io, serviceAccount, flags, timeLeft));
         const answer = await whileWaiting(io, `calling ${method}`, () =>
           callApi(getToken, method, parameters, apiOptions(io, flags.apiUrl, timeLeft)).then(
-            (body) => `${JSON.stringify(body, undefined, 2)}\n`,
+            (body) => `${printableJson(body, 2)}\n`,
             textOfFile,
           ),
         );

@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { createMethodCaller } from "../client/method-caller.ts";
 import { parseParameters } from "./api.ts";
-import type { Io } from "./io.ts";
+import { type Io, printableJson } from "./io.ts";
 import { whileWaiting } from "./spinner.ts";
 import { addAccountOption, addVendorOptions, type VendorFlags, vendorOptions } from "./vendor.ts";
 
@@ -39,7 +39,7 @@ If an answer is lost, only methods named Get… are called again.`,
         const answer = await whileWaiting(io, `calling ${method}`, () =>
           call(method, parameters, { accountId }),
         );
-        io.stdout.write(`${JSON.stringify(answer, undefined, 2)}\n`);
+        io.stdout.write(`${printableJson(answer, 2)}\n`);
       },
     );
 }

@@ -52,6 +52,18 @@ export function colorsFor(io: Io, output: Output): ReturnType<typeof picocolors.
   return picocolors.createColors(output.isTerminal && !plain);
 }
 
+/** In one line, without control characters: a server's text must not steer the terminal. */
 export function oneLine(text: string): string {
-  return text.replace(/\s*[\r\n]+\s*/g, " ").trim();
+  return text
+    .replace(/\s*[\r\n]+\s*/g, " ")
+    .replace(/\p{Cc}/gu, " ")
+    .trim();
+}
+
+/** JSON that may be printed: JSON.stringify leaves DEL and the C1 control characters as they are. */
+export function printableJson(value: unknown, indent?: number): string {
+  return JSON.stringify(value, undefined, indent).replace(
+    /[\u007f-\u009f]/g,
+    (character) => `\\u00${character.charCodeAt(0).toString(16)}`,
+  );
 }

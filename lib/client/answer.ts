@@ -3,26 +3,32 @@ import { type EntitlementsResponse, ERROR_CODES, type ErrorCode, type TokenRespo
 import { quotable, TokenError, type TokenErrorCode, type TokenErrorDetails } from "./errors.ts";
 import type { Answer } from "./exchange.ts";
 
+/** RFC 6750 §2.1. Anything else could end the header that it stands in, or steer a terminal. */
+const BEARER_TOKEN = /^[\w.~+/-]+=*$/;
+const MAX_TTL_SECONDS = 3600;
+/** Text that is printed: a control character could steer the terminal. */
+const printable = () => z.string().check(z.regex(/^\P{Cc}*$/u));
+
 // Unknown fields are ignored, so that an older client works with a newer service.
 const tokenResponse = z.object({
-  access_token: z.string().check(z.minLength(1)),
+  access_token: z.string().check(z.regex(BEARER_TOKEN)),
   token_type: z.literal("Bearer"),
-  expires_in: z.int().check(z.positive()),
+  expires_in: z.int().check(z.positive(), z.maximum(MAX_TTL_SECONDS)),
   expires_at: z.iso.datetime(),
   service_account: z.string(),
   account_id: z.int(),
 }) satisfies z.ZodMiniType<TokenResponse>;
 
 const entitlementsResponse = z.object({
-  principal: z.string(),
+  principal: printable(),
   service_accounts: z.array(
     z.object({
-      name: z.string(),
+      name: printable(),
       // A service that knows no methods does not send it.
       tokens: z._default(z.boolean(), true),
       max_ttl_seconds: z.optional(z.int()),
       child_account_ids: z.array(z.int()),
-      methods: z.optional(z.array(z.string())),
+      methods: z.optional(z.array(printable())),
     }),
   ),
 }) satisfies z.ZodMiniType<EntitlementsResponse>;
@@ -36,7 +42,25 @@ const errorResponse = z.object({
   Message: z.optional(z.nullable(z.string())),
 });
 
-export const readToken = (answer: Answer): TokenResponse => read(answer, tokenResponse);
+/**
+ * @param wanted what was asked for. A token of anything else is refused: the caller would act on
+ *   another account.
+ */
+export function readToken(
+  answer: Answer,
+  wanted: { readonly serviceAccount: string; readonly accountId?: number | undefined },
+): TokenResponse {
+  const response = read(answer, tokenResponse);
+  const isWanted =
+    response.service_account === wanted.serviceAccount &&
+    (wanted.accountId === undefined || response.account_id === wanted.accountId);
+  if (isWanted) return response;
+  throw new TokenError(
+    "invalid_response",
+    "the answer is a token of another service account or account than was asked for",
+    details(answer),
+  );
+}
 export const readEntitlements = (answer: Answer): EntitlementsResponse => read(answer, entitlementsResponse);
 
 /** What the platform answered to a method that the service has called. */

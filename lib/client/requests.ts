@@ -28,7 +28,7 @@ export function requestToken(
       path: tokenPath(serviceAccount),
       body: wishes === "{}" ? "" : wishes,
     },
-    readToken,
+    (answer) => readToken(answer, { serviceAccount, accountId }),
     atMostMs,
   );
 }

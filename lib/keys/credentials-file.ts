@@ -6,7 +6,8 @@ import * as z from "zod/mini";
  */
 const credentialsFile = z.object({
   account_id: z.int().check(z.positive()),
-  key_id: z.string().check(z.minLength(1), z.maxLength(128)),
+  // It stands in tokens, records and messages.
+  key_id: z.string().check(z.regex(/^[!-~]{1,128}$/)),
   private_key: z.string().check(z.minLength(1)),
   account_email: z.optional(z.string()),
 });

@@ -45,10 +45,20 @@ export class SecretUnavailableError extends Error {
   }
 }
 
-/** `ThrottlingException: Rate exceeded`. The name of a plain Error adds nothing. */
+/** Secrets Manager's own are UUIDs; the caller of PutSecretValue may choose others. */
+const VERSION_ID = /^[\w-]{1,64}$/;
+
+/**
+ * `ThrottlingException: Rate exceeded`. The name of a plain Error adds nothing. What could be a part
+ * of a key is withheld: the text goes into the log, whoever wrote it.
+ */
 function describe(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error.name === "Error" ? error.message : `${error.name}: ${error.message}`;
+  if (!(error instanceof Error)) return "an unknown reason";
+  const text = error.name === "Error" ? error.message : `${error.name}: ${error.message}`;
+  return text
+    .replace(/-----BEGIN.*/s, "[withheld]")
+    .replace(/[\w+/=]{32,}/g, "[withheld]")
+    .slice(0, 500);
 }
 
 /** Fetches with the AWS SDK: two attempts, each with a time limit, and one deadline for both. */
@@ -63,11 +73,14 @@ export function fetchFromSecretsManager(configuration: SecretsManagerClientConfi
       const command = new GetSecretValueCommand({ SecretId: secret, VersionStage: "AWSCURRENT" });
       const abortSignal = AbortSignal.timeout(FETCH_DEADLINE_MS);
       const answer = await Promise.race([client.send(command, { abortSignal }), aborted(abortSignal)]);
+      // Without the name, which is as foreign as the value.
+      if (answer.Name !== undefined && answer.Name !== secret)
+        throw new Error("the answer is another secret's");
       const value = answer.SecretString ?? Buffer.from(answer.SecretBinary ?? []).toString();
       const createdAt = answer.CreatedDate?.getTime();
       return {
         value,
-        versionId: answer.VersionId ?? "unknown",
+        versionId: VERSION_ID.test(answer.VersionId ?? "") ? (answer.VersionId ?? "") : "unknown",
         ...(createdAt !== undefined && { createdAt }),
       };
     } catch (error) {

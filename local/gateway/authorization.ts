@@ -7,7 +7,7 @@ export interface Authorization {
   readonly accessKeyId: string;
   /** The credential's scope: `20261124`, `us-east-1`, `execute-api`, `aws4_request`. */
   readonly scope: readonly [date: string, region: string, service: string, terminator: string];
-  /** In lower case, in the order in which they are signed. */
+  /** In lower case, sorted, each once: a signature over another order does not match. */
   readonly signedHeaders: readonly string[];
   /** Hexadecimal. */
   readonly signature: string;
@@ -32,12 +32,34 @@ const ALGORITHM = "AWS4-HMAC-SHA256";
 const CREDENTIAL = /^(.+)\/([^/]*)\/([^/]*)\/([^/]*)\/([^/]*)$/;
 const MAX_EXPIRES_SECONDS = 604_800;
 
-/** Reads the `Authorization` header or, failing that, the query of a presigned URL. */
+/**
+ * A sender must not repeat them, and whoever reads the first would see another request than whoever
+ * reads the last: RFC 9110, section 5.3. What API Gateway does is not documented, so the stand-in is
+ * strict.
+ */
+const ONCE = ["authorization", "x-amz-date", "date", "x-amz-security-token"];
+
+/**
+ * Reads the `Authorization` header or the query of a presigned URL. AWS documents them as
+ * alternatives, so both at once are refused.
+ * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+ */
 export function readAuthorization(request: RawRequest): Authorization | Refusal {
+  const names = request.headers.map(([name]) => name.toLowerCase());
+  const repeated = ONCE.find((name) => names.indexOf(name) !== names.lastIndexOf(name));
+  if (repeated !== undefined) return incomplete(`The header '${repeated}' must not be repeated.`);
   const header = headerOf(request, "authorization");
   const query = new URL(request.target, "http://localhost").searchParams;
+  const parameters = [...query.keys()].filter((name) => /^x-amz-/i.test(name));
+  if (new Set(parameters).size < parameters.length) {
+    return incomplete("A parameter of the signature must not be repeated in the query.");
+  }
+  const isPresigned = query.has("X-Amz-Algorithm") || query.has("X-Amz-Signature");
+  if (header !== undefined && isPresigned) {
+    return incomplete("The signature must be in the Authorization header or in the query, not in both.");
+  }
   if (header !== undefined) return fromHeader(request, header);
-  if (query.has("X-Amz-Algorithm")) return fromQuery(query);
+  if (isPresigned) return fromQuery(query);
   return missingToken;
 }
 
@@ -51,9 +73,13 @@ function fromHeader(request: RawRequest, header: string): Authorization | Refusa
       `Invalid key=value pair (missing equal-sign) in Authorization header (hashed with SHA-256 and encoded with Base64): '${digest}'.`,
     );
   }
-  const { Credential, SignedHeaders, Signature } = Object.fromEntries(
-    fields.map((field) => field.split(/=(.*)/s)),
-  ) as Partial<Record<string, string>>;
+  const pairs = fields.map((field) => field.split(/=(.*)/s));
+  if (new Set(pairs.map(([name]) => name)).size < pairs.length) {
+    return incomplete("Authorization header must not repeat a parameter.");
+  }
+  const { Credential, SignedHeaders, Signature } = Object.fromEntries(pairs) as Partial<
+    Record<string, string>
+  >;
   const Date = headerOf(request, "x-amz-date") ?? headerOf(request, "date");
   const sessionToken = headerOf(request, "x-amz-security-token");
   const parts = {
@@ -116,7 +142,7 @@ function complete(parts: Parts): Authorization | undefined {
   return {
     accessKeyId,
     scope: [day, region, service, terminator],
-    signedHeaders: SignedHeaders.toLowerCase().split(";"),
+    signedHeaders: [...new Set(SignedHeaders.toLowerCase().split(";"))].sort(),
     signature: Signature,
     signedAt,
     ...(sessionToken !== undefined && { sessionToken }),

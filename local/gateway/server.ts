@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
 import { countingFaults, type FaultInjector } from "../fault.ts";
-import type { Answer, RawRequest } from "../exchange.ts";
+import { type Answer, type RawRequest, UnreadableRequest } from "../exchange.ts";
 import { listen, type Listening } from "../listen.ts";
 import { fromProxyResult, fromRefusal } from "./answer.ts";
 import { httpApiEvent, restEvent, splitTarget } from "./event.ts";
@@ -63,6 +63,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     what: "the gateway (--port)",
     maxBodyBytes: MAX_BODY_BYTES,
     serve: (request) => {
+      // RFC 9112, section 3.2: a server must answer 400 to more than one Host.
+      const hosts = request.headers.filter(([name]) => name.toLowerCase() === "host");
+      if (hosts.length !== 1) throw new UnreadableRequest(`it has ${hosts.length} Host headers.`);
       const fault = faultOf(`${request.method} ${splitTarget(request.target).path}`);
       return { fault, answer: () => answer(request, options, calls) };
     },

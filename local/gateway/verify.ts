@@ -23,7 +23,9 @@ export async function verifySignature(
   const identity = options.identities.find((one) => one.accessKeyId === authorization.accessKeyId);
   if (identity === undefined || identity.sessionToken !== authorization.sessionToken) return unknownClient;
   const refusal =
-    checkScope(authorization) ?? checkHeaders(authorization) ?? checkTime(authorization, options.now);
+    checkScope(authorization) ??
+    checkHeaders(request, authorization) ??
+    checkTime(authorization, options.now);
   if (refusal !== undefined) return refusal;
   const canonical = canonicalRequests(request, authorization.signedHeaders);
   const toSign = canonical.map((text) => stringToSign(text, authorization));
@@ -69,15 +71,20 @@ function checkScope({
   return undefined;
 }
 
-function checkHeaders({ signedHeaders, sessionToken, expiresSeconds }: Authorization): Refusal | undefined {
+/**
+ * AWS requires that the host and every x-amz-* header of the request are signed.
+ * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+ */
+function checkHeaders(request: RawRequest, { signedHeaders }: Authorization): Refusal | undefined {
   if (!signedHeaders.includes("host")) {
     return invalid("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.");
   }
-  const tokenHeader = "x-amz-security-token";
-  if (sessionToken !== undefined && expiresSeconds === undefined && !signedHeaders.includes(tokenHeader)) {
-    return invalid("'X-Amz-Security-Token' must be a 'SignedHeader' in the AWS Authorization.");
-  }
-  return undefined;
+  const unsigned = request.headers.find(
+    ([name]) => /^x-amz-/i.test(name) && !signedHeaders.includes(name.toLowerCase()),
+  );
+  if (unsigned === undefined) return undefined;
+  const name = unsigned[0].toLowerCase().replace(/(?<=^|-)[a-z]/g, (letter) => letter.toUpperCase());
+  return invalid(`'${name}' must be a 'SignedHeader' in the AWS Authorization.`);
 }
 
 function checkTime({ signedAt, expiresSeconds }: Authorization, now: Date): Refusal | undefined {

@@ -56,9 +56,9 @@ export const grants: fc.Arbitrary<Grant> = fc
     childAccountIds: fc.uniqueArray(fc.constantFrom(7, 8), {}),
     principalOrgId: fc.option(fc.constantFrom(...ORGS)),
     methods: fc.option(fc.uniqueArray(fc.constantFrom(...METHODS, "Get*", "*", "Start?"), { minLength: 1 }), {
-      freq: 1,
+      freq: 2,
     }),
-    until: fc.option(fc.constantFrom(NOW - 1, NOW, NOW + 29_999, NOW + 30_000, NOW + 400_999), { freq: 1 }),
+    until: fc.option(fc.constantFrom(NOW - 1, NOW, NOW + 29_999, NOW + 30_000, NOW + 400_999), { freq: 2 }),
   })
   .map(({ line, principals, principalOrgId, methods, until, ...grant }) => ({
     ...grant,

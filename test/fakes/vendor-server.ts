@@ -11,7 +11,12 @@ export interface ReceivedRequest {
 }
 
 /** How the server behaves for one request. */
-export type Behaviour = (response: ServerResponse, request: IncomingMessage, n: number) => void;
+export type Behaviour = (
+  response: ServerResponse,
+  request: IncomingMessage,
+  n: number,
+  body?: string,
+) => void;
 
 /**
  * A token vendor on loopback that misbehaves as told: the n-th request meets the n-th behaviour,
@@ -24,7 +29,12 @@ export async function startVendor(behaviours: readonly Behaviour[], now: () => n
       const { method = "", url: path = "", headers } = request;
       requests.push({ method, path, headers, body });
       response.setHeader("date", new Date(now()).toUTCString());
-      behaviours[Math.min(requests.length, behaviours.length) - 1]?.(response, request, requests.length);
+      behaviours[Math.min(requests.length, behaviours.length) - 1]?.(
+        response,
+        request,
+        requests.length,
+        body,
+      );
     });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -39,17 +49,18 @@ export async function startVendor(behaviours: readonly Behaviour[], now: () => n
   };
 }
 
-/** `token-1`, `token-2`, …, by the number of the request. */
+/** `token-1`, `token-2`, …, by the number of the request, of what was asked for. */
 export const vends =
   (expiresIn = 300, now: () => number = Date.now): Behaviour =>
-  (response, _request, n) => {
+  (response, request, n, body = "") => {
+    const { account_id = 1234567 } = JSON.parse(body || "{}") as { account_id?: number };
     json(response, 200, {
       access_token: `token-${n}`,
       token_type: "Bearer",
       expires_in: expiresIn,
       expires_at: new Date(now() + expiresIn * 1000).toISOString().replace(/\.\d+Z$/, "Z"),
-      service_account: "outbound-calls",
-      account_id: 1234567,
+      service_account: request.url?.split("/").at(-2) ?? "",
+      account_id,
     } satisfies TokenResponse);
   };
 

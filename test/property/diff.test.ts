@@ -177,13 +177,14 @@ describe("a diff of two policies", () => {
               return caller.principal === principal.arn && request.serviceAccount === serviceAccount;
             })
             .flatMap(({ caller, request }) => {
-              // The longest lifetime shows the maximum, and `Startx` is what `Start?` alone matches.
+              // The longest lifetime shows the maximum. `Startx`, `Getx` and `x` are what `Start?`,
+              // `Get*` and `*` match beyond the methods that are named.
               const { serviceAccount, accountId } = request;
               const child = accountId === undefined ? {} : { accountId };
               const more = [
                 request,
                 { serviceAccount, ...child, ttlSeconds: 3600 },
-                { serviceAccount, ...child, method: "Startx" },
+                ...["Startx", "Getx", "x"].map((method) => ({ serviceAccount, ...child, method })),
               ];
               return more.flatMap((asked) => moments.map((now) => ({ caller, request: asked, now })));
             });
