@@ -24,7 +24,11 @@ const parts = {
   },
   token: { mutate: ["lib/token/**/*.ts"], tests: ["test/token/**"], score: 85 },
   keys: { mutate: ["lib/keys/**/*.ts"], tests: ["test/keys/**"], score: 85 },
-  http: { mutate: ["lib/http/**/*.ts"], tests: ["test/http/**", "test/vend.test.ts"], score: 85 },
+  http: {
+    mutate: ["lib/http/**/*.ts"],
+    tests: ["test/http/**", "test/{vend,call,request-handler}.test.ts"],
+    score: 85,
+  },
   "key-lifecycle": {
     mutate: ["lib/key-lifecycle/**/*.ts"],
     tests: ["test/{key-lifecycle,rotation,reconciliation}/**"],
