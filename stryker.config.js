@@ -1,3 +1,11 @@
+/** A promise about a key's life is one of three folders together, and so are its tests. */
+const keyLife = [
+  "test/key-lifecycle/**",
+  "test/rotation/**",
+  "test/reconciliation/**",
+  "test/operator/{rotate,import}.test.ts",
+];
+
 /**
  * What `npm run mutation` changes, and the tests that it runs against each change:
  * `MUTATED=grants npm run mutation`, and for one file
@@ -29,13 +37,9 @@ const parts = {
     tests: ["test/http/**", "test/{vend,call,request-handler}.test.ts"],
     score: 85,
   },
-  "key-lifecycle": {
-    mutate: ["lib/key-lifecycle/**/*.ts"],
-    tests: ["test/{key-lifecycle,rotation,reconciliation}/**"],
-    score: 85,
-  },
-  rotation: { mutate: ["lib/rotation/**/*.ts"], tests: ["test/rotation/**"], score: 85 },
-  reconciliation: { mutate: ["lib/reconciliation/**/*.ts"], tests: ["test/reconciliation/**"], score: 85 },
+  "key-lifecycle": { mutate: ["lib/key-lifecycle/**/*.ts"], tests: keyLife, score: 85 },
+  rotation: { mutate: ["lib/rotation/**/*.ts"], tests: keyLife, score: 85 },
+  reconciliation: { mutate: ["lib/reconciliation/**/*.ts"], tests: keyLife, score: 85 },
 };
 
 const name = process.env.MUTATED ?? "";
