@@ -13,12 +13,17 @@ const MAX_GROWTH_PERCENT = 5;
 const minutes = readMinutes();
 console.log(`A storm of ${minutes} min.`);
 const startedAt = Date.now();
+let told = 0;
 const report = await runStorm({
   seconds: minutes * 60,
   onProgress: (soFar, weather) => {
     const minute = Math.round((Date.now() - startedAt) / 60_000);
-    const wrong = soFar.refusedTokens.length + soFar.wrongAnswers.length + soFar.leaks.length;
-    console.log(`${minute} of ${minutes} min: ${soFar.tokens} tokens, ${wrong} wrong; ${weather}`);
+    const faults = faultsOf(soFar);
+    console.log(
+      `${minute} of ${minutes} min: ${soFar.tokens} tokens, ${faults.length} not right; ${weather}`,
+    );
+    for (const fault of faults.slice(told)) console.log(`  ${fault}`);
+    told = faults.length;
   },
 });
 console.log(tableOf(report));

@@ -126,7 +126,8 @@ class Storm {
   readonly #onProgress: StormOptions["onProgress"];
   readonly #ms: number;
   readonly #end = new AbortController();
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: CALLERS });
+  // A connection for each request: one that is kept may be closed by the server as it is used again.
+  readonly #agent = new Agent({ keepAlive: false });
   readonly #later: Promise<void>[] = [];
   #lastKill = 0;
 
