@@ -216,12 +216,14 @@ describe("putVersion", () => {
 });
 
 describe("a client of Secrets Manager with bounded calls", () => {
+  const server = createServer();
   afterEach(() => {
     vi.useRealTimers();
+    server.closeAllConnections();
+    server.close();
   });
 
   it("ends an attempt after 5 seconds without an answer", async () => {
-    const server = createServer();
     const arrived = once(server, "request");
     await once(server.listen(0, "127.0.0.1"), "listening");
     const { port } = server.address() as AddressInfo;
@@ -240,7 +242,5 @@ describe("a client of Secrets Manager with bounded calls", () => {
     await vi.advanceTimersByTimeAsync(200);
     await described;
     expect(outcome).toMatchObject({ name: "TimeoutError" });
-    server.closeAllConnections();
-    server.close();
   });
 });
