@@ -80,11 +80,12 @@ export function classifyKeys(keys: readonly Key[], context: ClassificationContex
 function stateIn(secret: SecretSnapshot, key: Key, graceMs: number): OwnKeyState | undefined {
   const { state, keys, createdAt } = secret;
   const versions = [...keys].filter(([, { keyId }]) => keyId === key.key_id).map(([versionId]) => versionId);
+  const current = versionWith("AWSCURRENT", state);
   const pending = versionWith("AWSPENDING", state);
   const isPending = (versionId: string) =>
     versionId === pending && !isSupersededVersion(versionId, state, (id) => createdAt.get(id));
 
-  if (versions.includes(versionWith("AWSCURRENT", state) ?? "")) return { state: "current" };
+  if (versions.some((versionId) => versionId === current)) return { state: "current" };
   if (versions.some(isPending)) return { state: "pending" };
   const until = replicasInSync(state) ? state.lastChangedAt + graceMs : Number.POSITIVE_INFINITY;
   if (versions.length > 0) return { state: "superseded", retireAt: until };

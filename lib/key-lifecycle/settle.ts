@@ -14,7 +14,7 @@ export const STORE_PAUSES = 3;
 
 export interface Waiting {
   readonly sleep: (milliseconds: number) => Promise<void>;
-  /** No pause begins that would end after `at`. */
+  /** No pause begins that would end at this time or later. */
   readonly deadline?: { readonly now: () => EpochMs; readonly at: EpochMs };
 }
 

@@ -58,20 +58,19 @@ export async function dropPending(
   { sleep }: Waiting,
 ): Promise<PendingOutcome> {
   let failure: unknown;
-  for (const pause of SETTLING_PAUSES_MS.slice(0, STORE_PAUSES + 1)) {
+  for (const pause of [0, ...SETTLING_PAUSES_MS.slice(0, STORE_PAUSES)]) {
+    if (pause > 0) await sleep(pause);
     const state = await store.describe(secretId);
     const pending = unfinishedVersion(state);
     if (pending === undefined) return "clean";
-    if (replicasInSync(state)) {
-      try {
-        await store.moveStage(state.arn, "AWSPENDING", { from: pending, to: undefined });
-        return "clean";
-      } catch (error) {
-        // The label moved between the two calls, or the description was old. Describe again.
-        failure = error;
-      }
+    if (!replicasInSync(state)) continue;
+    try {
+      await store.moveStage(state.arn, "AWSPENDING", { from: pending, to: undefined });
+      return "clean";
+    } catch (error) {
+      // The label moved between the two calls, or the description was old. Describe again.
+      failure = error;
     }
-    await sleep(pause);
   }
   if (failure !== undefined) throw failure as Error;
   return "replicas-behind";

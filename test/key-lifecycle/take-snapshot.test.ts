@@ -1,0 +1,132 @@
+import { randomUUID } from "node:crypto";
+
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+
+import type { Log } from "../../lib/audit/log.ts";
+import { type SnapshotPorts, takeSnapshot } from "../../lib/key-lifecycle/take-snapshot.ts";
+import { rsaPem } from "../fakes/rsa-keys.ts";
+import { ACCOUNT, credentialsFile, policyFor, startWorld, type World } from "./world.ts";
+
+let world: World;
+let opened: string[];
+let logged: Parameters<Log>[];
+beforeEach(async () => {
+  world = await startWorld({ emptySecrets: ["call-history"] });
+  opened = [];
+  logged = [];
+});
+afterEach(() => world.close());
+
+/** Notes the ids of the keys that are opened to sign in, and what is logged. */
+const snapshot = (ports: Partial<SnapshotPorts> = {}, policy = policyFor()) =>
+  takeSnapshot(
+    {
+      ...world.ports,
+      log: (...line) => void logged.push(line),
+      openKey: async (file) => {
+        const key = await world.ports.openKey(file);
+        opened.push(key.keyId);
+        return key;
+      },
+      ...ports,
+    },
+    policy,
+  );
+
+/** A version that was created so many seconds ago. Its key is known to the platform. */
+function addVersion(
+  secondsAgo: number,
+  { labels = [], keyId = randomUUID() }: { labels?: readonly string[]; keyId?: string } = {},
+) {
+  const pem = rsaPem();
+  if (!world.platform.keys.has(keyId)) world.platform.addKey({ accountId: ACCOUNT, pem, keyId });
+  const id = randomUUID();
+  const createdDate = world.clock.now / 1000 - secondsAgo;
+  const content = { SecretString: credentialsFile(keyId, pem) };
+  world.secret().versions.set(id, { id, createdDate, content, stages: new Set(labels) });
+  return { id, keyId };
+}
+const currentId = () => world.keyWith("AWSCURRENT") ?? "";
+
+describe("a snapshot", () => {
+  it("has nothing to report if every secret and key can be read", async () => {
+    const { accounts, refused, failures } = await snapshot();
+    expect({ refused, failures }).toEqual({ refused: [], failures: [] });
+    expect(accounts.map(({ accountId, current }) => [accountId, [...current.keys()]])).toEqual([
+      [ACCOUNT, ["outbound-calls"]],
+    ]);
+    expect(logged).toEqual([]);
+  });
+
+  it("says which secret holds no key yet", async () => {
+    await snapshot({}, policyFor({ "outbound-calls": {}, "call-history": {} }));
+    expect(logged).toEqual([
+      ["info", "Secret voximplant/call-history holds no key yet.", { serviceAccount: "call-history" }],
+    ]);
+  });
+
+  it("lists an account's keys with a key that was never current if the secret has no current version", async () => {
+    const { keyId } = addVersion(0, { labels: ["AWSPENDING"] });
+    for (const [id, { stages }] of world.secret().versions)
+      if (stages.has("AWSCURRENT")) world.secret().versions.delete(id);
+    const { accounts, failures } = await snapshot();
+    expect(accounts.map(({ lister, current }) => [lister.keyId, current.size])).toEqual([[keyId, 0]]);
+    expect(failures).toEqual([]);
+  });
+});
+
+describe("the key that lists an account's keys", () => {
+  const lister = async (ports?: Partial<SnapshotPorts>) => {
+    const { accounts, ...rest } = await snapshot(ports);
+    return { keyId: accounts[0]?.lister.keyId, ...rest };
+  };
+
+  it("is the current one, and no other is tried, even if a newer version holds one", async () => {
+    addVersion(-60);
+    expect((await lister()).keyId).toBe(currentId());
+    expect(opened).toEqual([currentId()]);
+  });
+
+  it.each([
+    ["oldest", [90, 60, 30]],
+    ["newest", [30, 60, 90]],
+  ])(
+    "is the newest superseded one if the current one is refused, and the %s was read first",
+    async (_, ages) => {
+      const added = ages.map((secondsAgo) => ({ secondsAgo, ...addVersion(secondsAgo) }));
+      const newestFirst = added.toSorted((one, other) => one.secondsAgo - other.secondsAgo);
+      const [newest, second] = newestFirst.map(({ keyId }) => keyId);
+      world.platform.keys.delete(currentId());
+      world.platform.keys.delete(newest ?? "");
+      const { keyId, refused, failures } = await lister();
+      expect(keyId).toBe(second);
+      // Each key is tried once.
+      expect(opened).toEqual([currentId(), newest, second]);
+      expect(refused).toMatchObject([{ serviceAccount: "outbound-calls", error: { code: 433 } }]);
+      expect(failures).toEqual([]);
+    },
+  );
+
+  it("is another if the value of the current version has gone meanwhile, which is no failure", async () => {
+    const { keyId } = addVersion(60);
+    const current = [...world.secret().versions.values()].find(({ stages }) => stages.has("AWSCURRENT"));
+    const { store } = world.ports;
+    const readVersion: typeof store.readVersion = (secretId, versionId) =>
+      versionId === current?.id ? Promise.resolve(undefined) : store.readVersion(secretId, versionId);
+    expect(await lister({ store: { ...store, readVersion } })).toMatchObject({
+      keyId,
+      refused: [],
+      failures: [],
+    });
+  });
+});
+
+it("of two versions that hold the current key, a snapshot signs in with the newer one", async () => {
+  const keyId = currentId();
+  // Somebody stored the key's id with another private key before.
+  addVersion(60, { keyId });
+  const { accounts, failures } = await snapshot();
+  expect(failures).toEqual([]);
+  const key = accounts[0]?.current.get("outbound-calls");
+  await expect(key?.api.getAccountInfo()).resolves.toMatchObject({ account_id: ACCOUNT });
+});
