@@ -1,6 +1,6 @@
 /**
  * Runs the local stack under load while its dependencies fail in every way and its containers are
- * killed, judges every answer, and prints what it saw. docs/reliability.md has an hour of it.
+ * killed, judges every answer, and prints what it saw: docs/reliability.md.
  *
  *     npm run chaos -- [--minutes N]
  */
