@@ -29,7 +29,7 @@ export interface CallDependencies extends RequestDependencies {
 const DEADLINE_MS = 25_000;
 const MAX_ANSWER_BYTES = 5 * 1024 * 1024;
 
-/** The function behind the route that has one method of the Management API called. */
+/** The function behind the route that calls one method of the Management API. */
 export function createCallHandler(dependencies: CallDependencies): RequestHandler {
   return createRequestHandler("call-method", dependencies, (event, facts) =>
     call(dependencies, event, facts),
@@ -37,7 +37,7 @@ export function createCallHandler(dependencies: CallDependencies): RequestHandle
 }
 
 /**
- * The steps from the left to the right: caller, grant, signing key, token, call. Order matters: never
+ * The steps in order: caller, grant, signing key, token, call. Order matters: never
  * parse the body before the caller is identified, never fetch a key before the grant is decided. The
  * record is written before the platform's answer leaves; the token never leaves.
  */

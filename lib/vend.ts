@@ -20,7 +20,7 @@ export function createVendHandler(dependencies: RequestDependencies): RequestHan
 }
 
 /**
- * The steps from the left to the right: caller, grant, signing key, token. Order matters: never
+ * The steps in order: caller, grant, signing key, token. Order matters: never
  * parse the body before the caller is identified, never fetch a key before the grant is decided.
  */
 async function vend(dependencies: RequestDependencies, event: unknown, facts: Facts): Promise<Outcome> {

@@ -181,7 +181,7 @@ export function coversCandidate(wide: Candidate, narrow: Candidate): boolean {
   return all.every(({ covers }) => covers(wide, narrow));
 }
 
-/** Whether every caller that one principal of a grant is for is also a caller of another. */
+/** True if `wide` matches every caller that `narrow` matches. */
 export function coversCallers(wide: Candidate, narrow: Candidate): boolean {
   const { arn, uniqueId, principalOrgId } = conditions;
   return [arn, uniqueId, principalOrgId].every(({ covers }) => covers(wide, narrow));
