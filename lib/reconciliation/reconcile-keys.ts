@@ -98,7 +98,7 @@ async function moveRulesOf(run: AccountRun, classified: ClassifiedKey, isDeletio
       await moveRules(api, [keyId], current.keyId, ports.log);
     else if (isDeletion)
       throw new Error(
-        `the platform does not list the current key ${current.keyId}, and this key may be the last that works.`,
+        `the platform does not list the current key ${current.keyId}, so the key ${keyId} may be the last that works.`,
       );
   } else if (isDeletion) {
     const rules = await api.getRulesBoundTo(keyId).catch((error: unknown) => {
