@@ -21,11 +21,14 @@ import { isTokenRefusal } from "./voximplant/errors.ts";
 import { type CallFailure, forwardMethod, type PlatformAnswer } from "./voximplant/forward.ts";
 
 export interface CallDependencies extends RequestDependencies {
-  /** To the Management API. Its `deadlineMs`, if there is one, is for both attempts together. */
+  /** The connection to the Management API. Its `deadlineMs` replaces {@link DEADLINE_MS}. */
   readonly platform: Connection;
 }
 
-/** For both attempts together; API Gateway waits for 29 s. */
+/**
+ * Limits the whole call. If the platform refuses the token, the call is repeated once with another
+ * key, within the same limit. API Gateway waits for 29 s.
+ */
 const DEADLINE_MS = 25_000;
 const MAX_ANSWER_BYTES = 5 * 1024 * 1024;
 
@@ -37,9 +40,9 @@ export function createCallHandler(dependencies: CallDependencies): RequestHandle
 }
 
 /**
- * The steps in order: caller, grant, signing key, token, call. Order matters: never
- * parse the body before the caller is identified, never fetch a key before the grant is decided. The
- * record is written before the platform's answer leaves; the token never leaves.
+ * The steps in order: caller, grant, signing key, token, call. Order matters: never parse the body
+ * before the caller is identified, and never fetch a key before the grant is decided. The platform's
+ * answer is returned after the audit record is written. The token is never returned.
  */
 async function call(dependencies: CallDependencies, event: unknown, facts: Facts): Promise<Outcome> {
   const identified = identify(event, dependencies.basePath, facts);
@@ -67,7 +70,10 @@ async function call(dependencies: CallDependencies, event: unknown, facts: Facts
   return { reason: "method_called", answer };
 }
 
-/** Calls once; once more only if the platform refused the token and there is another key by now. */
+/**
+ * Calls the method. If the platform refuses the token, fetches the signing key again. If it is
+ * another key by now, calls the method once more.
+ */
 async function callWithRenewal(
   dependencies: CallDependencies,
   caller: Caller,

@@ -20,8 +20,8 @@ export function createVendHandler(dependencies: RequestDependencies): RequestHan
 }
 
 /**
- * The steps in order: caller, grant, signing key, token. Order matters: never
- * parse the body before the caller is identified, never fetch a key before the grant is decided.
+ * The steps in order: caller, grant, signing key, token. Order matters: never parse the body before
+ * the caller is identified, and never fetch a key before the grant is decided.
  */
 async function vend(dependencies: RequestDependencies, event: unknown, facts: Facts): Promise<Outcome> {
   const identified = identify(event, dependencies.basePath, facts);

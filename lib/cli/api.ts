@@ -11,7 +11,7 @@ import { addTokenOptions, startDeadline, type TokenFlags, tokenFinder, tokenProv
 export function apiCommand(io: Io): Command {
   return addTokenOptions(new Command("api"))
     .description("call one method of the Voximplant Management API")
-    .argument("<service-account>", "as voxtoken whoami lists it")
+    .argument("<service-account>", "a name that voxtoken whoami lists")
     .argument("<Method>", "https://voximplant.com/docs/references/httpapi lists them")
     .argument("[name=value...]", "the method's parameters")
     .option("--api-url <url>", "another Management API (default: VOXIMPLANT_API_URL, or Voximplant's)")

@@ -8,7 +8,7 @@ import { addAccountOption, addVendorOptions, type VendorFlags, vendorOptions } f
 export function callCommand(io: Io): Command {
   return addAccountOption(addVendorOptions(new Command("call")))
     .description("have the service call one method, without a token")
-    .argument("<service-account>", "as voxtoken whoami lists it")
+    .argument("<service-account>", "a name that voxtoken whoami lists")
     .argument("<Method>", "one that voxtoken whoami lists")
     .argument("[name=value...]", "the method's parameters")
     .addHelpText(

@@ -8,7 +8,7 @@ import { addHandOverOptions, findTokenToHandOver, type HandOverFlags } from "./v
 export function execCommand(io: Io): Command {
   return addHandOverOptions(new Command("exec"))
     .description("run a command with VOXIMPLANT_ACCESS_TOKEN set")
-    .argument("<service-account>", "as voxtoken whoami lists it")
+    .argument("<service-account>", "a name that voxtoken whoami lists")
     .argument("<command...>", "the command and its arguments, after --")
     .addHelpText(
       "after",
@@ -17,11 +17,12 @@ Examples:
   $ voxtoken exec call-history -- ./report.sh --since yesterday
   $ voxtoken exec outbound-calls --ttl 900 -- node start-scenario.mjs
 
-The token is in the command's environment, and not in its arguments, which ps
-shows. VOXIMPLANT_ACCESS_TOKEN_EXPIRES_AT has its expiry. When the command
-starts, at least half of the token's lifetime is left; --min-ttl changes that.
-Signals are passed on. The exit status is the command's: 127 if the command is
-not found, 126 if it cannot be run, 128 + n if signal n ended it.`,
+The token is in the environment of the command. It is not in the arguments,
+because ps shows these to other users. VOXIMPLANT_ACCESS_TOKEN_EXPIRES_AT is the
+time when the token expires. When the command starts, at least half of the
+token's lifetime is left; --min-ttl changes that. Signals are passed on. The exit
+status is the command's: 127 if the command is not found, 126 if it cannot be
+run, 128 + n if signal n ended it.`,
     )
     .action(async (serviceAccount: string, [command = "", ...args]: string[], flags: HandOverFlags) => {
       const token = await whileWaiting(io, "asking for a token", () =>

@@ -19,7 +19,7 @@ const STOP_MS = 10_000;
 export function serveCommand(io: Io): Command {
   return addRequestOptions(new Command("serve"))
     .description("let an official client use vended tokens without a key of its own")
-    .argument("<service-account>", "as voxtoken whoami lists it")
+    .argument("<service-account>", "a name that voxtoken whoami lists")
     .requiredOption("--credentials <file>", "the client's credentials file to write; removed at the end")
     .addOption(
       new Option("--port <port>", "port to listen on at 127.0.0.1; 0: any free one")

@@ -6,7 +6,7 @@ import { addHandOverOptions, findTokenToHandOver, type HandOverFlags } from "./v
 export function tokenCommand(io: Io): Command {
   return addHandOverOptions(new Command("token"))
     .description("print a token")
-    .argument("<service-account>", "as voxtoken whoami lists it")
+    .argument("<service-account>", "a name that voxtoken whoami lists")
     .addOption(
       new Option("-o, --output <format>", "the token, or the whole answer as JSON")
         .choices(["text", "json"])

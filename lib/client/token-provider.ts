@@ -16,9 +16,9 @@ export interface TokenProviderOptions extends VendorOptions {
 }
 
 export interface GetTokenOptions {
-  /** Ends only the wait of this call. The request continues for other calls. */
+  /** Aborts this call only. A request that other calls also wait for continues. */
   readonly signal?: AbortSignal | undefined;
-  /** A token that the platform has refused. It is not returned again; a newer one may be. */
+  /** A token that the platform has refused. If it is the cached one, a new token is requested. */
   readonly rejected?: string | undefined;
 }
 
@@ -30,7 +30,7 @@ export interface VendedToken {
   /** The token's `exp`, by the server's clock. */
   readonly expiresAt: Date;
   readonly serviceAccount: string;
-  /** The Voximplant account that it is for. */
+  /** The Voximplant account that the token is for. */
   readonly accountId: number;
 }
 
@@ -40,7 +40,7 @@ export type TokenProvider = (options?: GetTokenOptions) => Promise<VendedToken>;
 interface Held {
   readonly token: VendedToken;
   readonly lifetime: Lifetime;
-  /** Milliseconds since the token was asked for. */
+  /** Milliseconds since the token was requested. */
   readonly age: () => number;
 }
 
@@ -53,7 +53,7 @@ interface Flight {
 /**
  * Provides tokens of one service account for as long as the program runs.
  *
- * There is one request at a time, for any number of calls. A token is renewed in the background
+ * If several calls need a token at once, they share one request. A token is renewed in the background
  * before it expires. If the renewal fails, the token stays in use until it expires.
  *
  * @throws TokenError `invalid_options`
@@ -66,12 +66,10 @@ export function createTokenProvider(options: TokenProviderOptions): TokenProvide
   const send = connect(vendor);
   let held: Held | undefined;
   let flight: Flight | undefined;
-  /**
-   * After a failed renewal, the next one is not before this time, as long as the token is valid.
-   */
+  /** A renewal has failed: while the token is valid, the next renewal does not start before this time. */
   let restUntil = -Infinity;
 
-  /** The present time on the token's time scale; Infinity if the clock was set back. */
+  /** The time of the request plus the token's age. Infinity if the clock was set back since then. */
   const timeOf = ({ lifetime, age }: Held) => lifetime.askedAt + age();
 
   async function renew(): Promise<VendedToken> {
@@ -81,7 +79,7 @@ export function createTokenProvider(options: TokenProviderOptions): TokenProvide
       const response = await requestToken(send, { ...options, serviceAccount });
       const token = vendedToken(response);
       const lifetime = lifetimeOf(response.expires_in, askedAt, runtime.random());
-      // A frozen request may end after a later one, with an older token.
+      // If the process was frozen, a request may end after a later one. Its token is then the older.
       const remaining = (one: Held) => one.lifetime.endsAt - timeOf(one);
       const renewed = { token, lifetime, age };
       if (held === undefined || remaining(renewed) >= remaining(held)) held = renewed;
@@ -97,16 +95,15 @@ export function createTokenProvider(options: TokenProviderOptions): TokenProvide
   }
 
   function joinFlight(): Promise<VendedToken> {
-    // A request past its time was frozen with its Lambda or laptop. It will fail, so do not join
-    // it.
+    // A request that takes longer than its limit was frozen, with a Lambda container or a laptop. It
+    // will fail, so do not wait for it.
     if (flight === undefined || flight.age() > limits.totalMs) {
       const started: Flight = { age: startWatch(runtime), outcome: renew() };
       flight = started;
       const land = () => {
         if (flight === started) flight = undefined;
       };
-      // Handles the error of a background renewal, which is reported by an event. Other calls await
-      // the outcome and get the error.
+      // Nothing awaits a background renewal, so its error is handled here. `emit` has reported it.
       started.outcome.then(land, land);
     }
     return flight.outcome;

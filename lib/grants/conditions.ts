@@ -13,58 +13,58 @@ import {
 } from "./policy.ts";
 import { formatTime } from "./until.ts";
 
-/** One principal of one grant. */
+/** A grant, and one of its principals. */
 export interface Candidate {
   readonly grant: Grant;
   readonly pattern: PrincipalPattern;
 }
 
-/** A caller and its request at a moment. */
+/** What is decided: whether this caller may have this request now. */
 export interface Question {
   readonly caller: Caller;
   readonly request: AccessRequest;
   readonly now: EpochMs;
 }
 
-/** What is known without a request. */
-type Presence = Omit<Question, "request">;
+type QuestionWithoutRequest = Omit<Question, "request">;
 
 interface Covering {
   /**
-   * Whether every question that meets this condition of `narrow` also meets that of `wide`. False
-   * if it is not certain: a grant that is wrongly called redundant gets removed.
+   * True if every question that meets this condition in the grant `narrow` also meets it in the
+   * grant `wide`. False if that is not certain: lint would call a grant redundant that is needed.
    */
   readonly covers: (wide: Candidate, narrow: Candidate) => boolean;
 }
 
 /**
- * One condition of a grant. `unmet` gives the reason why the condition is not met, as the rest of a
- * sentence that begins with the grant, or undefined where it is met.
+ * One condition of a grant. If the question meets the condition, `unmet` returns undefined.
+ * Otherwise it returns the reason, as the end of a sentence whose subject is the grant: "is for the
+ * role billing, the caller is dialer".
  */
 export type Condition = Covering &
   (
     | {
-        /** Entitlements are listed without a request, so they skip the conditions that need one. */
+        /** A caller's entitlements are listed without a request, so this condition is skipped. */
         readonly needsRequest: true;
         readonly unmet: (candidate: Candidate, question: Question) => string | undefined;
       }
     | {
         readonly needsRequest: false;
-        readonly unmet: (candidate: Candidate, question: Presence) => string | undefined;
+        readonly unmet: (candidate: Candidate, question: QuestionWithoutRequest) => string | undefined;
       }
   );
 
-/** An entry for each field of a grant and of its principals that can restrict it. */
+/** One entry for each field that can restrict a grant: of the grant itself and of its principals. */
 export type ConditionsOf<G extends Grant, P extends PrincipalPattern> = Readonly<
   Record<Exclude<keyof G | keyof P, "source" | "principals">, Condition>
 >;
 
 /**
- * All conditions of a grant. The decision, its explanation, the entitlements and the search for
- * redundant grants all use this table. If one of them missed a field, the service would give a
- * token that the grant does not allow, or lint would recommend the removal of a grant that is
- * needed. A new field of {@link Grant} or {@link PrincipalPattern} does not compile without an
- * entry.
+ * All conditions of a grant. Four places use this table: the decision, its explanation, the list of
+ * entitlements, and the search for redundant grants. If one of these places missed a field, the
+ * service would give a token that the grant does not allow, or lint would recommend the removal of a
+ * grant that is needed. If a field is added to {@link Grant} or {@link PrincipalPattern} without an
+ * entry here, the code does not compile.
  */
 export const conditions = {
   arn: {
@@ -76,7 +76,7 @@ export const conditions = {
       return a && b ? coversPrincipal(a, b) : false;
     },
   },
-  // Only the pinned role or user itself, not another one created later under the same name.
+  // A role that is deleted and created again has the same ARN, and another unique id.
   uniqueId: {
     needsRequest: false,
     unmet: ({ pattern: { uniqueId } }, { caller }) =>
@@ -91,7 +91,7 @@ export const conditions = {
     unmet: ({ grant: { principalOrgId } }, { caller }) =>
       principalOrgId === undefined || principalOrgId === caller.organizationId
         ? undefined
-        : `asks for organisation ${principalOrgId}, the caller is of ${caller.organizationId ?? "none"}`,
+        : `is for organisation ${principalOrgId}, the caller is in ${caller.organizationId ?? "none"}`,
     covers: ({ grant: wide }, { grant: narrow }) =>
       wide.principalOrgId === undefined || wide.principalOrgId === narrow.principalOrgId,
   },
@@ -112,7 +112,7 @@ export const conditions = {
     covers: ({ grant: wide }, { grant: narrow }) =>
       narrow.childAccountIds.every((id) => wide.childAccountIds.includes(id)),
   },
-  // A token lives for at least 30 s, so a grant with less time left cannot give one.
+  // A token is valid for at least 30 s. A grant that ends sooner than that gives no token.
   until: {
     needsRequest: false,
     unmet: ({ grant: { until } }, { now }) => {
@@ -124,7 +124,7 @@ export const conditions = {
     covers: ({ grant: { until: wide } }, { grant: { until: narrow } }) =>
       wide === undefined || (narrow !== undefined && wide >= narrow),
   },
-  // A grant of methods gives no token: with one, the caller could call every method.
+  // A grant with methods gives no token, because a token is good for every method.
   methods: {
     needsRequest: true,
     unmet: ({ grant: { methods } }, { request }) => {
@@ -142,7 +142,8 @@ export const conditions = {
   },
   maxTtlSeconds: {
     needsRequest: true,
-    // A limit on the grants that fit. Over it, the caller gets `ttl_too_long` with the maximum.
+    // Never unmet: a grant with a lower maximum still fits. If the request asks for more, the
+    // caller gets `ttl_too_long` with the maximum, not `access_denied`.
     unmet: () => undefined,
     covers: ({ grant: wide }, { grant: narrow }) => wide.maxTtlSeconds >= narrow.maxTtlSeconds,
   },
@@ -155,7 +156,7 @@ export function unmetConditions(candidate: Candidate, question: Question): strin
   return all.flatMap((condition) => condition.unmet(candidate, question) ?? []);
 }
 
-/** Whether a grant gives nothing any more. */
+/** Whether a grant has ended, or ends too soon to give a token. */
 export function isOver({ until }: Pick<Grant, "until">, now: EpochMs): boolean {
   return until !== undefined && until - now < MIN_TTL_SECONDS * 1000;
 }
@@ -167,7 +168,7 @@ export function isFor(candidate: Candidate, caller: Caller, now: EpochMs): boole
   );
 }
 
-/** Whether one grant gives everything that another one gives, to every caller of that one. */
+/** Whether the grant `wide` allows every question that the grant `narrow` allows. */
 export function coversGrant(wide: Grant, narrow: Grant): boolean {
   return narrow.principals.every((narrowPattern) =>
     wide.principals.some((widePattern) =>
@@ -176,7 +177,7 @@ export function coversGrant(wide: Grant, narrow: Grant): boolean {
   );
 }
 
-/** The same for one principal of each grant. */
+/** Like {@link coversGrant}, for one principal of each grant. */
 export function coversCandidate(wide: Candidate, narrow: Candidate): boolean {
   return all.every(({ covers }) => covers(wide, narrow));
 }
@@ -188,8 +189,8 @@ export function coversCallers(wide: Candidate, narrow: Candidate): boolean {
 }
 
 /**
- * Seconds: the grant, the service account and the platform each set a limit, and so does the end of
- * the grant.
+ * The longest lifetime of a token, in seconds: the lowest of the limits of the grant, the service
+ * account and the platform, and the time until the grant ends.
  */
 export function maxTtlOf({ grant }: Candidate, serviceAccount: ServiceAccount, now: EpochMs): number {
   const left = grant.until === undefined ? Infinity : Math.floor((grant.until - now) / 1000);
@@ -197,15 +198,18 @@ export function maxTtlOf({ grant }: Candidate, serviceAccount: ServiceAccount, n
 }
 
 /**
- * Seconds: the lifetime in the request. Without one: 300 for a token, 60 for a call, or the maximum
- * if that is lower.
+ * The lifetime of the token, in seconds. For a token request: the one in the request, otherwise 300
+ * or the maximum if that is lower. For a call: 60, or the maximum if that is lower.
  */
 export function wantedTtl(request: AccessRequest, maxTtlSeconds: number): number {
   if ("method" in request) return Math.min(METHOD_TTL_SECONDS, maxTtlSeconds);
   return request.ttlSeconds ?? Math.min(DEFAULT_TTL_SECONDS, maxTtlSeconds);
 }
 
-/** In a decision candidatesFor has compared ARNs already. An explanation shows more grants. */
+/**
+ * A decision looks only at grants whose ARN matches the caller. An explanation looks at all grants,
+ * so this function says why an ARN does not match.
+ */
 function unmetArn({ pattern }: Candidate, { caller }: Pick<Question, "caller">): string | undefined {
   const wanted = splitPrincipalArn(pattern.arn);
   if (!wanted) return `is for ${pattern.arn}, which is neither a role nor a user`;
@@ -217,7 +221,7 @@ function unmetArn({ pattern }: Candidate, { caller }: Pick<Question, "caller">):
   const reasons = [
     ...(matchesGlob(wanted.accountId, caller.accountId)
       ? []
-      : [`is for account ${wanted.accountId}, the caller is of ${caller.accountId}`]),
+      : [`is for account ${wanted.accountId}, the caller is in ${caller.accountId}`]),
     ...(matchesGlob(wanted.name, caller.name)
       ? []
       : [`is for the ${wanted.kind} ${wanted.name}, the caller is ${caller.name}`]),

@@ -21,13 +21,13 @@ export function formatProblem({ file, line, column, message }: Problem): string 
   return `${file}:${line}:${column}: ${message}`;
 }
 
-/** What a valid file says. */
+/** The content of a valid file. */
 export interface ReadGrants {
   readonly policy: Policy;
   readonly tests: GrantTest[];
   /** What is allowed but probably a mistake. */
   readonly warnings: Problem[];
-  /** Gives something that was found in the policy its place in the file. */
+  /** Adds the line and column in the file to a finding. */
   readonly place: (finding: Finding) => Problem;
 }
 
@@ -40,8 +40,9 @@ export const LOCAL_STAGE = "local";
  * Reads a grants.yml. Returns a policy with all defaults filled in, or all problems of the file,
  * each with its place. Problems name the file as `fileName`.
  *
- * @param stage what `${stage}` in the name of a secret stands for
- * @param now for warnings about grants that are over or end soon; without it there are none
+ * @param stage replaces `${stage}` in the names of secrets
+ * @param now the time for warnings about grants that have ended or end soon. Without it, there are
+ *   no such warnings.
  */
 export function parseGrants(
   text: string,
@@ -59,7 +60,8 @@ export function parseGrants(
     shape.success ? shape.data : salvageOutline(source.value),
     source.locate,
   );
-  // If YAML could misread a value, what the schema says of it adds nothing.
+  // If YAML may have misread a value, that is reported. An error of the schema for the same value
+  // would only confuse.
   const misread = new Set(source.misreadings.map(({ path }) => JSON.stringify(path)));
   const issues = (shape.error?.issues ?? []).filter(({ path }) => !misread.has(JSON.stringify(path)));
 

@@ -7,7 +7,7 @@ import { importSigningKey, type SigningKey } from "./signing-key.ts";
 export interface HeldKey {
   readonly signingKey: SigningKey;
   readonly secretVersionId: string;
-  /** When the key was put into Secrets Manager. It could be in use since then. */
+  /** When this version of the secret was stored. */
   readonly createdAt?: EpochMs;
   readonly fetchedAt: EpochMs;
 }
@@ -24,29 +24,29 @@ export type KeyOutcome =
 export interface KeyUnavailable {
   readonly state: "unavailable";
   readonly reason: "signing_key_unavailable";
-  /** A retry before that cannot succeed. */
+  /** For this time, requests are answered without asking Secrets Manager again. */
   readonly retryAfterSeconds: number;
   readonly detail: string;
 }
 
 /**
- * The current signing key of a secret.
+ * Returns the current signing key of a secret.
  *
- * @param refusedKeyId of a key that the platform has refused. If it is the one that is held, Secrets
- *   Manager is asked again, unless that was done in the last ten seconds.
+ * @param refusedKeyId the id of a key that the platform has refused. If the cached key has this id,
+ *   it is fetched again, unless it was fetched in the last ten seconds.
  * @throws {MalformedSecretError} the secret is not a credentials file with an RSA key.
  */
 export type GetSigningKey = (secret: string, refusedKeyId?: string) => Promise<KeyOutcome>;
 
 export interface SigningKeysOptions {
   readonly fetchSecret: FetchSecret;
-  /** Seconds for which a fetched key is used without asking again, or up to a tenth less. */
+  /** Seconds for which a fetched key is used before it is fetched again. */
   readonly ttlSeconds: number;
-  /** Seconds after that for which it is still used if Secrets Manager is unreachable. */
+  /** If Secrets Manager is unreachable, the key is used for this many seconds more. */
   readonly maxStaleSeconds: number;
   /** The wall clock. A monotonic clock may stop while Lambda freezes the process. */
   readonly now: () => EpochMs;
-  /** In [0, 1), for jitter. */
+  /** A random number in [0, 1), for jitter. */
   readonly random: () => number;
 }
 
@@ -57,7 +57,7 @@ export class MalformedSecretError extends Error {
   override readonly name = "MalformedSecretError";
 }
 
-/** What is known of one secret. */
+/** The cache of one secret. */
 interface Slot {
   held?: HeldKey;
   /** The fetch that is running. All requests that need the key wait for the same one. */
@@ -70,42 +70,46 @@ interface Failure {
   readonly error: SecretUnavailableError | MalformedSecretError;
   readonly consecutive: number;
   readonly failedAt: EpochMs;
-  /** Milliseconds after that without another fetch. */
+  /** Milliseconds after `failedAt` without another fetch. */
   readonly pause: number;
 }
 
 const FIRST_BACKOFF_MS = 250;
 const MAX_BACKOFF_MS = 30_000;
-/** The platform gives the same error for a missing role, which another key does not fix. */
+/**
+ * A key that the platform refuses is fetched again after this time at the earliest. The platform
+ * gives the same error if the key lacks a role, and then a new fetch does not help.
+ */
 const REFUSAL_PAUSE_MS = 10_000;
 
 /**
- * Keeps the signing keys of all secrets, each independently:
+ * Caches the signing key of each secret, independently of the other secrets. If the age of a key is
+ * below `ttlSeconds`*, the key is returned as fresh. Otherwise Secrets Manager is asked:
  *
- * | age of the key            | Secrets Manager      | answer                        |
- * | ------------------------- | -------------------- | ----------------------------- |
- * | under `ttlSeconds`*       | not asked            | the key, fresh                |
- * | older                     | answers              | the new key, fresh            |
- * | under ttl + `maxStale…`   | fails                | the key, stale                |
- * | older, or none            | fails                | unavailable                   |
- * | any                       | secret deleted or forbidden | unavailable, the key is dropped |
- * | any                       | value is not a key   | MalformedSecretError, the key is dropped |
+ * | Secrets Manager               | age of the cached key                   | result                             |
+ * | ----------------------------- | --------------------------------------- | ---------------------------------- |
+ * | returns a key                 | any                                     | the new key, fresh                 |
+ * | fails                         | below `ttlSeconds` + `maxStaleSeconds`  | the cached key, stale              |
+ * | fails                         | older, or nothing is cached             | unavailable                        |
+ * | says: deleted, or forbidden   | any                                     | unavailable; the cache is emptied  |
+ * | returns something else        | any                                     | MalformedSecretError; the cache is emptied |
  *
- * *Up to a tenth less in each container; at most ten seconds if the platform has refused the key.
+ * *Each container subtracts up to a tenth. If the platform has refused the key, the limit is ten
+ * seconds.
  *
- * After a failure the next fetch waits for a pause that doubles from 250 ms to 30 s, with jitter;
- * requests in between do not fetch. Keys are cached without regard to the caller, because the grant
- * is decided before, for each request.
+ * After a failure there is a pause without a fetch, which doubles from 250 ms to 30 s, with jitter.
+ * The cache does not depend on the caller: each request is checked against the grants before it gets
+ * here.
  */
 export function holdSigningKeys(options: SigningKeysOptions): GetSigningKey {
   const { fetchSecret, ttlSeconds, maxStaleSeconds, now, random } = options;
   const slots = new Map<string, Slot>();
-  // Up to a tenth less, fixed for this container: containers that started together, after a
-  // deployment or in a burst, would otherwise all ask again in the same second.
+  // Without the random part, containers that start together, after a deployment or in a burst, would
+  // all ask Secrets Manager in the same second.
   const freshMs = ttlSeconds * 1000 * (1 - random() / 10);
 
-  // If the clock was set back, an age is negative: the key then counts as too old and the pause as
-  // over.
+  // If the clock was set back, the age is negative. The key then counts as too old, and the pause
+  // counts as over.
   const isWithin = (milliseconds: number, since: number) => {
     const age = now() - since;
     return age >= 0 && age < milliseconds;
@@ -140,7 +144,7 @@ export function holdSigningKeys(options: SigningKeysOptions): GetSigningKey {
     return outcomeOf(slot);
   };
 
-  /** The outcome from what is known, without another fetch. */
+  /** The outcome from what is cached, without another fetch. */
   function outcomeOf({ held, failure }: Slot): KeyOutcome {
     if (failure?.error instanceof MalformedSecretError) throw failure.error;
     if (held && !failure) return { state: "fresh", held };

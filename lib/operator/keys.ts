@@ -97,7 +97,7 @@ function severity({ state }: ListedKey): number {
  * the date is left out.
  */
 function time({ since, retireAt }: ListedKey, now: number): string {
-  if (retireAt !== undefined) return `to ${retireAt.slice(11, 16)}Z`;
+  if (retireAt !== undefined) return `until ${retireAt.slice(11, 16)}Z`;
   return since === undefined ? "-" : age(now - Date.parse(since));
 }
 

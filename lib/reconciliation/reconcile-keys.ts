@@ -17,9 +17,9 @@ import { examineSecrets } from "./examine-secrets.ts";
 import { type Finding, messageOf, notExamined } from "./finding.ts";
 
 /**
- * Finds keys that should not exist and rotations and replicas that are late. Deletes keys that are
- * provably ours: see the table in decide.ts. Two runs may overlap, because deleting a key and
- * binding a rule may be repeated.
+ * Finds keys that should not exist, and rotations and replicas that are late. The table in decide.ts
+ * says which keys it deletes. Two runs may overlap, because deleting a key and binding a rule may be
+ * repeated.
  */
 export async function reconcileKeys(ports: SnapshotPorts, policy: Policy): Promise<Finding[]> {
   const snapshot = await takeSnapshot(ports, policy);
@@ -32,7 +32,8 @@ export async function reconcileKeys(ports: SnapshotPorts, policy: Policy): Promi
     }
   }
   findings.push(...(await examineChildren(ports, policy, snapshot)));
-  // Last, because writing the tag changes the secret, which restarts every grace.
+  // Last, because checkRoles may write the secret's tag. That changes the secret, and the grace of
+  // each superseded key starts again at the last change.
   for (const account of accounts) findings.push(...(await checkRoles(ports, account, secrets)));
   return findings;
 }
@@ -82,8 +83,8 @@ function decisionContext(
 /**
  * Binds the key's rules to the current key of its service account.
  *
- * @throws Error the key is to be deleted, but it may be the last that works, or rules are bound to
- *   it
+ * @param isDeletion whether the key is deleted afterwards
+ * @throws Error the key must not be deleted: no other key may work, or its rules could not be moved
  */
 async function moveRulesOf(run: AccountRun, classified: ClassifiedKey, isDeletion: boolean): Promise<void> {
   const { ports, snapshot, account } = run;
@@ -115,15 +116,17 @@ async function moveRulesOf(run: AccountRun, classified: ClassifiedKey, isDeletio
 }
 
 /**
- * The service account's own key if it is accepted, because it may see rules that another may not.
+ * The key that signs the calls: the current key of the service account, if the platform accepts it.
+ * Another key of the account may not see the same routing rules.
  */
 function signerFor({ current, lister }: AccountSnapshot, owner: string | undefined): AccountKey {
   return (owner === undefined ? undefined : current.get(owner)) ?? lister;
 }
 
 /**
- * Deletes a key, after it has read the secrets and decided once more. Otherwise a key that became
- * current again in between would be deleted. `absent`: another run deleted and reported it.
+ * Reads the secrets and decides once more, then deletes the key. Without the second decision, a key
+ * that became current again in between would be deleted. `absent`: another run has deleted the key
+ * and reported it.
  */
 async function remove(run: AccountRun, classified: ClassifiedKey): Promise<"deleted" | "absent"> {
   const { ports, policy, snapshot, account } = run;

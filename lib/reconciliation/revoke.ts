@@ -24,17 +24,17 @@ interface RevocationRequest {
   readonly keyId: string;
   /** Seconds for the replacement. */
   readonly timeoutSeconds: number;
-  /** Does not replace the key. No token is vended until an operator puts another key in. */
+  /** Deletes the key without replacing it. No token is vended until someone stores another key. */
   readonly deleteFirst: boolean;
-  /** A key to delete first, if the account has reached its limit of keys. */
+  /** If the account has reached its limit of keys: the id of a key to delete before the first step. */
   readonly makeRoom?: string | undefined;
 }
 
-/** A step, and what AWS or the platform answered. */
+/** The result of a step. */
 interface RevocationStep {
   readonly step: "make room" | "replace" | "delete" | "list" | "token" | "containers" | "rules" | "labels";
   readonly ok: boolean;
-  /** For people. */
+  /** What AWS or the platform answered, as a sentence for the operator. */
   readonly seen: string;
 }
 
@@ -53,8 +53,8 @@ export interface RevocationReport {
  * Revokes a leaked key: replaces it, deletes it, and asks the platform for proof.
  *
  * The key is deleted even if it could not be replaced in time, because a leaked key is worse than
- * an outage. Only the platform's answers are a proof: it lists the keys without this one, and it
- * refuses a token signed with it. A step that fails does not stop the next one.
+ * an outage. The proof is two answers of the platform: a list of keys that lacks this key, and the
+ * refusal of a token that this key has signed. If a step fails, the next steps still run.
  */
 export async function revokeKey(
   ports: RevocationPorts,
@@ -62,7 +62,7 @@ export async function revokeKey(
   request: RevocationRequest,
 ): Promise<RevocationReport> {
   const steps: RevocationStep[] = [];
-  /** Resolves to whether it succeeded. @param work resolves to what was seen */
+  /** Runs a step and reports its result. `work` resolves to the text for {@link RevocationStep.seen}. */
   const step = async (name: RevocationStep["step"], work: () => Promise<string>): Promise<boolean> => {
     const outcome = await work().then(
       (seen) => ({ ok: true, seen }),
@@ -94,8 +94,9 @@ export async function revokeKey(
   for (const { serviceAccount, version } of request.deleteFirst ? [] : affected) {
     await step("replace", async () => {
       const replace = () => replaceKey(ports, serviceAccount, version, deadline);
-      // The secret has just changed, so no reconciliation takes the second key for a stray that is
-      // past its grace.
+      // A reconciliation may take the new key for a stray whose grace is over, and delete it. That
+      // cannot happen to the second one: storing the first has changed the secret, so every grace
+      // has started again.
       const next = await replace().catch((error: unknown) => {
         if (error instanceof ReplacementDeletedError) return replace();
         throw error;
@@ -109,7 +110,8 @@ export async function revokeKey(
       const outcome = await dropPending(ports.store, secret, ports);
       if (outcome === "clean") return "no older version can become current";
       throw new KeyLifecycleError(
-        `The replicas of ${secret} are behind, so an older version keeps AWSPENDING. rotate-key refuses it.`,
+        `The copies of ${secret} in other regions are behind, so an older version still has the label ` +
+          "AWSPENDING. Nothing to do: rotate-key refuses to make this version current.",
       );
     });
   }
@@ -118,8 +120,8 @@ export async function revokeKey(
   const own =
     replacements.get(named.name) ??
     now.find(({ serviceAccount, key }) => serviceAccount.name === named.name && key.keyId !== keyId)?.key;
-  // If there is no new key, the previous key may still sign the calls that delete the leaked key
-  // and prove its end.
+  // The calls that delete the leaked key and prove it dead need a key that works. If there is no new
+  // key, the previous key may work.
   const fallbacks = replacements.has(named.name)
     ? []
     : await openMatchingKeys(
@@ -127,8 +129,8 @@ export async function revokeKey(
         policy,
         ({ accountId }, labels) => labels.has("AWSPREVIOUS") && isOfAccount(accountId),
       );
-  // The replacements come first, because Secrets Manager's reads may lag and return the leaked key
-  // as the current one.
+  // The replacements come first, because a read of Secrets Manager may be late and still return the
+  // leaked key as the current one.
   const signers = distinct([...replacements.values(), ...signersAmong(now), ...fallbacks]).filter(
     (signer) => signer.keyId !== keyId,
   );
@@ -179,7 +181,9 @@ async function deleteWith(signers: readonly AccountKey[], keyId: string): Promis
     }
   }
   if (absent) return "absent";
-  throw new KeyLifecycleError(refusals.join("; ") || "There is no key to sign in with.");
+  throw new KeyLifecycleError(
+    refusals.join("; ") || "There is no working key with which to call Voximplant.",
+  );
 }
 
 async function moveRulesOff(
@@ -189,7 +193,7 @@ async function moveRulesOff(
 ): Promise<string> {
   if (current === undefined)
     throw new KeyLifecycleError(
-      "No other key is current, so rules that are bound to the leaked key stay bound to it.",
+      "There is no new key, so routing rules that are bound to the leaked key stay bound to it.",
     );
   const outcome = await moveRules(current.api, [keyId], current.keyId, log);
   return outcome === "moved"
@@ -207,7 +211,7 @@ function leftToDo(
   const proof =
     `It is not proved that key ${keyId} is dead. ` +
     (withoutKey.length > 0
-      ? `Put another key in, then run ${again}.`
+      ? `Store another key, then run ${again}.`
       : `Run ${again} again, or delete the key in the control panel.`);
   return [
     ...(proved ? [] : [proof]),

@@ -35,7 +35,8 @@ export type RotationEvent = z.infer<typeof RotationEvent>;
  */
 export async function rotateKey(ports: RotationPorts, policy: Policy, event: RotationEvent): Promise<void> {
   const rotation = await prepare(ports, policy, event);
-  // If the version is current, only the end of finishSecret can be left to do.
+  // If the version is current already, an earlier attempt was interrupted in finishSecret, and the
+  // steps before it have nothing to do.
   const isCurrent = versionWith("AWSCURRENT", rotation.secret) === rotation.versionId;
   if (isCurrent && event.Step !== "finishSecret") return;
   try {
@@ -47,13 +48,13 @@ export async function rotateKey(ports: RotationPorts, policy: Policy, event: Rot
 }
 
 /**
- * Checks what AWS's rotation templates check, that grants.yml names the secret, and that the
- * version was never current before.
+ * Reads both versions of the secret, and checks the event: the same checks as in AWS's templates of
+ * rotation functions; grants.yml names the secret; the version was never current before.
  */
 async function prepare(ports: RotationPorts, policy: Policy, event: RotationEvent): Promise<Rotation> {
   const { store } = ports;
   const { SecretId: secretId, ClientRequestToken: versionId } = event;
-  // Reads may lag behind the write that labelled the version.
+  // Secrets Manager has just labelled the version. A read may still return the labels from before.
   const secret = await readUntil(
     () => store.describe(secretId),
     (state) => isStaged(state, versionId),
@@ -100,7 +101,8 @@ function isStaged({ stages }: SecretState, versionId: string): boolean {
 
 /**
  * A version that was current before must not become current again, because its key may have leaked.
- * Without its label, the next `RotateSecret` starts a new rotation. With it, it continues this one.
+ * So its label AWSPENDING is taken off. Otherwise the next `RotateSecret` would continue with this
+ * version, and not create a new one.
  */
 async function endRotation(
   { store }: RotationPorts,

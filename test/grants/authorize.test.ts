@@ -223,10 +223,10 @@ describe("a grant with principalOrgId", () => {
   });
   it("has the required organisation in the detail of a refusal", () => {
     expect(decide([g], callerOf(elsewhere, { org: "o-zzzzzzzzzz" }))).toMatchObject({
-      detail: `${elsewhere} matches, but ${g.source} asks for organisation o-a1b2c3d4e5, the caller is of o-zzzzzzzzzz`,
+      detail: `${elsewhere} matches, but ${g.source} is for organisation o-a1b2c3d4e5, the caller is in o-zzzzzzzzzz`,
     });
     expect(decide([g], callerOf(elsewhere))).toMatchObject({
-      detail: expect.stringMatching(/the caller is of none$/) as string,
+      detail: expect.stringMatching(/the caller is in none$/) as string,
     });
   });
 });

@@ -22,13 +22,13 @@ describe("the reason why a grant does not fit", () => {
     [
       "another account",
       roleArn("intern", "444455556666"),
-      ["is for account 444455556666, the caller is of 111122223333"],
+      ["is for account 444455556666, the caller is in 111122223333"],
     ],
     ["another name", roleArn("extern"), ["is for the role extern, the caller is intern"]],
     [
       "another account and name",
       roleArn("ex*", "4444*"),
-      ["is for account 4444*, the caller is of 111122223333 and is for the role ex*, the caller is intern"],
+      ["is for account 4444*, the caller is in 111122223333 and is for the role ex*, the caller is intern"],
     ],
   ])("names both sides if the grant is for %s", (_, arn, unmet) => {
     expect(unmetBy([arn], ["calls"])).toEqual(unmet);
@@ -41,7 +41,7 @@ describe("the reason why a grant does not fit", () => {
       }),
     ).toEqual([
       "is pinned to AROAOTHER, the caller is AROAINTERN",
-      "asks for organisation o-other00000, the caller is of o-own0000000",
+      "is for organisation o-other00000, the caller is in o-own0000000",
       "is for history, billing",
     ]);
   });

@@ -175,7 +175,7 @@ describe("voxtoken admin test", () => {
                  failing.yml:13, at most 3600 s
                    arn:aws:iam::*:role/partner
                    - is for the role partner, the caller is billing-worker
-                   - asks for organisation o-a1b2c3d4e5, the caller is of none
+                   - is for organisation o-a1b2c3d4e5, the caller is in none
       failing.yml: 2 tests, 1 failed
       ",
         "status": 1,
@@ -275,7 +275,7 @@ describe("voxtoken admin explain", () => {
         grants.yml:13, at most 900 s
           arn:aws:iam::*:role/partner
           - is for the role partner, the caller is intern
-          - asks for organisation o-a1b2c3d4e5, the caller is of none
+          - is for organisation o-a1b2c3d4e5, the caller is in none
           - is for call-history
           - lists no child accounts
 
@@ -333,7 +333,7 @@ describe("voxtoken admin explain", () => {
         grants.yml:13, at most 3600 s
           arn:aws:iam::*:role/partner
           - is for the role partner, the caller is nightly-x
-          - asks for organisation o-a1b2c3d4e5, the caller is of none
+          - is for organisation o-a1b2c3d4e5, the caller is in none
           - is for call-history
 
       refused          access_denied: there is no service account "call-histroy"
@@ -363,7 +363,7 @@ describe("voxtoken admin explain", () => {
         grants.yml:13, at most 900 s
           arn:aws:iam::*:role/partner
           - is for a role, the caller is a user
-          - asks for organisation o-a1b2c3d4e5, the caller is of none
+          - is for organisation o-a1b2c3d4e5, the caller is in none
           - is for call-history
 
       refused          access_denied: arn:aws:iam::111122223333:user/ops/alice

@@ -203,7 +203,7 @@ describe("voxtoken admin keys", () => {
     expect(lines[0]).toMatch(/^STATE +KEY +AGE +OWNER OR NAME$/);
     expect(lines[1]).toMatch(/^unknown .* - +evil\?\[2J$/);
     expect(lines[2]).toMatch(/^current .* 0 min +outbound-calls$/);
-    expect(lines[3]).toMatch(/^superseded .* to 14:06Z +outbound-calls$/);
+    expect(lines[3]).toMatch(/^superseded .* until 14:06Z +outbound-calls$/);
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
   });
 

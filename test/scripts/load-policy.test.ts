@@ -75,7 +75,7 @@ describe("every build and package", () => {
       "    grants.yml:10, at most 900 s",
       "      arn:aws:iam::*:role/dialer",
       "      - is for the role dialer, the caller is intern",
-      "      - asks for organisation o-a1b2c3d4e5, the caller is of none",
+      "      - is for organisation o-a1b2c3d4e5, the caller is in none",
       "      - is for recordings-of-the-night",
       "      - lists no child accounts",
       "      - gives calls of StartScenarios and no token",
