@@ -42,7 +42,7 @@ const ONCE = ["authorization", "x-amz-date", "date", "x-amz-security-token"];
 /**
  * Reads the `Authorization` header or the query of a presigned URL. AWS documents them as
  * alternatives, so both at once are refused.
- * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+ * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-authentication-methods.html
  */
 export function readAuthorization(request: RawRequest): Authorization | Refusal {
   const names = request.headers.map(([name]) => name.toLowerCase());
