@@ -1,0 +1,165 @@
+import { beforeEach, describe, expect, it } from "vitest";
+
+import type { Log } from "../../lib/audit/log.ts";
+import type { Policy } from "../../lib/grants/policy.ts";
+import type { AccountKey } from "../../lib/key-lifecycle/account-key.ts";
+import type { SecretSnapshot } from "../../lib/key-lifecycle/snapshot.ts";
+import type { Snapshot } from "../../lib/key-lifecycle/take-snapshot.ts";
+import { examineChildren } from "../../lib/reconciliation/examine-children.ts";
+import { VoximplantError, VoximplantUnavailableError } from "../../lib/voximplant/errors.ts";
+import type { Key, ManagementApi } from "../../lib/voximplant/methods.ts";
+import { grant, roleArn, serviceAccount } from "../fakes/policy.ts";
+
+/** How often a reconciliation runs. */
+const RUN_MS = 15 * 60_000;
+let clock: number;
+let asked: string[];
+let logged: Parameters<Log>[];
+beforeEach(() => {
+  clock = 0;
+  asked = [];
+  logged = [];
+});
+
+const key = (id: string): Key => ({ key_id: id, key_name: null, description: null });
+
+/** A service account's key. `answer` is what a child account answers to GetKeys. */
+function parentKey(name: string, answer: (accountId: number) => Key[]): AccountKey {
+  const apiOf = (accountId: number) =>
+    ({
+      getKeys: () => {
+        asked.push(`${name} ${accountId}`);
+        return new Promise<Key[]>((resolve) => {
+          resolve(answer(accountId));
+        });
+      },
+    }) as ManagementApi;
+  return { keyId: `key of ${name}`, accountId: 1, api: apiOf(1), apiOf };
+}
+
+interface Setting {
+  readonly unmanaged?: readonly string[];
+  readonly inSecret?: readonly string[];
+  /** For each Voximplant account, the service accounts with a working key. */
+  readonly ofAccounts?: readonly (readonly string[])[];
+}
+
+/** @param children the child accounts that a grant gives for each service account */
+function examine(
+  children: Readonly<Record<string, readonly number[]>>,
+  answer: (accountId: number) => Key[] = () => [],
+  { unmanaged = [], inSecret = [], ofAccounts = [Object.keys(children)] }: Setting = {},
+) {
+  const names = Object.keys(children);
+  const policy: Policy = {
+    serviceAccounts: names.map((name) => serviceAccount(name, { unmanagedKeys: unmanaged })),
+    grants: names.map((name) =>
+      grant([roleArn("worker")], [name], { childAccountIds: children[name] ?? [] }),
+    ),
+  };
+  const accounts = ofAccounts.map((members) => ({
+    current: new Map(members.map((name) => [name, parentKey(name, answer)])),
+  }));
+  const secrets = [
+    { keys: new Map(inSecret.map((keyId) => [`version of ${keyId}`, { keyId, accountId: 1 }])) },
+  ];
+  const snapshot = { accounts, secrets } as unknown as Snapshot & { secrets: SecretSnapshot[] };
+  return examineChildren({ log: (...line) => void logged.push(line), now: () => clock }, policy, snapshot);
+}
+
+describe("the keys of child accounts", () => {
+  it("are reported with the account, the key, and what to do", async () => {
+    expect(await examine({ calls: [7] }, () => [key("stranger")])).toEqual([
+      {
+        reason: "unknown_key",
+        action: "reported",
+        serviceAccount: "calls",
+        accountId: 7,
+        key: key("stranger"),
+        detail:
+          "Child account 7 has this key, and no secret holds it. If someone uses it on purpose, list it under " +
+          "unmanagedKeys in grants.yml. Otherwise delete it in that account: docs/runbook.md#unknown-keys.",
+      },
+    ]);
+  });
+
+  it("are not reported if a secret holds them, or grants.yml lists them as unmanaged", async () => {
+    const keys = ["ours", "theirs", "stranger"].map(key);
+    const findings = await examine({ calls: [7] }, () => keys, { inSecret: ["ours"], unmanaged: ["theirs"] });
+    expect(findings.map((finding) => finding.key?.key_id)).toEqual(["stranger"]);
+  });
+
+  it("are listed once, although two service accounts may use the child account", async () => {
+    await examine({ calls: [7], history: [7, 8] });
+    expect(asked).toEqual(["calls 7", "history 8"]);
+  });
+
+  it("are listed with a key of the account whose service account the grant names", async () => {
+    await examine({ calls: [7], history: [8] }, undefined, { ofAccounts: [["history"], ["calls"]] });
+    expect(asked).toEqual(["history 8", "calls 7"]);
+  });
+
+  it("are not listed if no key of the service account works", async () => {
+    expect(await examine({ calls: [7] }, undefined, { ofAccounts: [] })).toEqual([]);
+    expect(asked).toEqual([]);
+  });
+});
+
+describe("a child account that cannot be listed", () => {
+  it.each([100, 433, 104])("is logged, not reported, if the platform refuses with %i", async (code) => {
+    const refuse = () => {
+      throw new VoximplantError("GetKeys", code, "no");
+    };
+    expect(await examine({ calls: [7] }, refuse)).toEqual([]);
+    expect(logged).toEqual([
+      [
+        "info",
+        expect.stringMatching(
+          new RegExp(`^Child account 7 was not examined\\. Voximplant refused GetKeys \\(error ${code}\\)`),
+        ),
+        { serviceAccount: "calls" },
+      ],
+    ]);
+  });
+
+  it("is reported with its account if the platform fails, and the next one is examined", async () => {
+    const answer = (accountId: number) => {
+      if (accountId === 7) throw new VoximplantUnavailableError("GetKeys", "HTTP 500");
+      return [key("stranger")];
+    };
+    expect(await examine({ calls: [7, 8] }, answer)).toMatchObject([
+      { reason: "not_examined", serviceAccount: "calls", accountId: 7 },
+      { reason: "unknown_key", accountId: 8 },
+    ]);
+    expect(logged).toEqual([]);
+  });
+});
+
+describe("many child accounts", () => {
+  const answerLate = () => {
+    clock += 15_000;
+    return [];
+  };
+
+  it("are examined for 45 s, and the log says how many are left", async () => {
+    await examine({ calls: [1, 2, 3, 4, 5] }, answerLate);
+    expect(asked).toHaveLength(3);
+    expect(logged).toEqual([["info", "2 child accounts are left for the next runs."]]);
+  });
+
+  it("begin with another one in each run, and go round", async () => {
+    const runs: string[][] = [];
+    for (let run = 0; run < 4; run += 1) {
+      clock = run * RUN_MS + 1;
+      asked = [];
+      await examine({ calls: [1, 2, 3] });
+      runs.push(asked.map((one) => one.replace("calls ", "")));
+    }
+    expect(runs).toEqual([
+      ["1", "2", "3"],
+      ["2", "3", "1"],
+      ["3", "1", "2"],
+      ["1", "2", "3"],
+    ]);
+  });
+});

@@ -1,0 +1,194 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+
+import type { SecretStore } from "../../lib/key-lifecycle/secret-store.ts";
+import type { ReplacementPorts } from "../../lib/reconciliation/replace-key.ts";
+import { rollBack } from "../../lib/reconciliation/rollback.ts";
+import { rotateKey } from "../../lib/rotation/rotate-key.ts";
+import { platformFault } from "../../local/voximplant/error.ts";
+import { ACCOUNT, policyFor, SECRET, startWorld, type World } from "../key-lifecycle/world.ts";
+
+let world: World;
+let [k0, k1] = ["", ""];
+beforeEach(async () => {
+  world = await startWorld();
+  k0 = key();
+  for (const event of world.stagePending()) await rotateKey(world.ports, policyFor(), event);
+  k1 = key();
+});
+afterEach(() => world.close());
+
+const key = (label = "AWSCURRENT") => world.keyWith(label) ?? "";
+const versionOf = (label: string) =>
+  [...world.secret().versions.values()].find(({ stages }) => stages.has(label));
+
+function run(store: Partial<SecretStore> = {}, ports: Partial<ReplacementPorts> = {}, accountId = ACCOUNT) {
+  const [serviceAccount] = policyFor({ "outbound-calls": { accountId } }).serviceAccounts;
+  if (serviceAccount === undefined) throw new Error("no service account");
+  return rollBack({ ...world.ports, ...ports, store: { ...world.ports.store, ...store } }, serviceAccount);
+}
+
+/** The platform answers the n-th call of a method from now on with an error. */
+function failCall(method: string, isFailing: (n: number) => boolean, code: 100 | 340) {
+  let n = 0;
+  world.faults.platform = (called) => (called === method && isFailing(++n) ? platformFault(code) : undefined);
+}
+
+describe("a rollback", () => {
+  it("makes the previous key current, moves the rules to it, and names both keys", async () => {
+    expect(await run()).toEqual({ keyId: k0, supersededKeyId: k1, pending: "clean", leftToDo: [] });
+    expect([key(), key("AWSPREVIOUS")]).toEqual([k0, k1]);
+    expect(world.platform.rules.get(1)?.bindKeyId).toBe(k0);
+    expect(versionOf("AWSPENDING")).toBeUndefined();
+  });
+
+  it("names the key that was current, and not an older one", async () => {
+    for (const event of world.stagePending()) await rotateKey(world.ports, policyFor(), event);
+    expect(await run()).toMatchObject({ keyId: k1, supersededKeyId: [...world.platform.keys.keys()].at(-1) });
+  });
+
+  it("names no superseded key if the platform no longer has it", async () => {
+    world.platform.keys.delete(k1);
+    expect(await run()).toEqual({ keyId: k0, pending: "clean", leftToDo: [] });
+  });
+
+  it("succeeds if only the answer to the move of the label is lost", async () => {
+    const moveStage: SecretStore["moveStage"] = async (...move) => {
+      await world.ports.store.moveStage(...move);
+      if (move[1] === "AWSCURRENT") throw new Error("socket hang up");
+    };
+    expect(await run({ moveStage })).toMatchObject({ keyId: k0 });
+    expect(key()).toBe(k0);
+  });
+
+  it("succeeds if the platform refuses the key for some seconds after the label has moved", async () => {
+    const startedAt = world.clock.now;
+    failCall("GetAccountInfo", (n) => n === 2 || n === 3, 100);
+    expect(await run()).toMatchObject({ keyId: k0, leftToDo: [] });
+    expect(world.clock.now - startedAt).toBe(3_000);
+  });
+});
+
+describe("a rollback is refused, and moves no label,", () => {
+  const noPrevious = `Secret ${SECRET} has no previous version to go back to. \`voxtoken admin keys\` lists its keys.`;
+
+  it.each<[string, () => void]>([
+    ["if no version is the previous one", () => versionOf("AWSPREVIOUS")?.stages.delete("AWSPREVIOUS")],
+    ["if the previous version has no value", () => delete versionOf("AWSPREVIOUS")?.content],
+    ["if no version is current", () => versionOf("AWSCURRENT")?.stages.delete("AWSCURRENT")],
+  ])("%s", async (_, change) => {
+    change();
+    const before = key();
+    await expect(run()).rejects.toMatchObject({ name: "KeyLifecycleError", message: noPrevious });
+    expect(key()).toBe(before);
+  });
+
+  it("if the platform refuses the previous key, and says how to replace the current one", async () => {
+    world.platform.keys.delete(k0);
+    await expect(run()).rejects.toMatchObject({
+      name: "KeyLifecycleError",
+      message:
+        `The platform refuses the previous key ${k0}, so it does not become current: it was deleted, or revoked. ` +
+        "Replace the current key instead: `voxtoken admin rotate outbound-calls`.",
+      cause: { code: expect.any(Number) as number },
+    });
+    expect(key()).toBe(k1);
+  });
+
+  it("if the platform does not answer whether the previous key works", async () => {
+    failCall("GetAccountInfo", () => true, 340);
+    await expect(run()).rejects.toMatchObject({ name: "VoximplantError", code: 340 });
+    expect(key()).toBe(k1);
+  });
+
+  it("if the previous key belongs to another account than grants.yml names", async () => {
+    await expect(run({}, {}, ACCOUNT + 1)).rejects.toMatchObject({
+      name: "KeyLifecycleError",
+      message: expect.stringContaining(`${ACCOUNT + 1}`) as string,
+    });
+    expect(key()).toBe(k1);
+  });
+
+  it("if Secrets Manager does not move the label", async () => {
+    const moveStage = () => Promise.reject(new Error("AccessDenied"));
+    await expect(run({ moveStage })).rejects.toMatchObject({ message: "AccessDenied" });
+    expect(key()).toBe(k1);
+  });
+});
+
+describe("after the label has moved, a rollback", () => {
+  it("says how to go back if the key was deleted in between", async () => {
+    const moveStage: SecretStore["moveStage"] = async (...move) => {
+      await world.ports.store.moveStage(...move);
+      world.platform.keys.delete(k0);
+    };
+    await expect(run({ moveStage })).rejects.toMatchObject({
+      name: "KeyLifecycleError",
+      message: expect.stringMatching(
+        new RegExp(
+          `^Key ${k0} is current again, and the platform does not accept it: Voximplant refused .* ` +
+            "Go back: `voxtoken admin rollback outbound-calls`\\.$",
+        ),
+      ) as string,
+      cause: { name: "VoximplantError" },
+    });
+    expect(key()).toBe(k0);
+  });
+
+  it("does not wait if the platform fails in another way", async () => {
+    const startedAt = world.clock.now;
+    failCall("GetAccountInfo", (n) => n > 1, 340);
+    await expect(run()).rejects.toMatchObject({ cause: { code: 340 } });
+    // The connection itself repeats a call that was rate-limited.
+    expect(world.clock.now - startedAt).toBeLessThan(30_000);
+  });
+
+  it("says that AWSPENDING stays on an older version if a replica is behind", async () => {
+    versionOf("AWSPREVIOUS")?.stages.add("AWSPENDING");
+    versionOf("AWSCURRENT")?.stages.delete("AWSPENDING");
+    const describe: SecretStore["describe"] = async (id) => ({
+      ...(await world.ports.store.describe(id)),
+      // The label moves to the key of the rollback, so another version has to be the pending one.
+      stages: new Map([
+        ["another", new Set(["AWSPENDING"])],
+        ...(await world.ports.store.describe(id)).stages,
+      ]),
+      replicas: [{ region: "eu-west-1", inSync: false }],
+    });
+    expect(await run({ describe })).toMatchObject({ pending: "replicas-behind", leftToDo: [] });
+  });
+
+  it.each<[text: string, pending: string, rollback: () => Promise<unknown>]>([
+    [
+      "AWSPENDING was not taken off an older version: no answer",
+      "replicas-behind",
+      async () => {
+        let described = 0;
+        const describe: SecretStore["describe"] = (id) =>
+          ++described === 1 ? world.ports.store.describe(id) : Promise.reject(new Error("no answer"));
+        return run({ describe });
+      },
+    ],
+    [
+      "The secret could not be read again: no answer",
+      "clean",
+      () => run({}, { readSecret: () => Promise.reject(new Error("no answer")) }),
+    ],
+  ])("names what is left to do: %s", async (text, pending, rollback) => {
+    expect(await rollback()).toMatchObject({
+      keyId: k0,
+      pending,
+      leftToDo: [text],
+    });
+    expect(key()).toBe(k0);
+  });
+
+  it("says that routing rules were not moved, and names no superseded key", async () => {
+    failCall("GetKeys", () => true, 340);
+    const report = await run();
+    expect(report).toMatchObject({
+      pending: "clean",
+      leftToDo: [expect.stringMatching(/^Routing rules were not moved: .*340/) as string],
+    });
+    expect(report).not.toHaveProperty("supersededKeyId");
+  });
+});
