@@ -3,19 +3,49 @@ import { afterEach, describe, expect, it } from "vitest";
 import type { Policy } from "../../lib/grants/policy.ts";
 import type { SecretStore } from "../../lib/key-lifecycle/secret-store.ts";
 import { reconcileKeys } from "../../lib/reconciliation/reconcile-keys.ts";
-import { revokeKey, type RevocationPorts } from "../../lib/reconciliation/revoke.ts";
+import { revokeKey, type RevocationPorts, type RevocationReport } from "../../lib/reconciliation/revoke.ts";
 import { rotateKey } from "../../lib/rotation/rotate-key.ts";
 import { platformFault } from "../../local/voximplant/error.ts";
-import { GRACE_MS, policyFor, startWorld, type World } from "../key-lifecycle/world.ts";
+import {
+  ACCOUNT,
+  credentialsFile,
+  GRACE_MS,
+  policyFor,
+  startWorld,
+  type World,
+} from "../key-lifecycle/world.ts";
+import { rsaPem } from "../fakes/rsa-keys.ts";
+
+const OTHER = 7654321;
 
 let world: World;
 afterEach(() => world.close());
 
-function revoke(ports: RevocationPorts, policy: Policy, keyId: string, name = "outbound-calls") {
+function revoke(
+  ports: RevocationPorts,
+  policy: Policy,
+  keyId: string,
+  { name = "outbound-calls", ...options }: { name?: string; deleteFirst?: boolean; makeRoom?: string } = {},
+) {
   const serviceAccount = policy.serviceAccounts.find((one) => one.name === name);
   if (serviceAccount === undefined) throw new Error(`no service account ${name}`);
-  return revokeKey(ports, policy, { serviceAccount, keyId, timeoutSeconds: 300, deleteFirst: false });
+  return revokeKey(ports, policy, {
+    serviceAccount,
+    keyId,
+    timeoutSeconds: 300,
+    deleteFirst: false,
+    ...options,
+  });
 }
+
+const key = (label = "AWSCURRENT", name?: string) => world.keyWith(label, name) ?? "";
+const exists = (keyId: string) => world.platform.keys.has(keyId);
+const rotate = async () => {
+  for (const event of world.stagePending()) await rotateKey(world.ports, policyFor(), event);
+};
+/** `ok replace: the current key is now …`, one line for each step. */
+const linesOf = ({ steps }: RevocationReport) =>
+  steps.map(({ step, ok, seen }) => `${ok ? "ok" : "FAIL"} ${step}: ${seen}`);
 
 describe("a revocation", () => {
   it("replaces a key that two service accounts share for both, and proves that the old key is dead", async () => {
@@ -25,7 +55,7 @@ describe("a revocation", () => {
     if (shared?.content && other) other.content = shared.content;
     const keyId = world.keyWith("AWSCURRENT") ?? "";
     const policy = policyFor({ "outbound-calls": { unmanagedKeys: [keyId] }, "call-history": {} });
-    const report = await revoke(world.ports, policy, keyId, "call-history");
+    const report = await revoke(world.ports, policy, keyId, { name: "call-history" });
     expect(report).toMatchObject({ proved: true, withoutKey: [], leftToDo: [] });
     expect(world.platform.keys.has(keyId)).toBe(false);
     await world.useCurrentKey("outbound-calls");
@@ -140,5 +170,193 @@ describe("a revocation", () => {
       expect(steps.find(({ step }) => step === "rules")).toMatchObject({ ok: false });
       expect(leftToDo.join(" ")).toContain("bind them to the new key in the control panel");
     });
+  });
+});
+
+describe("the report of a revocation", () => {
+  it("has each step in order, with what was seen", async () => {
+    world = await startWorld({ secretsManager: { replicaRegions: ["eu-west-1"] } });
+    const leaked = key();
+    const regions: (readonly string[])[] = [];
+    const forgetKeys = (names: readonly string[]) => Promise.resolve(`${regions.push(names)} function`);
+    const report = await revoke({ ...world.ports, forgetKeys }, policyFor(), leaked);
+    expect(linesOf(report)).toEqual([
+      `ok replace: the current key is now ${key()}`,
+      "ok labels: no older version can become current",
+      `ok rules: rules that were bound to it moved to ${key()}`,
+      "ok delete: the platform deleted it",
+      `ok list: the platform no longer lists it (asked with key ${key()})`,
+      "ok token: the platform refuses a token of it (error 433)",
+      "ok containers: 1 function",
+    ]);
+    expect(regions).toEqual([["eu-west-1"]]);
+    expect(report).toMatchObject({ keyId: leaked, proved: true, withoutKey: [], leftToDo: [] });
+  });
+
+  it("says which containers may keep the key, and still has the proof", async () => {
+    world = await startWorld();
+    const forgetKeys = () => Promise.reject(new Error("us-east-1: AccessDenied"));
+    const report = await revoke({ ...world.ports, forgetKeys }, policyFor(), key());
+    expect(linesOf(report).at(-1)).toBe("FAIL containers: us-east-1: AccessDenied");
+    expect(report.proved).toBe(true);
+  });
+
+  it("says that an older version keeps its label while a replica is behind", async () => {
+    world = await startWorld({ secretsManager: { replicaRegions: ["eu-west-1"] } });
+    world.stagePending();
+    world.secret().replicas = [{ Region: "eu-west-1", Status: "InProgress" }];
+    const report = await revoke(world.ports, policyFor(), key());
+    expect(linesOf(report)).toContain(
+      "FAIL labels: The copies of voximplant/outbound-calls in other regions are behind, so an older version still has " +
+        "the label AWSPENDING. Nothing to do: rotate-key refuses to make this version current.",
+    );
+    expect(report).toMatchObject({ proved: true, withoutKey: [] });
+  });
+
+  it("of a key that is not current has no replacement, and the current key stays", async () => {
+    world = await startWorld();
+    const leaked = key();
+    await rotate();
+    const current = key();
+    const report = await revoke(world.ports, policyFor(), leaked);
+    expect(report.steps.map(({ step }) => step)).toEqual(["labels", "rules", "delete", "list", "token"]);
+    expect(report).toMatchObject({ proved: true, withoutKey: [], leftToDo: [] });
+    expect([exists(leaked), key()]).toEqual([false, current]);
+  });
+
+  it("of a key in no secret has no proof by its token, and does not touch the current key", async () => {
+    world = await startWorld();
+    const { keyId } = world.platform.addKey({ accountId: ACCOUNT, pem: rsaPem() });
+    const current = key();
+    const report = await revoke(world.ports, policyFor(), keyId);
+    expect(linesOf(report).slice(-3)).toEqual([
+      "ok delete: the platform deleted it",
+      `ok list: the platform no longer lists it (asked with key ${current})`,
+      "FAIL token: no version of a secret holds its private key, so no token of it can be tried",
+    ]);
+    const again = `voxtoken admin revoke outbound-calls --key ${keyId}`;
+    expect(report).toMatchObject({
+      proved: false,
+      withoutKey: [],
+      leftToDo: [
+        `It is not proved that key ${keyId} is dead. Run \`${again}\` again, or delete the key in the control panel.`,
+      ],
+    });
+    expect(key()).toBe(current);
+  });
+
+  it("that is repeated says that the key was gone already", async () => {
+    world = await startWorld();
+    const leaked = key();
+    await revoke(world.ports, policyFor(), leaked);
+    const current = key();
+    const report = await revoke(world.ports, policyFor(), leaked);
+    expect(linesOf(report)).toContain("ok delete: it was gone already");
+    expect([report.proved, key()]).toEqual([true, current]);
+  });
+});
+
+describe("a revocation with --delete-first", () => {
+  it("deletes the key without replacing it, and says how to store another one", async () => {
+    world = await startWorld();
+    const leaked = key();
+    const report = await revoke(world.ports, policyFor(), leaked, { deleteFirst: true });
+    expect(linesOf(report)).toEqual([
+      "ok labels: no older version can become current",
+      "FAIL rules: There is no new key, so routing rules that are bound to the leaked key stay bound to it.",
+      "ok delete: the platform deleted it",
+      "FAIL list: there is no other key of this Voximplant account to ask with",
+      "ok token: the platform refuses a token of it (error 433)",
+    ]);
+    expect(report).toMatchObject({ proved: false, withoutKey: ["outbound-calls"] });
+    expect(report.leftToDo).toEqual([
+      `It is not proved that key ${leaked} is dead. Store another key, then run ` +
+        `\`voxtoken admin revoke outbound-calls --key ${leaked}\`.`,
+      expect.stringMatching(
+        /^outbound-calls has no working key, so no token is vended\. Import one .*If the previous key works and did not leak: `voxtoken admin rollback outbound-calls`\.$/,
+      ),
+      `If routing rules were bound to key ${leaked}, bind them to the new key in the control panel.`,
+    ]);
+  });
+
+  it("calls the platform with the previous key if that works", async () => {
+    world = await startWorld();
+    await rotate();
+    const [leaked, previous] = [key(), key("AWSPREVIOUS")];
+    const report = await revoke(world.ports, policyFor(), leaked, { deleteFirst: true });
+    expect(report).toMatchObject({ proved: true, withoutKey: ["outbound-calls"] });
+    expect(linesOf(report)).toContain(
+      `ok list: the platform no longer lists it (asked with key ${previous})`,
+    );
+  });
+
+  it("does not call the platform with a previous key of another account", async () => {
+    world = await startWorld({ accounts: [{ accountId: ACCOUNT }, { accountId: OTHER }] });
+    const pem = rsaPem();
+    const { keyId } = world.platform.addKey({ accountId: OTHER, pem, roles: ["Developer"] });
+    await world.secrets.call("PutSecretValue", {
+      SecretId: world.secret().arn,
+      SecretString: credentialsFile(keyId, pem, OTHER),
+    });
+    const report = await revoke(world.ports, policyFor(), keyId, { deleteFirst: true });
+    expect(linesOf(report)).toContain(
+      "FAIL list: there is no other key of this Voximplant account to ask with",
+    );
+    expect(exists(keyId)).toBe(false);
+  });
+});
+
+describe("a revocation with --make-room", () => {
+  it("deletes the other key first, so that an account that is full has room", async () => {
+    world = await startWorld({ keyLimit: 2 });
+    const { keyId: unused } = world.platform.addKey({ accountId: ACCOUNT, pem: rsaPem() });
+    const report = await revoke(world.ports, policyFor(), key(), { makeRoom: unused });
+    expect(linesOf(report).slice(0, 2)).toEqual([
+      `ok make room: key ${unused} is deleted`,
+      `ok replace: the current key is now ${key()}`,
+    ]);
+    expect(exists(unused)).toBe(false);
+  });
+
+  it("does not delete a current key", async () => {
+    world = await startWorld({ serviceAccounts: ["outbound-calls", "call-history"] });
+    const needed = key("AWSCURRENT", "call-history");
+    const policy = policyFor({ "outbound-calls": {}, "call-history": {} });
+    const report = await revoke(world.ports, policy, key(), { makeRoom: needed });
+    expect(linesOf(report)[0]).toBe(
+      `FAIL make room: Key ${needed} is a current key, and is not deleted to make room.`,
+    );
+    expect([exists(needed), report.proved]).toEqual([true, true]);
+  });
+
+  it("goes on if the other key does not exist", async () => {
+    world = await startWorld();
+    const report = await revoke(world.ports, policyFor(), key(), { makeRoom: "no-such-key" });
+    expect(linesOf(report)[0]).toBe("ok make room: key no-such-key is absent");
+    expect(report.proved).toBe(true);
+  });
+});
+
+describe("a key that the platform does not delete", () => {
+  it("is reported with the answer to each key that asked", async () => {
+    world = await startWorld({
+      fault: (method) => (method === "DeleteKey" ? platformFault(104) : undefined),
+    });
+    const leaked = key();
+    const report = await revoke(world.ports, policyFor(), leaked);
+    const refusal = (signer: string) =>
+      `with key ${signer}: Voximplant refused DeleteKey (error 104): Forbidden command. Give the service account a role ` +
+      "that allows this method; `GetRoles` lists them.";
+    expect(linesOf(report)).toContain(`FAIL delete: ${refusal(key())}; ${refusal(leaked)}`);
+    expect(linesOf(report)).toContain("FAIL token: the platform still accepts a token of it");
+    expect(report.proved).toBe(false);
+    expect(exists(leaked)).toBe(true);
+  });
+
+  it("is reported as such if no key can be read with which to ask", async () => {
+    world = await startWorld({ emptySecrets: ["outbound-calls"], serviceAccounts: [] });
+    const report = await revoke(world.ports, policyFor(), "leaked");
+    expect(linesOf(report)).toContain("FAIL delete: There is no working key with which to call Voximplant.");
+    expect(report).toMatchObject({ proved: false, withoutKey: ["outbound-calls"] });
   });
 });
