@@ -20,16 +20,16 @@ export function keysCommand(io: Io): Command {
       "after",
       `
 States, problems first:
-  missing       signs tokens, and the platform does not accept it
+  missing       current, but the platform refuses or does not list it
   unknown       no secret holds it
   undetermined  may be in a secret that cannot be read
-  unlisted      current, and its account cannot be listed
+  unlisted      current, but the platform did not list its account's keys
   none          the service account has no key yet
-  orphan        left by a rotation that stopped
-  stray         has one of our key names, and is in no secret
+  orphan        left by an interrupted rotation, its private key is lost
+  stray         left by an interrupted rotation or revocation, in no secret
   current       signs tokens
-  pending       a rotation is under way
-  superseded    kept until no container and no token can use it
+  pending       a rotation is preparing it
+  superseded    was current, and is deleted at the time that is shown
   unmanaged     listed under unmanagedKeys in grants.yml`,
     );
   return addFunctionOptions(addOperatorOptions(command)).action(

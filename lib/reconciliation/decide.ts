@@ -50,36 +50,36 @@ export function decide({ key, state }: ClassifiedKey, context: DecisionContext):
       return decision(
         "superseded_key",
         true,
-        "The key is superseded, and no container and no token can use it any more.",
+        "The key is superseded and its grace is over: no container and no valid token uses it any more.",
       );
     case "stray":
       return decision(
         "stray_key",
         isOver,
-        "The key has one of our key names but is in no version of the secret. A rotation or a revocation that broke " +
-          "off left it, or someone who has seen our key names made it. It is deleted once no container and no token " +
-          "can use it.",
+        "The key has a name that only a rotation or a revocation gives, but no version of the secret holds it. Either " +
+          "a rotation or a revocation was interrupted, or someone who knows such a name created the key. It is deleted " +
+          "after the grace: docs/runbook.md#orphan-keys.",
       );
     case "orphan":
       return decision(
         "orphan_key",
         true,
-        "A rotation that broke off left this key. Its private key is lost.",
+        "A rotation created this key and was then interrupted. Its private key is lost, so the key has no use.",
       );
     case "unknown":
       return decision(
         "unknown_key",
         mayDeleteUnknown(context),
         `No secret holds this key. Its roles: ${roleNames(key.roles ?? [])}. If someone uses it on purpose, list it ` +
-          "under unmanagedKeys in grants.yml. Otherwise delete it, and find out who made it: " +
+          "under unmanagedKeys in grants.yml. Otherwise delete it, and find out who created it: " +
           "docs/runbook.md#unknown-keys.",
       );
     case "undetermined":
       return decision(
         "undetermined_key",
         false,
-        "No readable secret holds this key, but a secret that cannot be read may hold it. Do not delete it until " +
-          "every secret can be read. The other findings name what cannot be read.",
+        "No readable secret holds this key, but a secret that cannot be read may hold it. Do not delete the key until " +
+          "every secret can be read. The other findings say which secret cannot be read.",
       );
   }
 }

@@ -37,24 +37,24 @@ describe("what reconciliation decides about a key", () => {
       "superseded_key",
       true,
       "calls",
-      "The key is superseded, and no container and no token can use it any more.",
+      "The key is superseded and its grace is over: no container and no valid token uses it any more.",
     ],
     [
       { state: "stray", retireAt: NOW + 1, ...own },
       "stray_key",
       false,
       "calls",
-      "The key has one of our key names but is in no version of the secret. A rotation or a revocation that broke " +
-        "off left it, or someone who has seen our key names made it. It is deleted once no container and no token " +
-        "can use it.",
+      "The key has a name that only a rotation or a revocation gives, but no version of the secret holds it. Either a " +
+        "rotation or a revocation was interrupted, or someone who knows such a name created the key. It is deleted " +
+        "after the grace: docs/runbook.md#orphan-keys.",
     ],
-    [{ state: "stray", retireAt: NOW, ...own }, "stray_key", true, "calls", "The key has one of our"],
+    [{ state: "stray", retireAt: NOW, ...own }, "stray_key", true, "calls", "The key has a name"],
     [
       { state: "orphan", ...own },
       "orphan_key",
       true,
       "calls",
-      "A rotation that broke off left this key. Its private key is lost.",
+      "A rotation created this key and was then interrupted. Its private key is lost, so the key has no use.",
     ],
     [
       { state: "unknown" },
@@ -62,15 +62,15 @@ describe("what reconciliation decides about a key", () => {
       false,
       "member-0",
       "No secret holds this key. Its roles: Owner (1). If someone uses it on purpose, list it under unmanagedKeys " +
-        "in grants.yml. Otherwise delete it, and find out who made it: docs/runbook.md#unknown-keys.",
+        "in grants.yml. Otherwise delete it, and find out who created it: docs/runbook.md#unknown-keys.",
     ],
     [
       { state: "undetermined" },
       "undetermined_key",
       false,
       "member-0",
-      "No readable secret holds this key, but a secret that cannot be read may hold it. Do not delete it until every " +
-        "secret can be read. The other findings name what cannot be read.",
+      "No readable secret holds this key, but a secret that cannot be read may hold it. Do not delete the key until " +
+        "every secret can be read. The other findings say which secret cannot be read.",
     ],
   ])("follows from %j", (state, reason, remove, reportedFor, detail) => {
     const decision = decideOn(state);

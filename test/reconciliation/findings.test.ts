@@ -169,7 +169,7 @@ describe("the routing rules of a superseded key", () => {
         reason: "superseded_key",
         action: "failed",
         detail: expect.stringMatching(
-          /^The key is superseded, .* Not deleted: Voximplant refused .*340/,
+          /^The key is superseded .* Not deleted: Voximplant refused .*340/,
         ) as string,
       },
     ]);
