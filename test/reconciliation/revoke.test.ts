@@ -360,3 +360,45 @@ describe("a key that the platform does not delete", () => {
     expect(report).toMatchObject({ proved: false, withoutKey: ["outbound-calls"] });
   });
 });
+
+describe("a revocation beside another service account", () => {
+  const policy = policyFor({ "outbound-calls": {}, "call-history": {} });
+
+  it("reports only its own service account as one without a key, and binds no rule to the other's key", async () => {
+    world = await startWorld({ serviceAccounts: ["outbound-calls", "call-history"] });
+    const other = key("AWSCURRENT", "call-history");
+    const report = await revoke(world.ports, policy, key(), { deleteFirst: true });
+    expect(report).toMatchObject({ proved: true, withoutKey: ["outbound-calls"] });
+    expect(report.steps.find(({ step }) => step === "rules")?.ok).toBe(false);
+    expect(world.platform.rules.get(1)?.bindKeyId).not.toBe(other);
+  });
+
+  it("does not call the platform with the other's key if that belongs to another account", async () => {
+    world = await startWorld({
+      serviceAccounts: ["outbound-calls", "call-history"],
+      accounts: [{ accountId: ACCOUNT }, { accountId: OTHER }],
+    });
+    const pem = rsaPem();
+    const { keyId } = world.platform.addKey({ accountId: OTHER, pem, roles: ["Developer"] });
+    const [version] = world.secret("call-history").versions.values();
+    if (version) version.content = { SecretString: credentialsFile(keyId, pem, OTHER) };
+    const report = await revoke(world.ports, policy, key(), { deleteFirst: true });
+    expect(linesOf(report)).toContain(
+      "FAIL list: there is no other key of this Voximplant account to ask with",
+    );
+  });
+
+  it("tries to replace the key once if the platform refuses CreateKey", async () => {
+    let attempts = 0;
+    world = await startWorld({
+      fault: (method) => {
+        if (method !== "CreateKey") return undefined;
+        attempts += 1;
+        return platformFault(437);
+      },
+    });
+    const report = await revoke(world.ports, policyFor(), key());
+    expect(linesOf(report)[0]).toMatch(/^FAIL replace: Voximplant refused CreateKey \(error 437\)/);
+    expect(attempts).toBe(1);
+  });
+});
