@@ -9,7 +9,7 @@ import { badKinds } from "../test/chaos/requests.ts";
 import { type Report, runStorm } from "../test/chaos/storm.ts";
 
 const MAX_GROWTH_PERCENT = 5;
-/** A new container's heap grows until its code is compiled, so a shorter run says nothing. */
+/** In a shorter run, the containers have not served enough requests to compile their code. */
 const MIN_SAMPLES = 20;
 
 const minutes = readMinutes();
