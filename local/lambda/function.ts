@@ -68,7 +68,7 @@ export async function startFunction(options: LambdaOptions): Promise<LambdaFunct
     env: { ...options.env },
     workerData: { bundle: pathToFileURL(options.bundle).href, timeoutMs },
     // Without this process's loader for TypeScript, which would only slow the function down.
-    execArgv: ["--enable-source-maps"],
+    execArgv: [],
   });
   const waiting = new Map<string, Waiting>();
   let ended: FunctionError | undefined;
