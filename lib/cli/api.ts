@@ -4,7 +4,7 @@ import { readVariable } from "../environment.ts";
 import { ApiUrlError, MANAGEMENT_API_URL, parseApiUrl } from "../voximplant/api-url.ts";
 import { VoximplantFileError } from "../voximplant/errors.ts";
 import { CliError, EXIT } from "./cli-error.ts";
-import { type Io, printableJson } from "./io.ts";
+import { type Io, printableJson, printableText } from "./io.ts";
 import { whileWaiting } from "./spinner.ts";
 import { addTokenOptions, startDeadline, type TokenFlags, tokenFinder, tokenProvider } from "./vendor.ts";
 
@@ -39,7 +39,7 @@ replaced once.`,
         const answer = await whileWaiting(io, `calling ${method}`, () =>
           callApi(getToken, method, parameters, apiOptions(io, flags.apiUrl, timeLeft)).then(
             (body) => `${printableJson(body, 2)}\n`,
-            textOfFile,
+            (error: unknown) => printableText(textOfFile(error), io.stdout),
           ),
         );
         io.stdout.write(answer);
@@ -47,7 +47,7 @@ replaced once.`,
     );
 }
 
-/** A report is printed as it is. */
+/** The text of a report. @throws error anything else */
 function textOfFile(error: unknown): string {
   if (error instanceof VoximplantFileError && error.contentType.startsWith("text/")) return error.text;
   throw error;

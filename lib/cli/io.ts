@@ -67,3 +67,11 @@ export function printableJson(value: unknown, indent?: number): string {
     (character) => `\\u00${character.charCodeAt(0).toString(16)}`,
   );
 }
+
+/**
+ * A server's text in several lines. On a terminal, `?` replaces control characters, because they
+ * must not steer the terminal. A file or a pipe gets the text unchanged.
+ */
+export function printableText(text: string, { isTerminal }: Output): string {
+  return isTerminal ? text.replace(/(?![\t\r\n])\p{Cc}/gu, "?") : text;
+}

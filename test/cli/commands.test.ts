@@ -235,6 +235,18 @@ describe("voxtoken api", () => {
     expect(zip.requests).toHaveLength(1);
   });
 
+  it("shows no control characters of a report on a terminal, and leaves them in a file", async () => {
+    const { run } = await setUpCli([vends()]);
+    const report = "date;\u001b]0;owned\u0007caller\t1\r\n\u009b2J\u007fé\n";
+    const csv = await startApi(answers(200, report, { "content-type": "text/csv" }));
+    const command = ["api", "call-history", "GetReport", "--api-url", csv.url];
+    expect((await run(command)).out).toBe(report);
+    let shown = "";
+    const terminal = { isTerminal: true, write: (text: string) => void (shown += text) };
+    expect(await run(command, { stdout: terminal })).toMatchObject({ status: 0 });
+    expect(shown).toBe("date;?]0;owned?caller\t1\r\n?2J?é\n");
+  });
+
   it("renews a cached token that the platform refuses", async () => {
     const { vendor, run } = await setUpCli([vends()]);
     const api = await startApi(
