@@ -65,7 +65,8 @@ async function call(dependencies: CallDependencies, event: unknown, facts: Facts
   const answer = await callWithRenewal(dependencies, caller, allowance, methodCall, signingKey, facts);
   if (isFailure(answer)) return answer;
   if (!fitsResponse(answer.body)) {
-    return { reason: "response_too_large", detail: `${answer.body.length} characters do not fit a response` };
+    const detail = `the platform's answer of ${answer.body.length} characters is too large for a Lambda response`;
+    return { reason: "response_too_large", detail };
   }
   return { reason: "method_called", answer };
 }

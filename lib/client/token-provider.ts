@@ -66,10 +66,10 @@ export function createTokenProvider(options: TokenProviderOptions): TokenProvide
   const send = connect(vendor);
   let held: Held | undefined;
   let flight: Flight | undefined;
-  /** A renewal has failed: while the token is valid, the next renewal does not start before this time. */
+  /** After a failed renewal: while the token is valid, no renewal starts before this time. */
   let restUntil = -Infinity;
 
-  /** The time of the request plus the token's age. Infinity if the clock was set back since then. */
+  /** The present time, to compare with `lifetime`. Infinity if the clock was set back since the request. */
   const timeOf = ({ lifetime, age }: Held) => lifetime.askedAt + age();
 
   async function renew(): Promise<VendedToken> {
@@ -79,7 +79,8 @@ export function createTokenProvider(options: TokenProviderOptions): TokenProvide
       const response = await requestToken(send, { ...options, serviceAccount });
       const token = vendedToken(response);
       const lifetime = lifetimeOf(response.expires_in, askedAt, runtime.random());
-      // If the process was frozen, a request may end after a later one. Its token is then the older.
+      // If the process was frozen, an earlier request may end after a later one. Its older token must
+      // not replace the newer one.
       const remaining = (one: Held) => one.lifetime.endsAt - timeOf(one);
       const renewed = { token, lifetime, age };
       if (held === undefined || remaining(renewed) >= remaining(held)) held = renewed;
@@ -95,8 +96,8 @@ export function createTokenProvider(options: TokenProviderOptions): TokenProvide
   }
 
   function joinFlight(): Promise<VendedToken> {
-    // A request that takes longer than its limit was frozen, with a Lambda container or a laptop. It
-    // will fail, so do not wait for it.
+    // If a request takes longer than its limit, the Lambda container or the laptop was suspended
+    // meanwhile. The request will fail, so do not wait for it.
     if (flight === undefined || flight.age() > limits.totalMs) {
       const started: Flight = { age: startWatch(runtime), outcome: renew() };
       flight = started;

@@ -19,7 +19,7 @@ export interface Candidate {
   readonly pattern: PrincipalPattern;
 }
 
-/** What is decided: whether this caller may have this request now. */
+/** The question to decide: may this caller get now what this request asks for? */
 export interface Question {
   readonly caller: Caller;
   readonly request: AccessRequest;
@@ -31,7 +31,8 @@ type QuestionWithoutRequest = Omit<Question, "request">;
 interface Covering {
   /**
    * True if every question that meets this condition in the grant `narrow` also meets it in the
-   * grant `wide`. False if that is not certain: lint would call a grant redundant that is needed.
+   * grant `wide`. False if that is not certain: with a wrong `true`, lint would call a grant redundant
+   * although it is needed.
    */
   readonly covers: (wide: Candidate, narrow: Candidate) => boolean;
 }
@@ -44,7 +45,7 @@ interface Covering {
 export type Condition = Covering &
   (
     | {
-        /** A caller's entitlements are listed without a request, so this condition is skipped. */
+        /** There is no request when entitlements are listed, so only decisions check it. */
         readonly needsRequest: true;
         readonly unmet: (candidate: Candidate, question: Question) => string | undefined;
       }
@@ -54,7 +55,7 @@ export type Condition = Covering &
       }
   );
 
-/** One entry for each field that can restrict a grant: of the grant itself and of its principals. */
+/** One entry for each field of a grant, and for each field of a principal, that can restrict the grant. */
 export type ConditionsOf<G extends Grant, P extends PrincipalPattern> = Readonly<
   Record<Exclude<keyof G | keyof P, "source" | "principals">, Condition>
 >;
@@ -129,11 +130,11 @@ export const conditions = {
     needsRequest: true,
     unmet: ({ grant: { methods } }, { request }) => {
       const method = methodOf(request);
-      if (methods === undefined) return method === undefined ? undefined : "gives tokens and no calls";
-      if (method === undefined) return `gives calls of ${methods.join(", ")} and no token`;
+      if (methods === undefined) return method === undefined ? undefined : "allows tokens but no calls";
+      if (method === undefined) return `allows calls of ${methods.join(", ")} but no token`;
       return methods.some((pattern) => matchesMethod(pattern, method))
         ? undefined
-        : `gives calls of ${methods.join(", ")}, not of ${method}`;
+        : `allows calls of ${methods.join(", ")}, but not of ${method}`;
     },
     covers: ({ grant: { methods: wide } }, { grant: { methods: narrow } }) =>
       wide === undefined || narrow === undefined
@@ -142,8 +143,8 @@ export const conditions = {
   },
   maxTtlSeconds: {
     needsRequest: true,
-    // Never unmet: a grant with a lower maximum still fits. If the request asks for more, the
-    // caller gets `ttl_too_long` with the maximum, not `access_denied`.
+    // Always met, even if the request asks for a longer lifetime than the grant's maximum. The caller
+    // then gets `ttl_too_long` with the maximum, not `access_denied`.
     unmet: () => undefined,
     covers: ({ grant: wide }, { grant: narrow }) => wide.maxTtlSeconds >= narrow.maxTtlSeconds,
   },

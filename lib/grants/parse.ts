@@ -38,8 +38,9 @@ export const LOCAL_STAGE = "local";
 
 /**
  * Reads a grants.yml. Returns a policy with all defaults filled in, or all problems of the file,
- * each with its place. Problems name the file as `fileName`.
+ * each with its place.
  *
+ * @param fileName the `file` of each problem
  * @param stage replaces `${stage}` in the names of secrets
  * @param now the time for warnings about grants that have ended or end soon. Without it, there are
  *   no such warnings.
@@ -60,8 +61,8 @@ export function parseGrants(
     shape.success ? shape.data : salvageOutline(source.value),
     source.locate,
   );
-  // If YAML may have misread a value, that is reported. An error of the schema for the same value
-  // would only confuse.
+  // A value that two YAML readers could read differently is reported as such. The schema's error for
+  // the same value would only confuse, so it is left out.
   const misread = new Set(source.misreadings.map(({ path }) => JSON.stringify(path)));
   const issues = (shape.error?.issues ?? []).filter(({ path }) => !misread.has(JSON.stringify(path)));
 

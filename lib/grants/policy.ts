@@ -33,7 +33,7 @@ export interface Grant {
   readonly principalOrgId?: string;
   /**
    * Methods that the service calls for the caller, with `*` and `?`. Such a grant gives calls and no
-   * token; a grant without gives tokens and no calls.
+   * token; a grant without allows tokens but no calls.
    */
   readonly methods?: readonly string[];
   /** From then on the grant is over. No token outlives it. */

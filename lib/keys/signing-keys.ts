@@ -70,15 +70,16 @@ interface Failure {
   readonly error: SecretUnavailableError | MalformedSecretError;
   readonly consecutive: number;
   readonly failedAt: EpochMs;
-  /** Milliseconds after `failedAt` without another fetch. */
+  /** For this many milliseconds after `failedAt`, no fetch starts. */
   readonly pause: number;
 }
 
 const FIRST_BACKOFF_MS = 250;
 const MAX_BACKOFF_MS = 30_000;
 /**
- * A key that the platform refuses is fetched again after this time at the earliest. The platform
- * gives the same error if the key lacks a role, and then a new fetch does not help.
+ * If the platform refuses a key, the key is fetched again, but at most once in this time. The platform
+ * gives the same error for a deleted key and for a key that lacks a role, and a new fetch does not help
+ * against the second.
  */
 const REFUSAL_PAUSE_MS = 10_000;
 

@@ -22,7 +22,10 @@ async function rollback(io: Io, name: string, flags: FunctionFlags): Promise<voi
   const { keyId, supersededKeyId, pending, leftToDo } = report;
   io.stdout.write(`${name}: key ${keyId} is current again\n`);
   if (supersededKeyId !== undefined)
-    io.stderr.write(`Key ${supersededKeyId} is kept until no container and no token can use it.\n`);
+    io.stderr.write(
+      `Key ${supersededKeyId} is superseded.\n` +
+        "It stays until no container can sign with it and its tokens have expired.\n",
+    );
   if (pending === "replicas-behind")
     io.stderr.write(
       "A replica is behind, so AWSPENDING stays on an older version. rotate-key refuses that version.\n",

@@ -57,7 +57,8 @@ async function rotate(io: Io, name: string, flags: Flags): Promise<void> {
   await follow(io, operator.store, secret, versionId, flags);
   io.stdout.write(`${name}: version ${versionId} of secret ${secret.name} is current\n`);
   io.stderr.write(
-    "The old key stays until no token and no container can use it. Then reconciliation deletes it.\n",
+    "The old key stays until no container can sign with it and its tokens have expired.\n" +
+      "Then reconciliation deletes it.\n",
   );
 }
 

@@ -18,8 +18,8 @@ import { type Finding, messageOf, notExamined } from "./finding.ts";
 
 /**
  * Finds keys that should not exist, and rotations and replicas that are late. The table in decide.ts
- * says which keys it deletes. Two runs may overlap, because deleting a key and binding a rule may be
- * repeated.
+ * says which keys it deletes. Two runs can overlap without harm, because it changes nothing to delete
+ * a key or to bind a rule twice.
  */
 export async function reconcileKeys(ports: SnapshotPorts, policy: Policy): Promise<Finding[]> {
   const snapshot = await takeSnapshot(ports, policy);
@@ -84,7 +84,8 @@ function decisionContext(
  * Binds the key's rules to the current key of its service account.
  *
  * @param isDeletion whether the key is deleted afterwards
- * @throws Error the key must not be deleted: no other key may work, or its rules could not be moved
+ * @throws Error the key must not be deleted: perhaps it is the only key that works, or its rules are
+ *   still bound to it
  */
 async function moveRulesOf(run: AccountRun, classified: ClassifiedKey, isDeletion: boolean): Promise<void> {
   const { ports, snapshot, account } = run;
@@ -117,7 +118,7 @@ async function moveRulesOf(run: AccountRun, classified: ClassifiedKey, isDeletio
 
 /**
  * The key that signs the calls: the current key of the service account, if the platform accepts it.
- * Another key of the account may not see the same routing rules.
+ * Another key of the account possibly sees fewer routing rules.
  */
 function signerFor({ current, lister }: AccountSnapshot, owner: string | undefined): AccountKey {
   return (owner === undefined ? undefined : current.get(owner)) ?? lister;

@@ -76,7 +76,7 @@ export async function revokeKey(
   const before = await readCurrentKeysSettled(ports, policy, keyId);
   const affected = before.filter(({ key }) => key.keyId === keyId);
   const leaked = affected[0]?.key ?? (await openMatchingKeys(ports, policy, (key) => key.keyId === keyId))[0];
-  // If the account of the leaked key is unknown, any key may belong to it.
+  // If the account of the leaked key is unknown, the keys of every account are tried.
   const isOfAccount = (accountId: number) => leaked === undefined || accountId === leaked.accountId;
   const signersAmong = (current: readonly CurrentKey[]) =>
     current.map(({ key }) => key).filter(({ accountId }) => isOfAccount(accountId));
@@ -94,9 +94,10 @@ export async function revokeKey(
   for (const { serviceAccount, version } of request.deleteFirst ? [] : affected) {
     await step("replace", async () => {
       const replace = () => replaceKey(ports, serviceAccount, version, deadline);
-      // A reconciliation may take the new key for a stray whose grace is over, and delete it. That
-      // cannot happen to the second one: storing the first has changed the secret, so every grace
-      // has started again.
+      // Until the replacement is stored, a reconciliation sees it as a stray. The grace of a stray
+      // starts at the last change of the secret, so it may be over, and the reconciliation deletes
+      // the replacement. A second replacement is safe: storing the first one has changed the secret,
+      // so every grace has started again.
       const next = await replace().catch((error: unknown) => {
         if (error instanceof ReplacementDeletedError) return replace();
         throw error;
@@ -110,8 +111,8 @@ export async function revokeKey(
       const outcome = await dropPending(ports.store, secret, ports);
       if (outcome === "clean") return "no older version can become current";
       throw new KeyLifecycleError(
-        `The copies of ${secret} in other regions are behind, so an older version still has the label ` +
-          "AWSPENDING. Nothing to do: rotate-key refuses to make this version current.",
+        `AWSPENDING was not taken off an older version of ${secret}, because its copies in other regions are ` +
+          "behind. You need not do anything: rotate-key refuses to make that version current.",
       );
     });
   }
@@ -174,7 +175,7 @@ async function deleteWith(signers: readonly AccountKey[], keyId: string): Promis
   for (const { api, keyId: signer } of signers) {
     try {
       if ((await api.deleteKey(keyId)) === "deleted") return "deleted";
-      // A signer of another account gets the same answer, so the others are tried too.
+      // "absent" is also the answer to a signer of another account, so the next signer is tried too.
       absent = true;
     } catch (error) {
       refusals.push(`with key ${signer}: ${messageOf(error)}`);

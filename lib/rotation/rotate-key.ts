@@ -27,8 +27,8 @@ export const RotationEvent = z.object({
 export type RotationEvent = z.infer<typeof RotationEvent>;
 
 /**
- * Runs one step of a rotation. Each step may be repeated, and killed at any point: see the table in
- * docs/keys.md#rotation-step-by-step.
+ * Runs one step of a rotation. It is safe to repeat a step, and to kill it at any point: see the table
+ * in docs/keys.md#rotation-step-by-step.
  *
  * @throws KeyLifecycleError says what is wrong and what to do
  * @throws VoximplantError, VoximplantUnavailableError and the AWS SDK's errors
@@ -48,8 +48,9 @@ export async function rotateKey(ports: RotationPorts, policy: Policy, event: Rot
 }
 
 /**
- * Reads both versions of the secret, and checks the event: the same checks as in AWS's templates of
- * rotation functions; grants.yml names the secret; the version was never current before.
+ * Reads the current and the pending version of the secret. Makes the checks of AWS's templates for
+ * rotation functions. Also checks that grants.yml names the secret, and that the version was never
+ * current before.
  */
 async function prepare(ports: RotationPorts, policy: Policy, event: RotationEvent): Promise<Rotation> {
   const { store } = ports;

@@ -122,9 +122,14 @@ describe("a condition that is not met says why", () => {
   const ending = (ms: number) => candidate(of({ arn: roleArn("intern") }, { until: NOW + ms }));
 
   it.each([
-    ["a token", calls, {}, "gives calls of StartScenarios, GetCall* and no token"],
-    ["a call", tokens, { method: "StartScenarios" }, "gives tokens and no calls"],
-    ["a call", calls, { method: "CreateKey" }, "gives calls of StartScenarios, GetCall*, not of CreateKey"],
+    ["a token", calls, {}, "allows calls of StartScenarios, GetCall* but no token"],
+    ["a call", tokens, { method: "StartScenarios" }, "allows tokens but no calls"],
+    [
+      "a call",
+      calls,
+      { method: "CreateKey" },
+      "allows calls of StartScenarios, GetCall*, but not of CreateKey",
+    ],
     ["a token", ending(0), {}, "is over since 2026-11-24T12:00:00Z"],
     ["a token", ending(-1000), {}, "is over since 2026-11-24T11:59:59Z"],
     ["a token", ending(1000), {}, "ends at 2026-11-24T12:00:01Z, in less than 30 s"],

@@ -71,7 +71,7 @@ describe("a test of the grants file", () => {
         "  grants.yml:10, at most 900 s",
         "    arn:aws:iam::111122223333:role/dialer",
         "    - is for the role dialer, the caller is intern",
-        "    - gives calls of StartScenarios and no token",
+        "    - allows calls of StartScenarios but no token",
       ],
       [
         "expected denied, is allowed: a call, by grants.yml:10",

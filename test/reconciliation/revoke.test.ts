@@ -207,8 +207,8 @@ describe("the report of a revocation", () => {
     world.secret().replicas = [{ Region: "eu-west-1", Status: "InProgress" }];
     const report = await revoke(world.ports, policyFor(), key());
     expect(linesOf(report)).toContain(
-      "FAIL labels: The copies of voximplant/outbound-calls in other regions are behind, so an older version still has " +
-        "the label AWSPENDING. Nothing to do: rotate-key refuses to make this version current.",
+      "FAIL labels: AWSPENDING was not taken off an older version of voximplant/outbound-calls, because its copies in " +
+        "other regions are behind. You need not do anything: rotate-key refuses to make that version current.",
     );
     expect(report).toMatchObject({ proved: true, withoutKey: [] });
   });

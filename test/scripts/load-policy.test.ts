@@ -78,7 +78,7 @@ describe("every build and package", () => {
       "      - is for organisation o-a1b2c3d4e5, the caller is in none",
       "      - is for recordings-of-the-night",
       "      - lists no child accounts",
-      "      - gives calls of StartScenarios and no token",
+      "      - allows calls of StartScenarios but no token",
     ]);
   });
 
@@ -88,7 +88,7 @@ describe("every build and package", () => {
     const request = ["--principal", principal, "--service-account", "calls", "--account-id", "8"];
     const explanation = await admin("explain", "--grants", path, ...request);
     const [, nearest = ""] = /(No grant fits.*?)\n\n/s.exec(explanation) ?? [];
-    expect(nearest).toContain("- gives calls of StartScenarios and no token");
+    expect(nearest).toContain("- allows calls of StartScenarios but no token");
     expect(wordsOf(build)).toContain(wordsOf(nearest));
     expect(wordsOf(await admin("test", path))).toContain(wordsOf(nearest));
   });
