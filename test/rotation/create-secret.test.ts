@@ -167,6 +167,18 @@ describe("at the limit of keys (error 437), createSecret deletes", () => {
     expect(keys()).not.toContain(superseded);
   });
 
+  it("such keys also if another service account has the same current key", async () => {
+    await start({ keyLimit: 2, emptySecrets: ["call-history"] });
+    await world.secrets.call("PutSecretValue", {
+      SecretId: world.secret("call-history").arn,
+      SecretString: world.fileWith(key()),
+    });
+    const leftover = addLeftover();
+    await createSecret({}, policyFor({ "call-history": {}, "outbound-calls": {} }));
+    expect(keys()).toEqual([key(), key("AWSPENDING")]);
+    expect(keys()).not.toContain(leftover);
+  });
+
   it("nothing if CreateKey fails for another reason", async () => {
     await start();
     addLeftover();
