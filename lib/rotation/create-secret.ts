@@ -1,3 +1,4 @@
+import type { AccountKey } from "../key-lifecycle/account-key.ts";
 import { classifyKeys, retireAt } from "../key-lifecycle/classify-keys.ts";
 import { KeyLifecycleError, noKeyYet } from "../key-lifecycle/key-lifecycle-error.ts";
 import { keyName, labelKey } from "../key-lifecycle/key-label.ts";
@@ -21,9 +22,10 @@ import type { Rotation } from "./rotation.ts";
 export async function createSecret(rotation: Rotation): Promise<void> {
   const { store, secret, versionId, current, openKey, log } = rotation;
   if (current === undefined) throw new KeyLifecycleError(noKeyYet(secret.name, rotation.serviceAccount.name));
-  const { api } = await openKey(current.value);
+  const currentKey = await openKey(current.value);
+  const { api } = currentKey;
   if (rotation.pending === undefined) {
-    const key = await makeKey(rotation, api);
+    const key = await makeKey(rotation, currentKey);
     if (key === "taken") return;
     const value = serializeCredentials(key);
     const outcome = await store.putVersion({ secretId: secret.arn, versionId, value, stage: "AWSPENDING" });
@@ -69,15 +71,16 @@ class NotListedError extends KeyLifecycleError {
 }
 
 /** `taken`: another run of this step has stored a key in the version. */
-async function makeKey(rotation: Rotation, api: ManagementApi): Promise<CreatedKey | "taken"> {
+async function makeKey(rotation: Rotation, currentKey: AccountKey): Promise<CreatedKey | "taken"> {
   const { store, secret, versionId, now } = rotation;
+  const { api } = currentKey;
   const label = labelKey(secret, versionId, now());
   try {
     return await api.createKey(label);
   } catch (error) {
     if (!isRefusal(error, "tooManyKeys")) throw error;
     if ((await store.readVersion(secret.arn, versionId)) !== undefined) return "taken";
-    await makeRoom(rotation, api, error);
+    await makeRoom(rotation, currentKey, error);
     return api.createKey(label);
   }
 }
@@ -86,7 +89,11 @@ async function makeKey(rotation: Rotation, api: ManagementApi): Promise<CreatedK
  * Deletes only keys of this service account: those past their grace, and leftovers of this
  * rotation.
  */
-async function makeRoom(rotation: Rotation, api: ManagementApi, cause: Error): Promise<void> {
+async function makeRoom(
+  rotation: Rotation,
+  { api, keyId: currentId }: AccountKey,
+  cause: Error,
+): Promise<void> {
   const { readSecret, policy, serviceAccount, secret, versionId, graceMs, now, log } = rotation;
   const { serviceAccounts } = policy;
   const keys = await api.getKeys();
@@ -95,12 +102,11 @@ async function makeRoom(rotation: Rotation, api: ManagementApi, cause: Error): P
   const own = classifyKeys(keys, { serviceAccounts, secrets, graceMs }).filter(
     ({ state }) => "serviceAccount" in state && state.serviceAccount === serviceAccount.name,
   );
-  const current = own.find(({ state }) => state.state === "current");
   const inSecret = keyIdsIn(secrets);
   const isLeftover = ({ key_name, key_id }: (typeof keys)[number]) =>
     key_name === keyName(secret.arn, versionId) && !inSecret.has(key_id);
   const dispensable = own.filter(({ key, state }) => retireAt(state) <= now() || isLeftover(key));
-  if (dispensable.length === 0 || current === undefined) {
+  if (dispensable.length === 0) {
     const soonest = Math.min(...own.map(({ state }) => retireAt(state)));
     const soon = Number.isFinite(soonest)
       ? ` A key of this service account can be deleted from ${new Date(soonest).toISOString()} on.`
@@ -112,7 +118,7 @@ async function makeRoom(rotation: Rotation, api: ManagementApi, cause: Error): P
     );
   }
   for (const { key } of dispensable) {
-    await moveRules(api, [key.key_id], current.key.key_id, log);
+    await moveRules(api, [key.key_id], currentId, log);
     await api.deleteKey(key.key_id);
     log("info", `Deleted key ${key.key_id} to make room: it is no longer needed.`, { key_id: key.key_id });
   }

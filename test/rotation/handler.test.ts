@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
 
+import type { SecretStore } from "../../lib/key-lifecycle/secret-store.ts";
 import { createRotationHandler } from "../../lib/rotation/handler.ts";
 import { platformFault } from "../../local/voximplant/error.ts";
 import { policyFor, startWorld, type World } from "../key-lifecycle/world.ts";
@@ -8,11 +9,12 @@ import { expectAuditRecord } from "../fakes/audit-schema.ts";
 let world: World;
 afterEach(() => world.close());
 
-function start() {
+function start(store: Partial<SecretStore> = {}) {
   const lines: string[] = [];
   const handle = createRotationHandler({
     deployment: "vendor-dev",
     ...world.ports,
+    store: { ...world.ports.store, ...store },
     policy: policyFor(),
     writeLine: (line) => void lines.push(line),
   });
@@ -33,6 +35,7 @@ describe("the rotation function", () => {
     expect(records()).toMatchObject(
       events.map(({ Step, SecretId, ClientRequestToken }) => ({
         type: "audit",
+        time: new Date(world.clock.now).toISOString(),
         outcome: "key_rotation",
         reason: Step,
         service_account: "outbound-calls",
@@ -51,18 +54,51 @@ describe("the rotation function", () => {
     await expect(handle(event)).rejects.toThrow("error 104");
     const [record] = records();
     expect(record).toMatchObject({ outcome: "failed", service_account: "outbound-calls", RotationFailed: 1 });
-    expect(record?.["detail"]).toContain("error 104");
-    expect(record?.["_aws"]).toMatchObject({
-      CloudWatchMetrics: [{ Dimensions: [["Deployment"]] }],
+    expect(record?.["detail"]).toMatch(/^VoximplantError: Voximplant refused CreateKey \(error 104\)/);
+    expect(record).toMatchObject({
+      Deployment: "vendor-dev",
+      _aws: { Timestamp: world.clock.now, CloudWatchMetrics: [{ Dimensions: [["Deployment"]] }] },
     });
+    expect(record).toHaveProperty("_aws.CloudWatchMetrics.length", 1);
   });
 
-  it.each([undefined, {}, { Step: "deleteSecret", SecretId: "s", ClientRequestToken: "t" }])(
-    "refuses an event that is not a rotation: %j",
-    async (event) => {
-      world = await startWorld();
-      await expect(start().handle(event)).rejects.toThrow("not an event of a Secrets Manager rotation");
-      expect(world.secrets.calls).toEqual([]);
-    },
-  );
+  it("reports what was thrown, also if it is no error", async () => {
+    world = await startWorld();
+    // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- what a library may do
+    const { handle, records } = start({ describe: () => Promise.reject("throttled") });
+    const [event] = world.stagePending();
+    await expect(handle(event)).rejects.toBe("throttled");
+    expect(records()).toMatchObject([{ outcome: "failed", detail: "throttled" }]);
+  });
+
+  const arn = "arn:aws:secretsmanager:us-east-1:111122223333:secret:voximplant/outbound-calls";
+  it.each([
+    [`${arn}-a1B2c3`, "outbound-calls"],
+    [`${arn.replace("aws", "aws-us-gov").replace("us-east-1", "us-gov-west-1")}-a1B2c3`, "outbound-calls"],
+    [`${arn}-eu-a1B2c3`, undefined],
+    [`${arn.replace("voximplant/", "other/voximplant/")}-a1B2c3`, undefined],
+    [`${arn.replace("voximplant/", "")}-a1B2c3`, undefined],
+  ])("records for %s the service account %s", async (SecretId, serviceAccount) => {
+    world = await startWorld();
+    const { handle, records } = start({ describe: () => Promise.reject(new Error("AccessDenied")) });
+    const event = { Step: "createSecret", SecretId, ClientRequestToken: "token" };
+    await expect(handle(event)).rejects.toMatchObject({ message: "AccessDenied" });
+    expect(records().map((record) => record["service_account"])).toEqual([serviceAccount]);
+  });
+
+  it.each([
+    undefined,
+    {},
+    { Step: "deleteSecret", SecretId: "s", ClientRequestToken: "t" },
+    { Step: "createSecret", SecretId: "", ClientRequestToken: "t" },
+    { Step: "createSecret", SecretId: "s", ClientRequestToken: "" },
+  ])("refuses an event that is not a rotation: %j", async (event) => {
+    world = await startWorld();
+    const { handle, records } = start();
+    await expect(handle(event)).rejects.toMatchObject({
+      message: "This is not an event of a Secrets Manager rotation.",
+    });
+    expect(records()).toEqual([]);
+    expect(world.secrets.calls).toEqual([]);
+  });
 });

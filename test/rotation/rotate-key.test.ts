@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { afterEach, describe, expect, it } from "vitest";
 
 import { keyName } from "../../lib/key-lifecycle/key-label.ts";
+import type { SecretStore } from "../../lib/key-lifecycle/secret-store.ts";
 import { revokeKey } from "../../lib/reconciliation/revoke.ts";
 import { rollBack } from "../../lib/reconciliation/rollback.ts";
 import { rotateKey } from "../../lib/rotation/rotate-key.ts";
@@ -93,12 +94,85 @@ describe("a rotation", () => {
   });
 });
 
+describe("a step", () => {
+  it.each(["createSecret", "setSecret", "testSecret"] as const)(
+    "does nothing at %s if the version is current already",
+    async (step) => {
+      world = await startWorld();
+      const versionId = stage();
+      await carryOut(ALL, versionId);
+      const calls = world.platform.calls.length;
+      await carryOut([step], versionId);
+      expect(world.platform.calls).toHaveLength(calls);
+    },
+  );
+
+  it("may be repeated if Secrets Manager takes AWSPENDING off the version that becomes current", async () => {
+    world = await startWorld({ secretsManager: { pendingOnPromotion: "removed" } });
+    const versionId = stage();
+    await carryOut(ALL, versionId);
+    await carryOut(ALL, versionId);
+    expect(world.platform.keys.size).toBe(2);
+  });
+
+  it("continues if rotation has never been configured", async () => {
+    world = await startWorld();
+    const versionId = stage();
+    delete world.secret().rotation;
+    await carryOut(ALL, versionId);
+    expect(world.keyWith("AWSPREVIOUS")).toBeDefined();
+  });
+});
+
+describe("while reads of Secrets Manager lag, a step", () => {
+  /** Carries out a step. @returns the milliseconds that it waited */
+  async function waitIn(Step: Step, versionId: string, store: Partial<SecretStore> = {}) {
+    const startedAt = world.clock.now;
+    const ports = { ...world.ports, store: { ...world.ports.store, ...store } };
+    await rotateKey(ports, policy, { Step, SecretId: world.secret().arn, ClientRequestToken: versionId });
+    return world.clock.now - startedAt;
+  }
+  const unlessRead = (versionId: string, times: number): Partial<SecretStore> => {
+    let reads = 0;
+    return {
+      readVersion: (arn, id) =>
+        id === versionId && ++reads <= times
+          ? Promise.resolve(undefined)
+          : world.ports.store.readVersion(arn, id),
+    };
+  };
+
+  it("waits until the version has its label", async () => {
+    world = await startWorld();
+    const before = await world.ports.store.describe(world.secret().arn);
+    let reads = 0;
+    const describe = (id: string) =>
+      ++reads <= 2 ? Promise.resolve(before) : world.ports.store.describe(id);
+    expect(await waitIn("createSecret", stage(), { describe })).toBe(3_000);
+  });
+
+  it("waits until the new key can be read", async () => {
+    world = await startWorld();
+    const versionId = stage();
+    await carryOut(["createSecret"], versionId);
+    expect(await waitIn("setSecret", versionId, unlessRead(versionId, 2))).toBe(3_000);
+  });
+
+  it("does not wait for a key at createSecret, or before the first import", async () => {
+    world = await startWorld();
+    expect(await waitIn("createSecret", stage())).toBe(0);
+    await world.close();
+    world = await startWorld({ emptySecrets: ["outbound-calls"], serviceAccounts: [] });
+    expect(await waitIn("testSecret", stage())).toBe(0);
+  });
+});
+
 describe("a rotation is refused", () => {
   it.each([
     [
       "if grants.yml does not contain the secret",
       () => policyFor({ other: {} }),
-      "belongs to no service account",
+      "Secret voximplant/outbound-calls belongs to no service account of grants.yml, so this function does not rotate it.",
     ],
     [
       "if it is switched off",
@@ -107,21 +181,78 @@ describe("a rotation is refused", () => {
         if (rotation) rotation.enabled = false;
         return policy;
       },
-      "switched off",
+      "Rotation of secret voximplant/outbound-calls is switched off. Switch it on with RotateSecret.",
     ],
   ])("%s", async (_, prepare, message) => {
     world = await startWorld();
     const [event] = world.stagePending();
     if (event === undefined) throw new Error("no event");
-    await expect(rotateKey(world.ports, prepare(), event)).rejects.toThrow(message);
+    await expect(rotateKey(world.ports, prepare(), event)).rejects.toMatchObject({
+      name: "KeyLifecycleError",
+      message,
+    });
     expect(world.platform.calls).toEqual([]);
   });
 
-  it.each(ALL)("at %s if the version is not staged", async (step) => {
+  it.each(ALL)("at %s after 7 s if the version is not staged", async (step) => {
     world = await startWorld();
     stage();
-    await expect(carryOut([step], randomUUID())).rejects.toThrow("does not have the label AWSPENDING");
+    const [versionId, startedAt] = [randomUUID(), world.clock.now];
+    await expect(carryOut([step], versionId)).rejects.toMatchObject({
+      name: "KeyLifecycleError",
+      message:
+        `Version ${versionId} of secret voximplant/outbound-calls does not have the label AWSPENDING. ` +
+        "Its rotation has ended.",
+    });
+    expect(world.clock.now - startedAt).toBe(7_000);
     expect(world.platform.calls).toEqual([]);
+  });
+
+  it.each(ALL)("at %s for the previous version, unless it is staged again", async (step) => {
+    world = await startWorld();
+    const [first] = world.secret().versions.keys();
+    await carryOut(ALL, stage());
+    await expect(carryOut([step], first ?? "")).rejects.toMatchObject({
+      message: expect.stringContaining("does not have the label AWSPENDING") as string,
+    });
+  });
+
+  it.each<[string, () => Promise<string>]>([
+    [
+      "has the label AWSPREVIOUS",
+      async () => {
+        const versionId = stage();
+        await carryOut(ALL, versionId);
+        await carryOut(ALL, stage());
+        return versionId;
+      },
+    ],
+    [
+      "is older than the current one",
+      async () => {
+        const versionId = stage();
+        await carryOut(["createSecret"], versionId);
+        world.clock.now += 60_000;
+        await world.plantCurrent();
+        return versionId;
+      },
+    ],
+  ])("for a staged version that %s, which loses the label AWSPENDING", async (_, prepare) => {
+    world = await startWorld();
+    const versionId = await prepare();
+    const [current, calls] = [world.keyWith("AWSCURRENT"), world.platform.calls.length];
+    for (const step of ALL) {
+      world.stagePending(versionId);
+      await expect(carryOut([step], versionId)).rejects.toMatchObject({
+        name: "KeyLifecycleError",
+        message:
+          `Version ${versionId} of secret voximplant/outbound-calls is older than the current version, so it does ` +
+          "not become current again. It is no longer labelled AWSPENDING. Rotate again to get a new key.",
+      });
+      expect(world.keyWith("AWSPENDING")).toBeUndefined();
+    }
+    expect(world.keyWith("AWSCURRENT")).toBe(current);
+    expect(world.platform.calls).toHaveLength(calls);
   });
 
   it("at finishSecret for a superseded version, because only the event's version is promoted", async () => {
