@@ -37,9 +37,9 @@ const parts = {
     tests: ["test/http/**", "test/{vend,call,request-handler}.test.ts"],
     score: 85,
   },
-  "key-lifecycle": { mutate: ["lib/key-lifecycle/**/*.ts"], tests: keyLife, score: 85 },
+  "key-lifecycle": { mutate: ["lib/key-lifecycle/**/*.ts"], tests: keyLife, score: 95 },
   rotation: { mutate: ["lib/rotation/**/*.ts"], tests: keyLife, score: 85 },
-  reconciliation: { mutate: ["lib/reconciliation/**/*.ts"], tests: keyLife, score: 85 },
+  reconciliation: { mutate: ["lib/reconciliation/**/*.ts"], tests: keyLife, score: 92 },
 };
 
 const name = process.env.MUTATED ?? "";
