@@ -104,7 +104,7 @@ export function createTokenProvider(options: TokenProviderOptions): TokenProvide
       const land = () => {
         if (flight === started) flight = undefined;
       };
-      // Nothing awaits a background renewal, so its error is handled here. `emit` has reported it.
+      // Nothing awaits a background renewal. Without a handler here, its error would end the process.
       started.outcome.then(land, land);
     }
     return flight.outcome;

@@ -45,7 +45,7 @@ interface Covering {
 export type Condition = Covering &
   (
     | {
-        /** There is no request when entitlements are listed, so only decisions check it. */
+        /** There is no request when entitlements are listed, so the list skips this condition. */
         readonly needsRequest: true;
         readonly unmet: (candidate: Candidate, question: Question) => string | undefined;
       }
@@ -194,8 +194,13 @@ export function coversCallers(wide: Candidate, narrow: Candidate): boolean {
  * account and the platform, and the time until the grant ends.
  */
 export function maxTtlOf({ grant }: Candidate, serviceAccount: ServiceAccount, now: EpochMs): number {
-  const left = grant.until === undefined ? Infinity : Math.floor((grant.until - now) / 1000);
-  return Math.min(grant.maxTtlSeconds, serviceAccount.maxTtlSeconds, MAX_TTL_SECONDS, left);
+  const limits = [grant.maxTtlSeconds, serviceAccount.maxTtlSeconds, MAX_TTL_SECONDS];
+  return Math.min(...limits, secondsLeft(grant, now));
+}
+
+/** Whole seconds until a grant ends. Infinity if it does not end. */
+export function secondsLeft({ until }: Pick<Grant, "until">, now: EpochMs): number {
+  return until === undefined ? Infinity : Math.floor((until - now) / 1000);
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { EpochMs } from "../epoch.ts";
 import { hasWildcard } from "./arn-like.ts";
-import { type Candidate, coversCallers, coversCandidate, isOver } from "./conditions.ts";
+import { type Candidate, coversCallers, coversCandidate, isOver, secondsLeft } from "./conditions.ts";
 import { groupBy } from "./group-by.ts";
 import {
   type Grant,
@@ -15,13 +15,17 @@ import {
  * one service account. What a policy gives is the sum of its rules.
  */
 export interface Rule {
-  /** A grant of this one thing. Its maximum is also that of the service account. */
+  /**
+   * A grant of this one thing. Its maximum is the longest lifetime that it can still give, by the
+   * service account's maximum and by the time that is left.
+   */
   readonly candidate: Candidate;
   readonly serviceAccount: string;
   /** A child account; undefined for the key's own account. */
   readonly accountId: number | undefined;
   /** A pattern; undefined for tokens. */
   readonly method: string | undefined;
+  /** Without regard to the end. */
   readonly maxTtlSeconds: number;
   /** Infinity if it does not end. */
   readonly until: number;
@@ -44,7 +48,10 @@ export function rulesOf({ serviceAccounts, grants }: Policy, now: EpochMs): Rule
         return accountIds.flatMap((accountId) =>
           methods.map((method) => {
             const maxTtlSeconds = Math.min(...limits, ...(method === undefined ? [] : [METHOD_TTL_SECONDS]));
-            return ruleOf({ grant, pattern, at, serviceAccount: name, accountId, method, maxTtlSeconds });
+            return ruleOf(
+              { grant, pattern, at, serviceAccount: name, accountId, method, maxTtlSeconds },
+              now,
+            );
           }),
         );
       }),
@@ -52,10 +59,10 @@ export function rulesOf({ serviceAccounts, grants }: Policy, now: EpochMs): Rule
   });
 }
 
-function ruleOf({
-  pattern,
-  ...rule
-}: Omit<Rule, "candidate" | "until"> & { readonly pattern: PrincipalPattern }): Rule {
+function ruleOf(
+  { pattern, ...rule }: Omit<Rule, "candidate" | "until"> & { readonly pattern: PrincipalPattern },
+  now: EpochMs,
+): Rule {
   const { grant, serviceAccount, accountId, method, maxTtlSeconds } = rule;
   const one: Grant = {
     ...grant,
@@ -63,7 +70,7 @@ function ruleOf({
     serviceAccounts: [serviceAccount],
     childAccountIds: accountId === undefined ? [] : [accountId],
     ...(method === undefined ? {} : { methods: [method] }),
-    maxTtlSeconds,
+    maxTtlSeconds: Math.min(maxTtlSeconds, secondsLeft(grant, now)),
   };
   return { ...rule, until: grant.until ?? Infinity, candidate: { grant: one, pattern } };
 }

@@ -25,11 +25,11 @@ States, problems first:
   undetermined  may be in a secret that cannot be read
   unlisted      current, but the platform did not list its account's keys
   none          the service account has no key yet
-  orphan        left by an interrupted rotation, its private key is lost
+  orphan        left by an interrupted rotation; its private key is lost
   stray         left by an interrupted rotation or revocation, in no secret
   current       signs tokens
   pending       a rotation is preparing it
-  superseded    was current, and is deleted at the time that is shown
+  superseded    was current; deleted when its grace is over
   unmanaged     listed under unmanagedKeys in grants.yml`,
     );
   return addFunctionOptions(addOperatorOptions(command)).action(

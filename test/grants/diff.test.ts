@@ -277,6 +277,11 @@ describe("a diff names nothing", () => {
     ],
     ["for a grant that is over", [to("a"), to("b", ", until: 2026-11-01")], [to("a")]],
     [
+      "for a long lifetime that a grant cannot give any more, because it ends in a minute",
+      [to("a", ", maxTtlSeconds: 300"), to("a", ", maxTtlSeconds: 900, until: 2026-11-24T12:01:00Z")],
+      [to("a", ", maxTtlSeconds: 300")],
+    ],
+    [
       "for a lifetime of calls, which are not longer for it",
       [to("a", ", methods: [GetRules], maxTtlSeconds: 60")],
       [to("a", ", methods: [GetRules]")],
