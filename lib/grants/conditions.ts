@@ -151,6 +151,8 @@ export const conditions = {
 } satisfies ConditionsOf<Grant, PrincipalPattern>;
 
 const all: readonly Condition[] = Object.values(conditions);
+const ofCallers: readonly Condition[] = [conditions.arn, conditions.uniqueId, conditions.principalOrgId];
+const ofRequests = all.filter((condition) => !ofCallers.includes(condition));
 
 /** The conditions of a grant that a question does not meet, as text; empty if the grant fits. */
 export function unmetConditions(candidate: Candidate, question: Question): string[] {
@@ -179,14 +181,18 @@ export function coversGrant(wide: Grant, narrow: Grant): boolean {
 }
 
 /** Like {@link coversGrant}, for one principal of each grant. */
-export function coversCandidate(wide: Candidate, narrow: Candidate): boolean {
-  return all.every(({ covers }) => covers(wide, narrow));
+function coversCandidate(wide: Candidate, narrow: Candidate): boolean {
+  return coversCallers(wide, narrow) && coversRequests(wide, narrow);
 }
 
 /** True if `wide` matches every caller that `narrow` matches. */
 export function coversCallers(wide: Candidate, narrow: Candidate): boolean {
-  const { arn, uniqueId, principalOrgId } = conditions;
-  return [arn, uniqueId, principalOrgId].every(({ covers }) => covers(wide, narrow));
+  return ofCallers.every(({ covers }) => covers(wide, narrow));
+}
+
+/** True if `wide` allows every request that `narrow` allows, whoever the caller is. */
+export function coversRequests(wide: Candidate, narrow: Candidate): boolean {
+  return ofRequests.every(({ covers }) => covers(wide, narrow));
 }
 
 /**

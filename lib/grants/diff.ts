@@ -4,14 +4,16 @@ import { changesOf, type RuleChange } from "./diff-changes.ts";
 import { type AccountChange, serviceAccountChanges } from "./diff-service-accounts.ts";
 import { groupBy } from "./group-by.ts";
 import type { Policy } from "./policy.ts";
-import { indexRules, type Rule, type RuleIndex, rulesOf, uncovered } from "./rules.ts";
-
-/** A pattern of principals, with the conditions of its grant for who may use it. */
-export interface Callers {
-  readonly arn: string;
-  readonly uniqueId?: string;
-  readonly principalOrgId?: string;
-}
+import {
+  type Callers,
+  callersOf,
+  indexRules,
+  principalOf,
+  type Rule,
+  type RuleIndex,
+  rulesOf,
+  uncovered,
+} from "./rules.ts";
 
 /** What changes for the callers of one pattern at one service account. */
 export interface Difference {
@@ -87,18 +89,6 @@ export function hasGain({ differences, serviceAccounts }: PolicyDiff): boolean {
     differences.some(({ changes }) => changes.some(({ gain }) => gain)) ||
     serviceAccounts.some(({ gain }) => gain)
   );
-}
-
-function principalOf({ candidate: { grant, pattern } }: Rule): Callers {
-  return {
-    arn: pattern.arn,
-    ...(pattern.uniqueId === undefined ? {} : { uniqueId: pattern.uniqueId }),
-    ...(grant.principalOrgId === undefined ? {} : { principalOrgId: grant.principalOrgId }),
-  };
-}
-
-function callersOf(rule: Rule): string {
-  return JSON.stringify(principalOf(rule));
 }
 
 function subjectOf(rule: Rule): string {

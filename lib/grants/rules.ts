@@ -1,6 +1,6 @@
 import type { EpochMs } from "../epoch.ts";
 import { hasWildcard } from "./arn-like.ts";
-import { type Candidate, coversCallers, coversCandidate, isOver, secondsLeft } from "./conditions.ts";
+import { type Candidate, coversCallers, coversRequests, isOver, secondsLeft } from "./conditions.ts";
 import { groupBy } from "./group-by.ts";
 import {
   type Grant,
@@ -9,6 +9,13 @@ import {
   type Policy,
   type PrincipalPattern,
 } from "./policy.ts";
+
+/** A pattern of principals, with the conditions of its grant for who may use it. */
+export interface Callers {
+  readonly arn: string;
+  readonly uniqueId?: string;
+  readonly principalOrgId?: string;
+}
 
 /**
  * One thing that one principal of one grant gives: tokens or calls of one method, of one account of
@@ -75,6 +82,19 @@ function ruleOf(
   return { ...rule, until: grant.until ?? Infinity, candidate: { grant: one, pattern } };
 }
 
+export function principalOf({ candidate: { grant, pattern } }: Rule): Callers {
+  return {
+    arn: pattern.arn,
+    ...(pattern.uniqueId === undefined ? {} : { uniqueId: pattern.uniqueId }),
+    ...(grant.principalOrgId === undefined ? {} : { principalOrgId: grant.principalOrgId }),
+  };
+}
+
+/** Equal for rules that are for the same callers. */
+export function callersOf(rule: Rule): string {
+  return JSON.stringify(principalOf(rule));
+}
+
 /** The rules of one policy, to look up those that are for certain callers. */
 export interface RuleIndex {
   readonly rules: readonly Rule[];
@@ -85,16 +105,21 @@ export interface RuleIndex {
 export function indexRules(rules: readonly Rule[]): RuleIndex {
   const byArn = groupBy(rules, ({ candidate }) => candidate.pattern.arn);
   const wildcards = rules.filter(({ candidate }) => hasWildcard(candidate.pattern.arn));
+  const forCallersOf = (rule: Rule): Rule[] => {
+    const { arn } = rule.candidate.pattern;
+    // Without a wildcard, an ARN covers itself alone.
+    const near = hasWildcard(arn) ? wildcards : [...(byArn.get(arn) ?? []), ...wildcards];
+    return near.filter((other) => coversCallers(other.candidate, rule.candidate));
+  };
+  // A grant of many methods and accounts has many rules for the same callers.
+  const known = new Map<string, Rule[]>();
   return {
     rules,
     covering: (rule) => {
-      const { arn } = rule.candidate.pattern;
-      // Without a wildcard, an ARN covers itself alone.
-      const near = hasWildcard(arn) ? wildcards : [...(byArn.get(arn) ?? []), ...wildcards];
-      return near.filter(
-        (other) =>
-          other.serviceAccount === rule.serviceAccount && coversCallers(other.candidate, rule.candidate),
-      );
+      const callers = callersOf(rule);
+      const wide = known.get(callers) ?? forCallersOf(rule);
+      known.set(callers, wide);
+      return wide.filter(({ serviceAccount }) => serviceAccount === rule.serviceAccount);
     },
   };
 }
@@ -106,6 +131,6 @@ export function indexRules(rules: readonly Rule[]): RuleIndex {
  */
 export function uncovered({ rules }: RuleIndex, { covering }: RuleIndex): Rule[] {
   return rules.filter(
-    (rule) => !covering(rule).some((other) => coversCandidate(other.candidate, rule.candidate)),
+    (rule) => !covering(rule).some((other) => coversRequests(other.candidate, rule.candidate)),
   );
 }

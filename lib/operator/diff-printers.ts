@@ -1,5 +1,6 @@
 import { colorsFor, type Io } from "../cli/io.ts";
-import type { Callers, PolicyDiff } from "../grants/diff.ts";
+import type { PolicyDiff } from "../grants/diff.ts";
+import type { Callers } from "../grants/rules.ts";
 import type { Place, RuleChange } from "../grants/diff-changes.ts";
 import type { AccountChange } from "../grants/diff-service-accounts.ts";
 import type { Problem, ReadGrants } from "../grants/parse.ts";

@@ -1,4 +1,5 @@
-import type { Callers, Difference } from "../grants/diff.ts";
+import type { Difference } from "../grants/diff.ts";
+import type { Callers } from "../grants/rules.ts";
 import type { RuleChange } from "../grants/diff-changes.ts";
 import type { AccountChange } from "../grants/diff-service-accounts.ts";
 import { formatUntil } from "../grants/until.ts";
