@@ -38,7 +38,7 @@ const parts = {
     score: 85,
   },
   "key-lifecycle": { mutate: ["lib/key-lifecycle/**/*.ts"], tests: keyLife, score: 95 },
-  rotation: { mutate: ["lib/rotation/**/*.ts"], tests: keyLife, score: 85 },
+  rotation: { mutate: ["lib/rotation/**/*.ts"], tests: keyLife, score: 95 },
   reconciliation: { mutate: ["lib/reconciliation/**/*.ts"], tests: keyLife, score: 92 },
 };
 

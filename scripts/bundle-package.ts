@@ -100,7 +100,9 @@ function licences(packages: readonly BundledPackage[]): string {
 export function emitTypes(): void {
   const directory = "dist/client/types";
   rmSync(directory, { recursive: true, force: true });
-  execFileSync("node_modules/.bin/tsc", ["--project", "tsconfig.package.json"], { stdio: "inherit" });
+  execFileSync("node_modules/typescript-7/bin/tsc", ["--project", "tsconfig.package.json"], {
+    stdio: "inherit",
+  });
   for (const name of readdirSync(directory, { recursive: true, encoding: "utf8" })) {
     if (!name.endsWith(".d.ts")) continue;
     const file = join(directory, name);

@@ -26,7 +26,7 @@ async function compile(pieces: readonly string[]): Promise<string[]> {
   const files = pieces.map(fileOf);
   const project = JSON.stringify({ extends: join(root, "tsconfig.json"), compilerOptions, files });
   await writeFile(join(folder, "tsconfig.json"), project);
-  const tsc = join(root, "node_modules/.bin/tsc");
+  const tsc = join(root, "node_modules/typescript-7/bin/tsc");
   return new Promise((done) => {
     execFile(tsc, ["--project", folder, "--pretty", "false"], (_failed, out) => {
       done(out.split("\n"));

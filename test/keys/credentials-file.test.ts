@@ -1,6 +1,10 @@
 import { describe, expect, it } from "vitest";
 
-import { CredentialsFileError, parseCredentials } from "../../lib/keys/credentials-file.ts";
+import {
+  CredentialsFileError,
+  parseCredentials,
+  serializeCredentials,
+} from "../../lib/keys/credentials-file.ts";
 
 const file = {
   account_email: "telephony@example.com",
@@ -25,7 +29,18 @@ describe("a credentials file", () => {
 
   it("may have unknown fields and no e-mail address", () => {
     const text = JSON.stringify({ ...file, account_email: undefined, added_later: true });
-    expect(parseCredentials(text)).toMatchObject({ accountId: 1234567 });
+    const { keyId, privateKey } = parseCredentials(JSON.stringify(file));
+    expect(parseCredentials(text)).toStrictEqual({ accountId: 1234567, keyId, privateKey });
+  });
+
+  it("keeps a byte order mark inside a text", () => {
+    const text = JSON.stringify({ ...file, private_key: "P\uFEFFM" });
+    expect(parseCredentials(text)).toMatchObject({ privateKey: "P\uFEFFM" });
+  });
+
+  it("may have a key id of 128 characters", () => {
+    const text = JSON.stringify({ ...file, key_id: "k".repeat(128) });
+    expect(parseCredentials(text)).toMatchObject({ keyId: "k".repeat(128) });
   });
 
   it.each([
@@ -35,6 +50,9 @@ describe("a credentials file", () => {
     ["a negative account id", { account_id: -1 }, /^account_id: /],
     ["a missing key id", { key_id: undefined }, /^key_id: /],
     ["an empty key id", { key_id: "" }, /^key_id: /],
+    ["a key id of 129 characters", { key_id: "k".repeat(129) }, /^key_id: /],
+    ["a key id that begins with a line break", { key_id: "\nkey-1" }, /^key_id: /],
+    ["a key id that ends with a line break", { key_id: "key-1\n" }, /^key_id: /],
     ["a missing key", { private_key: undefined }, /^private_key: /],
     ["a key that is an object", { private_key: {} }, /^private_key: /],
     ["two faults at once", { key_id: 1, private_key: null }, /^key_id: .*; private_key: /],
@@ -51,4 +69,15 @@ describe("a credentials file", () => {
       expect(() => parseCredentials(text)).not.toThrow(/BEGIN|MIIEv/);
     },
   );
+});
+
+describe("the key that CreateKey returned", () => {
+  it("becomes a credentials file with all its fields", () => {
+    const created = { ...file, key_name: "vtv-1", result: 1 };
+    expect(JSON.parse(serializeCredentials(created))).toEqual(created);
+  });
+
+  it("is refused with the name of the field if a field is wrong", () => {
+    expect(() => serializeCredentials({ ...file, private_key: undefined })).toThrow(/^private_key: /);
+  });
 });

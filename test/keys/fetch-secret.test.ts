@@ -1,5 +1,7 @@
+import { Readable } from "node:stream";
 import { inspect } from "node:util";
 
+import { HttpResponse } from "@smithy/core/protocols";
 import { afterEach, describe, expect, it } from "vitest";
 
 import { fetchFromSecretsManager, SecretUnavailableError } from "../../lib/keys/fetch-secret.ts";
@@ -7,6 +9,8 @@ import type { FaultInjector } from "../../local/fault.ts";
 import { type SecretsManager, startSecretsManager } from "../../local/secrets-manager/server.ts";
 import { rsaPem } from "../fakes/rsa-keys.ts";
 
+const region = "us-east-1";
+const credentials = { accessKeyId: "AKIAEXAMPLE", secretAccessKey: "example" };
 const created = new Date("2026-11-24T12:00:00Z");
 let server: SecretsManager | undefined;
 afterEach(() => server?.close());
@@ -19,8 +23,8 @@ async function fetchFrom(fault?: FaultInjector) {
   });
   return fetchFromSecretsManager({
     endpoint: server.url,
-    region: "us-east-1",
-    credentials: { accessKeyId: "AKIAEXAMPLE", secretAccessKey: "example" },
+    region,
+    credentials,
   });
 }
 
@@ -77,13 +81,18 @@ describe("a secret", () => {
     expect(server?.calls).toHaveLength(2);
   });
 
-  it("is abandoned at the deadline if the server does not answer or requires a longer wait", async () => {
+  it("is asked for a second time if the server does not answer, and then abandoned", async () => {
     const hanging = await fetchFrom(() => ({ delayMs: 60_000 }));
-    expect(await failureOf(hanging("voximplant/outbound-calls"))).toMatchObject({ withdrawn: false });
-    await server?.close();
+    const failure = await failureOf(hanging("voximplant/outbound-calls"));
+    expect(failure).toMatchObject({ withdrawn: false, cause: { name: "TimeoutError" } });
+    expect(server?.calls).toHaveLength(2);
+  });
 
+  it("is abandoned at the deadline if the server requires a longer wait", async () => {
     const patient = await fetchFrom(() => ({ status: 503, body: "{}", headers: { "Retry-After": "3600" } }));
-    expect(await failureOf(patient("voximplant/outbound-calls"))).toMatchObject({ withdrawn: false });
+    const failure = await failureOf(patient("voximplant/outbound-calls"));
+    expect(failure).toMatchObject({ withdrawn: false, cause: { name: "TimeoutError" } });
+    expect(server?.calls).toHaveLength(1);
   });
 
   it("is absent from the error if the answer is cut off", async () => {
@@ -102,5 +111,66 @@ describe("a secret", () => {
     const said = inspect(error, { depth: 10, showHidden: true });
     const runs = Array.from({ length: key.length - 15 }, (_, at) => key.slice(at, at + 16));
     expect(runs.filter((run) => said.includes(run))).toEqual([]);
+  });
+});
+
+describe("an answer of Secrets Manager", () => {
+  const usual = { Name: "voximplant/outbound-calls", SecretString: "the value", VersionId: "version-1" };
+
+  const fetchAnswer = (fields: object) => {
+    const body = Readable.from([Buffer.from(JSON.stringify({ ...usual, ...fields }))]);
+    const headers = { "content-type": "application/x-amz-json-1.1" };
+    const response = new HttpResponse({ statusCode: 200, headers, body });
+    const requestHandler = { handle: () => Promise.resolve({ response }) };
+    return fetchFromSecretsManager({ region, credentials, requestHandler })("voximplant/outbound-calls");
+  };
+
+  it("may lack the name of the secret and the date of the version", async () => {
+    const fetched = { value: "the value", versionId: "version-1" };
+    expect(await fetchAnswer({ Name: undefined })).toStrictEqual(fetched);
+  });
+
+  it("for another secret is refused", async () => {
+    await expect(fetchAnswer({ Name: "voximplant/call-history" })).rejects.toMatchObject({
+      message: "secret voximplant/outbound-calls: the answer is another secret's",
+    });
+  });
+
+  it.each([
+    ["a text", { SecretString: "text" }, "text"],
+    ["bytes", { SecretString: undefined, SecretBinary: Buffer.from("bytes").toString("base64") }, "bytes"],
+    ["nothing", { SecretString: undefined }, ""],
+  ])("with %s as its value gives this value", async (_, fields, value) => {
+    expect(await fetchAnswer(fields)).toMatchObject({ value });
+  });
+
+  it.each([
+    ["64 characters", "v".repeat(64), "v".repeat(64)],
+    ["65 characters", "v".repeat(65), "unknown"],
+    ["a line break at its end", "version-1\n", "unknown"],
+    ["a line break at its start", "\nversion-1", "unknown"],
+    ["no character", "", "unknown"],
+    ["no version id", undefined, "unknown"],
+  ])("with a version id of %s gives an id that is safe to log", async (_, VersionId, versionId) => {
+    expect(await fetchAnswer({ VersionId })).toMatchObject({ versionId });
+  });
+});
+
+describe("an error of Secrets Manager", () => {
+  const key = rsaPem().split("\n").slice(1, -2).join("");
+  const named = (name: string, message: string) => Object.assign(new Error(message), { name });
+
+  it.each([
+    ["keeps its name", named("ThrottlingException", "Rate exceeded"), "ThrottlingException: Rate exceeded"],
+    ["of the plain kind has no name", new Error("socket hang up"), "socket hang up"],
+    ["that is no Error is unknown", "text", "an unknown reason"],
+    ["shows nothing of a PEM", new Error(`not ${rsaPem()}`), "not [withheld]"],
+    ["shows nothing of a PEM's inside", new Error(`not ${key}!`), "not [withheld]!"],
+    ["shows up to 31 characters of one kind", new Error(`not ${"k".repeat(31)}`), `not ${"k".repeat(31)}`],
+    ["is cut after 500 characters", new Error("no. ".repeat(200)), "no. ".repeat(125)],
+  ])("%s", (_, cause, reason) => {
+    const error = new SecretUnavailableError("name", cause);
+    expect(error.message).toBe(`secret name: ${reason}`);
+    expect(error.cause).toBe(cause);
   });
 });

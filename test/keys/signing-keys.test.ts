@@ -213,6 +213,11 @@ describe("a signing key while Secrets Manager fails", () => {
     expect(await keyId()).toBe("fresh key-2");
   });
 
+  it("does not hide a fault of the code as an outage", async () => {
+    answer = () => Promise.reject(new TypeError("x is not a function"));
+    await expect(getKey(secret)).rejects.toBeInstanceOf(TypeError);
+  });
+
   it("has the same outcome for all requests that wait for a failing fetch", async () => {
     fail();
     const outcomes = await Promise.all(Array.from({ length: 10 }, () => keyId()));

@@ -1,6 +1,8 @@
 import { expect, it } from "vitest";
 
+import { importSigningKey } from "../../lib/keys/signing-key.ts";
 import { warmUp } from "../../lib/keys/warm-up.ts";
+import { rsaPem } from "../fakes/rsa-keys.ts";
 
 const unavailable = {
   state: "unavailable",
@@ -22,6 +24,19 @@ it("warmUp fetches the keys, reports failures and does not throw", async () => {
   );
   expect(asked).toEqual(["b", "c"]);
   expect(reports.sort()).toEqual(["secret b: timed out", "secret c: malformed"]);
+});
+
+it("warmUp reports no key that it has fetched, and any failure with its secret", async () => {
+  const reports: string[] = [];
+  const signingKey = await importSigningKey({ accountId: 1, keyId: "key-1", privateKey: rsaPem() });
+  const held = { signingKey, secretVersionId: "version-1", fetchedAt: 0 };
+  await warmUp(
+    // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- what is thrown may be no Error
+    (secret) => (secret === "b" ? Promise.resolve({ state: "fresh", held }) : Promise.reject("a text")),
+    ["b", "c"],
+    (detail) => reports.push(detail),
+  );
+  expect(reports).toEqual(["secret c: a text"]);
 });
 
 it("warmUp fetches at most four secrets", async () => {
