@@ -126,7 +126,14 @@ export default tseslint.config(
         { allowNumber: true, allowBoolean: true },
       ],
       "@typescript-eslint/switch-exhaustiveness-check": "error",
+      // tsconfig.json allows no enum (erasableSyntaxOnly), and this rule took a tenth of the time.
+      "@typescript-eslint/no-unsafe-enum-assignment": "off",
     },
+  },
+  {
+    // A test may pass a fake where a class is expected. The rule took a fifth of the time.
+    files: ["test/**/*.ts"],
+    rules: { "@typescript-eslint/no-unsafe-class-instance-assignment": "off" },
   },
   {
     files: ["**/*.{ts,js,mjs,cjs}"],

@@ -31,7 +31,7 @@ const parts = {
     score: 85,
   },
   token: { mutate: ["lib/token/**/*.ts"], tests: ["test/token/**"], score: 85 },
-  keys: { mutate: ["lib/keys/**/*.ts"], tests: ["test/keys/**"], score: 85 },
+  keys: { mutate: ["lib/keys/**/*.ts"], tests: ["test/keys/**"], score: 92 },
   http: {
     mutate: ["lib/http/**/*.ts"],
     tests: ["test/http/**", "test/{vend,call,request-handler}.test.ts"],
