@@ -1,6 +1,6 @@
-// Forked by calls.ts, with its output thrown away: measures in-process, one round of each kind after
-// the other, so that whatever else the machine does hits all of them alike. Reports milliseconds
-// for one call of each, round by round.
+// Forked by calls.ts, with its output thrown away: measures in-process, one round of each kind
+// after the other, so that whatever else the machine does hits all of them alike. Reports
+// milliseconds for one call of each, round by round.
 import { createPrivateKey, sign } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";

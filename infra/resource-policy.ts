@@ -11,10 +11,10 @@ import { account, policyDocument, type Statement } from "./cloudformation.ts";
  *   policy can only deny.
  * - A caller of another account needs both (table B). So the accounts of the grants need the Allow.
  *
- * The Deny refuses everyone else, whatever their IAM policies say. It applies if neither the account
- * nor the organisation is in the grants. An absent condition key counts as "not equal": an account
- * without an organisation has no aws:PrincipalOrgID. The Allow does not repeat the accounts, because
- * a policy may have 8,192 characters.
+ * The Deny refuses everyone else, whatever their IAM policies say. It applies if neither the
+ * account nor the organisation is in the grants. An absent condition key counts as "not equal": an
+ * account without an organisation has no aws:PrincipalOrgID. The Allow does not repeat the
+ * accounts, because a policy may have 8,192 characters.
  *
  * `execute-api:/*` is this API: API Gateway completes the ARN when it stores the policy.
  */

@@ -41,8 +41,8 @@ export function createCallHandler(dependencies: CallDependencies): RequestHandle
 
 /**
  * The steps in order: caller, grant, signing key, token, call. Order matters: never parse the body
- * before the caller is identified, and never fetch a key before the grant is decided. The platform's
- * answer is returned after the audit record is written. The token is never returned.
+ * before the caller is identified, and never fetch a key before the grant is decided. The
+ * platform's answer is returned after the audit record is written. The token is never returned.
  */
 async function call(dependencies: CallDependencies, event: unknown, facts: Facts): Promise<Outcome> {
   const identified = identify(event, dependencies.basePath, facts);

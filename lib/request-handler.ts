@@ -36,8 +36,8 @@ export interface InvocationContext {
 export type RequestHandler = (event: unknown, context?: InvocationContext) => Promise<HttpResponse>;
 
 /**
- * Request → outcome → audit record → response. The record is written before the response leaves, and
- * for a crash as well.
+ * Request → outcome → audit record → response. The record is written before the response leaves,
+ * and for a crash as well.
  *
  * @param decide the steps in between. What they learn goes into `facts`.
  */

@@ -67,9 +67,9 @@ export async function bundlePackage(): Promise<BundledPackage[]> {
 }
 
 /**
- * Gives the modules that import `zod` a copy of its own, apart from `zod/mini`. They are those of the
- * admin commands, and need nearly all of zod. With one copy, esbuild would put all of it into the
- * file that every command loads, and a token from the cache would take a tenth longer.
+ * Gives the modules that import `zod` a copy of its own, apart from `zod/mini`. They are those of
+ * the admin commands, and need nearly all of zod. With one copy, esbuild would put all of it into
+ * the file that every command loads, and a token from the cache would take a tenth longer.
  */
 const zodOfItsOwn: Plugin = {
   name: "zod-of-its-own",

@@ -14,7 +14,10 @@ export interface BundledPackage {
   readonly bytes: number;
 }
 
-/** The npm packages of some outputs of esbuild, sorted by folder. The paths are relative to the root. */
+/**
+ * The npm packages of some outputs of esbuild, sorted by folder. The paths are relative to the
+ * root.
+ */
 export function bundledPackages(outputs: readonly Metafile["outputs"][string][]): BundledPackage[] {
   const bytes = new Map<string, number>();
   for (const [file, { bytesInOutput }] of outputs.flatMap(({ inputs }) => Object.entries(inputs))) {

@@ -60,7 +60,9 @@ export function oneLine(text: string): string {
     .trim();
 }
 
-/** JSON that may be printed: JSON.stringify leaves DEL and the C1 control characters as they are. */
+/**
+ * JSON that may be printed: JSON.stringify leaves DEL and the C1 control characters as they are.
+ */
 export function printableJson(value: unknown, indent?: number): string {
   return JSON.stringify(value, undefined, indent).replace(
     /[\u007f-\u009f]/g,

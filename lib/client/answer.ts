@@ -109,7 +109,9 @@ function read<T>(answer: Answer, schema: z.ZodMiniType<T>): T {
   );
 }
 
-/** The service refused before it called the method. After any other error, the method may have run. */
+/**
+ * The service refused before it called the method. After any other error, the method may have run.
+ */
 const NOTHING_RAN: ReadonlySet<TokenErrorCode> = new Set([
   "invalid_request",
   "ttl_too_long",

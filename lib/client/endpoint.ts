@@ -11,8 +11,8 @@ export interface Endpoint {
 }
 
 /**
- * Reads one URL of the service. It must be https, except to this machine: a signature can be replayed
- * for five minutes, and the answer holds a token.
+ * Reads one URL of the service. It must be https, except to this machine: a signature can be
+ * replayed for five minutes, and the answer holds a token.
  *
  * @throws TokenError `invalid_options`
  */

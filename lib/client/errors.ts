@@ -32,7 +32,10 @@ export interface TokenErrorDetails {
   readonly cause?: unknown;
 }
 
-/** Why there is no token, or no answer to a call. Text, fields and cause never hold a token or an AWS secret. */
+/**
+ * Why there is no token, or no answer to a call. Text, fields and cause never hold a token or an
+ * AWS secret.
+ */
 export class TokenError extends Error {
   override readonly name = "TokenError";
   readonly code: TokenErrorCode;
@@ -40,8 +43,8 @@ export class TokenError extends Error {
   readonly requestId: string | undefined;
   readonly retryAfterSeconds: number | undefined;
   /**
-   * Whether a method that the service was to call may have run. Always false for methods named Get…,
-   * and for requests of a token: repeating them does no harm.
+   * Whether a method that the service was to call may have run. Always false for methods named
+   * Get…, and for requests of a token: repeating them does no harm.
    */
   readonly mayHaveTakenEffect: boolean;
 
@@ -55,8 +58,8 @@ export class TokenError extends Error {
   }
 
   /**
-   * Whether the same call may succeed later: after 429, 5xx, or no answer. False if it may have taken
-   * effect already.
+   * Whether the same call may succeed later: after 429, 5xx, or no answer. False if it may have
+   * taken effect already.
    */
   get retryable(): boolean {
     const { code, status = 0 } = this;

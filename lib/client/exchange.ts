@@ -20,8 +20,8 @@ export interface ExchangeOptions {
  * Sends one HTTP request and reads the whole answer, whatever the status.
  *
  * @param signal aborted when time is up
- * @throws TokenError `network`, `timeout`, or `invalid_response` for a redirect or a body that is too
- *   long
+ * @throws TokenError `network`, `timeout`, or `invalid_response` for a redirect or a body that is
+ *   too long
  */
 export async function exchange(
   fetchOnce: typeof fetch,

@@ -54,7 +54,9 @@ export type MethodParameters = Readonly<Record<string, Value | readonly Value[] 
 /** The service passes on 5 MiB; it may be written with escapes. */
 const MAX_METHOD_ANSWER_BYTES = 8 * 1024 * 1024;
 
-/** Has the service call a method. Nothing is sent twice if the method may have run, except a Get…. */
+/**
+ * Has the service call a method. Nothing is sent twice if the method may have run, except a Get….
+ */
 export function requestMethod(
   send: Send,
   { serviceAccount, method, parameters, accountId, signal }: MethodRequest,

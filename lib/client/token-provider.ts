@@ -53,8 +53,8 @@ interface Flight {
 /**
  * Provides tokens of one service account for as long as the program runs.
  *
- * If several calls need a token at once, they share one request. A token is renewed in the background
- * before it expires. If the renewal fails, the token stays in use until it expires.
+ * If several calls need a token at once, they share one request. A token is renewed in the
+ * background before it expires. If the renewal fails, the token stays in use until it expires.
  *
  * @throws TokenError `invalid_options`
  */
@@ -69,7 +69,10 @@ export function createTokenProvider(options: TokenProviderOptions): TokenProvide
   /** After a failed renewal: while the token is valid, no renewal starts before this time. */
   let restUntil = -Infinity;
 
-  /** The present time, to compare with `lifetime`. Infinity if the clock was set back since the request. */
+  /**
+   * The present time, to compare with `lifetime`. Infinity if the clock was set back since the
+   * request.
+   */
   const timeOf = ({ lifetime, age }: Held) => lifetime.askedAt + age();
 
   async function renew(): Promise<VendedToken> {
@@ -79,8 +82,8 @@ export function createTokenProvider(options: TokenProviderOptions): TokenProvide
       const response = await requestToken(send, { ...options, serviceAccount });
       const token = vendedToken(response);
       const lifetime = lifetimeOf(response.expires_in, askedAt, runtime.random());
-      // If the process was frozen, an earlier request may end after a later one. Its older token must
-      // not replace the newer one.
+      // If the process was frozen, an earlier request may end after a later one. Its older token
+      // must not replace the newer one.
       const remaining = (one: Held) => one.lifetime.endsAt - timeOf(one);
       const renewed = { token, lifetime, age };
       if (held === undefined || remaining(renewed) >= remaining(held)) held = renewed;
@@ -104,7 +107,8 @@ export function createTokenProvider(options: TokenProviderOptions): TokenProvide
       const land = () => {
         if (flight === started) flight = undefined;
       };
-      // Nothing awaits a background renewal. Without a handler here, its error would end the process.
+      // Nothing awaits a background renewal. Without a handler here, its error would end the
+      // process.
       started.outcome.then(land, land);
     }
     return flight.outcome;

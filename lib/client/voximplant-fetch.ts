@@ -13,7 +13,8 @@ import { withVendedToken } from "./token-refusal.ts";
  * The token is sent only to voximplant.com, its subdomains and the origin of `apiUrl`. A request to
  * another host is an error.
  *
- * @throws TokenError no token, a foreign address, or an `apiUrl` that is neither https nor this machine
+ * @throws TokenError no token, a foreign address, or an `apiUrl` that is neither https nor this
+ *   machine
  */
 export function createVoximplantFetch(getToken: TokenProvider, options: ApiOptions = {}): typeof fetch {
   const ownOrigin = new URL(apiUrlOf(options)).origin;

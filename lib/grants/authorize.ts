@@ -44,8 +44,8 @@ export function candidatesFor(index: GrantIndex, caller: Caller): Candidate[] {
 
 /**
  * Decides whether a caller may have a token of a service account, and for how long, or may have a
- * method called. Denies by default. If several grants fit the request, the most generous decides; their order in the file
- * does not matter.
+ * method called. Denies by default. If several grants fit the request, the most generous decides;
+ * their order in the file does not matter.
  */
 export function authorize(
   index: GrantIndex,

@@ -31,8 +31,8 @@ type QuestionWithoutRequest = Omit<Question, "request">;
 interface Covering {
   /**
    * True if every question that meets this condition in the grant `narrow` also meets it in the
-   * grant `wide`. False if that is not certain: with a wrong `true`, lint would call a grant redundant
-   * although it is needed.
+   * grant `wide`. False if that is not certain: with a wrong `true`, lint would call a grant
+   * redundant although it is needed.
    */
   readonly covers: (wide: Candidate, narrow: Candidate) => boolean;
 }
@@ -55,7 +55,10 @@ export type Condition = Covering &
       }
   );
 
-/** One entry for each field of a grant, and for each field of a principal, that can restrict the grant. */
+/**
+ * One entry for each field of a grant, and for each field of a principal, that can restrict the
+ * grant.
+ */
 export type ConditionsOf<G extends Grant, P extends PrincipalPattern> = Readonly<
   Record<Exclude<keyof G | keyof P, "source" | "principals">, Condition>
 >;
@@ -63,9 +66,9 @@ export type ConditionsOf<G extends Grant, P extends PrincipalPattern> = Readonly
 /**
  * All conditions of a grant. Four places use this table: the decision, its explanation, the list of
  * entitlements, and the search for redundant grants. If one of these places missed a field, the
- * service would give a token that the grant does not allow, or lint would recommend the removal of a
- * grant that is needed. If a field is added to {@link Grant} or {@link PrincipalPattern} without an
- * entry here, the code does not compile.
+ * service would give a token that the grant does not allow, or lint would recommend the removal of
+ * a grant that is needed. If a field is added to {@link Grant} or {@link PrincipalPattern} without
+ * an entry here, the code does not compile.
  */
 export const conditions = {
   arn: {
@@ -143,8 +146,8 @@ export const conditions = {
   },
   maxTtlSeconds: {
     needsRequest: true,
-    // Always met, even if the request asks for a longer lifetime than the grant's maximum. The caller
-    // then gets `ttl_too_long` with the maximum, not `access_denied`.
+    // Always met, even if the request asks for a longer lifetime than the grant's maximum. The
+    // caller then gets `ttl_too_long` with the maximum, not `access_denied`.
     unmet: () => undefined,
     covers: ({ grant: wide }, { grant: narrow }) => wide.maxTtlSeconds >= narrow.maxTtlSeconds,
   },

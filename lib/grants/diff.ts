@@ -39,8 +39,8 @@ export interface PolicyDiff {
  * matches a named pattern, at the named service account.
  *
  * The reverse does not always hold: if several patterns of one policy match together what one
- * pattern of the other matches (`*` against `?` and `??*` and no letter at all), the pattern is named
- * although no request differs.
+ * pattern of the other matches (`*` against `?` and `??*` and no letter at all), the pattern is
+ * named although no request differs.
  */
 export function diffPolicies(before: Policy, after: Policy, now: EpochMs): PolicyDiff {
   const [old, current] = [indexRules(rulesOf(before, now)), indexRules(rulesOf(after, now))];

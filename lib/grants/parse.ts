@@ -61,8 +61,8 @@ export function parseGrants(
     shape.success ? shape.data : salvageOutline(source.value),
     source.locate,
   );
-  // A value that two YAML readers could read differently is reported as such. The schema's error for
-  // the same value would only confuse, so it is left out.
+  // A value that two YAML readers could read differently is reported as such. The schema's error
+  // for the same value would only confuse, so it is left out.
   const misread = new Set(source.misreadings.map(({ path }) => JSON.stringify(path)));
   const issues = (shape.error?.issues ?? []).filter(({ path }) => !misread.has(JSON.stringify(path)));
 

@@ -32,8 +32,8 @@ export interface Grant {
   readonly childAccountIds: readonly number[];
   readonly principalOrgId?: string;
   /**
-   * Methods that the service calls for the caller, with `*` and `?`. Such a grant gives calls and no
-   * token; a grant without allows tokens but no calls.
+   * Methods that the service calls for the caller, with `*` and `?`. Such a grant gives calls and
+   * no token; a grant without allows tokens but no calls.
    */
   readonly methods?: readonly string[];
   /** From then on the grant is over. No token outlives it. */

@@ -45,7 +45,9 @@ export function describeFailure({ test, actual, why }: TestResult, policy: Polic
   return [`expected ${test.expect}, is ${actual}: ${why}`, ...describeGrants(grants)];
 }
 
-/** Grants without which every test that passes would still pass: a mistake in them goes unnoticed. */
+/**
+ * Grants without which every test that passes would still pass: a mistake in them goes unnoticed.
+ */
 export function untestedGrants(policy: Policy, tests: readonly GrantTest[], now: EpochMs): Grant[] {
   const passing = runTests(policy, tests, now)
     .filter((result) => result.actual === "allowed" && hasPassed(result))

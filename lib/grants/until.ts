@@ -6,8 +6,8 @@ const TIME =
   /^(\d{4}-\d\d-\d\d)T([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,3})?)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$/;
 
 /**
- * The moment from which a grant with this `until` is over: the end of its last day in UTC, or a time
- * with its offset. Undefined if the text is neither.
+ * The moment from which a grant with this `until` is over: the end of its last day in UTC, or a
+ * time with its offset. Undefined if the text is neither.
  */
 export function parseUntil(text: string): EpochMs | undefined {
   const midnight = startOfDay(text);

@@ -5,7 +5,10 @@ import type { GatewayRequest } from "./request.ts";
 
 export const MAX_METHOD_BODY_BYTES = 256 * 1024;
 
-/** A call as the caller wants it: `request` is what grants decide on, `parameters` is the form to send. */
+/**
+ * A call as the caller wants it: `request` is what grants decide on, `parameters` is the form to
+ * send.
+ */
 export interface MethodCall {
   readonly request: MethodRequest;
   readonly parameters: ReadonlyMap<string, string>;

@@ -25,7 +25,9 @@ export class MalformedEventError extends Error {
 }
 
 const text = z.nullish(z.string());
-/** Null or an object. Not parsed further, because each request would pay for each of its headers. */
+/**
+ * Null or an object. Not parsed further, because each request would pay for each of its headers.
+ */
 const record = z.optional(z.unknown());
 const body = { body: text, isBase64Encoded: z.nullish(z.boolean()), headers: record };
 

@@ -109,10 +109,15 @@ function respond(statusCode: number, body: object, headers: Record<string, strin
   return { statusCode, headers: { ...JSON_HEADERS, ...headers }, body: JSON.stringify(body) };
 }
 
-/** A function's response, as JSON: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html */
+/**
+ * A function's response, as JSON:
+ * https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+ */
 const MAX_LAMBDA_RESPONSE_BYTES = 6 * 1024 * 1024;
 
-/** Whether Lambda can return a body. It counts the body as a JSON string, with its quotes escaped. */
+/**
+ * Whether Lambda can return a body. It counts the body as a JSON string, with its quotes escaped.
+ */
 export function fitsResponse(body: string): boolean {
   const roomForTheRest = 4096;
   return Buffer.byteLength(JSON.stringify(body)) + roomForTheRest <= MAX_LAMBDA_RESPONSE_BYTES;

@@ -10,9 +10,9 @@ const TOKEN_PATH = new RegExp(`^${tokenPath("([^/]+)")}$`);
 const METHOD_PATH = new RegExp(`^${methodPath("([^/]+)", "([^/]+)")}$`);
 
 /**
- * Finds the route. The names of the service account and of the method are compared as they were sent
- * and never percent-decoded: IAM policies match the path, and one name must not have two spellings
- * there.
+ * Finds the route. The names of the service account and of the method are compared as they were
+ * sent and never percent-decoded: IAM policies match the path, and one name must not have two
+ * spellings there.
  */
 export function matchRoute(method: string, path: string): Route | VendFailure {
   const { vendToken, callMethod, listEntitlements } = routes;

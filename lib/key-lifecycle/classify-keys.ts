@@ -24,11 +24,13 @@ type OwnKeyState =
   | { readonly state: "superseded"; readonly retireAt: EpochMs }
   /**
    * It has a name that only a rotation or a revocation gives, but is in no version. It is left from
-   * an abandoned rotation or an interrupted revocation, or someone who knows such a name created it.
-   * It may have been current, so it is kept until `retireAt`.
+   * an abandoned rotation or an interrupted revocation, or someone who knows such a name created
+   * it. It may have been current, so it is kept until `retireAt`.
    */
   | { readonly state: "stray"; readonly retireAt: EpochMs }
-  /** Created for a version that holds another key. Its private key is lost, so it signed no token. */
+  /**
+   * Created for a version that holds another key. Its private key is lost, so it signed no token.
+   */
   | { readonly state: "orphan" };
 
 export interface ClassifiedKey {

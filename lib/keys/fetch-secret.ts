@@ -49,8 +49,8 @@ export class SecretUnavailableError extends Error {
 const VERSION_ID = /^[\w-]{1,64}$/;
 
 /**
- * `ThrottlingException: Rate exceeded`. The name of a plain Error adds nothing. What could be a part
- * of a key is withheld: the text goes into the log, whoever wrote it.
+ * `ThrottlingException: Rate exceeded`. The name of a plain Error adds nothing. What could be a
+ * part of a key is withheld: the text goes into the log, whoever wrote it.
  */
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return "an unknown reason";

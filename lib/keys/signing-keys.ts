@@ -77,9 +77,9 @@ interface Failure {
 const FIRST_BACKOFF_MS = 250;
 const MAX_BACKOFF_MS = 30_000;
 /**
- * If the platform refuses a key, the key is fetched again, but at most once in this time. The platform
- * gives the same error for a deleted key and for a key that lacks a role, and a new fetch does not help
- * against the second.
+ * If the platform refuses a key, the key is fetched again, but at most once in this time. The
+ * platform gives the same error for a deleted key and for a key that lacks a role, and a new fetch
+ * does not help against the second.
  */
 const REFUSAL_PAUSE_MS = 10_000;
 
@@ -99,14 +99,14 @@ const REFUSAL_PAUSE_MS = 10_000;
  * seconds.
  *
  * After a failure there is a pause without a fetch, which doubles from 250 ms to 30 s, with jitter.
- * The cache does not depend on the caller: each request is checked against the grants before it gets
- * here.
+ * The cache does not depend on the caller: each request is checked against the grants before it
+ * gets here.
  */
 export function holdSigningKeys(options: SigningKeysOptions): GetSigningKey {
   const { fetchSecret, ttlSeconds, maxStaleSeconds, now, random } = options;
   const slots = new Map<string, Slot>();
-  // Without the random part, containers that start together, after a deployment or in a burst, would
-  // all ask Secrets Manager in the same second.
+  // Without the random part, containers that start together, after a deployment or in a burst,
+  // would all ask Secrets Manager in the same second.
   const freshMs = ttlSeconds * 1000 * (1 - random() / 10);
 
   // If the clock was set back, the age is negative. The key then counts as too old, and the pause

@@ -1,8 +1,8 @@
 import type { GetSigningKey } from "./signing-keys.ts";
 
 /**
- * At most this many secrets are fetched at start. Each slows a cold start, and 1,000 containers that
- * start at once must stay below Secrets Manager's quota of 10,000 requests a second.
+ * At most this many secrets are fetched at start. Each slows a cold start, and 1,000 containers
+ * that start at once must stay below Secrets Manager's quota of 10,000 requests a second.
  * https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html
  */
 const MOST = 4;

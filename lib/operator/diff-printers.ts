@@ -190,8 +190,8 @@ function timeOf(time: number | undefined): string | null | undefined {
 }
 
 /**
- * Inline code, in which GitHub mentions nobody and reads no HTML. The fence is longer than any run of
- * backticks in the text, and a pipe, which would end the cell of a table, is escaped.
+ * Inline code, in which GitHub mentions nobody and reads no HTML. The fence is longer than any run
+ * of backticks in the text, and a pipe, which would end the cell of a table, is escaped.
  */
 function code(text: string): string {
   const longest = Math.max(0, ...(text.match(/`+/g) ?? []).map((run) => run.length));

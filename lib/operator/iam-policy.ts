@@ -55,8 +55,8 @@ export function iamPolicyCommand(io: Io): Command {
 }
 
 /**
- * The IAM policy for what a caller is granted. A pattern of a method stays as it is: `*` and `?` mean
- * the same to IAM, except that IAM's `*` and `?` also match a slash. No other route lies below
+ * The IAM policy for what a caller is granted. A pattern of a method stays as it is: `*` and `?`
+ * mean the same to IAM, except that IAM's `*` and `?` also match a slash. No other route lies below
  * `…/methods/`, so that reaches nothing more. A method that no wildcard of a grant matches can pass
  * IAM by one: then the grant refuses it.
  *

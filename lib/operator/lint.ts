@@ -67,7 +67,9 @@ function line(problem: Problem, severity: string): string {
   return formatProblem({ ...problem, message: `${severity}: ${problem.message}` });
 }
 
-/** https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands#setting-an-error-message */
+/**
+ * https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands#setting-an-error-message
+ */
 export function annotation(
   severity: "error" | "warning" | "notice",
   { file, line, column, message }: Problem,

@@ -17,9 +17,9 @@ import { examineSecrets } from "./examine-secrets.ts";
 import { type Finding, messageOf, notExamined } from "./finding.ts";
 
 /**
- * Finds keys that should not exist, and rotations and replicas that are late. The table in decide.ts
- * says which keys it deletes. Two runs can overlap without harm, because it changes nothing to delete
- * a key or to bind a rule twice.
+ * Finds keys that should not exist, and rotations and replicas that are late. The table in
+ * decide.ts says which keys it deletes. Two runs can overlap without harm, because it changes
+ * nothing to delete a key or to bind a rule twice.
  */
 export async function reconcileKeys(ports: SnapshotPorts, policy: Policy): Promise<Finding[]> {
   const snapshot = await takeSnapshot(ports, policy);
@@ -84,8 +84,8 @@ function decisionContext(
  * Binds the key's rules to the current key of its service account.
  *
  * @param isDeletion whether the key is deleted afterwards
- * @throws Error the key must not be deleted: perhaps it is the only key that works, or its rules are
- *   still bound to it
+ * @throws Error the key must not be deleted: perhaps it is the only key that works, or its rules
+ *   are still bound to it
  */
 async function moveRulesOf(run: AccountRun, classified: ClassifiedKey, isDeletion: boolean): Promise<void> {
   const { ports, snapshot, account } = run;

@@ -26,7 +26,9 @@ interface RevocationRequest {
   readonly timeoutSeconds: number;
   /** Deletes the key without replacing it. No token is vended until someone stores another key. */
   readonly deleteFirst: boolean;
-  /** If the account has reached its limit of keys: the id of a key to delete before the first step. */
+  /**
+   * If the account has reached its limit of keys: the id of a key to delete before the first step.
+   */
   readonly makeRoom?: string | undefined;
 }
 
@@ -62,7 +64,9 @@ export async function revokeKey(
   request: RevocationRequest,
 ): Promise<RevocationReport> {
   const steps: RevocationStep[] = [];
-  /** Runs a step and reports its result. `work` resolves to the text for {@link RevocationStep.seen}. */
+  /**
+   * Runs a step and reports its result. `work` resolves to the text for `seen` of the step.
+   */
   const step = async (name: RevocationStep["step"], work: () => Promise<string>): Promise<boolean> => {
     const outcome = await work().then(
       (seen) => ({ ok: true, seen }),
@@ -96,8 +100,8 @@ export async function revokeKey(
       const replace = () => replaceKey(ports, serviceAccount, version, deadline);
       // Until the replacement is stored, a reconciliation sees it as a stray. The grace of a stray
       // starts at the last change of the secret, so it may be over, and the reconciliation deletes
-      // the replacement. A second replacement is safe: storing the first one has changed the secret,
-      // so every grace has started again.
+      // the replacement. A second replacement is safe: storing the first one has changed the
+      // secret, so every grace has started again.
       const next = await replace().catch((error: unknown) => {
         if (error instanceof ReplacementDeletedError) return replace();
         throw error;
@@ -121,8 +125,8 @@ export async function revokeKey(
   const own =
     replacements.get(named.name) ??
     now.find(({ serviceAccount, key }) => serviceAccount.name === named.name && key.keyId !== keyId)?.key;
-  // The calls that delete the leaked key and prove it dead need a key that works. If there is no new
-  // key, the previous key may work.
+  // The calls that delete the leaked key and prove it dead need a key that works. If there is no
+  // new key, the previous key may work.
   const fallbacks = replacements.has(named.name)
     ? []
     : await openMatchingKeys(
@@ -175,7 +179,8 @@ async function deleteWith(signers: readonly AccountKey[], keyId: string): Promis
   for (const { api, keyId: signer } of signers) {
     try {
       if ((await api.deleteKey(keyId)) === "deleted") return "deleted";
-      // "absent" is also the answer to a signer of another account, so the next signer is tried too.
+      // "absent" is also the answer to a signer of another account, so the next signer is tried
+      // too.
       absent = true;
     } catch (error) {
       refusals.push(`with key ${signer}: ${messageOf(error)}`);

@@ -48,8 +48,8 @@ export function createRotationHandler(options: RotationHandlerOptions): (event: 
 }
 
 /**
- * `arn:…:secret:NAME-a1B2c3`: AWS ends it with six random characters. Only for the record: rotateKey
- * asks Secrets Manager for the name.
+ * `arn:…:secret:NAME-a1B2c3`: AWS ends it with six random characters. Only for the record:
+ * rotateKey asks Secrets Manager for the name.
  */
 function isArnOf(arn: string, name: string): boolean {
   return arn.slice(0, -"-a1B2c3".length).endsWith(`:secret:${name}`);

@@ -27,8 +27,8 @@ export const RotationEvent = z.object({
 export type RotationEvent = z.infer<typeof RotationEvent>;
 
 /**
- * Runs one step of a rotation. It is safe to repeat a step, and to kill it at any point: see the table
- * in docs/keys.md#rotation-step-by-step.
+ * Runs one step of a rotation. It is safe to repeat a step, and to kill it at any point: see the
+ * table in docs/keys.md#rotation-step-by-step.
  *
  * @throws KeyLifecycleError says what is wrong and what to do
  * @throws VoximplantError, VoximplantUnavailableError and the AWS SDK's errors

@@ -37,10 +37,12 @@ export interface Upstream {
 }
 
 /**
- * Sends requests with a vended token if the grant gives tokens. Otherwise the service makes the calls.
+ * Sends requests with a vended token if the grant gives tokens. Otherwise the service makes the
+ * calls.
  *
  * Asks for the entitlements first: the IAM policy of a caller who gets no token does not allow the
- * path of a token, so API Gateway would refuse that request, and nothing would show that calls work.
+ * path of a token, so API Gateway would refuse that request, and nothing would show that calls
+ * work.
  *
  * @throws TokenError there is no grant, or the service does not answer
  */

@@ -190,7 +190,10 @@ function asRefusal(error: unknown): Refusal {
 
 const MAY_HAVE_RUN = "the method may have run";
 
-/** 503 tells a client that it may repeat the request. So it is never sent if the method may have run. */
+/**
+ * 503 tells a client that it may repeat the request. So it is never sent if the method may have
+ * run.
+ */
 function statusOf({ code, denied, mayHaveTakenEffect, retryable }: TokenError): number {
   if (denied) return 403;
   if (code === "invalid_request") return 400;

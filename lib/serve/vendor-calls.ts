@@ -14,8 +14,8 @@ export type CallMethod = (
 const MAX_BODY_BYTES = 512 * 1024;
 
 /**
- * A `fetch` that has the service call the method which a request of an official client names: in the
- * path, or in `cmd`. Parameters stand in the query, in a form or in a multipart form.
+ * A `fetch` that has the service call the method which a request of an official client names: in
+ * the path, or in `cmd`. Parameters stand in the query, in a form or in a multipart form.
  *
  * @param ownAccountId the account of the client's credentials file. A client may send it; it says
  *   nothing.

@@ -116,8 +116,8 @@ export function networkReason(error: unknown): string {
 }
 
 /**
- * The server's certificate is refused, which happens before anything is sent. An alert of the server
- * (`ERR_SSL_…`) may come later: in TLS 1.3 it may follow the request.
+ * The server's certificate is refused, which happens before anything is sent. An alert of the
+ * server (`ERR_SSL_…`) may come later: in TLS 1.3 it may follow the request.
  * https://nodejs.org/api/tls.html#x509-certificate-error-codes
  */
 const CERTIFICATE_REFUSED =

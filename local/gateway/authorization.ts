@@ -34,8 +34,8 @@ const MAX_EXPIRES_SECONDS = 604_800;
 
 /**
  * A sender must not repeat them, and whoever reads the first would see another request than whoever
- * reads the last: RFC 9110, section 5.3. What API Gateway does is not documented, so the stand-in is
- * strict.
+ * reads the last: RFC 9110, section 5.3. What API Gateway does is not documented, so the stand-in
+ * is strict.
  */
 const ONCE = ["authorization", "x-amz-date", "date", "x-amz-security-token"];
 

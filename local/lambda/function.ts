@@ -47,7 +47,10 @@ interface Waiting {
   readonly timer: NodeJS.Timeout;
 }
 
-/** https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html, as Lambda's error has it. */
+/**
+ * https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html, as Lambda's error has
+ * it.
+ */
 const MAX_RESPONSE_BYTES = 6_291_556;
 
 function tooLarge(result: string | undefined): string | undefined {

@@ -127,8 +127,8 @@ export function tagResource(state: SecretsState, input: z.infer<typeof tagResour
 
 /**
  * Fields that AWS omits are undefined here, and so absent from the JSON: an empty description,
- * rotation if it was never turned on, tags if there never were any. LocalStack's recordings of AWS show it:
- * tests/aws/services/secretsmanager/test_secretsmanager.snapshot.json.
+ * rotation if it was never turned on, tags if there never were any. LocalStack's recordings of AWS
+ * show it: tests/aws/services/secretsmanager/test_secretsmanager.snapshot.json.
  */
 function summary(secret: Secret) {
   const { rotation } = secret;

@@ -48,8 +48,8 @@ export interface Report {
 const CALLERS = 8;
 const PAUSE_MS = 500;
 /**
- * After a fault, the functions pause for at most 30 s before they fetch a key again; a call that hung
- * is executed after 30 s.
+ * After a fault, the functions pause for at most 30 s before they fetch a key again; a call that
+ * hung is executed after 30 s.
  */
 const AFTERMATH_MS = 35_000;
 /** A new container fetches its keys first. */
@@ -59,8 +59,8 @@ const JUDGES_METHOD = "GetCallHistory";
 
 /**
  * Parts of the run. The heap of a new container grows by about a tenth in its first thousands of
- * requests, until its code is compiled. So the functions that serve requests are killed in the first
- * quarter only, and measured in the second half.
+ * requests, until its code is compiled. So the functions that serve requests are killed in the
+ * first quarter only, and measured in the second half.
  */
 const KILLS_END = 1 / 4;
 const MEASURES_BEGIN = 1 / 2;
@@ -131,7 +131,8 @@ class Storm {
   readonly #onProgress: StormOptions["onProgress"];
   readonly #ms: number;
   readonly #end = new AbortController();
-  // A connection for each request: one that is kept may be closed by the server as it is used again.
+  // A connection for each request: one that is kept may be closed by the server as it is used
+  // again.
   readonly #agent = new Agent({ keepAlive: false });
   readonly #later: Promise<void>[] = [];
   #lastKill = 0;
@@ -327,7 +328,9 @@ class Storm {
     }
   }
 
-  /** After the last fault: each key can be rotated, its tokens are accepted, and the run ends well. */
+  /**
+   * After the last fault: each key can be rotated, its tokens are accepted, and the run ends well.
+   */
   async #recover(): Promise<void> {
     await wait(AFTERMATH_MS);
     const { notRecovered } = this.#report;

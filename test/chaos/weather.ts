@@ -1,6 +1,8 @@
 import type { Fault, FaultInjector } from "../../local/fault.ts";
 
-/** What the stand-in for Secrets Manager, or the one for the Management API, does to its clients. */
+/**
+ * What the stand-in for Secrets Manager, or the one for the Management API, does to its clients.
+ */
 export type Place = "secrets" | "voximplant";
 
 interface Kind {
@@ -9,7 +11,10 @@ interface Kind {
   readonly fault: (operation: string) => Fault | undefined;
 }
 
-/** Longer than every client waits. The call is executed after that, as one that was delayed on its way. */
+/**
+ * Longer than every client waits. The call is executed after that, as one that was delayed on its
+ * way.
+ */
 const HANG_MS = 30_000;
 
 const between = (least: number, most: number) => least + Math.random() * (most - least);
@@ -65,7 +70,9 @@ const kinds: Readonly<Record<Place, readonly Kind[]>> = {
   ],
 };
 
-/** Of the calls during a storm. The others get through, so that an operation also fails half-way. */
+/**
+ * Of the calls during a storm. The others get through, so that an operation also fails half-way.
+ */
 const SHARE_OF_CALLS = 0.5;
 
 export interface Weather {

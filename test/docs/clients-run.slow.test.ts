@@ -11,7 +11,10 @@ const root = resolve(import.meta.dirname, "../..");
 const text = await readFile(join(root, "docs/clients.md"), "utf8");
 
 let stack: Stack;
-/** In this repository, so that the examples find the built package by its name, and what they import. */
+/**
+ * In this repository, so that the examples find the built package by its name, and what they
+ * import.
+ */
 let folder: string;
 let env: NodeJS.ProcessEnv;
 

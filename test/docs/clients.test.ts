@@ -10,7 +10,8 @@ const text = await readFile(join(root, "docs/clients.md"), "utf8");
 const examples = examplesIn(text, "ts");
 const wrong = 'import { createTokenProvider } from "voxtoken"; createTokenProvider({ url: 5 });';
 
-// In this repository, so that the examples find the built package by its name, and what they import.
+// In this repository, so that the examples find the built package by its name, and what they
+// import.
 await mkdir(join(root, "dist/test"), { recursive: true });
 const folder = await mkdtemp(join(root, "dist/test/docs-clients-"));
 afterAll(() => rm(folder, { recursive: true }));

@@ -1,5 +1,6 @@
-// Forked by a test, with the Node under test: imports the bundle named first and, when told to, answers the event given
-// second, as Lambda would. The answer goes over the channel to the parent; stdout is the function's own.
+// Forked by a test, with the Node under test: imports the bundle named first and, when told to,
+// answers the event given second, as Lambda would. The answer goes over the channel to the parent;
+// stdout is the function's own.
 const [bundle, event] = process.argv.slice(2);
 const { handler } = await import(bundle);
 process.once("message", async () => {

@@ -137,7 +137,10 @@ describe("the official Node client with vended tokens", () => {
   });
 });
 
-/** The client speaks https and nothing else, and the stand-in speaks http: its HTTP library is told so, for one test. */
+/**
+ * The client speaks https and nothing else, and the stand-in speaks http: its HTTP library is told
+ * so, for one test.
+ */
 function speakHttp(): void {
   interface Axios {
     interceptors: {

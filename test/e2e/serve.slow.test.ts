@@ -77,7 +77,10 @@ async function serveAs(who: string, args: readonly string[]) {
   return { io, url, status, end };
 }
 
-/** The official client can only speak https: these two lines of docs/clients.md point it to voxtoken serve. */
+/**
+ * The official client can only speak https: these two lines of docs/clients.md point it to voxtoken
+ * serve.
+ */
 function pointClientTo(url: string): void {
   interface Axios {
     interceptors: {

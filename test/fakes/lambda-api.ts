@@ -1,7 +1,10 @@
 import { type Answer, listen, type Listening, type RawRequest } from "../../local/listen.ts";
 
 export interface LambdaApi extends Listening {
-  /** Variables of a function in a region, once they were changed: `us-east-1 vendor-prod-vend-token`. */
+  /**
+   * Variables of a function in a region, once they were changed: `us-east-1
+   * vendor-prod-vend-token`.
+   */
   readonly environments: ReadonlyMap<string, Readonly<Record<string, string>>>;
 }
 

@@ -1,7 +1,10 @@
 import { expect, it } from "vitest";
 import { formatProblem, parseGrants } from "../../lib/grants/parse.ts";
 
-/** Files as people break them. Each message has to say enough to mend the file without any other help. */
+/**
+ * Files as people break them. Each message has to say enough to mend the file without any other
+ * help.
+ */
 function problemsOf(text: string): string {
   const result = parseGrants(text, "grants.yml");
   if ("policy" in result) throw new Error("the file is valid");

@@ -20,8 +20,8 @@ let folder: string;
 let repository: string;
 
 /**
- * In place of GitHub's command: keeps one comment in a file, writes down what it was asked, and fails
- * where there is a file `read-only`.
+ * In place of GitHub's command: keeps one comment in a file, writes down what it was asked, and
+ * fails where there is a file `read-only`.
  */
 const FAKE_GH = `#!/usr/bin/env bash
 set -eu

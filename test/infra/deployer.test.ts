@@ -33,10 +33,15 @@ const partOfApi = (part: string): Calls => ({
   actions: ["apigateway:GET", "apigateway:PATCH", "apigateway:DELETE"],
   on: `${api}/${part}`,
 });
-/** The simulator's table has no POST on deployments, models and stages; the policy's ARN is the same. */
+/**
+ * The simulator's table has no POST on deployments, models and stages; the policy's ARN is the
+ * same.
+ */
 const newPartOfApi = (kind: string): Calls => ({ actions: ["apigateway:POST"], on: `${api}/${kind}` });
 
-/** What CloudFormation calls, with the deployer's credentials, to make, change and delete each type. */
+/**
+ * What CloudFormation calls, with the deployer's credentials, to make, change and delete each type.
+ */
 const calls: Readonly<Record<string, readonly Calls[]>> = {
   "AWS::ApiGateway::Account": [
     { actions: ["apigateway:GET", "apigateway:PATCH"], on: "arn:aws:apigateway:us-east-1::/account" },

@@ -11,8 +11,8 @@ import { resolveIntrinsics } from "./resolve.ts";
 import { isAllowed } from "./simulate.ts";
 
 /**
- * Who gets through to which path: the caller's IAM policy, as `voxtoken admin iam-policy` prints it,
- * the API's resource policy, and then the grants, all for the same grants.yml.
+ * Who gets through to which path: the caller's IAM policy, as `voxtoken admin iam-policy` prints
+ * it, the API's resource policy, and then the grants, all for the same grants.yml.
  */
 const place = { accountId: "999988887777", region: "us-east-1" };
 const OTHER_ACCOUNT = "111122223333";

@@ -11,8 +11,9 @@ let world: World;
 afterEach(() => world.close());
 
 /**
- * Runs `work` in a process that dies at the `n`th remote call: `before` it is sent, or `after` it took effect and before
- * the answer arrives. From then on nothing of that process reaches anybody. `watch` looks after each call that was made.
+ * Runs `work` in a process that dies at the `n`th remote call: `before` it is sent, or `after` it
+ * took effect and before the answer arrives. From then on nothing of that process reaches anybody.
+ * `watch` looks after each call that was made.
  */
 async function dieAt(n: number, when: "before" | "after", work: () => Promise<unknown>, watch: () => void) {
   let calls = 0;
@@ -39,7 +40,10 @@ async function dieAt(n: number, when: "before" | "after", work: () => Promise<un
   return { outcome, calls };
 }
 
-/** Notes which keys have been current; whatever a container may still sign with must be a key of the platform. */
+/**
+ * Notes which keys have been current; whatever a container may still sign with must be a key of the
+ * platform.
+ */
 function watchVending() {
   const lastCurrent = new Map<string, number>();
   return () => {
@@ -83,7 +87,9 @@ async function settle(events: readonly RotationEvent[], firstKey: string, watch:
   await world.useCurrentKey();
 }
 
-/** How many remote calls an undisturbed run makes: the test asks the code, not a list kept by hand. */
+/**
+ * How many remote calls an undisturbed run makes: the test asks the code, not a list kept by hand.
+ */
 async function countCalls(prepare: () => Promise<void>, work: () => Promise<unknown>): Promise<number> {
   world = await startWorld();
   await prepare();

@@ -333,7 +333,9 @@ export async function startWorld(options: WorldOptions = {}) {
 
 export type World = Awaited<ReturnType<typeof startWorld>>;
 
-/** What an operator's shell exports, so that the CLI talks to a world that was started with `http`. */
+/**
+ * What an operator's shell exports, so that the CLI talks to a world that was started with `http`.
+ */
 export function operatorEnv({ urls }: World): Record<string, string> {
   return {
     AWS_ACCESS_KEY_ID: "AKIAEXAMPLE",

@@ -60,7 +60,8 @@ const edited = (policy: Policy): fc.Arbitrary<Policy> =>
                 ),
               )
               .map(([other, field]) => [
-                // An undefined field of the other grant leaves this one without it, as a file would.
+                // An undefined field of the other grant leaves this one without it, as a file
+                // would.
                 JSON.parse(JSON.stringify({ ...grant, [field]: other[field] })) as Grant,
               ]),
           ),

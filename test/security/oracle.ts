@@ -82,7 +82,10 @@ function endOf(until: string | number | undefined): number {
   return until.includes("T") ? Date.parse(until) : Date.parse(`${until}T00:00:00Z`) + 24 * 3600 * 1000;
 }
 
-/** The grants that give what is asked for, by their places in the file, with their longest lifetimes. */
+/**
+ * The grants that give what is asked for, by their places in the file, with their longest
+ * lifetimes.
+ */
 export function fittingGrants(file: GrantsFile, asker: Asker, wish: Wish, now: number): Map<number, number> {
   const { serviceAccount, accountId, method } = wish;
   const found = new Map<number, number>();

@@ -39,7 +39,9 @@ const fails = (type: string, message: string, status = 400): Reply => ({
   body: JSON.stringify({ __type: type, message, Message: message }),
 });
 
-/** A function that gets these replies, the last one again and again, and all that it has written. */
+/**
+ * A function that gets these replies, the last one again and again, and all that it has written.
+ */
 function vendor(...replies: readonly Reply[]) {
   const lines: string[] = [];
   const write = (line: string) => void lines.push(line);
@@ -93,7 +95,10 @@ function vendor(...replies: readonly Reply[]) {
   };
 }
 
-/** Expects that a token is what the policy allows: of the granted account, by its key, for 300 s at most. */
+/**
+ * Expects that a token is what the policy allows: of the granted account, by its key, for 300 s at
+ * most.
+ */
 function expectAllowed(token: string | undefined): void {
   const claims = jsonwebtoken.verify(token ?? "", createPublicKey(pem), {
     algorithms: ["RS256"],

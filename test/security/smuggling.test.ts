@@ -53,7 +53,9 @@ interface Signing {
   readonly date?: string;
 }
 
-/** An `Authorization` over exactly these headers, made step by step: a library would tidy them up. */
+/**
+ * An `Authorization` over exactly these headers, made step by step: a library would tidy them up.
+ */
 function sign(lines: Lines, { identity = alice, target = PATH, date = DATE, ...signing }: Signing = {}) {
   const names = signing.names ?? [...new Set(lines.map(([name]) => name.toLowerCase()))].sort();
   const valueOf = (name: string) =>
@@ -101,7 +103,9 @@ const authorized = (lines: Lines, signing?: Signing): Lines => [
 const withToken = (value: string): Lines => [...usual(), ["X-Amz-Security-Token", value]];
 const tokenOf = ({ sessionToken = "" }: Identity) => sessionToken;
 
-/** The billing worker's request, which was overheard: its signature is valid, for its own headers. */
+/**
+ * The billing worker's request, which was overheard: its signature is valid, for its own headers.
+ */
 const overheard = () => sign(withToken(tokenOf(billing)), { identity: billing });
 
 describe("a request in another form that AWS accepts", () => {

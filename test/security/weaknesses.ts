@@ -9,8 +9,8 @@ export interface Weakness {
 }
 
 /**
- * Fifteen weaknesses for `npm run weaknesses`. The title of a test in a table is its template, as it
- * stands in the source.
+ * Fifteen weaknesses for `npm run weaknesses`. The title of a test in a table is its template, as
+ * it stands in the source.
  */
 export const weaknesses: readonly Weakness[] = [
   {
