@@ -34,8 +34,8 @@ export interface AccountSnapshot {
 export interface Snapshot {
   readonly secrets: readonly SecretSnapshot[];
   readonly accounts: readonly AccountSnapshot[];
-  /** Service accounts whose current key the platform refuses. Their tokens are not accepted. */
-  readonly refused: readonly Problem[];
+  /** The platform's error for each current key that it refuses, by key id. */
+  readonly refused: ReadonlyMap<string, unknown>;
   /** What could not be read, and why. */
   readonly failures: readonly Problem[];
 }
@@ -56,7 +56,7 @@ export async function takeSnapshot(ports: SnapshotPorts, policy: Policy): Promis
   const { serviceAccounts } = policy;
   const before = await readSecrets(ports, serviceAccounts);
   const listed: AccountListing[] = [];
-  const problems: AccountProblems = { refused: [], failures: [] };
+  const problems: AccountProblems = { refused: new Map(), failures: [] };
   const versions = before.secrets.flatMap(versionsOf);
   for (const accountId of new Set(versions.map((version) => version.accountId))) {
     const ofAccount = versions.filter((version) => version.accountId === accountId);
@@ -122,13 +122,14 @@ interface AccountListing extends Omit<AccountSnapshot, "keys"> {
 }
 
 interface AccountProblems {
-  readonly refused: Problem[];
+  readonly refused: Map<string, unknown>;
   readonly failures: Problem[];
 }
 
 /**
- * Lists an account's keys with the first key that the platform accepts: current keys first, then
- * the others, both from the newest. A refused current key affects only its own service account.
+ * Tries each current key of an account, and lists the account's keys with the first one that the
+ * platform accepts. If it accepts no current key, the others are tried, from the newest. A refused
+ * current key affects only its own service account.
  */
 async function listAccount(
   { store, openKey }: SnapshotPorts,
@@ -149,10 +150,13 @@ async function listAccount(
     try {
       const key = await open(version);
       if (key === undefined || current.has(serviceAccount)) continue;
-      listing ??= { lister: key, keys: await key.api.getKeys() };
+      // With each key, because the platform may refuse a key that it lists.
+      const keys = await key.api.getKeys();
+      listing ??= { lister: key, keys };
       current.set(serviceAccount, key);
     } catch (error) {
-      (isUnknownKey(error) ? refused : failures).push({ serviceAccount, error });
+      if (isUnknownKey(error)) refused.set(version.keyId, error);
+      else failures.push({ serviceAccount, error });
     }
   }
   for (const version of newestFirst.filter(({ isCurrent }) => !isCurrent)) {

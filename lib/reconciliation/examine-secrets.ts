@@ -52,14 +52,13 @@ function missingKey({ accounts, refused }: Snapshot, secret: SecretSnapshot): Fi
   const current = currentKey(secret);
   if (current === undefined) return [];
   const { accountId, keyId } = current;
-  const refusal = refused.find((problem) => problem.serviceAccount === serviceAccount);
   const account = accounts.find((one) => one.accountId === accountId);
   const isListed = account?.keys.some(({ key }) => key.key_id === keyId) ?? true;
-  if (refusal === undefined && isListed) return [];
-  const seen =
-    refusal === undefined
-      ? "The platform does not list it."
-      : `The platform refuses it: ${messageOf(refusal.error)}`;
+  const isRefused = refused.has(keyId);
+  if (isListed && !isRefused) return [];
+  const seen = isRefused
+    ? `The platform refuses it: ${messageOf(refused.get(keyId))}`
+    : "The platform does not list it.";
   const detail =
     `Tokens are signed with key ${keyId}, and the platform does not accept them. ${seen} If the key was deleted: ` +
     putAKeyIn(serviceAccount);

@@ -42,9 +42,7 @@ export async function listKeys(ports: SnapshotPorts, policy: Policy): Promise<Ke
     keys.map(({ key, state }): ListedKey => {
       const since = storedAt(secrets, key.key_id) ?? labelledAt(key, ports.now());
       const until = retireAt(state);
-      const isRefused =
-        state.state === "current" &&
-        refused.some(({ serviceAccount }) => serviceAccount === state.serviceAccount);
+      const isRefused = state.state === "current" && refused.has(key.key_id);
       return {
         accountId,
         keyId: key.key_id,
@@ -85,9 +83,7 @@ function unlistedKey(
   }
   const { accountId, keyId } = current;
   if (listedIds.has(keyId)) return [];
-  const isMissing =
-    accounts.some((account) => account.accountId === accountId) ||
-    refused.some((problem) => problem.serviceAccount === serviceAccount);
+  const isMissing = accounts.some((account) => account.accountId === accountId) || refused.has(keyId);
   return [{ ...row, accountId, keyId, state: isMissing ? "missing" : "unlisted" }];
 }
 

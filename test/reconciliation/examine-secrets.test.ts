@@ -44,7 +44,7 @@ interface Around {
 }
 
 function examine(one: SecretSnapshot, around: Around = {}) {
-  const { listed = ["k1"], refused = [], accountId, replicaRegions } = around;
+  const { listed = ["k1"], refused = new Map(), accountId, replicaRegions } = around;
   const account = {
     accountId: 7,
     keys: listed.map((keyId) => ({ key: { key_id: keyId } })),
@@ -104,10 +104,10 @@ describe("a current key", () => {
   });
 
   it("that the platform refuses is reported with its answer, even if its account cannot be listed", () => {
-    const refused = [
-      { serviceAccount: "history", error: new Error("other") },
-      { serviceAccount: "calls", error: new Error("error 433.") },
-    ];
+    const refused = new Map([
+      ["k0", new Error("other")],
+      ["k1", new Error("error 433.")],
+    ]);
     const [[reason, detail] = []] = details(secret(), { listed: undefined, refused });
     expect(reason).toBe("current_key_missing");
     expect(detail).toContain(message("The platform refuses it: error 433."));
