@@ -24,6 +24,7 @@ const MOST_STATES = 2000;
  */
 export function coversGlob(wide: string, narrow: string): boolean {
   if (!hasWildcard(narrow)) return matchesGlob(wide, narrow);
+  if (wide === narrow || wide === "*") return true;
 
   const letters = [...new Set(`\0${wide.replace(/[*?]/g, "")}`)];
   const after = (positions: readonly number[], letter: string) =>

@@ -4,16 +4,7 @@ import { changesOf, type RuleChange } from "./diff-changes.ts";
 import { type AccountChange, serviceAccountChanges } from "./diff-service-accounts.ts";
 import { groupBy } from "./group-by.ts";
 import type { Policy } from "./policy.ts";
-import {
-  type Callers,
-  callersOf,
-  indexRules,
-  principalOf,
-  type Rule,
-  type RuleIndex,
-  rulesOf,
-  uncovered,
-} from "./rules.ts";
+import { type Callers, indexRules, type Rule, type RuleIndex, rulesOf, uncovered } from "./rules.ts";
 
 /** What changes for the callers of one pattern at one service account. */
 export interface Difference {
@@ -48,8 +39,8 @@ export function diffPolicies(before: Policy, after: Policy, now: EpochMs): Polic
   const losses = groupBy(uncovered(old, current), subjectOf);
   const currentBySubject = groupBy(current.rules, subjectOf);
   const [knewCallers, knowsCallers] = [
-    new Set(old.rules.map(callersOf)),
-    new Set(current.rules.map(callersOf)),
+    new Set(old.rules.map(({ callersId }) => callersId)),
+    new Set(current.rules.map(({ callersId }) => callersId)),
   ];
 
   const subjects = [...new Set([...gains.keys(), ...losses.keys()])];
@@ -60,15 +51,15 @@ export function diffPolicies(before: Policy, after: Policy, now: EpochMs): Polic
     const [was, is] = [old.covering(rule), current.covering(rule)];
     return {
       serviceAccount: rule.serviceAccount,
-      principal: principalOf(rule),
+      principal: rule.callers,
       changes: changesOf({
         gains: gained,
         losses: lost,
         was,
         is,
         successors: currentBySubject.get(subject) ?? [],
-        knewCallers: knewCallers.has(callersOf(rule)),
-        knowsCallers: knowsCallers.has(callersOf(rule)),
+        knewCallers: knewCallers.has(rule.callersId),
+        knowsCallers: knowsCallers.has(rule.callersId),
       }),
       except: was.length > 0 && is.length > 0 ? [] : narrower(rule, was.length > 0 ? current : old),
     };
@@ -91,8 +82,8 @@ export function hasGain({ differences, serviceAccounts }: PolicyDiff): boolean {
   );
 }
 
-function subjectOf(rule: Rule): string {
-  return `${rule.serviceAccount} ${callersOf(rule)}`;
+function subjectOf({ serviceAccount, callersId }: Rule): string {
+  return `${serviceAccount} ${callersId}`;
 }
 
 /** Patterns of one policy within the callers of a rule, at the same service account. */
@@ -100,7 +91,7 @@ function narrower(rule: Rule, { rules }: RuleIndex): Callers[] {
   const within = rules.filter(
     (other) => other.serviceAccount === rule.serviceAccount && coversCallers(rule.candidate, other.candidate),
   );
-  const byCallers = new Map(within.map((other) => [callersOf(other), principalOf(other)]));
+  const byCallers = new Map(within.map((other) => [other.callersId, other.callers]));
   return [...byCallers].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, callers]) => callers);
 }
 

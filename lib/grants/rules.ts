@@ -27,6 +27,9 @@ export interface Rule {
    * service account's maximum and by the time that is left.
    */
   readonly candidate: Candidate;
+  readonly callers: Callers;
+  /** Equal for rules that are for the same callers. */
+  readonly callersId: string;
   readonly serviceAccount: string;
   /** A child account; undefined for the key's own account. */
   readonly accountId: number | undefined;
@@ -48,22 +51,30 @@ export function rulesOf({ serviceAccounts, grants }: Policy, now: EpochMs): Rule
     if (isOver(grant, now)) return [];
     const accountIds = [undefined, ...grant.childAccountIds];
     const methods = grant.methods ?? [undefined];
-    return grant.principals.flatMap((pattern, principal) =>
-      grant.serviceAccounts.flatMap((name, serviceAccount) => {
+    return grant.principals.flatMap((pattern, principal) => {
+      const callers = callersOf(grant, pattern);
+      const callersId = JSON.stringify(callers);
+      return grant.serviceAccounts.flatMap((name, serviceAccount) => {
         const at = { grant: i, principal, serviceAccount };
         const limits = [grant.maxTtlSeconds, maxima.get(name) ?? 0, MAX_TTL_SECONDS];
         return accountIds.flatMap((accountId) =>
           methods.map((method) => {
             const maxTtlSeconds = Math.min(...limits, ...(method === undefined ? [] : [METHOD_TTL_SECONDS]));
-            return ruleOf(
-              { grant, pattern, at, serviceAccount: name, accountId, method, maxTtlSeconds },
-              now,
-            );
+            const what = { serviceAccount: name, accountId, method, maxTtlSeconds };
+            return ruleOf({ grant, pattern, callers, callersId, at, ...what }, now);
           }),
         );
-      }),
-    );
+      });
+    });
   });
+}
+
+function callersOf(grant: Grant, pattern: PrincipalPattern): Callers {
+  return {
+    arn: pattern.arn,
+    ...(pattern.uniqueId === undefined ? {} : { uniqueId: pattern.uniqueId }),
+    ...(grant.principalOrgId === undefined ? {} : { principalOrgId: grant.principalOrgId }),
+  };
 }
 
 function ruleOf(
@@ -80,19 +91,6 @@ function ruleOf(
     maxTtlSeconds: Math.min(maxTtlSeconds, secondsLeft(grant, now)),
   };
   return { ...rule, until: grant.until ?? Infinity, candidate: { grant: one, pattern } };
-}
-
-export function principalOf({ candidate: { grant, pattern } }: Rule): Callers {
-  return {
-    arn: pattern.arn,
-    ...(pattern.uniqueId === undefined ? {} : { uniqueId: pattern.uniqueId }),
-    ...(grant.principalOrgId === undefined ? {} : { principalOrgId: grant.principalOrgId }),
-  };
-}
-
-/** Equal for rules that are for the same callers. */
-export function callersOf(rule: Rule): string {
-  return JSON.stringify(principalOf(rule));
 }
 
 /** The rules of one policy, to look up those that are for certain callers. */
@@ -116,9 +114,8 @@ export function indexRules(rules: readonly Rule[]): RuleIndex {
   return {
     rules,
     covering: (rule) => {
-      const callers = callersOf(rule);
-      const wide = known.get(callers) ?? forCallersOf(rule);
-      known.set(callers, wide);
+      const wide = known.get(rule.callersId) ?? forCallersOf(rule);
+      known.set(rule.callersId, wide);
       return wide.filter(({ serviceAccount }) => serviceAccount === rule.serviceAccount);
     },
   };
