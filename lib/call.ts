@@ -21,7 +21,7 @@ import { isTokenRefusal } from "./voximplant/errors.ts";
 import { type CallFailure, forwardMethod, type PlatformAnswer } from "./voximplant/forward.ts";
 
 export interface CallDependencies extends RequestDependencies {
-  /** The connection to the Management API. Its `deadlineMs` replaces {@link DEADLINE_MS}. */
+  /** The connection to the Management API. Its `deadlineMs` is optional: {@link DEADLINE_MS}. */
   readonly platform: Connection;
 }
 
@@ -117,7 +117,7 @@ async function callOnce(
 
   const platformCall = (facts.call = { parameters: [...parameters.keys()], startedAt });
   Object.assign(facts, { claims, jti } satisfies Partial<Facts>);
-  // A clock that was set back must not lengthen the wait.
+  // If the clock was set back, `deadline - startedAt` is larger than the limit.
   const timeoutMs = Math.min(platform.deadlineMs ?? DEADLINE_MS, deadline - startedAt);
   const connection = { ...platform, maxResponseBytes: MAX_ANSWER_BYTES };
   const answer = await forwardMethod(connection, token, method, parameters, timeoutMs);

@@ -70,8 +70,8 @@ export function createTokenProvider(options: TokenProviderOptions): TokenProvide
   let restUntil = -Infinity;
 
   /**
-   * The present time, to compare with `lifetime`. Infinity if the clock was set back since the
-   * request.
+   * The time of the request plus the token's age, to compare with the times in `lifetime`. If the
+   * clock was set back since the request, it is Infinity, and the token counts as expired.
    */
   const timeOf = ({ lifetime, age }: Held) => lifetime.askedAt + age();
 
@@ -82,8 +82,8 @@ export function createTokenProvider(options: TokenProviderOptions): TokenProvide
       const response = await requestToken(send, { ...options, serviceAccount });
       const token = vendedToken(response);
       const lifetime = lifetimeOf(response.expires_in, askedAt, runtime.random());
-      // If the process was frozen, an earlier request may end after a later one. Its older token
-      // must not replace the newer one.
+      // Two requests are under way if the process was frozen: see joinFlight. If the earlier
+      // request ends last, its token must not replace the newer one.
       const remaining = (one: Held) => one.lifetime.endsAt - timeOf(one);
       const renewed = { token, lifetime, age };
       if (held === undefined || remaining(renewed) >= remaining(held)) held = renewed;
@@ -99,8 +99,8 @@ export function createTokenProvider(options: TokenProviderOptions): TokenProvide
   }
 
   function joinFlight(): Promise<VendedToken> {
-    // If a request takes longer than its limit, the Lambda container or the laptop was suspended
-    // meanwhile. The request will fail, so do not wait for it.
+    // If a request takes longer than its limit, the machine of this client (a laptop, a container
+    // of a Lambda function) was suspended. The request will fail, so start another one.
     if (flight === undefined || flight.age() > limits.totalMs) {
       const started: Flight = { age: startWatch(runtime), outcome: renew() };
       flight = started;

@@ -30,9 +30,9 @@ type QuestionWithoutRequest = Omit<Question, "request">;
 
 interface Covering {
   /**
-   * True if every question that meets this condition in the grant `narrow` also meets it in the
-   * grant `wide`. False if that is not certain: with a wrong `true`, lint would call a grant
-   * redundant although it is needed.
+   * True if each question that meets this condition of `narrow` also meets this condition of
+   * `wide`. False if that is not certain: with a wrong `true`, `voxtoken admin lint` would call a
+   * grant redundant although it is needed.
    */
   readonly covers: (wide: Candidate, narrow: Candidate) => boolean;
 }
@@ -102,7 +102,9 @@ export const conditions = {
   serviceAccounts: {
     needsRequest: true,
     unmet: ({ grant: { serviceAccounts } }, { request }) =>
-      serviceAccounts.includes(request.serviceAccount) ? undefined : `is for ${serviceAccounts.join(", ")}`,
+      serviceAccounts.includes(request.serviceAccount)
+        ? undefined
+        : `is for service account ${serviceAccounts.join(" or ")}`,
     covers: ({ grant: wide }, { grant: narrow }) =>
       narrow.serviceAccounts.every((name) => wide.serviceAccounts.includes(name)),
   },
@@ -128,7 +130,7 @@ export const conditions = {
     covers: ({ grant: { until: wide } }, { grant: { until: narrow } }) =>
       wide === undefined || (narrow !== undefined && wide >= narrow),
   },
-  // A grant with methods gives no token, because a token is good for every method.
+  // A grant with methods gives no token, because a token allows every method.
   methods: {
     needsRequest: true,
     unmet: ({ grant: { methods } }, { request }) => {
@@ -157,7 +159,9 @@ const all: readonly Condition[] = Object.values(conditions);
 const ofCallers: readonly Condition[] = [conditions.arn, conditions.uniqueId, conditions.principalOrgId];
 const ofRequests = all.filter((condition) => !ofCallers.includes(condition));
 
-/** The conditions of a grant that a question does not meet, as text; empty if the grant fits. */
+/**
+ * A text for each condition of a grant that the question does not meet. Empty if the grant fits.
+ */
 export function unmetConditions(candidate: Candidate, question: Question): string[] {
   return all.flatMap((condition) => condition.unmet(candidate, question) ?? []);
 }
@@ -174,7 +178,9 @@ export function isFor(candidate: Candidate, caller: Caller, now: EpochMs): boole
   );
 }
 
-/** Whether the grant `wide` allows every question that the grant `narrow` allows. */
+/**
+ * Whether each question that meets all conditions of `narrow` also meets all conditions of `wide`.
+ */
 export function coversGrant(wide: Grant, narrow: Grant): boolean {
   return narrow.principals.every((narrowPattern) =>
     wide.principals.some((widePattern) =>
@@ -222,8 +228,8 @@ export function wantedTtl(request: AccessRequest, maxTtlSeconds: number): number
 }
 
 /**
- * A decision looks only at grants whose ARN matches the caller. An explanation looks at all grants,
- * so this function says why an ARN does not match.
+ * Says why the ARN of a principal does not match the caller. A decision gets here only with ARNs
+ * that match. An explanation also asks about the others.
  */
 function unmetArn({ pattern }: Candidate, { caller }: Pick<Question, "caller">): string | undefined {
   const wanted = splitPrincipalArn(pattern.arn);

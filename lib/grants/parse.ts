@@ -33,7 +33,7 @@ export interface ReadGrants {
 
 export type ParsedGrants = ReadGrants | { readonly problems: Problem[] };
 
-/** The stage of everything that runs on one machine. */
+/** The deployment stage of the local stack and of the tests. */
 export const LOCAL_STAGE = "local";
 
 /**
@@ -89,7 +89,7 @@ function testOf(
   position: Position,
 ): GrantTest {
   const check = checkPrincipal(arn);
-  if (!check.ok) throw new Error(`${arn} has not been checked`);
+  if (!check.ok) throw new Error(`the schema let ${arn} pass unchecked`);
   const { partition, accountId, kind, name } = check.principal;
   const time = at === undefined ? undefined : parseTime(at);
   return {
@@ -144,7 +144,7 @@ function policyOf(
       principals: grant.principals.map((entry, j): PrincipalPattern => {
         const { arn, uniqueId } = typeof entry === "string" ? { arn: entry, uniqueId: undefined } : entry;
         const principal = principals.get(arn);
-        if (!principal) throw new Error(`${arn} has not been checked`);
+        if (!principal) throw new Error(`the schema let ${arn} pass unchecked`);
         return {
           source: sourceOf(["grants", i, "principals", j]),
           arn: principal.arn,

@@ -51,7 +51,8 @@ export interface SigningKeysOptions {
 }
 
 /**
- * The secret's value is not a key. Names the secret, its version and the field, never the value.
+ * The secret's value is not a key. The message names the secret, its version and the field, and
+ * never shows the value.
  */
 export class MalformedSecretError extends Error {
   override readonly name = "MalformedSecretError";
@@ -84,8 +85,10 @@ const MAX_BACKOFF_MS = 30_000;
 const REFUSAL_PAUSE_MS = 10_000;
 
 /**
- * Caches the signing key of each secret, independently of the other secrets. If the age of a key is
- * below `ttlSeconds`*, the key is returned as fresh. Otherwise Secrets Manager is asked:
+ * Caches the signing key of each secret, independently of the other secrets. A key is returned as
+ * fresh until it is `ttlSeconds` old, less a random part: each container subtracts up to a tenth. A
+ * key that the platform has refused is returned as fresh for ten seconds after its fetch. Later,
+ * Secrets Manager is asked:
  *
  * | Secrets Manager               | age of the cached key                   | result                             |
  * | ----------------------------- | --------------------------------------- | ---------------------------------- |
@@ -93,10 +96,7 @@ const REFUSAL_PAUSE_MS = 10_000;
  * | fails                         | below `ttlSeconds` + `maxStaleSeconds`  | the cached key, stale              |
  * | fails                         | older, or nothing is cached             | unavailable                        |
  * | says: deleted, or forbidden   | any                                     | unavailable; the cache is emptied  |
- * | returns something else        | any                                     | MalformedSecretError; the cache is emptied |
- *
- * *Each container subtracts up to a tenth. If the platform has refused the key, the limit is ten
- * seconds.
+ * | returns a value that is no key | any                                     | MalformedSecretError; the cache is emptied |
  *
  * After a failure there is a pause without a fetch, which doubles from 250 ms to 30 s, with jitter.
  * The cache does not depend on the caller: each request is checked against the grants before it

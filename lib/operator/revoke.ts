@@ -22,11 +22,14 @@ export function revokeCommand(io: Io): Command {
     .argument("<service-account>", "as grants.yml names it")
     .option("--key <id>", "the leaked key (default: the current one)")
     .option("--yes", "do not ask for confirmation")
-    .option("--delete-first", "delete the key without a replacement: no token is vended until one is stored")
+    .option(
+      "--delete-first",
+      "delete the key without a replacement: no token is vended until you store another key",
+    )
     .option("--make-room <id>", "first delete this key, if the account is at its limit of keys")
     .option(
       "--timeout <seconds>",
-      "time for the replacement; the leaked key is deleted even if it fails",
+      "time for the replacement; if it fails, the leaked key is deleted all the same",
       wholeNumber(0, 300, "a whole number of seconds up to 300"),
       90,
     )
@@ -87,7 +90,7 @@ function line(verdict: string, step: string, seen: string): string {
 function conclude(io: Io, report: RevocationReport): void {
   const { keyId, proved, withoutKey, leftToDo, steps } = report;
   const isDone = proved && withoutKey.length === 0;
-  // The first sentence is the hint of the error, if there is one.
+  // If an error is thrown below, the first sentence is printed as its hint.
   const [first, ...more] = leftToDo;
   for (const sentence of isDone ? leftToDo : more) io.stderr.write(`${sentence}\n`);
   if (!proved) throw new CliError(`key ${keyId} is not proved dead`, EXIT.failure, first);
@@ -105,5 +108,5 @@ function conclude(io: Io, report: RevocationReport): void {
         "SIGNING_KEY_TTL_SECONDS (300 by default) have passed.\n",
     );
   }
-  io.stderr.write("Next: look for keys that were created with it: voxtoken admin keys\n");
+  io.stderr.write("Next: look for keys that were created with the leaked one: voxtoken admin keys\n");
 }

@@ -18,8 +18,8 @@ import { type Finding, messageOf, notExamined } from "./finding.ts";
 
 /**
  * Finds keys that should not exist, and rotations and replicas that are late. The table in
- * decide.ts says which keys it deletes. Two runs can overlap without harm, because it changes
- * nothing to delete a key or to bind a rule twice.
+ * decide.ts says which keys it deletes. Two runs can overlap without harm: a second deletion of a
+ * key, or a second binding of a routing rule, has no effect.
  */
 export async function reconcileKeys(ports: SnapshotPorts, policy: Policy): Promise<Finding[]> {
   const snapshot = await takeSnapshot(ports, policy);
@@ -32,8 +32,8 @@ export async function reconcileKeys(ports: SnapshotPorts, policy: Policy): Promi
     }
   }
   findings.push(...(await examineChildren(ports, policy, snapshot)));
-  // Last, because checkRoles may write the secret's tag. That changes the secret, and the grace of
-  // each superseded key starts again at the last change.
+  // Last, because checkRoles may write a tag of the secret. The grace of a superseded key starts
+  // again at each change of its secret, so this run could not delete the key any more.
   for (const account of accounts) findings.push(...(await checkRoles(ports, account, secrets)));
   return findings;
 }
@@ -84,8 +84,8 @@ function decisionContext(
  * Binds the key's rules to the current key of its service account.
  *
  * @param isDeletion whether the key is deleted afterwards
- * @throws Error the key must not be deleted: perhaps it is the only key that works, or its rules
- *   are still bound to it
+ * @throws Error the key must not be deleted: it may be the only one that works, or rules are still
+ *   bound to it
  */
 async function moveRulesOf(run: AccountRun, classified: ClassifiedKey, isDeletion: boolean): Promise<void> {
   const { ports, snapshot, account } = run;
@@ -109,16 +109,18 @@ async function moveRulesOf(run: AccountRun, classified: ClassifiedKey, isDeletio
     });
     if (rules.length > 0) {
       throw new Error(
-        `${rules.length} routing rules of account ${account.accountId} are bound to it, and the current key is of ` +
-          "another account. Bind them to another key, or delete them, in the control panel.",
+        `routing rules of account ${account.accountId} (${rules.length}) are bound to this key, and cannot move to the ` +
+          "current key, which is of another account. Bind them to another key of their account, or delete them, in " +
+          "the control panel.",
       );
     }
   }
 }
 
 /**
- * The key that signs the calls: the current key of the service account, if the platform accepts it.
- * Another key of the account possibly sees fewer routing rules.
+ * The key to sign calls with: the current key of the service account, if the platform accepts it,
+ * otherwise the key that listed the keys. That one is of the same Voximplant account, but may see
+ * fewer routing rules.
  */
 function signerFor({ current, lister }: AccountSnapshot, owner: string | undefined): AccountKey {
   return (owner === undefined ? undefined : current.get(owner)) ?? lister;

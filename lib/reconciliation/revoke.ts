@@ -27,7 +27,8 @@ interface RevocationRequest {
   /** Deletes the key without replacing it. No token is vended until someone stores another key. */
   readonly deleteFirst: boolean;
   /**
-   * If the account has reached its limit of keys: the id of a key to delete before the first step.
+   * The id of a key to delete before the replacement, for an account that has reached its limit of
+   * keys.
    */
   readonly makeRoom?: string | undefined;
 }
@@ -80,7 +81,8 @@ export async function revokeKey(
   const before = await readCurrentKeysSettled(ports, policy, keyId);
   const affected = before.filter(({ key }) => key.keyId === keyId);
   const leaked = affected[0]?.key ?? (await openMatchingKeys(ports, policy, (key) => key.keyId === keyId))[0];
-  // If the account of the leaked key is unknown, the keys of every account are tried.
+  // If the Voximplant account of the leaked key is unknown, the calls are tried with the keys of
+  // every account.
   const isOfAccount = (accountId: number) => leaked === undefined || accountId === leaked.accountId;
   const signersAmong = (current: readonly CurrentKey[]) =>
     current.map(({ key }) => key).filter(({ accountId }) => isOfAccount(accountId));
@@ -89,7 +91,10 @@ export async function revokeKey(
     await step("make room", async () => {
       if (before.some(({ key }) => key.keyId === makeRoom))
         throw new KeyLifecycleError(`Key ${makeRoom} is a current key, and is not deleted to make room.`);
-      return `key ${makeRoom} is ${await deleteWith(signersAmong(before), makeRoom)}`;
+      const outcome = await deleteWith(signersAmong(before), makeRoom);
+      return outcome === "deleted"
+        ? `key ${makeRoom} is deleted`
+        : `the Voximplant account has no key ${makeRoom}`;
     });
   }
 
@@ -98,10 +103,9 @@ export async function revokeKey(
   for (const { serviceAccount, version } of request.deleteFirst ? [] : affected) {
     await step("replace", async () => {
       const replace = () => replaceKey(ports, serviceAccount, version, deadline);
-      // Until the replacement is stored, a reconciliation sees it as a stray. The grace of a stray
-      // starts at the last change of the secret, so it may be over, and the reconciliation deletes
-      // the replacement. A second replacement is safe: storing the first one has changed the
-      // secret, so every grace has started again.
+      // Before the new key is stored, a reconciliation takes it for a stray, and deletes it if the
+      // grace is over. Then a second key is created, which no reconciliation deletes: storing the
+      // first one has changed the secret, so the grace has started again.
       const next = await replace().catch((error: unknown) => {
         if (error instanceof ReplacementDeletedError) return replace();
         throw error;
@@ -113,9 +117,9 @@ export async function revokeKey(
   for (const { secret } of new Set([named, ...affected.map(({ serviceAccount }) => serviceAccount)])) {
     await step("labels", async () => {
       const outcome = await dropPending(ports.store, secret, ports);
-      if (outcome === "clean") return "no older version can become current";
+      if (outcome === "clean") return "no older version of the secret is pending";
       throw new KeyLifecycleError(
-        `AWSPENDING was not taken off an older version of ${secret}, because its copies in other regions are ` +
+        `An older version of ${secret} still has AWSPENDING, because the copies of the secret in other regions are ` +
           "behind. You need not do anything: rotate-key refuses to make that version current.",
       );
     });
@@ -126,7 +130,7 @@ export async function revokeKey(
     replacements.get(named.name) ??
     now.find(({ serviceAccount, key }) => serviceAccount.name === named.name && key.keyId !== keyId)?.key;
   // The calls that delete the leaked key and prove it dead need a key that works. If there is no
-  // new key, the previous key may work.
+  // new key, the key in AWSPREVIOUS may work.
   const fallbacks = replacements.has(named.name)
     ? []
     : await openMatchingKeys(
@@ -134,8 +138,8 @@ export async function revokeKey(
         policy,
         ({ accountId }, labels) => labels.has("AWSPREVIOUS") && isOfAccount(accountId),
       );
-  // The replacements come first, because a read of Secrets Manager may be late and still return the
-  // leaked key as the current one.
+  // The replacements are added, because a read of Secrets Manager may return old data, without
+  // them.
   const signers = distinct([...replacements.values(), ...signersAmong(now), ...fallbacks]).filter(
     (signer) => signer.keyId !== keyId,
   );
@@ -172,7 +176,7 @@ function distinct(keys: readonly AccountKey[]): AccountKey[] {
   return [...new Map(keys.map((key) => [key.keyId, key])).values()];
 }
 
-/** Deletes a key with the first signer that the platform accepts. */
+/** Deletes a key. Tries the signers in turn until the platform says that it has deleted the key. */
 async function deleteWith(signers: readonly AccountKey[], keyId: string): Promise<"deleted" | "absent"> {
   const refusals: string[] = [];
   let absent = false;
@@ -203,8 +207,8 @@ async function moveRulesOff(
     );
   const outcome = await moveRules(current.api, [keyId], current.keyId, log);
   return outcome === "moved"
-    ? `rules that were bound to it moved to ${current.keyId}`
-    : "this service account may not see routing rules: check them in the control panel";
+    ? `now bound to key ${current.keyId}`
+    : "no right to see them: check them in the control panel";
 }
 
 function leftToDo(

@@ -35,8 +35,8 @@ export type RotationEvent = z.infer<typeof RotationEvent>;
  */
 export async function rotateKey(ports: RotationPorts, policy: Policy, event: RotationEvent): Promise<void> {
   const rotation = await prepare(ports, policy, event);
-  // If the version is current already, an earlier attempt was interrupted in finishSecret, and the
-  // steps before it have nothing to do.
+  // If the version is current already, an earlier attempt was interrupted during finishSecret. The
+  // steps before finishSecret are done then.
   const isCurrent = versionWith("AWSCURRENT", rotation.secret) === rotation.versionId;
   if (isCurrent && event.Step !== "finishSecret") return;
   try {
@@ -48,9 +48,9 @@ export async function rotateKey(ports: RotationPorts, policy: Policy, event: Rot
 }
 
 /**
- * Reads the current and the pending version of the secret. Makes the checks of AWS's templates for
- * rotation functions. Also checks that grants.yml names the secret, and that the version was never
- * current before.
+ * Reads the current and the pending version of the secret. Makes the same checks as the rotation
+ * functions that AWS publishes as templates. Also checks that grants.yml names the secret, and that
+ * the version was never current before.
  */
 async function prepare(ports: RotationPorts, policy: Policy, event: RotationEvent): Promise<Rotation> {
   const { store } = ports;

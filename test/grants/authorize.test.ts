@@ -304,7 +304,7 @@ describe("several grants for one caller", () => {
   it("names the three nearest grants of a refusal and the number of others", () => {
     const grants = ["a", "b", "c", "d"].map((name) => grant([roleArn("billing-worker")], [name]));
     const near = grant([roleArn("billing-worker")], ["outbound-calls"]);
-    const detail = `${billing.principal} matches, but ${near.source} lists no child accounts; ${String(grants[0]?.source)} is for a and lists no child accounts; ${String(grants[1]?.source)} is for b and lists no child accounts; and 2 more`;
+    const detail = `${billing.principal} matches, but ${near.source} lists no child accounts; ${String(grants[0]?.source)} is for service account a and lists no child accounts; ${String(grants[1]?.source)} is for service account b and lists no child accounts; and 2 more`;
     const denial = decide([...grants, near], billing, { ...request, accountId: 7 });
     expect(denial).toEqual({ reason: "access_denied", detail });
     expect(decide([near, ...grants.toReversed()], billing, { ...request, accountId: 7 })).toEqual(denial);

@@ -42,7 +42,7 @@ describe("the reason why a grant does not fit", () => {
     ).toEqual([
       "is pinned to AROAOTHER, the caller is AROAINTERN",
       "is for organisation o-other00000, the caller is in o-own0000000",
-      "is for history, billing",
+      "is for service account history or billing",
     ]);
   });
 

@@ -164,11 +164,11 @@ describe("voxtoken admin test", () => {
       FAILED   failing.yml:18  role/billing-worker  call-history    token  allowed
                expected allowed, is denied:
                  arn:aws:iam::111122223333:role/billing-worker matches, but
-                 failing.yml:5 is for outbound-calls
+                 failing.yml:5 is for service account outbound-calls
                No grant fits. The nearest:
                  failing.yml:5, at most 300 s
                    arn:aws:iam::111122223333:role/billing-worker
-                   - is for outbound-calls
+                   - is for service account outbound-calls
                  failing.yml:9, at most 3600 s
                    arn:aws:iam::111122223333:role/nightly-* (line 10)
                    - is for the role nightly-*, the caller is billing-worker
@@ -276,7 +276,7 @@ describe("voxtoken admin explain", () => {
           arn:aws:iam::*:role/partner
           - is for the role partner, the caller is intern
           - is for organisation o-a1b2c3d4e5, the caller is in none
-          - is for call-history
+          - is for service account call-history
           - lists no child accounts
 
       refused          access_denied: no grant names
@@ -325,16 +325,16 @@ describe("voxtoken admin explain", () => {
       No grant fits. The nearest:
         grants.yml:9, at most 3600 s
           arn:aws:iam::111122223333:role/nightly-* (line 10)
-          - is for call-history, outbound-calls
+          - is for service account call-history or outbound-calls
         grants.yml:5, at most 300 s
           arn:aws:iam::111122223333:role/billing-worker
           - is for the role billing-worker, the caller is nightly-x
-          - is for outbound-calls
+          - is for service account outbound-calls
         grants.yml:13, at most 3600 s
           arn:aws:iam::*:role/partner
           - is for the role partner, the caller is nightly-x
           - is for organisation o-a1b2c3d4e5, the caller is in none
-          - is for call-history
+          - is for service account call-history
 
       refused          access_denied: there is no service account "call-histroy"
       to fix it        spell the service account as in the file, or add it to
@@ -364,7 +364,7 @@ describe("voxtoken admin explain", () => {
           arn:aws:iam::*:role/partner
           - is for a role, the caller is a user
           - is for organisation o-a1b2c3d4e5, the caller is in none
-          - is for call-history
+          - is for service account call-history
 
       refused          access_denied: arn:aws:iam::111122223333:user/ops/alice
                        matches, but grants.yml:9 is pinned to AIDAEXAMPLEID, the

@@ -110,7 +110,7 @@ describe("a revocation", () => {
     });
     const { proved, steps } = await revoke(world.ports, policyFor(), world.keyWith("AWSCURRENT") ?? "");
     expect(proved).toBe(true);
-    expect(steps.find(({ step }) => step === "rules")?.seen).toContain("may not see routing rules");
+    expect(steps.find(({ step }) => step === "rules")?.seen).toContain("no right to see them");
   });
 
   it("reports before its time limit while the platform does not answer", async () => {
@@ -182,8 +182,8 @@ describe("the report of a revocation", () => {
     const report = await revoke({ ...world.ports, forgetKeys }, policyFor(), leaked);
     expect(linesOf(report)).toEqual([
       `ok replace: the current key is now ${key()}`,
-      "ok labels: no older version can become current",
-      `ok rules: rules that were bound to it moved to ${key()}`,
+      "ok labels: no older version of the secret is pending",
+      `ok rules: now bound to key ${key()}`,
       "ok delete: the platform deleted it",
       `ok list: the platform no longer lists it (asked with key ${key()})`,
       "ok token: the platform refuses a token of it (error 433)",
@@ -207,7 +207,7 @@ describe("the report of a revocation", () => {
     world.secret().replicas = [{ Region: "eu-west-1", Status: "InProgress" }];
     const report = await revoke(world.ports, policyFor(), key());
     expect(linesOf(report)).toContain(
-      "FAIL labels: AWSPENDING was not taken off an older version of voximplant/outbound-calls, because its copies in " +
+      "FAIL labels: An older version of voximplant/outbound-calls still has AWSPENDING, because the copies of the secret in " +
         "other regions are behind. You need not do anything: rotate-key refuses to make that version current.",
     );
     expect(report).toMatchObject({ proved: true, withoutKey: [] });
@@ -262,7 +262,7 @@ describe("a revocation with --delete-first", () => {
     const leaked = key();
     const report = await revoke(world.ports, policyFor(), leaked, { deleteFirst: true });
     expect(linesOf(report)).toEqual([
-      "ok labels: no older version can become current",
+      "ok labels: no older version of the secret is pending",
       "FAIL rules: There is no new key, so routing rules that are bound to the leaked key stay bound to it.",
       "ok delete: the platform deleted it",
       "FAIL list: there is no other key of this Voximplant account to ask with",
@@ -332,7 +332,7 @@ describe("a revocation with --make-room", () => {
   it("goes on if the other key does not exist", async () => {
     world = await startWorld();
     const report = await revoke(world.ports, policyFor(), key(), { makeRoom: "no-such-key" });
-    expect(linesOf(report)[0]).toBe("ok make room: key no-such-key is absent");
+    expect(linesOf(report)[0]).toBe("ok make room: the Voximplant account has no key no-such-key");
     expect(report.proved).toBe(true);
   });
 });

@@ -76,7 +76,7 @@ describe("every build and package", () => {
       "      arn:aws:iam::*:role/dialer",
       "      - is for the role dialer, the caller is intern",
       "      - is for organisation o-a1b2c3d4e5, the caller is in none",
-      "      - is for recordings-of-the-night",
+      "      - is for service account recordings-of-the-night",
       "      - lists no child accounts",
       "      - allows calls of StartScenarios but no token",
     ]);
