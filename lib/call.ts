@@ -21,13 +21,14 @@ import { isTokenRefusal } from "./voximplant/errors.ts";
 import { type CallFailure, forwardMethod, type PlatformAnswer } from "./voximplant/forward.ts";
 
 export interface CallDependencies extends RequestDependencies {
-  /** The connection to the Management API. Its `deadlineMs` is optional: {@link DEADLINE_MS}. */
+  /** The connection to the Management API. Without `deadlineMs`, {@link DEADLINE_MS} applies. */
   readonly platform: Connection;
 }
 
 /**
- * Limits the whole call. If the platform refuses the token, the call is repeated once with another
- * key, within the same limit. API Gateway waits for 29 s.
+ * The limit for a call and its repetition together. If the platform refuses the token, the key is
+ * fetched again. If it is another key by then, the call is repeated once. API Gateway waits for 29
+ * s.
  */
 const DEADLINE_MS = 25_000;
 const MAX_ANSWER_BYTES = 5 * 1024 * 1024;

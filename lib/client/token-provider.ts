@@ -16,7 +16,7 @@ export interface TokenProviderOptions extends VendorOptions {
 }
 
 export interface GetTokenOptions {
-  /** Aborts this call only. A request that other calls also wait for continues. */
+  /** Aborts this call only. If other calls wait for the same request, it continues for them. */
   readonly signal?: AbortSignal | undefined;
   /** A token that the platform has refused. If it is the cached one, a new token is requested. */
   readonly rejected?: string | undefined;
@@ -70,8 +70,8 @@ export function createTokenProvider(options: TokenProviderOptions): TokenProvide
   let restUntil = -Infinity;
 
   /**
-   * The time of the request plus the token's age, to compare with the times in `lifetime`. If the
-   * clock was set back since the request, it is Infinity, and the token counts as expired.
+   * The present time: that of the request plus the token's age. If the clock was set back since the
+   * request, the age is Infinity, and the token counts as expired.
    */
   const timeOf = ({ lifetime, age }: Held) => lifetime.askedAt + age();
 
@@ -82,8 +82,8 @@ export function createTokenProvider(options: TokenProviderOptions): TokenProvide
       const response = await requestToken(send, { ...options, serviceAccount });
       const token = vendedToken(response);
       const lifetime = lifetimeOf(response.expires_in, askedAt, runtime.random());
-      // Two requests are under way if the process was frozen: see joinFlight. If the earlier
-      // request ends last, its token must not replace the newer one.
+      // After the process was frozen, joinFlight may start a second request before the first has
+      // ended. If the first ends last, its token must not replace the token of the second.
       const remaining = (one: Held) => one.lifetime.endsAt - timeOf(one);
       const renewed = { token, lifetime, age };
       if (held === undefined || remaining(renewed) >= remaining(held)) held = renewed;
@@ -99,8 +99,8 @@ export function createTokenProvider(options: TokenProviderOptions): TokenProvide
   }
 
   function joinFlight(): Promise<VendedToken> {
-    // If a request takes longer than its limit, the machine of this client (a laptop, a container
-    // of a Lambda function) was suspended. The request will fail, so start another one.
+    // A request ends at its limit, unless the machine that runs this client (a laptop, a container
+    // of a Lambda function) was suspended. Then the request will fail, so start another one.
     if (flight === undefined || flight.age() > limits.totalMs) {
       const started: Flight = { age: startWatch(runtime), outcome: renew() };
       flight = started;

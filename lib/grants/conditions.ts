@@ -30,9 +30,9 @@ type QuestionWithoutRequest = Omit<Question, "request">;
 
 interface Covering {
   /**
-   * True if each question that meets this condition of `narrow` also meets this condition of
-   * `wide`. False if that is not certain: with a wrong `true`, `voxtoken admin lint` would call a
-   * grant redundant although it is needed.
+   * Compares this condition in two grants. True if each question that meets it in `narrow` also
+   * meets it in `wide`. If that is not certain, the result is false: because of a wrong `true`,
+   * `voxtoken admin lint` would call a grant redundant that is needed.
    */
   readonly covers: (wide: Candidate, narrow: Candidate) => boolean;
 }
@@ -160,7 +160,8 @@ const ofCallers: readonly Condition[] = [conditions.arn, conditions.uniqueId, co
 const ofRequests = all.filter((condition) => !ofCallers.includes(condition));
 
 /**
- * A text for each condition of a grant that the question does not meet. Empty if the grant fits.
+ * One text for each condition of a grant that the question does not meet. If the grant fits, the
+ * list is empty.
  */
 export function unmetConditions(candidate: Candidate, question: Question): string[] {
   return all.flatMap((condition) => condition.unmet(candidate, question) ?? []);
@@ -228,8 +229,8 @@ export function wantedTtl(request: AccessRequest, maxTtlSeconds: number): number
 }
 
 /**
- * Says why the ARN of a principal does not match the caller. A decision gets here only with ARNs
- * that match. An explanation also asks about the others.
+ * Says why the ARN in a grant does not match the caller. Undefined if it matches. A decision asks
+ * only about grants whose ARN matches. An explanation also asks about the others.
  */
 function unmetArn({ pattern }: Candidate, { caller }: Pick<Question, "caller">): string | undefined {
   const wanted = splitPrincipalArn(pattern.arn);

@@ -79,16 +79,16 @@ const FIRST_BACKOFF_MS = 250;
 const MAX_BACKOFF_MS = 30_000;
 /**
  * If the platform refuses a key, the key is fetched again, but at most once in this time. The
- * platform gives the same error for a deleted key and for a key that lacks a role, and a new fetch
- * does not help against the second.
+ * platform gives the same error for a deleted key and for a key that lacks a role. If a role is
+ * missing, a new fetch does not help.
  */
 const REFUSAL_PAUSE_MS = 10_000;
 
 /**
  * Caches the signing key of each secret, independently of the other secrets. A key is returned as
- * fresh until it is `ttlSeconds` old, less a random part: each container subtracts up to a tenth. A
- * key that the platform has refused is returned as fresh for ten seconds after its fetch. Later,
- * Secrets Manager is asked:
+ * fresh for `ttlSeconds` after its fetch, less a random part: each container subtracts up to a
+ * tenth. If the platform has refused the key, it is returned as fresh for ten seconds only. When
+ * this time is over, Secrets Manager is asked:
  *
  * | Secrets Manager               | age of the cached key                   | result                             |
  * | ----------------------------- | --------------------------------------- | ---------------------------------- |

@@ -17,9 +17,9 @@ import { examineSecrets } from "./examine-secrets.ts";
 import { type Finding, messageOf, notExamined } from "./finding.ts";
 
 /**
- * Finds keys that should not exist, and rotations and replicas that are late. The table in
- * decide.ts says which keys it deletes. Two runs can overlap without harm: a second deletion of a
- * key, or a second binding of a routing rule, has no effect.
+ * Finds keys that should not exist, rotations that are late, and replicas of secrets that are late.
+ * The table in decide.ts says which keys it deletes. Two runs can overlap without harm: a second
+ * deletion of a key, or a second binding of a routing rule, has no effect.
  */
 export async function reconcileKeys(ports: SnapshotPorts, policy: Policy): Promise<Finding[]> {
   const snapshot = await takeSnapshot(ports, policy);
@@ -32,8 +32,9 @@ export async function reconcileKeys(ports: SnapshotPorts, policy: Policy): Promi
     }
   }
   findings.push(...(await examineChildren(ports, policy, snapshot)));
-  // Last, because checkRoles may write a tag of the secret. The grace of a superseded key starts
-  // again at each change of its secret, so this run could not delete the key any more.
+  // checkRoles runs last, because it may write a tag of a secret. Each change of a secret starts
+  // the grace of its superseded keys again. If checkRoles ran first, this run could not delete
+  // them.
   for (const account of accounts) findings.push(...(await checkRoles(ports, account, secrets)));
   return findings;
 }
@@ -109,18 +110,18 @@ async function moveRulesOf(run: AccountRun, classified: ClassifiedKey, isDeletio
     });
     if (rules.length > 0) {
       throw new Error(
-        `routing rules of account ${account.accountId} (${rules.length}) are bound to this key, and cannot move to the ` +
-          "current key, which is of another account. Bind them to another key of their account, or delete them, in " +
-          "the control panel.",
+        `routing rules of account ${account.accountId} are bound to this key. They cannot move to the current key, ` +
+          "because it is of another account. Bind them to another key of their account, or delete them, in the " +
+          "control panel.",
       );
     }
   }
 }
 
 /**
- * The key to sign calls with: the current key of the service account, if the platform accepts it,
- * otherwise the key that listed the keys. That one is of the same Voximplant account, but may see
- * fewer routing rules.
+ * The key to sign calls with: the current key of the service account, if the platform accepts it.
+ * Otherwise the key with which the account's keys were listed. That key is of the same Voximplant
+ * account, but may see fewer routing rules.
  */
 function signerFor({ current, lister }: AccountSnapshot, owner: string | undefined): AccountKey {
   return (owner === undefined ? undefined : current.get(owner)) ?? lister;

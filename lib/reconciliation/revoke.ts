@@ -20,7 +20,10 @@ export interface RevocationPorts extends ReplacementPorts {
 
 interface RevocationRequest {
   readonly serviceAccount: ServiceAccount;
-  /** The leaked key. The caller names it: otherwise a repeated request would revoke the new key. */
+  /**
+   * The leaked key. If the function revoked the current key instead, a repeated request would
+   * revoke the new one.
+   */
   readonly keyId: string;
   /** Seconds for the replacement. */
   readonly timeoutSeconds: number;
@@ -90,7 +93,9 @@ export async function revokeKey(
   if (makeRoom !== undefined) {
     await step("make room", async () => {
       if (before.some(({ key }) => key.keyId === makeRoom))
-        throw new KeyLifecycleError(`Key ${makeRoom} is a current key, and is not deleted to make room.`);
+        throw new KeyLifecycleError(
+          `Key ${makeRoom} is a current key, so it was not deleted. Name another key to make room.`,
+        );
       const outcome = await deleteWith(signersAmong(before), makeRoom);
       return outcome === "deleted"
         ? `key ${makeRoom} is deleted`
@@ -103,9 +108,10 @@ export async function revokeKey(
   for (const { serviceAccount, version } of request.deleteFirst ? [] : affected) {
     await step("replace", async () => {
       const replace = () => replaceKey(ports, serviceAccount, version, deadline);
-      // Before the new key is stored, a reconciliation takes it for a stray, and deletes it if the
-      // grace is over. Then a second key is created, which no reconciliation deletes: storing the
-      // first one has changed the secret, so the grace has started again.
+      // Until the new key is stored, it looks like a stray. The grace of a stray starts at the last
+      // change of the secret. If that is long ago, a reconciliation at this moment deletes the new
+      // key, and a deleted key is stored. Then a second key is created. No reconciliation deletes
+      // that one, because storing the first key has changed the secret.
       const next = await replace().catch((error: unknown) => {
         if (error instanceof ReplacementDeletedError) return replace();
         throw error;
@@ -119,8 +125,8 @@ export async function revokeKey(
       const outcome = await dropPending(ports.store, secret, ports);
       if (outcome === "clean") return "no older version of the secret is pending";
       throw new KeyLifecycleError(
-        `An older version of ${secret} still has AWSPENDING, because the copies of the secret in other regions are ` +
-          "behind. You need not do anything: rotate-key refuses to make that version current.",
+        `AWSPENDING was left on an older version of ${secret}, because a label must not move while the copies of the ` +
+          "secret in other regions are behind. You need not do anything: rotate-key refuses to make that version current.",
       );
     });
   }
@@ -138,8 +144,8 @@ export async function revokeKey(
         policy,
         ({ accountId }, labels) => labels.has("AWSPREVIOUS") && isOfAccount(accountId),
       );
-  // The replacements are added, because a read of Secrets Manager may return old data, without
-  // them.
+  // A read of Secrets Manager may return old data, so the replacements are added to what it
+  // returned.
   const signers = distinct([...replacements.values(), ...signersAmong(now), ...fallbacks]).filter(
     (signer) => signer.keyId !== keyId,
   );
@@ -208,7 +214,7 @@ async function moveRulesOff(
   const outcome = await moveRules(current.api, [keyId], current.keyId, log);
   return outcome === "moved"
     ? `now bound to key ${current.keyId}`
-    : "no right to see them: check them in the control panel";
+    : "the new key has no right to see them: check them in the control panel";
 }
 
 function leftToDo(

@@ -69,7 +69,7 @@ describe("a key of the old account, after an import from another account", () =>
     const old = await importFromOtherAccount();
     const findings = await reconcileKeys(world.ports, policyFor());
     expect(findings).toMatchObject([{ reason: "superseded_key", action: "failed", key: { key_id: old } }]);
-    expect(findings[0]?.detail).toContain("the current key, which is of another account");
+    expect(findings[0]?.detail).toContain("They cannot move to the current key");
   });
 
   it("is deleted after its grace if no rule is bound to it", async () => {
@@ -222,8 +222,8 @@ describe("after an import from another account, the rules of the old account", (
     world.clock.now += GRACE_MS + 1_000;
     const [finding] = await reconcileKeys(world.ports, policyFor());
     expect(finding?.detail).toContain(
-      `Not deleted: routing rules of account ${ACCOUNT} (1) are bound to this key, and cannot move to the current key, ` +
-        "which is of another account. Bind them to another key of their account, or delete them, in the control panel.",
+      `Not deleted: routing rules of account ${ACCOUNT} are bound to this key. They cannot move to the current key, ` +
+        "because it is of another account. Bind them to another key of their account, or delete them, in the control panel.",
     );
   });
 

@@ -110,7 +110,7 @@ describe("a revocation", () => {
     });
     const { proved, steps } = await revoke(world.ports, policyFor(), world.keyWith("AWSCURRENT") ?? "");
     expect(proved).toBe(true);
-    expect(steps.find(({ step }) => step === "rules")?.seen).toContain("no right to see them");
+    expect(steps.find(({ step }) => step === "rules")?.seen).toContain("has no right to see them");
   });
 
   it("reports before its time limit while the platform does not answer", async () => {
@@ -207,8 +207,8 @@ describe("the report of a revocation", () => {
     world.secret().replicas = [{ Region: "eu-west-1", Status: "InProgress" }];
     const report = await revoke(world.ports, policyFor(), key());
     expect(linesOf(report)).toContain(
-      "FAIL labels: An older version of voximplant/outbound-calls still has AWSPENDING, because the copies of the secret in " +
-        "other regions are behind. You need not do anything: rotate-key refuses to make that version current.",
+      "FAIL labels: AWSPENDING was left on an older version of voximplant/outbound-calls, because a label must not move " +
+        "while the copies of the secret in other regions are behind. You need not do anything: rotate-key refuses to make that version current.",
     );
     expect(report).toMatchObject({ proved: true, withoutKey: [] });
   });
@@ -324,7 +324,7 @@ describe("a revocation with --make-room", () => {
     const policy = policyFor({ "outbound-calls": {}, "call-history": {} });
     const report = await revoke(world.ports, policy, key(), { makeRoom: needed });
     expect(linesOf(report)[0]).toBe(
-      `FAIL make room: Key ${needed} is a current key, and is not deleted to make room.`,
+      `FAIL make room: Key ${needed} is a current key, so it was not deleted. Name another key to make room.`,
     );
     expect([exists(needed), report.proved]).toEqual([true, true]);
   });
