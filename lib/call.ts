@@ -26,9 +26,8 @@ export interface CallDependencies extends RequestDependencies {
 }
 
 /**
- * The limit for a call and its repetition together. If the platform refuses the token, the key is
- * fetched again. If it is another key by then, the call is repeated once. API Gateway waits for 29
- * s.
+ * The limit for a call and its repetition together. It is below the 29 s that API Gateway waits for
+ * an answer.
  */
 const DEADLINE_MS = 25_000;
 const MAX_ANSWER_BYTES = 5 * 1024 * 1024;
@@ -73,8 +72,8 @@ async function call(dependencies: CallDependencies, event: unknown, facts: Facts
 }
 
 /**
- * Calls the method. If the platform refuses the token, fetches the signing key again. If it is
- * another key by now, calls the method once more.
+ * Calls the method. If the platform refuses the token, fetches the signing key again. If that gives
+ * a different key, calls the method once more with it.
  */
 async function callWithRenewal(
   dependencies: CallDependencies,

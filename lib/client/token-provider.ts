@@ -16,7 +16,10 @@ export interface TokenProviderOptions extends VendorOptions {
 }
 
 export interface GetTokenOptions {
-  /** Aborts this call only. If other calls wait for the same request, it continues for them. */
+  /**
+   * Aborts the wait of this call only. The request continues, also for other calls that wait for
+   * it.
+   */
   readonly signal?: AbortSignal | undefined;
   /** A token that the platform has refused. If it is the cached one, a new token is requested. */
   readonly rejected?: string | undefined;
@@ -70,8 +73,8 @@ export function createTokenProvider(options: TokenProviderOptions): TokenProvide
   let restUntil = -Infinity;
 
   /**
-   * The present time: that of the request plus the token's age. If the clock was set back since the
-   * request, the age is Infinity, and the token counts as expired.
+   * The present time: the time of the request plus the token's age. If the clock was set back after
+   * the request, `age()` returns Infinity, so the token counts as expired.
    */
   const timeOf = ({ lifetime, age }: Held) => lifetime.askedAt + age();
 
@@ -99,8 +102,9 @@ export function createTokenProvider(options: TokenProviderOptions): TokenProvide
   }
 
   function joinFlight(): Promise<VendedToken> {
-    // A request ends at its limit, unless the machine that runs this client (a laptop, a container
-    // of a Lambda function) was suspended. Then the request will fail, so start another one.
+    // A request ends within its limit. If it is older, the machine that runs this client (a laptop,
+    // a container of a Lambda function) was suspended meanwhile. Such a request will probably fail,
+    // so another one is started.
     if (flight === undefined || flight.age() > limits.totalMs) {
       const started: Flight = { age: startWatch(runtime), outcome: renew() };
       flight = started;

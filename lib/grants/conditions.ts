@@ -30,9 +30,9 @@ type QuestionWithoutRequest = Omit<Question, "request">;
 
 interface Covering {
   /**
-   * Compares this condition in two grants. True if each question that meets it in `narrow` also
-   * meets it in `wide`. If that is not certain, the result is false: because of a wrong `true`,
-   * `voxtoken admin lint` would call a grant redundant that is needed.
+   * Compares this condition in two grants. True if each question that meets the condition of
+   * `narrow` also meets the condition of `wide`. If that is not certain, the result is false:
+   * because of a wrong `true`, `voxtoken admin lint` would call a grant redundant that is needed.
    */
   readonly covers: (wide: Candidate, narrow: Candidate) => boolean;
 }
@@ -56,8 +56,7 @@ export type Condition = Covering &
   );
 
 /**
- * One entry for each field of a grant, and for each field of a principal, that can restrict the
- * grant.
+ * Some fields of a grant and of its principals can restrict the grant. Each of them has one entry.
  */
 export type ConditionsOf<G extends Grant, P extends PrincipalPattern> = Readonly<
   Record<Exclude<keyof G | keyof P, "source" | "principals">, Condition>
@@ -172,7 +171,9 @@ export function isOver({ until }: Pick<Grant, "until">, now: EpochMs): boolean {
   return until !== undefined && until - now < MIN_TTL_SECONDS * 1000;
 }
 
-/** Whether a grant is for a caller, whatever the request. */
+/**
+ * Whether a grant is for a caller and has not ended. Ignores the conditions that need a request.
+ */
 export function isFor(candidate: Candidate, caller: Caller, now: EpochMs): boolean {
   return all.every(
     (condition) => condition.needsRequest || condition.unmet(candidate, { caller, now }) === undefined,
@@ -220,8 +221,9 @@ export function secondsLeft({ until }: Pick<Grant, "until">, now: EpochMs): numb
 }
 
 /**
- * The lifetime of the token, in seconds. For a token request: the one in the request, otherwise 300
- * or the maximum if that is lower. For a call: 60, or the maximum if that is lower.
+ * The wanted lifetime of the token, in seconds. For a token request: the lifetime in the request,
+ * even if it is above the maximum. If the request has none: 300, or the maximum if that is below
+ * 300. For a call: 60, or the maximum if that is below 60.
  */
 export function wantedTtl(request: AccessRequest, maxTtlSeconds: number): number {
   if ("method" in request) return Math.min(METHOD_TTL_SECONDS, maxTtlSeconds);
@@ -229,8 +231,8 @@ export function wantedTtl(request: AccessRequest, maxTtlSeconds: number): number
 }
 
 /**
- * Says why the ARN in a grant does not match the caller. Undefined if it matches. A decision asks
- * only about grants whose ARN matches. An explanation also asks about the others.
+ * Says why the ARN in a grant does not match the caller. Undefined if it matches. For a decision,
+ * only grants whose ARN matches get here. For an explanation, all grants get here.
  */
 function unmetArn({ pattern }: Candidate, { caller }: Pick<Question, "caller">): string | undefined {
   const wanted = splitPrincipalArn(pattern.arn);

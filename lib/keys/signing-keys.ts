@@ -24,7 +24,7 @@ export type KeyOutcome =
 export interface KeyUnavailable {
   readonly state: "unavailable";
   readonly reason: "signing_key_unavailable";
-  /** For this time, requests are answered without asking Secrets Manager again. */
+  /** For this time, every request gets this outcome, and Secrets Manager is not asked again. */
   readonly retryAfterSeconds: number;
   readonly detail: string;
 }
@@ -87,8 +87,8 @@ const REFUSAL_PAUSE_MS = 10_000;
 /**
  * Caches the signing key of each secret, independently of the other secrets. A key is returned as
  * fresh for `ttlSeconds` after its fetch, less a random part: each container subtracts up to a
- * tenth. If the platform has refused the key, it is returned as fresh for ten seconds only. When
- * this time is over, Secrets Manager is asked:
+ * tenth. If a call names the key as refused (`refusedKeyId`), this time is ten seconds. When it is
+ * over, Secrets Manager is asked:
  *
  * | Secrets Manager               | age of the cached key                   | result                             |
  * | ----------------------------- | --------------------------------------- | ---------------------------------- |

@@ -120,8 +120,8 @@ async function moveRulesOf(run: AccountRun, classified: ClassifiedKey, isDeletio
 
 /**
  * The key to sign calls with: the current key of the service account, if the platform accepts it.
- * Otherwise the key with which the account's keys were listed. That key is of the same Voximplant
- * account, but may see fewer routing rules.
+ * Otherwise the key with which the keys of this Voximplant account were listed. It may see fewer
+ * routing rules than the current key.
  */
 function signerFor({ current, lister }: AccountSnapshot, owner: string | undefined): AccountKey {
   return (owner === undefined ? undefined : current.get(owner)) ?? lister;

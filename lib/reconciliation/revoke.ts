@@ -21,13 +21,15 @@ export interface RevocationPorts extends ReplacementPorts {
 interface RevocationRequest {
   readonly serviceAccount: ServiceAccount;
   /**
-   * The leaked key. If the function revoked the current key instead, a repeated request would
-   * revoke the new one.
+   * The id of the leaked key. Without it, the function would have to revoke the current key, and a
+   * repeated request would revoke the new key.
    */
   readonly keyId: string;
   /** Seconds for the replacement. */
   readonly timeoutSeconds: number;
-  /** Deletes the key without replacing it. No token is vended until someone stores another key. */
+  /**
+   * Deletes the key and creates no other. No token is vended until an operator stores another key.
+   */
   readonly deleteFirst: boolean;
   /**
    * The id of a key to delete before the replacement, for an account that has reached its limit of
@@ -84,8 +86,8 @@ export async function revokeKey(
   const before = await readCurrentKeysSettled(ports, policy, keyId);
   const affected = before.filter(({ key }) => key.keyId === keyId);
   const leaked = affected[0]?.key ?? (await openMatchingKeys(ports, policy, (key) => key.keyId === keyId))[0];
-  // If the Voximplant account of the leaked key is unknown, the calls are tried with the keys of
-  // every account.
+  // The calls that delete and check keys are signed with keys of the same Voximplant account. If
+  // that account is unknown, the keys of every account are tried.
   const isOfAccount = (accountId: number) => leaked === undefined || accountId === leaked.accountId;
   const signersAmong = (current: readonly CurrentKey[]) =>
     current.map(({ key }) => key).filter(({ accountId }) => isOfAccount(accountId));
@@ -108,10 +110,10 @@ export async function revokeKey(
   for (const { serviceAccount, version } of request.deleteFirst ? [] : affected) {
     await step("replace", async () => {
       const replace = () => replaceKey(ports, serviceAccount, version, deadline);
-      // Until the new key is stored, it looks like a stray. The grace of a stray starts at the last
-      // change of the secret. If that is long ago, a reconciliation at this moment deletes the new
-      // key, and a deleted key is stored. Then a second key is created. No reconciliation deletes
-      // that one, because storing the first key has changed the secret.
+      // Until the new key is stored, reconciliation treats it as a stray, whose grace starts at the
+      // last change of the secret. If that grace is over, a reconciliation may delete the key
+      // before it is stored. Then a deleted key is stored, and a second key must be created.
+      // Storing the first one has changed the secret, so no reconciliation deletes the second one.
       const next = await replace().catch((error: unknown) => {
         if (error instanceof ReplacementDeletedError) return replace();
         throw error;

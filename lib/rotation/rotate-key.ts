@@ -50,7 +50,7 @@ export async function rotateKey(ports: RotationPorts, policy: Policy, event: Rot
 /**
  * Reads the current and the pending version of the secret. Makes the same checks as the rotation
  * functions that AWS publishes as templates. Also checks that grants.yml names the secret, and that
- * the version was never current before.
+ * the version is not superseded.
  */
 async function prepare(ports: RotationPorts, policy: Policy, event: RotationEvent): Promise<Rotation> {
   const { store } = ports;
