@@ -73,8 +73,9 @@ export function createTokenProvider(options: TokenProviderOptions): TokenProvide
   let restUntil = -Infinity;
 
   /**
-   * The present time: the time of the request plus the token's age. If the clock was set back after
-   * the request, `age()` returns Infinity, so the token counts as expired.
+   * The present time, to compare with `lifetime`: the time of the request plus the token's age. It
+   * is not `now()`: if the clock was set back, the token would seem younger than it is. `age()`
+   * returns Infinity then, so the token counts as expired.
    */
   const timeOf = ({ lifetime, age }: Held) => lifetime.askedAt + age();
 
@@ -85,8 +86,8 @@ export function createTokenProvider(options: TokenProviderOptions): TokenProvide
       const response = await requestToken(send, { ...options, serviceAccount });
       const token = vendedToken(response);
       const lifetime = lifetimeOf(response.expires_in, askedAt, runtime.random());
-      // After the process was frozen, joinFlight may start a second request before the first has
-      // ended. If the first ends last, its token must not replace the token of the second.
+      // If the process was suspended, joinFlight may start a second request while the first still
+      // runs. If the first is answered later, its token must not replace the token of the second.
       const remaining = (one: Held) => one.lifetime.endsAt - timeOf(one);
       const renewed = { token, lifetime, age };
       if (held === undefined || remaining(renewed) >= remaining(held)) held = renewed;

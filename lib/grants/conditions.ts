@@ -31,8 +31,8 @@ type QuestionWithoutRequest = Omit<Question, "request">;
 interface Covering {
   /**
    * Compares this condition in two grants. True if each question that meets the condition of
-   * `narrow` also meets the condition of `wide`. If that is not certain, the result is false:
-   * because of a wrong `true`, `voxtoken admin lint` would call a grant redundant that is needed.
+   * `narrow` also meets the condition of `wide`. If that is not certain, the result is false. A
+   * wrong `true` would make `voxtoken admin lint` report a needed grant as redundant.
    */
   readonly covers: (wide: Candidate, narrow: Candidate) => boolean;
 }
@@ -56,7 +56,8 @@ export type Condition = Covering &
   );
 
 /**
- * Some fields of a grant and of its principals can restrict the grant. Each of them has one entry.
+ * The type of the table of conditions. It has one entry for each field of a grant or a principal
+ * that can restrict the grant.
  */
 export type ConditionsOf<G extends Grant, P extends PrincipalPattern> = Readonly<
   Record<Exclude<keyof G | keyof P, "source" | "principals">, Condition>
@@ -231,8 +232,9 @@ export function wantedTtl(request: AccessRequest, maxTtlSeconds: number): number
 }
 
 /**
- * Says why the ARN in a grant does not match the caller. Undefined if it matches. For a decision,
- * only grants whose ARN matches get here. For an explanation, all grants get here.
+ * Says why the ARN in a grant does not match the caller. Undefined if it matches. A decision calls
+ * this only for grants whose ARN matches, so the result is undefined. An explanation also calls it
+ * for the others.
  */
 function unmetArn({ pattern }: Candidate, { caller }: Pick<Question, "caller">): string | undefined {
   const wanted = splitPrincipalArn(pattern.arn);

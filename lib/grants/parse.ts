@@ -42,8 +42,8 @@ export const LOCAL_STAGE = "local";
  *
  * @param fileName the `file` of each problem
  * @param stage replaces `${stage}` in the names of secrets
- * @param now the time for warnings about grants that have ended or end soon. Without it, there are
- *   no such warnings.
+ * @param now the present time, for warnings about grants that have ended or end soon. Without it,
+ *   there are no such warnings.
  */
 export function parseGrants(
   text: string,

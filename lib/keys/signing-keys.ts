@@ -87,8 +87,8 @@ const REFUSAL_PAUSE_MS = 10_000;
 /**
  * Caches the signing key of each secret, independently of the other secrets. A key is returned as
  * fresh for `ttlSeconds` after its fetch, less a random part: each container subtracts up to a
- * tenth. If a call names the key as refused (`refusedKeyId`), this time is ten seconds. When it is
- * over, Secrets Manager is asked:
+ * tenth. For a call that names the key as refused (`refusedKeyId`), it is fresh only for ten
+ * seconds after its fetch. If the key is older, Secrets Manager is asked:
  *
  * | Secrets Manager               | age of the cached key                   | result                             |
  * | ----------------------------- | --------------------------------------- | ---------------------------------- |

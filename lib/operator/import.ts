@@ -80,7 +80,7 @@ async function readKeyFile(io: Io, file: string): Promise<string> {
     if ((mode & 0o077) !== 0 && process.platform !== "win32") {
       io.stderr.write(
         `Warning: other users of this machine can read ${file}. If someone may have read it, rotate the key after ` +
-          "the import: `voxtoken admin rotate NAME --now`.\n",
+          "the import: `voxtoken admin rotate NAME`.\n",
       );
     }
     return await readFile(file, "utf8");

@@ -24,7 +24,7 @@ export function revokeCommand(io: Io): Command {
     .option("--yes", "do not ask for confirmation")
     .option(
       "--delete-first",
-      "delete the key without a replacement: no token is vended until you store another key",
+      "delete the key without a replacement: no token works until you store another key",
     )
     .option("--make-room <id>", "first delete this key, if the account is at its limit of keys")
     .option(

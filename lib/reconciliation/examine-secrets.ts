@@ -85,7 +85,7 @@ function overdueKey({ serviceAccount, state, createdAt }: SecretSnapshot, now: E
     serviceAccount,
     `The current key of ${name} is ${Math.floor(days)} days old, but rotation is due every ${rotationDays} days. ` +
       `See why with \`aws secretsmanager describe-secret --secret-id ${name}\`, then run ` +
-      `\`voxtoken admin rotate ${serviceAccount} --now\`.`,
+      `\`voxtoken admin rotate ${serviceAccount}\`.`,
   );
 }
 
@@ -106,7 +106,7 @@ function stuckRotation(
     serviceAccount,
     `A rotation of ${state.name} has not ended for ${Math.floor(age / DAY_MS)} days: version ${pending} is still ` +
       `AWSPENDING and holds ${key === undefined ? "no key" : `key ${key.keyId}`}. Continue it with ` +
-      `\`voxtoken admin rotate ${serviceAccount} --now\`. The log of rotate-key says why it stopped.`,
+      `\`voxtoken admin rotate ${serviceAccount}\`. The log of rotate-key says why it stopped.`,
   );
 }
 

@@ -17,9 +17,9 @@ import { examineSecrets } from "./examine-secrets.ts";
 import { type Finding, messageOf, notExamined } from "./finding.ts";
 
 /**
- * Finds keys that should not exist, rotations that are late, and replicas of secrets that are late.
- * The table in decide.ts says which keys it deletes. Two runs can overlap without harm: a second
- * deletion of a key, or a second binding of a routing rule, has no effect.
+ * Finds keys that should not exist, rotations that are late, and secrets whose copies in other
+ * regions are behind. The table in decide.ts says which keys it deletes. Two runs can overlap
+ * without harm: a second deletion of a key, or a second binding of a routing rule, has no effect.
  */
 export async function reconcileKeys(ports: SnapshotPorts, policy: Policy): Promise<Finding[]> {
   const snapshot = await takeSnapshot(ports, policy);
@@ -120,8 +120,8 @@ async function moveRulesOf(run: AccountRun, classified: ClassifiedKey, isDeletio
 
 /**
  * The key to sign calls with: the current key of the service account, if the platform accepts it.
- * Otherwise the key with which the keys of this Voximplant account were listed. It may see fewer
- * routing rules than the current key.
+ * Otherwise the key that signed the call that listed the keys of this Voximplant account. Calls
+ * signed with that key may return fewer routing rules.
  */
 function signerFor({ current, lister }: AccountSnapshot, owner: string | undefined): AccountKey {
   return (owner === undefined ? undefined : current.get(owner)) ?? lister;

@@ -28,7 +28,7 @@ interface RevocationRequest {
   /** Seconds for the replacement. */
   readonly timeoutSeconds: number;
   /**
-   * Deletes the key and creates no other. No token is vended until an operator stores another key.
+   * Deletes the key and creates no other. No token works until an operator stores another key.
    */
   readonly deleteFirst: boolean;
   /**
@@ -86,8 +86,9 @@ export async function revokeKey(
   const before = await readCurrentKeysSettled(ports, policy, keyId);
   const affected = before.filter(({ key }) => key.keyId === keyId);
   const leaked = affected[0]?.key ?? (await openMatchingKeys(ports, policy, (key) => key.keyId === keyId))[0];
-  // The calls that delete and check keys are signed with keys of the same Voximplant account. If
-  // that account is unknown, the keys of every account are tried.
+  // The calls that delete and check the leaked key are signed with other keys of its Voximplant
+  // account. If no secret holds the leaked key, its account is unknown, and the keys of every
+  // account are tried.
   const isOfAccount = (accountId: number) => leaked === undefined || accountId === leaked.accountId;
   const signersAmong = (current: readonly CurrentKey[]) =>
     current.map(({ key }) => key).filter(({ accountId }) => isOfAccount(accountId));
@@ -112,8 +113,9 @@ export async function revokeKey(
       const replace = () => replaceKey(ports, serviceAccount, version, deadline);
       // Until the new key is stored, reconciliation treats it as a stray, whose grace starts at the
       // last change of the secret. If that grace is over, a reconciliation may delete the key
-      // before it is stored. Then a deleted key is stored, and a second key must be created.
-      // Storing the first one has changed the secret, so no reconciliation deletes the second one.
+      // before it is stored. Then `replaceKey` stores a key that no longer exists, and a second one
+      // must be created. To store a key changes the secret, which starts the grace again. So no
+      // reconciliation deletes the second key.
       const next = await replace().catch((error: unknown) => {
         if (error instanceof ReplacementDeletedError) return replace();
         throw error;
@@ -235,7 +237,7 @@ function leftToDo(
     ...(proved ? [] : [proof]),
     ...withoutKey.map(
       (name) =>
-        `${name} has no working key, so no token is vended. ${putAKeyIn(name)} ` +
+        `${name} has no working key, so none of its tokens works. ${putAKeyIn(name)} ` +
         `If the previous key works and did not leak: \`voxtoken admin rollback ${name}\`.`,
     ),
     ...(rulesMoved

@@ -35,8 +35,8 @@ export type RotationEvent = z.infer<typeof RotationEvent>;
  */
 export async function rotateKey(ports: RotationPorts, policy: Policy, event: RotationEvent): Promise<void> {
   const rotation = await prepare(ports, policy, event);
-  // If the version is current already, an earlier attempt was interrupted during finishSecret. The
-  // steps before finishSecret are done then.
+  // If the version is current already, an earlier attempt was interrupted during finishSecret. Then
+  // the steps before finishSecret were completed earlier, and are skipped.
   const isCurrent = versionWith("AWSCURRENT", rotation.secret) === rotation.versionId;
   if (isCurrent && event.Step !== "finishSecret") return;
   try {

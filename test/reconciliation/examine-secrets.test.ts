@@ -140,7 +140,7 @@ describe("a key that rotation should have replaced", () => {
         "key_overdue",
         "The current key of voximplant/calls is 60 days old, but rotation is due every 30 days. See why with " +
           "`aws secretsmanager describe-secret --secret-id voximplant/calls`, then run " +
-          "`voxtoken admin rotate calls --now`.",
+          "`voxtoken admin rotate calls`.",
       ],
     ]);
   });
@@ -169,7 +169,7 @@ describe("a rotation that has not ended", () => {
     ]);
   const stuck = (held: string, days = 2) =>
     `A rotation of voximplant/calls has not ended for ${days} days: version v2 is still AWSPENDING and holds ${held}. ` +
-    "Continue it with `voxtoken admin rotate calls --now`. The log of rotate-key says why it stopped.";
+    "Continue it with `voxtoken admin rotate calls`. The log of rotate-key says why it stopped.";
 
   it("for a day is reported, with the key that it holds", () => {
     const keys = new Map([

@@ -273,7 +273,7 @@ describe("a revocation with --delete-first", () => {
       `It is not proved that key ${leaked} is dead. Store another key, then run ` +
         `\`voxtoken admin revoke outbound-calls --key ${leaked}\`.`,
       expect.stringMatching(
-        /^outbound-calls has no working key, so no token is vended\. Import one .*If the previous key works and did not leak: `voxtoken admin rollback outbound-calls`\.$/,
+        /^outbound-calls has no working key, so none of its tokens works\. Import one .*If the previous key works and did not leak: `voxtoken admin rollback outbound-calls`\.$/,
       ),
       `If routing rules were bound to key ${leaked}, bind them to the new key in the control panel.`,
     ]);
