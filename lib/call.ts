@@ -26,8 +26,8 @@ export interface CallDependencies extends RequestDependencies {
 }
 
 /**
- * The time limit for a call, and for a second attempt with another key if there is one. It is below
- * the 29 s that API Gateway waits for an answer.
+ * The time limit for the first attempt and, if the function finds another key, the second attempt
+ * together. It is below the 29 s that API Gateway waits for an answer.
  */
 const DEADLINE_MS = 25_000;
 const MAX_ANSWER_BYTES = 5 * 1024 * 1024;

@@ -45,7 +45,8 @@ async function run(
   try {
     return await io.runChild(command, args, { ...io.env, ...variables });
   } catch (error) {
-    // The status of a shell: 127 if the file does not exist, 126 if the system cannot run it.
+    // Exits with the status that a shell would give: 127 if the file does not exist, 126 if the
+    // system cannot run it.
     const { code = "" } = error as NodeJS.ErrnoException;
     if (code === "ENOENT" || code === "ENOTDIR") throw new CliError(`${command}: command not found`, 127);
     if (code === "EACCES") throw new CliError(`${command}: permission denied`, 126);

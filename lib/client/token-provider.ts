@@ -73,9 +73,9 @@ export function createTokenProvider(options: TokenProviderOptions): TokenProvide
   let restUntil = -Infinity;
 
   /**
-   * The present time, to compare with `lifetime`: the time of the request plus the token's age. It
-   * is not `now()`: if the clock was set back, the token would seem younger than it is. `age()`
-   * returns Infinity then, so the token counts as expired.
+   * The present time, to compare with `lifetime`: the time of the request plus the token's age. If
+   * the clock was set back, `now()` would make the token seem younger than it is. In this case,
+   * `age()` returns Infinity, so the token counts as expired.
    */
   const timeOf = ({ lifetime, age }: Held) => lifetime.askedAt + age();
 

@@ -208,8 +208,8 @@ export function coversRequests(wide: Candidate, narrow: Candidate): boolean {
 }
 
 /**
- * The longest lifetime of a token, in seconds: the lowest of the limits of the grant, the service
- * account and the platform, and the time until the grant ends.
+ * The longest lifetime of a token, in seconds. It is the lowest of four values: the grant's limit,
+ * the service account's limit, the platform's limit, and the time until the grant ends.
  */
 export function maxTtlOf({ grant }: Candidate, serviceAccount: ServiceAccount, now: EpochMs): number {
   const limits = [grant.maxTtlSeconds, serviceAccount.maxTtlSeconds, MAX_TTL_SECONDS];
@@ -233,8 +233,8 @@ export function wantedTtl(request: AccessRequest, maxTtlSeconds: number): number
 
 /**
  * Says why the ARN in a grant does not match the caller. Undefined if it matches. A decision calls
- * this only for grants whose ARN matches, so the result is undefined. An explanation also calls it
- * for the others.
+ * this only for grants whose ARN matches the caller, so it always gets `undefined`. An explanation
+ * also calls it for grants whose ARN does not match.
  */
 function unmetArn({ pattern }: Candidate, { caller }: Pick<Question, "caller">): string | undefined {
   const wanted = splitPrincipalArn(pattern.arn);

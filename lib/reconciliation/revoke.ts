@@ -25,10 +25,13 @@ interface RevocationRequest {
    * repeated request would revoke the new key.
    */
   readonly keyId: string;
-  /** Seconds for the replacement. */
+  /**
+   * The time limit for the replacement, in seconds. After that, the leaked key is deleted anyway.
+   */
   readonly timeoutSeconds: number;
   /**
-   * Deletes the key and creates no other. No token works until an operator stores another key.
+   * If true, the leaked key is deleted and no new key is created. Until an operator stores another
+   * key, no token works.
    */
   readonly deleteFirst: boolean;
   /**
@@ -114,8 +117,8 @@ export async function revokeKey(
       // Until the new key is stored, reconciliation treats it as a stray, whose grace starts at the
       // last change of the secret. If that grace is over, a reconciliation may delete the key
       // before it is stored. Then `replaceKey` stores a key that no longer exists, and a second one
-      // must be created. To store a key changes the secret, which starts the grace again. So no
-      // reconciliation deletes the second key.
+      // must be created. Storing the first key has changed the secret, and so has started the grace
+      // again. So no reconciliation deletes the second key.
       const next = await replace().catch((error: unknown) => {
         if (error instanceof ReplacementDeletedError) return replace();
         throw error;
@@ -218,7 +221,7 @@ async function moveRulesOff(
   const outcome = await moveRules(current.api, [keyId], current.keyId, log);
   return outcome === "moved"
     ? `now bound to key ${current.keyId}`
-    : "the new key has no right to see them: check them in the control panel";
+    : "no right to see routing rules: check them in the control panel";
 }
 
 function leftToDo(
