@@ -26,8 +26,9 @@ export interface CallDependencies extends RequestDependencies {
 }
 
 /**
- * The time limit for the first attempt and, if the function finds another key, the second attempt
- * together. It is below the 29 s that API Gateway waits for an answer.
+ * One time limit for both attempts together: a second one is made if the platform refuses the token
+ * and the function then finds another key. The limit is below the 29 s that API Gateway waits for
+ * an answer.
  */
 const DEADLINE_MS = 25_000;
 const MAX_ANSWER_BYTES = 5 * 1024 * 1024;

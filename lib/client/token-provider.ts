@@ -17,8 +17,8 @@ export interface TokenProviderOptions extends VendorOptions {
 
 export interface GetTokenOptions {
   /**
-   * Aborts the wait of this call only. The request continues, also for other calls that wait for
-   * it.
+   * Aborts the wait of this call only. The request itself continues, and other calls that wait for
+   * it get its token.
    */
   readonly signal?: AbortSignal | undefined;
   /** A token that the platform has refused. If it is the cached one, a new token is requested. */
@@ -73,9 +73,9 @@ export function createTokenProvider(options: TokenProviderOptions): TokenProvide
   let restUntil = -Infinity;
 
   /**
-   * The present time, to compare with `lifetime`: the time of the request plus the token's age. If
-   * the clock was set back, `now()` would make the token seem younger than it is. In this case,
-   * `age()` returns Infinity, so the token counts as expired.
+   * The present time, to compare with `lifetime`. It is the time of the request plus the token's
+   * age, because `now()` may have been set back, and the token would seem younger than it is.
+   * `age()` returns Infinity in this case, so the token counts as expired.
    */
   const timeOf = ({ lifetime, age }: Held) => lifetime.askedAt + age();
 
@@ -103,9 +103,9 @@ export function createTokenProvider(options: TokenProviderOptions): TokenProvide
   }
 
   function joinFlight(): Promise<VendedToken> {
-    // A request ends within its limit. If it is older, the machine that runs this client (a laptop,
-    // a container of a Lambda function) was suspended meanwhile. Such a request will probably fail,
-    // so another one is started.
+    // A request ends after `totalMs` at the latest. If it is older and still open, the machine that
+    // runs this client (a laptop, a container of a Lambda function) was suspended. Such a request
+    // will probably fail, so another one is started.
     if (flight === undefined || flight.age() > limits.totalMs) {
       const started: Flight = { age: startWatch(runtime), outcome: renew() };
       flight = started;

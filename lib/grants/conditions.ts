@@ -149,7 +149,8 @@ export const conditions = {
   maxTtlSeconds: {
     needsRequest: true,
     // Always met, even if the request asks for a longer lifetime than the grant's maximum. The
-    // caller then gets `ttl_too_long` with the maximum, not `access_denied`.
+    // request is then refused with `ttl_too_long`, which names the maximum, and not with
+    // `access_denied`.
     unmet: () => undefined,
     covers: ({ grant: wide }, { grant: narrow }) => wide.maxTtlSeconds >= narrow.maxTtlSeconds,
   },
@@ -232,9 +233,9 @@ export function wantedTtl(request: AccessRequest, maxTtlSeconds: number): number
 }
 
 /**
- * Says why the ARN in a grant does not match the caller. Undefined if it matches. A decision calls
- * this only for grants whose ARN matches the caller, so it always gets `undefined`. An explanation
- * also calls it for grants whose ARN does not match.
+ * Says why the ARN in a grant does not match the caller. Undefined if it matches. `authorize` calls
+ * this only for grants whose ARN matches, and always gets undefined. An explanation looks at the
+ * other grants too, and shows the reason.
  */
 function unmetArn({ pattern }: Candidate, { caller }: Pick<Question, "caller">): string | undefined {
   const wanted = splitPrincipalArn(pattern.arn);

@@ -61,8 +61,8 @@ export function parseGrants(
     shape.success ? shape.data : salvageOutline(source.value),
     source.locate,
   );
-  // A value that two YAML readers could read differently is reported as such. The schema's error
-  // for the same value would only confuse, so it is left out.
+  // `readYaml` reports a value that two YAML readers could read differently, and puts undefined in
+  // its place. The schema's error about that undefined would only confuse, so it is left out.
   const misread = new Set(source.misreadings.map(({ path }) => JSON.stringify(path)));
   const issues = (shape.error?.issues ?? []).filter(({ path }) => !misread.has(JSON.stringify(path)));
 
@@ -89,7 +89,7 @@ function testOf(
   position: Position,
 ): GrantTest {
   const check = checkPrincipal(arn);
-  if (!check.ok) throw new Error(`the schema let ${arn} pass unchecked`);
+  if (!check.ok) throw new Error(`a fault of this program: ${arn} was not checked`);
   const { partition, accountId, kind, name } = check.principal;
   const time = at === undefined ? undefined : parseTime(at);
   return {
@@ -144,7 +144,7 @@ function policyOf(
       principals: grant.principals.map((entry, j): PrincipalPattern => {
         const { arn, uniqueId } = typeof entry === "string" ? { arn: entry, uniqueId: undefined } : entry;
         const principal = principals.get(arn);
-        if (!principal) throw new Error(`the schema let ${arn} pass unchecked`);
+        if (!principal) throw new Error(`a fault of this program: ${arn} was not checked`);
         return {
           source: sourceOf(["grants", i, "principals", j]),
           arn: principal.arn,

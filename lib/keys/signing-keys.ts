@@ -87,14 +87,14 @@ const REFUSAL_PAUSE_MS = 10_000;
 /**
  * Caches the signing key of each secret, independently of the other secrets. A key is returned as
  * fresh for `ttlSeconds` after its fetch, less a random part: each container subtracts up to a
- * tenth. For a call that names the key as refused (`refusedKeyId`), it is fresh only for ten
- * seconds after its fetch. If the key is older, Secrets Manager is asked:
+ * tenth. If the platform has refused the key (`refusedKeyId`), it is fresh only for ten seconds
+ * after its fetch. When the key is no longer fresh, Secrets Manager is asked:
  *
- * | Secrets Manager               | age of the cached key                   | result                             |
+ * | Secrets Manager               | time since the fetch                    | result                             |
  * | ----------------------------- | --------------------------------------- | ---------------------------------- |
  * | returns a key                 | any                                     | the new key, fresh                 |
  * | fails                         | below `ttlSeconds` + `maxStaleSeconds`  | the cached key, stale              |
- * | fails                         | older, or nothing is cached             | unavailable                        |
+ * | fails                         | longer, or nothing is cached            | unavailable                        |
  * | says: deleted, or forbidden   | any                                     | unavailable; the cache is emptied  |
  * | returns a value that is no key | any                                     | MalformedSecretError; the cache is emptied |
  *

@@ -120,8 +120,8 @@ async function moveRulesOf(run: AccountRun, classified: ClassifiedKey, isDeletio
 
 /**
  * The key to sign calls with: the current key of the service account, if the platform accepts it.
- * Otherwise `lister`, with which this run listed the keys of the Voximplant account. `lister` may
- * have the right to fewer routing rules than the current key.
+ * Otherwise `lister`, with which this run listed the keys of the Voximplant account. The current
+ * key comes first, because `lister` may have the right to fewer routing rules.
  */
 function signerFor({ current, lister }: AccountSnapshot, owner: string | undefined): AccountKey {
   return (owner === undefined ? undefined : current.get(owner)) ?? lister;

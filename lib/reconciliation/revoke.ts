@@ -114,11 +114,11 @@ export async function revokeKey(
   for (const { serviceAccount, version } of request.deleteFirst ? [] : affected) {
     await step("replace", async () => {
       const replace = () => replaceKey(ports, serviceAccount, version, deadline);
-      // Until the new key is stored, reconciliation treats it as a stray, whose grace starts at the
-      // last change of the secret. If that grace is over, a reconciliation may delete the key
-      // before it is stored. Then `replaceKey` stores a key that no longer exists, and a second one
-      // must be created. Storing the first key has changed the secret, and so has started the grace
-      // again. So no reconciliation deletes the second key.
+      // Until the new key is stored, reconciliation treats it as a stray. The grace of a stray
+      // starts at the last change of the secret, so `replaceKey` changes the secret first. If that
+      // failed, a reconciliation may delete the new key before it is stored, and `replaceKey`
+      // stores a key that no longer exists. Then it runs again. Storing the first key has changed
+      // the secret, so no reconciliation deletes the second key.
       const next = await replace().catch((error: unknown) => {
         if (error instanceof ReplacementDeletedError) return replace();
         throw error;
@@ -221,7 +221,7 @@ async function moveRulesOff(
   const outcome = await moveRules(current.api, [keyId], current.keyId, log);
   return outcome === "moved"
     ? `now bound to key ${current.keyId}`
-    : "no right to see routing rules: check them in the control panel";
+    : "not moved, for lack of a right: check the rules in the control panel";
 }
 
 function leftToDo(

@@ -101,9 +101,9 @@ function isStaged({ stages }: SecretState, versionId: string): boolean {
 }
 
 /**
- * A version that was current before must not become current again, because its key may have leaked.
- * So its label AWSPENDING is taken off. Otherwise the next `RotateSecret` would continue with this
- * version, and not create a new one.
+ * A rotation must not make a version current that was current before, because its key may have
+ * leaked. (An operator can, by a rollback.) AWSPENDING may be left on such a version, and the next
+ * `RotateSecret` would continue with it, so the label is taken off.
  */
 async function endRotation(
   { store }: RotationPorts,
@@ -112,7 +112,7 @@ async function endRotation(
 ): Promise<KeyLifecycleError> {
   await store.moveStage(arn, "AWSPENDING", { from: versionId, to: undefined });
   return new KeyLifecycleError(
-    `Version ${versionId} of secret ${name} is older than the current version, so it does not become current ` +
-      "again. It is no longer labelled AWSPENDING. Rotate again to get a new key.",
+    `Version ${versionId} of secret ${name} is older than the current version, so this rotation does not make ` +
+      "it current. It is no longer labelled AWSPENDING. Rotate again to get a new key.",
   );
 }

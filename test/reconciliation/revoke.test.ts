@@ -110,7 +110,7 @@ describe("a revocation", () => {
     });
     const { proved, steps } = await revoke(world.ports, policyFor(), world.keyWith("AWSCURRENT") ?? "");
     expect(proved).toBe(true);
-    expect(steps.find(({ step }) => step === "rules")?.seen).toContain("no right to see routing rules");
+    expect(steps.find(({ step }) => step === "rules")?.seen).toContain("not moved, for lack of a right");
   });
 
   it("reports before its time limit while the platform does not answer", async () => {

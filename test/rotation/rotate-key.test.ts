@@ -246,8 +246,8 @@ describe("a rotation is refused", () => {
       await expect(carryOut([step], versionId)).rejects.toMatchObject({
         name: "KeyLifecycleError",
         message:
-          `Version ${versionId} of secret voximplant/outbound-calls is older than the current version, so it does ` +
-          "not become current again. It is no longer labelled AWSPENDING. Rotate again to get a new key.",
+          `Version ${versionId} of secret voximplant/outbound-calls is older than the current version, so this ` +
+          "rotation does not make it current. It is no longer labelled AWSPENDING. Rotate again to get a new key.",
       });
       expect(world.keyWith("AWSPENDING")).toBeUndefined();
     }
