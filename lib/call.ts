@@ -26,9 +26,9 @@ export interface CallDependencies extends RequestDependencies {
 }
 
 /**
- * One time limit for both attempts together: a second one is made if the platform refuses the token
- * and the function then finds another key. The limit is below the 29 s that API Gateway waits for
- * an answer.
+ * The time limit for all attempts together. There is a second attempt if the platform refuses the
+ * token and the function then finds another key. The limit is below the 29 s that API Gateway waits
+ * for an answer.
  */
 const DEADLINE_MS = 25_000;
 const MAX_ANSWER_BYTES = 5 * 1024 * 1024;

@@ -20,9 +20,9 @@ Examples:
 The token is in the environment of the command. It is not in the arguments,
 because ps shows these to other users. VOXIMPLANT_ACCESS_TOKEN_EXPIRES_AT is the
 time when the token expires. When the command starts, at least half of the
-token's lifetime is left; --min-ttl changes that. Signals are passed on. The
-exit status is the command's: 127 if the command is not found, 126 if it cannot
-be run, 128 + n if signal n ended it.`,
+token's lifetime is left; --min-ttl changes that. Signals are passed on.
+voxtoken exits with the status of the command. If the command is not found, the
+status is 127; if it cannot be run, 126; if signal n ended it, 128 + n.`,
     )
     .action(async (serviceAccount: string, [command = "", ...args]: string[], flags: HandOverFlags) => {
       const token = await whileWaiting(io, "asking for a token", () =>

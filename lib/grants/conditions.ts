@@ -56,8 +56,8 @@ export type Condition = Covering &
   );
 
 /**
- * The type of the table of conditions. It has one entry for each field of a grant or a principal
- * that can restrict the grant.
+ * The type of the table of conditions. It has one entry for each field that can restrict a grant,
+ * of the grant itself or of its principals.
  */
 export type ConditionsOf<G extends Grant, P extends PrincipalPattern> = Readonly<
   Record<Exclude<keyof G | keyof P, "source" | "principals">, Condition>
@@ -118,7 +118,7 @@ export const conditions = {
     covers: ({ grant: wide }, { grant: narrow }) =>
       narrow.childAccountIds.every((id) => wide.childAccountIds.includes(id)),
   },
-  // A token is valid for at least 30 s. A grant that ends sooner than that gives no token.
+  // A token is valid for at least 30 s. If a grant ends in less than 30 s, it gives no token.
   until: {
     needsRequest: false,
     unmet: ({ grant: { until } }, { now }) => {
@@ -234,8 +234,8 @@ export function wantedTtl(request: AccessRequest, maxTtlSeconds: number): number
 
 /**
  * Says why the ARN in a grant does not match the caller. Undefined if it matches. `authorize` calls
- * this only for grants whose ARN matches, and always gets undefined. An explanation looks at the
- * other grants too, and shows the reason.
+ * this only for grants whose ARN matches, so it always gets undefined. explain.ts also calls it for
+ * the other grants, and shows the reason.
  */
 function unmetArn({ pattern }: Candidate, { caller }: Pick<Question, "caller">): string | undefined {
   const wanted = splitPrincipalArn(pattern.arn);

@@ -121,7 +121,7 @@ async function moveRulesOf(run: AccountRun, classified: ClassifiedKey, isDeletio
 /**
  * The key to sign calls with: the current key of the service account, if the platform accepts it.
  * Otherwise `lister`, with which this run listed the keys of the Voximplant account. The current
- * key comes first, because `lister` may have the right to fewer routing rules.
+ * key comes first, because the roles of `lister` may not allow it to see all routing rules.
  */
 function signerFor({ current, lister }: AccountSnapshot, owner: string | undefined): AccountKey {
   return (owner === undefined ? undefined : current.get(owner)) ?? lister;

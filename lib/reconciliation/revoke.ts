@@ -21,7 +21,7 @@ export interface RevocationPorts extends ReplacementPorts {
 interface RevocationRequest {
   readonly serviceAccount: ServiceAccount;
   /**
-   * The id of the leaked key. Without it, the function would have to revoke the current key, and a
+   * The id of the leaked key. It is required: if the function simply revoked the current key, a
    * repeated request would revoke the new key.
    */
   readonly keyId: string;
@@ -114,11 +114,12 @@ export async function revokeKey(
   for (const { serviceAccount, version } of request.deleteFirst ? [] : affected) {
     await step("replace", async () => {
       const replace = () => replaceKey(ports, serviceAccount, version, deadline);
-      // Until the new key is stored, reconciliation treats it as a stray. The grace of a stray
-      // starts at the last change of the secret, so `replaceKey` changes the secret first. If that
-      // failed, a reconciliation may delete the new key before it is stored, and `replaceKey`
-      // stores a key that no longer exists. Then it runs again. Storing the first key has changed
-      // the secret, so no reconciliation deletes the second key.
+      // Until the new key is stored, it is a stray. Reconciliation deletes a stray when its grace
+      // is over, and the grace starts at the last change of the secret. So `replaceKey` changes the
+      // secret before it creates the key. If this change failed, reconciliation may delete the key,
+      // and `replaceKey` stores a key that no longer exists. Then `replaceKey` runs a second time.
+      // The first run has stored a key, which started the grace again, so reconciliation does not
+      // delete the second one.
       const next = await replace().catch((error: unknown) => {
         if (error instanceof ReplacementDeletedError) return replace();
         throw error;
