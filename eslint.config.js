@@ -126,8 +126,6 @@ export default tseslint.config(
         { allowNumber: true, allowBoolean: true },
       ],
       "@typescript-eslint/switch-exhaustiveness-check": "error",
-      // The compiler says the same: noUnusedLocals and noUnusedParameters of tsconfig.json.
-      "@typescript-eslint/no-unused-vars": "off",
       // tsconfig.json allows no enum (erasableSyntaxOnly), and this rule took a tenth of the time.
       "@typescript-eslint/no-unsafe-enum-assignment": "off",
     },

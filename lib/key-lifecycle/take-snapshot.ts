@@ -24,7 +24,7 @@ export interface SnapshotPorts {
 export interface AccountSnapshot {
   readonly accountId: number;
   readonly keys: readonly ClassifiedKey[];
-  /** The current keys of this account that the platform accepts, by service account. */
+  /** The current keys of this account that the platform does not refuse, by service account. */
   readonly current: ReadonlyMap<string, AccountKey>;
   /** The key that listed the keys. A superseded one if the platform accepts no current key. */
   readonly lister: AccountKey;
@@ -150,13 +150,15 @@ async function listAccount(
     try {
       const key = await open(version);
       if (key === undefined || current.has(serviceAccount)) continue;
+      current.set(serviceAccount, key);
       // With each key, because the platform may refuse a key that it lists.
       const keys = await key.api.getKeys();
       listing ??= { lister: key, keys };
-      current.set(serviceAccount, key);
     } catch (error) {
-      if (isUnknownKey(error)) refused.set(version.keyId, error);
-      else failures.push({ serviceAccount, error });
+      if (isUnknownKey(error)) {
+        current.delete(serviceAccount);
+        refused.set(version.keyId, error);
+      } else failures.push({ serviceAccount, error });
     }
   }
   for (const version of newestFirst.filter(({ isCurrent }) => !isCurrent)) {

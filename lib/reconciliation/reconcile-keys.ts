@@ -97,11 +97,13 @@ async function moveRulesOf(run: AccountRun, classified: ClassifiedKey, isDeletio
   const secret = snapshot.secrets.find(({ serviceAccount }) => serviceAccount === owner);
   const current = secret && currentKey(secret);
   if (current?.accountId === account.accountId) {
-    if (account.keys.some(({ key }) => key.key_id === current.keyId))
+    const isListed = account.keys.some(({ key }) => key.key_id === current.keyId);
+    if (isListed && !snapshot.refused.has(current.keyId))
       await moveRules(api, [keyId], current.keyId, ports.log);
     else if (isDeletion)
       throw new Error(
-        `the platform does not list the current key ${current.keyId}, so the key ${keyId} may be the last that works.`,
+        `the platform ${isListed ? "refuses" : "does not list"} the current key ${current.keyId}, so the key ` +
+          `${keyId} may be the last that works.`,
       );
   } else if (isDeletion) {
     const rules = await api.getRulesBoundTo(keyId).catch((error: unknown) => {
@@ -119,9 +121,9 @@ async function moveRulesOf(run: AccountRun, classified: ClassifiedKey, isDeletio
 }
 
 /**
- * The key to sign calls with: the current key of the service account, if the platform accepts it.
- * Otherwise `lister`, with which this run listed the keys of the Voximplant account. The current
- * key comes first, because the roles of `lister` may not allow it to see all routing rules.
+ * The key to sign calls with: the current key of the service account, unless the platform refuses
+ * it. Otherwise `lister`, with which this run listed the keys of the Voximplant account. The
+ * current key comes first, because the roles of `lister` may not allow it to see all routing rules.
  */
 function signerFor({ current, lister }: AccountSnapshot, owner: string | undefined): AccountKey {
   return (owner === undefined ? undefined : current.get(owner)) ?? lister;

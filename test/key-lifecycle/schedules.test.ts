@@ -300,7 +300,7 @@ describe("reconciliation", () => {
     world.secret().rotation = { enabled: true, lambdaArn: "arn", rules: { AutomaticallyAfterDays: 7 } };
     wait(20 * DAY);
     expect(await reconcile()).toMatchObject([
-      { reason: "key_overdue", detail: expect.stringContaining(`rotate ${NAME}`) as string },
+      { reason: "key_overdue", detail: expect.stringContaining(`rotate ${NAME}\``) as string },
     ]);
   });
 

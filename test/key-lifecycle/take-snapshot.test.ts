@@ -121,6 +121,26 @@ describe("the key that lists an account's keys", () => {
   });
 });
 
+it("a snapshot keeps a current key that got no answer, because calls with it may still succeed", async () => {
+  await world.close();
+  world = await startWorld({ serviceAccounts: ["outbound-calls", "call-history"] });
+  const lost = world.keyWith("AWSCURRENT", "call-history");
+  const openKey: SnapshotPorts["openKey"] = async (file) => {
+    const key = await world.ports.openKey(file);
+    const getKeys = () => Promise.reject(new Error("no answer"));
+    return key.keyId === lost ? { ...key, api: { ...key.api, getKeys } } : key;
+  };
+  const { accounts, refused, failures } = await snapshot(
+    { openKey },
+    policyFor({ "outbound-calls": {}, "call-history": {} }),
+  );
+  expect(accounts.map(({ current }) => [...current.keys()].sort())).toEqual([
+    ["call-history", "outbound-calls"],
+  ]);
+  expect(failures).toMatchObject([{ serviceAccount: "call-history", error: { message: "no answer" } }]);
+  expect(refused).toEqual(new Map());
+});
+
 it("of two versions that hold the current key, a snapshot signs in with the newer one", async () => {
   const keyId = currentId();
   // Somebody stored the key's id with another private key before.

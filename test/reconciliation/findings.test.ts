@@ -128,6 +128,25 @@ describe("the only service account of an account", () => {
     await reconcileKeys(world.ports, policyFor());
     expect(world.platform.keys.has(old)).toBe(true);
   });
+
+  it("keeps its last working key after the grace if the current key is listed, but refused", async () => {
+    world = await startWorld();
+    const old = world.keyWith("AWSCURRENT") ?? "";
+    for (const event of world.stagePending()) await rotateKey(world.ports, policyFor(), event);
+    const current = world.keyWith("AWSCURRENT") ?? "";
+    const openKey: World["ports"]["openKey"] = async (file) => {
+      const opened = await world.ports.openKey(file);
+      if (opened.keyId !== current) return opened;
+      return { ...opened, api: (await world.ports.openKey(file.replace(current, "no-such-key"))).api };
+    };
+    world.clock.now += GRACE_MS + 1_000;
+    const findings = await reconcileKeys({ ...world.ports, openKey }, policyFor());
+    expect(world.platform.keys.has(old)).toBe(true);
+    expect(findings.map(({ reason }) => reason)).toContain("current_key_missing");
+    expect(findings.find(({ reason }) => reason === "superseded_key")?.detail).toContain(
+      `Not deleted: the platform refuses the current key ${current}, so the key ${old} may be the last that works.`,
+    );
+  });
 });
 
 it("reconciliation reports a key of another account than grants.yml names", async () => {
