@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { serviceAccountsFor, type Policy } from "../lib/grants/policy.ts";
+import { graceMs } from "../lib/key-lifecycle/grace.ts";
 import { REGION } from "../lib/partitions.ts";
 
 /**
@@ -152,6 +153,8 @@ export function parseOptions(
   return { ...parsed.data, ...ofPrimary, prefix, stage, region, secondary, callsMethods };
 }
 
+const DAY_MS = 86_400_000;
+
 /** These resources can be used only from their own region. */
 const regional = ["alarmTopicArn", "auditDestinationArn", "certificateArn"] as const;
 
@@ -198,7 +201,15 @@ function contradictions(options: z.infer<typeof parameters>, region: string): st
   if (options.alarmTopicArn !== undefined && options.alarmEmail !== undefined) {
     problems.push("alarmEmail: subscribe it to the topic of alarmTopicArn instead");
   }
-  const { kmsKeyArn } = options;
+  const { rotate, rotationDays, kmsKeyArn } = options;
+  // The grace of all superseded keys of a secret starts again with each rotation.
+  const graceDays = graceMs(options) / DAY_MS;
+  if (rotate.length > 0 && graceDays >= rotationDays) {
+    problems.push(
+      `rotationDays: ${rotationDays} is not longer than the grace (${graceDays.toFixed(1)} days), so no superseded key ` +
+        "would ever be deleted; raise it, or lower signingKeyMaxStaleSeconds or signingKeyTtlSeconds",
+    );
+  }
   const inSeveralRegions = options.replicaRegions.length > 0 || regionOf(kmsKeyArn) !== region;
   if (kmsKeyArn !== undefined && inSeveralRegions && !kmsKeyArn.includes(":key/mrk-")) {
     problems.push("kmsKeyArn: for more than its own region it must be a multi-Region key (mrk-…)");

@@ -120,7 +120,8 @@ function stateIn(secret: SecretSnapshot, key: Key, context: ClassificationContex
 
   if (!belongsToSecret(key, state.arn)) return undefined;
   const isNamedFor = (versionId: string) => key.key_name === keyName(state.arn, versionId);
-  if (pending !== undefined && !keys.has(pending) && isNamedFor(pending)) return { state: "pending" };
+  const isPreparedFor = (versionId: string) => !keys.has(versionId) && isNamedFor(versionId);
+  if (pending !== undefined && isPending(pending) && isPreparedFor(pending)) return { state: "pending" };
   // The version that the name contains may hold the key, and may be the current one.
   if (unreadable.some(({ versionId }) => isNamedFor(versionId))) return undefined;
   if ([...keys.keys()].some(isNamedFor)) return { state: "orphan" };

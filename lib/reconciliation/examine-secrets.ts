@@ -1,5 +1,6 @@
 import type { EpochMs } from "../epoch.ts";
 import { type Policy, wrongAccount } from "../grants/policy.ts";
+import type { ClassifiedKey } from "../key-lifecycle/classify-keys.ts";
 import { putAKeyIn } from "../key-lifecycle/key-lifecycle-error.ts";
 import { unfinishedVersion, versionWith } from "../key-lifecycle/secret-store.ts";
 import { currentKey, isSupersededVersion, type SecretSnapshot } from "../key-lifecycle/snapshot.ts";
@@ -10,7 +11,7 @@ const DAY_MS = 86_400_000;
 
 /**
  * Finds versions that cannot be read, current keys that do not work or must not be used, and
- * rotations and replicas that are late.
+ * rotations, replicas and deletions that are late.
  */
 export function examineSecrets(ports: SnapshotPorts, policy: Policy, snapshot: Snapshot): Finding[] {
   const { secrets } = snapshot;
@@ -19,6 +20,9 @@ export function examineSecrets(ports: SnapshotPorts, policy: Policy, snapshot: S
     ...secrets.flatMap(unreadableVersions),
     ...secrets.flatMap((secret) => missingKey(snapshot, secret)),
     ...secrets.flatMap((secret) => wrongAccountKey(policy, secret)),
+    ...snapshot.accounts.flatMap(({ keys }) =>
+      keys.flatMap((key) => lateRetirement(secrets, key, now, ports.graceMs)),
+    ),
     ...secrets
       .flatMap((secret) => [
         overdueKey(secret, now),
@@ -87,6 +91,43 @@ function overdueKey({ serviceAccount, state, createdAt }: SecretSnapshot, now: E
       `See why with \`aws secretsmanager describe-secret --secret-id ${name}\`, then run ` +
       `\`voxtoken admin rotate ${serviceAccount}\`.`,
   );
+}
+
+/**
+ * A superseded key whose grace starts again and again, because something changes its secret more
+ * often than once per grace. Overdue is such a key a day after its grace, counted from when the
+ * next version was stored.
+ */
+function lateRetirement(
+  secrets: readonly SecretSnapshot[],
+  { key, state }: ClassifiedKey,
+  now: EpochMs,
+  graceMs: number,
+): Finding[] {
+  // Infinity: another finding says why the key is kept.
+  if (state.state !== "superseded" || state.retireAt <= now || state.retireAt === Infinity) return [];
+  const { serviceAccount } = state;
+  const secret = secrets.find((one) => one.serviceAccount === serviceAccount);
+  if (secret === undefined) return [];
+  const supersededAt = nextVersionAfter(secret, key.key_id);
+  if (!(now - supersededAt > graceMs + DAY_MS)) return [];
+  const detail =
+    `Another key was stored at ${isoTime(supersededAt)}, and this superseded key is not deleted yet, because ` +
+    `${secret.state.name} was changed at ${isoTime(secret.state.lastChangedAt)}. Each change starts the grace of ${Math.ceil(graceMs / 60_000)} minutes ` +
+    "again. After a rollback this is expected. Otherwise find in CloudTrail what changes the secret so often.";
+  return [{ ...reported("key_overdue", serviceAccount, detail), key }];
+}
+
+/** When the version after the last one that holds the key was created. Infinity: there is none. */
+function nextVersionAfter({ keys, createdAt }: SecretSnapshot, keyId: string): EpochMs {
+  const times = (wanted: (keyId: string) => boolean) =>
+    [...keys].filter(([, one]) => wanted(one.keyId)).map(([version]) => createdAt.get(version) ?? Number.NaN);
+  const last = Math.max(...times((one) => one === keyId));
+  return Math.min(...times((one) => one !== keyId).filter((time) => time > last));
+}
+
+function isoTime(time: EpochMs): string {
+  return new Date(time).toISOString();
 }
 
 function stuckRotation(

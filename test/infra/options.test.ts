@@ -60,6 +60,10 @@ describe("the parameters of a deployment", () => {
       "tripwires: with secrets: existing, kmsKeyArn must name the KMS key to watch",
     ],
     [{ cloudFormationReadsSecrets: "true" }, "cloudFormationReadsSecrets: needs deployerArn"],
+    [
+      { rotate: "outbound-calls", rotationDays: "1", signingKeyMaxStaleSeconds: "86400" },
+      "rotationDays: 1 is not longer than the grace (1.0 days), so no superseded key would ever be deleted",
+    ],
     [{ tags: "team=a,team=b" }, "tags: each name once"],
     [{ tags: "team" }, "tags: name=value, separated by commas"],
     [{ tags: "aws:team=voice" }, "tags: name=value, separated by commas"],

@@ -132,6 +132,14 @@ describe("a key that no version holds, with a name for one", () => {
   it.each<[string, SecretSnapshot, KeyState]>([
     ["pending while that version is empty", withPending(), { state: "pending", serviceAccount: "s" }],
     [
+      "a stray if that version is empty, and older than the current one",
+      secretOf("s", {
+        v1: { labels: ["AWSCURRENT"], key: "x", createdAt: CHANGED },
+        v2: { labels: ["AWSPENDING"], createdAt: CHANGED - 1 },
+      }),
+      { state: "stray", serviceAccount: "s", retireAt: CHANGED + GRACE_MS },
+    ],
+    [
       "an orphan as soon as it holds another key",
       withPending("another"),
       { state: "orphan", serviceAccount: "s" },

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 
+import type { KeyState } from "../../lib/key-lifecycle/classify-keys.ts";
 import type { SecretState } from "../../lib/key-lifecycle/secret-store.ts";
 import type { KeyIdentity, SecretSnapshot } from "../../lib/key-lifecycle/snapshot.ts";
 import type { AccountSnapshot, Snapshot, SnapshotPorts } from "../../lib/key-lifecycle/take-snapshot.ts";
@@ -8,6 +9,7 @@ import { serviceAccount } from "../fakes/policy.ts";
 
 const NOW = Date.UTC(2026, 10, 24, 12);
 const DAY = 86_400_000;
+const GRACE = 2 * 3_600_000;
 const current: KeyIdentity = { keyId: "k1", accountId: 7 };
 
 interface SecretFields extends Omit<Partial<SecretSnapshot>, "state"> {
@@ -38,23 +40,28 @@ function secret({ state, ...fields }: SecretFields = {}): SecretSnapshot {
 
 interface Around {
   readonly listed?: readonly string[] | undefined;
+  /** By key id. Default: current. */
+  readonly states?: ReadonlyMap<string, KeyState>;
   readonly refused?: Snapshot["refused"];
   readonly accountId?: number;
   readonly replicaRegions?: readonly string[];
 }
 
 function examine(one: SecretSnapshot, around: Around = {}) {
-  const { listed = ["k1"], refused = new Map(), accountId, replicaRegions } = around;
+  const { listed = ["k1"], states = new Map(), refused = new Map(), accountId, replicaRegions } = around;
   const account = {
     accountId: 7,
-    keys: listed.map((keyId) => ({ key: { key_id: keyId } })),
+    keys: listed.map((keyId) => ({
+      key: { key_id: keyId },
+      state: states.get(keyId) ?? { state: "current", serviceAccount: "calls" },
+    })),
   } as unknown as AccountSnapshot;
   const accounts = "listed" in around && around.listed === undefined ? [] : [account];
   const policy = {
     serviceAccounts: [serviceAccount("history"), serviceAccount("calls", accountId ? { accountId } : {})],
     grants: [],
   };
-  const ports = { now: () => NOW, replicaRegions } as unknown as SnapshotPorts;
+  const ports = { now: () => NOW, graceMs: GRACE, replicaRegions } as unknown as SnapshotPorts;
   return examineSecrets(ports, policy, { secrets: [one], accounts, refused, failures: [] });
 }
 
@@ -153,6 +160,50 @@ describe("a key that rotation should have replaced", () => {
     ["there is no current version", aged(100, { stages: new Map() })],
   ])("is not reported if %s", (_, one) => {
     expect(examine(one)).toEqual([]);
+  });
+});
+
+describe("a superseded key whose grace starts again and again, because its secret changes often,", () => {
+  const keys = new Map(["k0", "k1", "k2"].map((keyId, n) => [`v${n}`, { keyId, accountId: 7 }]));
+  const stages = new Map([["v2", new Set(["AWSCURRENT"])]]);
+  /** k0 was superseded by k1 so long ago, k1 by k2 just now. */
+  const rotatedAgain = (ago: number) =>
+    secret({
+      keys,
+      createdAt: new Map([
+        ["v0", NOW - 30 * DAY],
+        ["v1", NOW - ago],
+        ["v2", NOW],
+      ]),
+      state: { stages },
+    });
+  const superseded = (retireAt: number): Around => {
+    const state: KeyState = { state: "superseded", serviceAccount: "calls", retireAt };
+    return { listed: ["k0", "k1", "k2"], states: new Map(["k0", "k1"].map((keyId) => [keyId, state])) };
+  };
+
+  it("is reported a day after its grace should have ended", () => {
+    expect(examine(rotatedAgain(GRACE + DAY), superseded(NOW + GRACE))).toEqual([]);
+    expect(examine(rotatedAgain(GRACE + DAY + 1), superseded(NOW + GRACE))).toEqual([
+      {
+        reason: "key_overdue",
+        action: "reported",
+        serviceAccount: "calls",
+        key: { key_id: "k0" },
+        detail:
+          "Another key was stored at 2026-11-23T09:59:59.999Z, and this superseded key is not deleted yet, because " +
+          "voximplant/calls was changed at 2026-11-24T12:00:00.000Z. Each change starts the grace of 120 minutes " +
+          "again. After a rollback this is expected. Otherwise find in CloudTrail what changes the secret so often.",
+      },
+    ]);
+  });
+
+  it.each<[string, SecretSnapshot, number]>([
+    ["this run deletes it", rotatedAgain(3 * DAY), NOW],
+    ["another finding says why it is kept", rotatedAgain(3 * DAY), Infinity],
+    ["its age is not known", { ...rotatedAgain(3 * DAY), createdAt: new Map() }, NOW + GRACE],
+  ])("is not reported if %s", (_, one, retireAt) => {
+    expect(examine(one, superseded(retireAt))).toEqual([]);
   });
 });
 
