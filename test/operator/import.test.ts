@@ -224,6 +224,25 @@ describe("voxtoken admin import", () => {
       await expect(readFile(file)).resolves.toBeDefined();
     });
 
+    it.each<[string, (file: object) => unknown, string]>([
+      ["the whole answer of CreateKey", (file) => ({ result: file }), "the whole answer of CreateKey"],
+      ["its answer with an array", (file) => ({ result: [file] }), "the whole answer of CreateKey"],
+      ["the array of that answer", (file) => [file], "an array with one credentials file"],
+    ])("%s, and gives the command that imports the key in it", async (_, wrap, message) => {
+      world = await startWorld({ http: true });
+      const first = world.keyWith("AWSCURRENT");
+      const file = await save(JSON.stringify(wrap(JSON.parse(downloadKey().text) as object)));
+      const { status, out, err } = await voxtoken(importArgs(file, ...expected, "--shred"));
+      expect({ status, out }).toEqual({ status: 1, out: "" });
+      expect(err).toContain(`not a usable credentials file: file: ${message}`);
+      expect(err).toContain(
+        "\nhint: jq '[.result? // .] | flatten | .[0]' FILE | " +
+          "voxtoken admin import - --service-account outbound-calls --account-id ID; then delete FILE\n",
+      );
+      expect(world.keyWith("AWSCURRENT")).toBe(first);
+      await expect(readFile(file)).resolves.toBeDefined();
+    });
+
     it("an account that was not confirmed", async () => {
       world = await startWorld({ http: true });
       const { status, err } = await voxtoken(importArgs(await save(downloadKey().text)));
