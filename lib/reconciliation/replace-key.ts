@@ -29,6 +29,7 @@ export interface ReplacementPorts extends Omit<SnapshotPorts, "graceMs"> {
  * which reconciliation deletes.
  *
  * @param deadline no step begins after it; a key that was made before it is deleted again
+ * @throws MayBeCurrentError the new key may be current
  * @throws KeyLifecycleError and the errors of both services: the old key is still current
  */
 export async function replaceKey(

@@ -9,7 +9,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { runVoxtoken } from "../fakes/voxtoken.ts";
 import { reconcileKeys } from "../../lib/reconciliation/reconcile-keys.ts";
 import { ROLES_TAG } from "../../lib/key-lifecycle/roles.ts";
-import type { FaultInjector } from "../../local/fault.ts";
+import type { Fault, FaultInjector } from "../../local/fault.ts";
 import { platformFault } from "../../local/voximplant/error.ts";
 import { fakeIo } from "../fakes/io.ts";
 import {
@@ -393,6 +393,62 @@ describe("while a key is stored,", () => {
     expect(status).toBe(1);
     expect(err).toContain("It is unknown whether the platform still accepts the key");
     expect(await readFile(file, "utf8")).toBe(text);
+  });
+
+  const dropAnswer = { drop: "after" } as const;
+  const broken = { status: 500, body: JSON.stringify({ __type: "InternalServiceError" }) };
+  describe.each<[string, Readonly<Record<string, Fault>>]>([
+    ["and the answer is lost", { PutSecretValue: dropAnswer }],
+    ["and Secrets Manager fails afterwards", { DescribeSecret: broken }],
+  ])("%s,", (_, faults) => {
+    const breakStore = () => {
+      world.faults.secrets = (operation) => faults[operation];
+      return Promise.resolve();
+    };
+
+    it("the import says that the key may be current, and --shred keeps the file", async () => {
+      world = await startWorld();
+      const { keyId, text } = downloadKey();
+      const file = await save(text);
+
+      const { status, out, err } = await runAround([...importArgs(file), "--shred"], "", breakStore);
+      expect(world.keyWith("AWSCURRENT")).toBe(keyId);
+      expect({ status, out }).toEqual({ status: 1, out: "" });
+      expect(err).not.toContain("not imported");
+      expect(err).toMatch(new RegExp(`key ${keyId} may be current\\. It is not known whether version `));
+      expect(err).toContain(
+        "\nhint: `voxtoken admin keys` shows the current key; if it is another one, run the command again",
+      );
+      expect(await readFile(file, "utf8")).toBe(text);
+    });
+
+    it("bootstrap says that the key may be current", async () => {
+      world = await startWorld({ serviceAccounts: [], emptySecrets: ["outbound-calls"] });
+      const args = ["bootstrap", "--service-account", "outbound-calls", "--roles", "Developer"];
+
+      const { status, out, err } = await runAround(
+        [...args, "--account-id", String(ACCOUNT)],
+        "deprecated-api-key",
+        breakStore,
+      );
+      const keyId = world.keyWith("AWSCURRENT") ?? "";
+      expect({ status, out }).toEqual({ status: 1, out: "" });
+      expect(err).not.toContain("no key was stored");
+      expect(err).toContain(`key ${keyId} may be current`);
+    });
+  });
+
+  it("and AWS denies it, the import says that nothing was imported", async () => {
+    world = await startWorld();
+    const file = await save(downloadKey().text);
+    const denied = { status: 400, body: JSON.stringify({ __type: "AccessDeniedException", Message: "no" }) };
+
+    const { status, err } = await runAround(importArgs(file), "", () => {
+      world.faults.secrets = (operation) => (operation === "PutSecretValue" ? denied : undefined);
+      return Promise.resolve();
+    });
+    expect(status).toBe(3);
+    expect(err).toContain("not imported: no");
   });
 
   it("and another file takes the place of its file, --shred does not destroy that one", async () => {
