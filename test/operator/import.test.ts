@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import { runVoxtoken } from "../fakes/voxtoken.ts";
+import { listKeys } from "../../lib/reconciliation/list-keys.ts";
 import { reconcileKeys } from "../../lib/reconciliation/reconcile-keys.ts";
 import { ROLES_TAG } from "../../lib/key-lifecycle/roles.ts";
 import type { Fault, FaultInjector } from "../../local/fault.ts";
@@ -70,6 +71,12 @@ async function voxtoken(args: readonly string[], input = "", accountId?: number)
 
 const failTagging: FaultInjector = (operation) =>
   operation === "TagResource" ? { status: 500, body: '{"__type":"InternalServiceError"}' } : undefined;
+
+/** What fetch throws if no server listens. */
+function refusedConnection(): Error {
+  const message = "connect ECONNREFUSED 127.0.0.1:1";
+  return new TypeError("fetch failed", { cause: Object.assign(new Error(message), { syscall: "connect" }) });
+}
 
 const importArgs = (file: string, ...more: string[]) => [
   "import",
@@ -336,6 +343,57 @@ describe("voxtoken admin bootstrap", () => {
     expect(err).toContain(`key ${keyId} is current, but: The key's roles were not recorded`);
     expect(err).not.toContain("no key was stored");
     await world.useCurrentKey();
+  });
+
+  it("says that a key may exist if the answer of CreateKey is lost, and how to find and delete it", async () => {
+    world = await startWorld({
+      serviceAccounts: [],
+      emptySecrets: ["outbound-calls"],
+      fault: (method, n) => (method === "CreateKey" && n === 1 ? { drop: "after" } : undefined),
+    });
+    const bootstrap = async () =>
+      voxtokenIn(
+        world,
+        world,
+        [...args, "--roles", "Support", "--grants", await writeGrants(folder)],
+        API_KEY,
+      );
+    const { status, out, err } = await bootstrap();
+    const [[keyId, lost] = []] = [...world.platform.keys];
+    expect({ status, out }).toEqual({ status: 1, out: "" });
+    expect(err).toContain("no key was stored in the secret: Voximplant gave no usable answer to CreateKey");
+    expect(err).toContain(`A key named ${lost?.name} may exist all the same.`);
+    expect(err).toMatch(/\nhint: run the command again: .*`voxtoken admin keys` .* stray.* control panel/);
+
+    expect(await bootstrap()).toMatchObject({ status: 0 });
+    const { keys } = await listKeys(world.ports, policyFor());
+    expect(keys.find((key) => key.keyId === keyId)).toMatchObject({ state: "stray" });
+    world.clock.now += GRACE_MS + 1_000;
+    await reconcileKeys(world.ports, policyFor());
+    expect(world.platform.keys.has(keyId ?? "")).toBe(false);
+    await world.useCurrentKey();
+  });
+
+  it.each(["is refused", "is not sent"])("does not say that a key may exist if CreateKey %s", async (how) => {
+    world = await startWorld({
+      serviceAccounts: [],
+      emptySecrets: ["outbound-calls"],
+      fault: (method) => (method === "CreateKey" ? platformFault(437) : undefined),
+    });
+    const { ports, connection, awsClient } = world;
+    const unreachable: typeof fetch = (input, init) =>
+      how === "is not sent" && new Request(input, init).url.endsWith("/CreateKey")
+        ? Promise.reject(refusedConnection())
+        : connection.fetch(input, init);
+    const { status, err } = await voxtokenIn(
+      world,
+      { ports, awsClient, connection: { ...connection, fetch: unreachable } },
+      [...args, "--roles", "Support", "--grants", await writeGrants(folder)],
+      API_KEY,
+    );
+    expect(status).toBe(1);
+    expect(err).toMatch(how === "is refused" ? /error 437/ : /ECONNREFUSED/);
+    expect(err).not.toContain("may exist");
   });
 
   it("replaces a key only if told to", async () => {
