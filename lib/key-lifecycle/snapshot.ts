@@ -98,7 +98,7 @@ export function currentKey({ state, keys }: SecretSnapshot): KeyIdentity | undef
 }
 
 /** The ids of all keys in the secrets. */
-export function keyIdsIn(secrets: readonly SecretSnapshot[]): Set<string> {
+export function keyIdsIn(secrets: readonly Pick<SecretSnapshot, "keys">[]): Set<string> {
   return new Set(secrets.flatMap(({ keys }) => [...keys.values()].map(({ keyId }) => keyId)));
 }
 

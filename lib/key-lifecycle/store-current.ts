@@ -1,3 +1,4 @@
+import { isRefusedByAws } from "./aws-refusal.ts";
 import {
   replicasInSync,
   type SecretState,
@@ -12,8 +13,9 @@ import { settle, SETTLING_PAUSES_MS, STORE_PAUSES, type Waiting } from "./settle
  * Stores a credentials file as the current version of a secret, outside a rotation, and waits until
  * Secrets Manager reports it as current.
  *
- * @throws KeyLifecycleError it did not become current, or another version became current directly
- *   afterwards
+ * @throws KeyLifecycleError the version holds another key
+ * @throws MayBeCurrentError an answer was lost, or the version is not reported as current
+ * @throws the AWS SDK's error, if Secrets Manager refused to store it
  */
 export async function storeCurrent(
   store: SecretStore,
@@ -21,7 +23,17 @@ export async function storeCurrent(
   { versionId, value }: { readonly versionId: string; readonly value: string },
   waiting: Waiting,
 ): Promise<void> {
-  const outcome = await store.putVersion({ secretId: arn, versionId, value, stage: "AWSCURRENT" });
+  const mayBeCurrent = (cause: unknown) => {
+    const message = cause instanceof Error ? cause.message : String(cause);
+    return new MayBeCurrentError(
+      `It is not known whether version ${versionId} of secret ${name} is current: ${message}`,
+      { cause },
+    );
+  };
+  const put = { secretId: arn, versionId, value, stage: "AWSCURRENT" } as const;
+  const outcome = await store.putVersion(put).catch((error: unknown) => {
+    throw isRefusedByAws(error) ? error : mayBeCurrent(error);
+  });
   if (outcome === "taken") {
     throw new KeyLifecycleError(
       `Version ${versionId} of secret ${name} already holds another key. Try again.`,
@@ -30,16 +42,22 @@ export async function storeCurrent(
   await settle(
     async () => {
       if (versionWith("AWSCURRENT", await store.describe(arn)) !== versionId)
-        throw new NotCurrentError(
-          `Version ${versionId} of secret ${name} did not become current. Try again.`,
-        );
+        throw new NotCurrentError("it is stored, but Secrets Manager does not report it as current");
     },
     (error) => error instanceof NotCurrentError,
     waiting,
-  );
+  ).catch((error: unknown) => {
+    throw mayBeCurrent(error);
+  });
 }
 
 class NotCurrentError extends KeyLifecycleError {}
+
+/**
+ * The version may be current, so its key must not be deleted, and no message may say that it was
+ * not stored.
+ */
+export class MayBeCurrentError extends KeyLifecycleError {}
 
 export type PendingOutcome = "clean" | "replicas-behind";
 

@@ -26,14 +26,24 @@ export class CredentialsFileError extends Error {
 }
 
 /**
+ * The text is CreateKey's answer, and the credentials file is only a part of it. It is refused,
+ * because the value of a secret is the file unchanged.
+ */
+export class WrappedCredentialsError extends CredentialsFileError {}
+
+/**
  * Reads a credentials file.
  *
  * @throws {CredentialsFileError} not JSON, or a field is missing or of another type; every such
  *   field is named.
  */
 export function parseCredentials(text: string): Credentials {
-  const parsed = credentialsFile.safeParse(parseJson(text));
+  const json = parseJson(text);
+  const parsed = credentialsFile.safeParse(json);
   if (!parsed.success) {
+    const wrapping = wrappingOf(json);
+    if (wrapping !== undefined)
+      throw new WrappedCredentialsError(`file: ${wrapping}; store only the object with the private_key`);
     const problems = parsed.error.issues.map(
       ({ path, message }) => `${path.join(".") || "file"}: ${message}`,
     );
@@ -46,6 +56,18 @@ export function parseCredentials(text: string): Credentials {
     privateKey: private_key,
     ...(account_email !== undefined && { accountEmail: account_email }),
   };
+}
+
+/**
+ * What a credentials file is wrapped in, in words. Undefined: in nothing that is known. The
+ * platform's documentation shows `result` as an object; four official clients type an array.
+ */
+function wrappingOf(json: unknown): string | undefined {
+  const isFile = (value: unknown) => typeof value === "object" && value !== null && "private_key" in value;
+  const isArrayOfOne = (value: unknown) => Array.isArray(value) && value.length === 1 && isFile(value[0]);
+  const { result } = Object(json) as { readonly result?: unknown };
+  if (isFile(result) || isArrayOfOne(result)) return "the whole answer of CreateKey";
+  return isArrayOfOne(json) ? "an array with one credentials file" : undefined;
 }
 
 function parseJson(text: string): unknown {

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 
 import { Command } from "commander";
 
+import { createKey, LostKeyError } from "../key-lifecycle/create-key.ts";
 import { labelKey } from "../key-lifecycle/key-label.ts";
 import { checkAccount } from "../key-lifecycle/key-lifecycle-error.ts";
 import { isUnknownKey, settle } from "../key-lifecycle/settle.ts";
@@ -73,7 +74,16 @@ async function bootstrap(io: Io, flags: Flags): Promise<void> {
   await startGrace({ store, sleep: io.sleep, log }, secret, () => Promise.resolve(roles));
   const versionId = randomUUID();
   const label = labelKey(secret, versionId, io.now());
-  const created = await api.createKey({ ...label, roleIds: roles.map(({ role_id }) => role_id) });
+  const roleIds = roles.map(({ role_id }) => role_id);
+  const created = await createKey(api, { ...label, roleIds }).catch((error: unknown) => {
+    if (!(error instanceof LostKeyError)) throw error;
+    // Until a secret holds a key of this account, no command can list the account's keys.
+    const hint =
+      "run the command again: then `voxtoken admin keys` lists that key as a stray, and reconciliation deletes it " +
+      "after the grace; to delete it at once, find its name in the control panel";
+    const message = `no key was stored in the secret: ${error.message}`;
+    throw new CliError(message, EXIT.failure, hint, { cause: error });
+  });
   const value = serializeCredentials(created);
   const key = await openAndProve(io, openKey, value, serviceAccount).catch(async (error: unknown) => {
     await deleteAgain(api, created.key_id, error);

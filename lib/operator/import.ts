@@ -3,7 +3,7 @@ import { open, readFile, stat, unlink } from "node:fs/promises";
 
 import { Command } from "commander";
 
-import { CredentialsFileError, parseCredentials } from "../keys/credentials-file.ts";
+import { CredentialsFileError, parseCredentials, WrappedCredentialsError } from "../keys/credentials-file.ts";
 import type { OpenKey, AccountKey } from "../key-lifecycle/account-key.ts";
 import { checkAccount } from "../key-lifecycle/key-lifecycle-error.ts";
 import { isUnknownKey, settle } from "../key-lifecycle/settle.ts";
@@ -56,7 +56,7 @@ async function importKey(io: Io, file: string, flags: Flags): Promise<void> {
   const secret = await findSecret(store, name);
   const fromFile = file !== "-";
   const text = fromFile ? await readKeyFile(io, file) : await readStdin(io);
-  const { key, account } = await proveKey(io, openKey, text);
+  const { key, account } = await proveKey(io, openKey, text, flags.serviceAccount);
   checkAccount(serviceAccount, key);
 
   let leftToDo: string[];
@@ -100,6 +100,7 @@ async function proveKey(
   io: Io,
   openKey: OpenKey,
   text: string,
+  name: string,
 ): Promise<{ key: AccountKey; account: Account }> {
   try {
     const key = await openKey(text);
@@ -114,7 +115,10 @@ async function proveKey(
   } catch (error) {
     if (error instanceof CredentialsFileError) {
       const hint =
-        "use the unchanged file from the control panel (*_private.json); if it is damaged, create another key there";
+        error instanceof WrappedCredentialsError
+          ? "jq '[.result? // .] | flatten | .[0]' FILE | " +
+            `voxtoken admin import - --service-account ${name} --account-id ID; then delete FILE`
+          : "use the unchanged file from the control panel (*_private.json); if it is damaged, create another key there";
       throw new CliError(`not a usable credentials file: ${error.message}`, EXIT.failure, hint);
     }
     if (isRefusal(error, "authorizationFailed", "invalidKeyId", "invalidToken")) {

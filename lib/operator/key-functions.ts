@@ -4,6 +4,7 @@ import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
 import type { Command } from "commander";
 
 import { LOCAL } from "../configuration.ts";
+import { isRefusedByAws } from "../key-lifecycle/aws-refusal.ts";
 import { graceMs } from "../key-lifecycle/grace.ts";
 import {
   createReconciliationHandler,
@@ -23,6 +24,11 @@ export type RunCommand = <Name extends ReconciliationCommand["command"]>(
   command: Extract<ReconciliationCommand, { command: Name }>,
 ) => Promise<ReconciliationAnswers[Name]>;
 
+/** The function gave no answer. It may have run the command, or be running it. */
+export class LostAnswerError extends Error {
+  override readonly name = "LostAnswerError";
+}
+
 export function addFunctionOptions(command: Command): Command {
   return command.option(
     "--direct",
@@ -34,7 +40,9 @@ export function addFunctionOptions(command: Command): Command {
  * Runs commands in the deployed function, because an operator may not read the keys. With
  * `--direct`, runs the same code in this process.
  *
- * @throws CliError the function does not exist, may not be invoked, or failed.
+ * @throws CliError the function does not exist, or failed
+ * @throws LostAnswerError the command may have taken effect
+ * @throws the AWS SDK's error, if the function may not be invoked
  */
 export function commandRunner(io: Io, flags: FunctionFlags, operator: Operator): RunCommand {
   return flags.direct === true ? runHere(io, operator) : runDeployed(io, flags);
@@ -78,7 +86,7 @@ function runDeployed(io: Io, flags: FunctionFlags): RunCommand {
           cause: error,
         });
       }
-      throw error;
+      throw isRefusedByAws(error) ? error : new LostAnswerError(error.message, { cause: error });
     });
     const body: unknown = JSON.parse(Buffer.from(answer.Payload ?? []).toString("utf8") || "null");
     if (answer.FunctionError === undefined) return body as ReconciliationAnswers[Name];

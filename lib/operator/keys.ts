@@ -3,7 +3,7 @@ import { Command, Option } from "commander";
 import type { ListedKey } from "../reconciliation/list-keys.ts";
 import { CliError, EXIT } from "../cli/cli-error.ts";
 import { colorsFor, type Io } from "../cli/io.ts";
-import { addFunctionOptions, commandRunner, type FunctionFlags } from "./key-functions.ts";
+import { addFunctionOptions, commandRunner, type FunctionFlags, LostAnswerError } from "./key-functions.ts";
 import { addOperatorOptions, openOperator, orExplain, serviceAccountOf } from "./operator.ts";
 
 interface Flags extends FunctionFlags {
@@ -42,7 +42,14 @@ async function listKeys(io: Io, flags: Flags): Promise<void> {
   const run = commandRunner(io, flags, operator);
   if (flags.acceptRoles !== undefined) {
     const { name } = serviceAccountOf(operator.policy, flags.acceptRoles);
-    const { acceptedRoles } = await run<"accept-roles">({ command: "accept-roles", serviceAccount: name });
+    const { acceptedRoles } = await run<"accept-roles">({
+      command: "accept-roles",
+      serviceAccount: name,
+    }).catch((cause: unknown) => {
+      if (!(cause instanceof LostAnswerError)) throw cause;
+      const message = `it is not known whether the roles were recorded: ${cause.message}`;
+      throw new CliError(message, EXIT.failure, "run the command again", { cause });
+    });
     io.stderr.write(`Recorded for ${name}: ${acceptedRoles.join(", ") || "no role"}.\n`);
     return;
   }

@@ -2,11 +2,12 @@ import { Command } from "commander";
 
 import type { RevocationReport } from "../reconciliation/revoke.ts";
 import { CliError, EXIT } from "../cli/cli-error.ts";
-import type { Io } from "../cli/io.ts";
+import { type Io, oneLine } from "../cli/io.ts";
 import { wholeNumber } from "../cli/whole-number.ts";
 import { addFunctionOptions, commandRunner, type FunctionFlags, type RunCommand } from "./key-functions.ts";
 import { addOperatorOptions, explain, openOperator, orExplain, serviceAccountOf } from "./operator.ts";
 import { confirmOrStop } from "./prompt.ts";
+import { wrap } from "./wrap.ts";
 
 interface RevokeFlags extends FunctionFlags {
   readonly key?: string;
@@ -38,7 +39,8 @@ export function revokeCommand(io: Io): Command {
       `
 Exit status 0: the platform no longer lists the key and refuses a token of it,
 and a new key is current. Safe to repeat with --key. Without --key, a repeated
-command revokes the new key.`,
+command revokes the new key. If the key was rotated after the leak, the leaked
+key is superseded: name it with --key.`,
     );
   return addFunctionOptions(addOperatorOptions(command)).action(
     orExplain("not revoked", (name: string, flags: RevokeFlags) => revoke(io, name, flags)),
@@ -50,12 +52,15 @@ export async function revoke(io: Io, name: string, flags: RevokeFlags): Promise<
   serviceAccountOf(operator.policy, name);
   const run = commandRunner(io, flags, operator);
   const keyId = flags.key ?? (await currentKeyOf(run, name));
-  const question = `Delete key ${keyId} of ${name}? Its tokens stop working at once.`;
-  if (flags.yes !== true) await confirmOrStop(io, question, "--yes");
+  const question = `Delete key ${keyId} of ${name}?\nIts tokens stop working at once.`;
+  if (flags.yes !== true) {
+    if (io.stdin.isTerminal) await nameSuperseded(io, run, name, keyId);
+    await confirmOrStop(io, question, "--yes");
+  }
 
   io.stderr.write(
-    `Revoking key ${keyId}. This takes up to five minutes.\nIf it is interrupted, repeat it: ` +
-      `voxtoken admin revoke ${name} --key ${keyId}\n`,
+    `Revoking key ${keyId}. This takes up to five minutes.\nIf it is interrupted, repeat it:\n` +
+      `${revocationOf(name, keyId)}\n`,
   );
   const report = await run<"revoke">({
     command: "revoke",
@@ -74,7 +79,39 @@ export async function revoke(io: Io, name: string, flags: RevokeFlags): Promise<
     );
   });
   io.stderr.write(report.steps.map(({ step, ok, seen }) => line(ok ? "ok" : "FAIL", step, seen)).join(""));
+  await nameSuperseded(io, run, name, keyId);
   conclude(io, report);
+}
+
+/**
+ * Names each superseded key of the service account that still works, and the command that revokes
+ * it. After a rotation, the leaked key is superseded: without its name, a revocation of the current
+ * key would pass for one of the leaked key. A failure does not stop the revocation.
+ */
+async function nameSuperseded(io: Io, run: RunCommand, name: string, revokedId: string): Promise<void> {
+  const lines = await run<"superseded-keys">({ command: "superseded-keys", serviceAccount: name }).then(
+    ({ keyIds }) => {
+      const others = keyIds.filter((keyId) => keyId !== revokedId);
+      if (others.length === 0) return [];
+      const intro = `Superseded keys of ${name} still work. If one of them has leaked, revoke it too:`;
+      return [wrap(intro, 0), ...others.map((keyId) => revocationOf(name, keyId))];
+    },
+    (error: unknown) => {
+      const { message } = explain(error, "they cannot be listed");
+      return [
+        wrap(`It is not known whether superseded keys of ${name} still work: ${oneLine(message)}`, 0),
+        "See: voxtoken admin keys",
+      ];
+    },
+  );
+  io.stderr.write(lines.map((text) => `${text}\n`).join(""));
+}
+
+/** A command line for sh. In two lines if one would be longer than 80 columns. */
+function revocationOf(name: string, keyId: string): string {
+  const command = `voxtoken admin revoke ${name}`;
+  const option = `--key ${keyId}`;
+  return command.length + 1 + option.length <= 80 ? `${command} ${option}` : `${command} \\\n  ${option}`;
 }
 
 async function currentKeyOf(run: RunCommand, name: string): Promise<string> {

@@ -2,7 +2,7 @@ import { Command } from "commander";
 
 import { CliError, EXIT } from "../cli/cli-error.ts";
 import type { Io } from "../cli/io.ts";
-import { addFunctionOptions, commandRunner, type FunctionFlags } from "./key-functions.ts";
+import { addFunctionOptions, commandRunner, type FunctionFlags, LostAnswerError } from "./key-functions.ts";
 import { addOperatorOptions, explain, openOperator, orExplain, serviceAccountOf } from "./operator.ts";
 
 export function rollbackCommand(io: Io): Command {
@@ -23,7 +23,11 @@ async function rollback(io: Io, name: string, flags: FunctionFlags): Promise<voi
   const run = commandRunner(io, flags, operator);
   const report = await run<"rollback">({ command: "rollback", serviceAccount: name }).catch(
     (cause: unknown) => {
-      const { message, exitStatus, hint = LOOK_FIRST } = explain(cause, "the rollback failed");
+      const failed =
+        cause instanceof LostAnswerError
+          ? "it is not known whether the previous key is current again"
+          : "the rollback failed";
+      const { message, exitStatus, hint = LOOK_FIRST } = explain(cause, failed);
       throw new CliError(message, exitStatus, hint, { cause });
     },
   );

@@ -1,10 +1,12 @@
 import { RotateSecretCommand, type SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
 import { Command } from "commander";
 
+import { isRefusedByAws } from "../key-lifecycle/aws-refusal.ts";
 import { type SecretState, type SecretStore, versionWith } from "../key-lifecycle/secret-store.ts";
 import { READ_LAG_MS } from "../key-lifecycle/settle.ts";
 import { isSupersededVersion } from "../key-lifecycle/snapshot.ts";
 import { dropPending } from "../key-lifecycle/store-current.ts";
+import { messageOf } from "../reconciliation/finding.ts";
 import { CliError, EXIT } from "../cli/cli-error.ts";
 import type { Io } from "../cli/io.ts";
 import { wholeNumber } from "../cli/whole-number.ts";
@@ -93,7 +95,8 @@ async function start(
       return VersionId;
     }
   } catch (error) {
-    if (!(error instanceof Error) || error.name !== "InvalidRequestException") throw error;
+    if (!(error instanceof Error) || error.name !== "InvalidRequestException")
+      throw isRefusedByAws(error) ? error : notKnown(error);
     const pending = versionWith("AWSPENDING", await store.describe(secret.arn));
     if (!/previous rotation/i.test(error.message) || pending === undefined) {
       const hint =
@@ -107,6 +110,18 @@ async function start(
     "Secrets Manager did not name the version that is to become current",
     EXIT.failure,
     "try again",
+  );
+}
+
+/** The rotation may have started, and it continues without this command. */
+function notKnown(cause: unknown): CliError {
+  const hint =
+    "`voxtoken admin keys` shows the current key and a pending one; to continue a rotation that stopped, run this again";
+  return new CliError(
+    `it is not known whether the key was rotated: ${messageOf(cause)}`,
+    EXIT.failure,
+    hint,
+    { cause },
   );
 }
 
@@ -127,7 +142,10 @@ async function follow(
   let wasPending = false;
   // The clock and the time slept: if the clock stands still, the loop must still end.
   while (Math.max(io.now() - begun, waited) < timeout * 1000) {
-    const labels = (await store.describe(secret.arn)).stages.get(versionId);
+    const state = await store.describe(secret.arn).catch((error: unknown) => {
+      throw notKnown(error);
+    });
+    const labels = state.stages.get(versionId);
     if (labels?.has("AWSCURRENT") === true) {
       tell("\n");
       return;

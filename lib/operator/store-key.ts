@@ -8,7 +8,8 @@ import {
   versionWith,
 } from "../key-lifecycle/secret-store.ts";
 import { isUnknownKey, settle } from "../key-lifecycle/settle.ts";
-import { dropPending, storeCurrent } from "../key-lifecycle/store-current.ts";
+import { dropPending, MayBeCurrentError, storeCurrent } from "../key-lifecycle/store-current.ts";
+import { parseCredentials } from "../keys/credentials-file.ts";
 import { messageOf } from "../reconciliation/finding.ts";
 import type { Role } from "../voximplant/methods.ts";
 import { CliError, EXIT } from "../cli/cli-error.ts";
@@ -31,6 +32,8 @@ export async function findSecret(store: SecretStore, secret: string): Promise<Se
  * one current again, and records the key's roles.
  *
  * @returns what was not done although the key is current, each a sentence
+ * @throws CliError it is not known whether the key is current
+ * @throws what {@link storeCurrent} throws, if the key is not current
  */
 export async function storeKey(
   io: Io,
@@ -39,7 +42,12 @@ export async function storeKey(
   key: { readonly versionId: string; readonly value: string; readonly roles: readonly Role[] },
 ): Promise<string[]> {
   const { versionId, value, roles } = key;
-  await storeCurrent(store, secret, { versionId, value }, io);
+  await storeCurrent(store, secret, { versionId, value }, io).catch((error: unknown) => {
+    if (!(error instanceof MayBeCurrentError)) throw error;
+    const message = `key ${parseCredentials(value).keyId} may be current. ${error.message}`;
+    const hint = "`voxtoken admin keys` shows the current key; if it is another one, run the command again";
+    throw new CliError(message, EXIT.failure, hint, { cause: error });
+  });
 
   const leftToDo: string[] = [];
   const attempt = async (what: string, work: () => Promise<string | undefined>) => {

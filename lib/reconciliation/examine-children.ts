@@ -1,9 +1,9 @@
-import type { AccountKey } from "../key-lifecycle/account-key.ts";
 import type { Policy } from "../grants/policy.ts";
 import { isUnknownKey } from "../key-lifecycle/settle.ts";
-import { keyIdsIn } from "../key-lifecycle/snapshot.ts";
-import type { Snapshot, SnapshotPorts } from "../key-lifecycle/take-snapshot.ts";
+import { keyIdsIn, type SecretSnapshot } from "../key-lifecycle/snapshot.ts";
+import type { SnapshotPorts } from "../key-lifecycle/take-snapshot.ts";
 import { isRefusal } from "../voximplant/errors.ts";
+import type { ManagementApi } from "../voximplant/methods.ts";
 import { type Finding, messageOf, notExamined, reported } from "./finding.ts";
 
 /** Milliseconds for all child accounts of one run. */
@@ -12,6 +12,17 @@ const BUDGET_MS = 45_000;
  * Each run begins with another child account. Otherwise a short run never reaches the last ones.
  */
 const RUN_MS = 15 * 60_000;
+
+/** What is needed of a key of a parent account: to list the keys of its child accounts. */
+export interface ParentKey {
+  readonly apiOf: (childAccountId: number) => Pick<ManagementApi, "getKeys">;
+}
+
+/** What is needed of a snapshot: for each account its current keys, and the keys in the secrets. */
+interface Examined {
+  readonly accounts: readonly { readonly current: ReadonlyMap<string, ParentKey> }[];
+  readonly secrets: readonly Pick<SecretSnapshot, "keys">[];
+}
 
 /**
  * Finds keys in the child accounts that grants list. Such a key is never ours, because a child
@@ -23,7 +34,7 @@ const RUN_MS = 15 * 60_000;
 export async function examineChildren(
   { log, now }: Pick<SnapshotPorts, "log" | "now">,
   policy: Policy,
-  { accounts, secrets }: Snapshot,
+  { accounts, secrets }: Examined,
 ): Promise<Finding[]> {
   const inSecret = keyIdsIn(secrets);
   const unmanaged = new Set(policy.serviceAccounts.flatMap(({ unmanagedKeys }) => unmanagedKeys));
@@ -60,11 +71,11 @@ interface ChildAccount {
   readonly accountId: number;
   readonly serviceAccount: string;
   /** A key of its parent account. */
-  readonly key: AccountKey;
+  readonly key: ParentKey;
 }
 
 /** Each child account once, although several service accounts may reach it. */
-function childAccounts({ grants }: Policy, accounts: Snapshot["accounts"]): ChildAccount[] {
+function childAccounts({ grants }: Policy, accounts: Examined["accounts"]): ChildAccount[] {
   const children = new Map<number, ChildAccount>();
   for (const [serviceAccount, key] of accounts.flatMap(({ current }) => [...current])) {
     for (const { serviceAccounts, childAccountIds } of grants) {

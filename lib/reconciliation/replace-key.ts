@@ -1,6 +1,7 @@
 import type { EpochMs } from "../epoch.ts";
 import type { ServiceAccount } from "../grants/policy.ts";
 import type { AccountKey } from "../key-lifecycle/account-key.ts";
+import { createKey, LostKeyError } from "../key-lifecycle/create-key.ts";
 import { checkAccount, KeyLifecycleError } from "../key-lifecycle/key-lifecycle-error.ts";
 import { labelKey } from "../key-lifecycle/key-label.ts";
 import { moveAllRules } from "../key-lifecycle/retire-key.ts";
@@ -29,6 +30,7 @@ export interface ReplacementPorts extends Omit<SnapshotPorts, "graceMs"> {
  * which reconciliation deletes.
  *
  * @param deadline no step begins after it; a key that was made before it is deleted again
+ * @throws MayBeCurrentError the new key may be current
  * @throws KeyLifecycleError and the errors of both services: the old key is still current
  */
 export async function replaceKey(
@@ -48,7 +50,9 @@ export async function replaceKey(
   const versionId = ports.newId();
   await startGrace(ports, state, () => old.api.getKeyRoles(old.keyId));
   checkDeadline();
-  const created = await old.api.createKey(labelKey(state, versionId, now())).catch((error: unknown) => {
+  const created = await createKey(old.api, labelKey(state, versionId, now())).catch((error: unknown) => {
+    if (error instanceof LostKeyError)
+      throw new LostKeyError(`${error.message} Reconciliation deletes it after the grace.`, { cause: error });
     if (!isRefusal(error, "tooManyKeys")) throw error;
     const advice = "Name an unused key with --make-room KEY_ID: `voxtoken admin keys` lists them.";
     throw new KeyLifecycleError(`${error.message} ${advice}`, { cause: error });
@@ -120,14 +124,14 @@ export async function startGrace(
  * Deletes a new key that is in no secret. It has no use, and could be stolen.
  *
  * @param reason why the key was not stored
- * @throws KeyLifecycleError the key was not deleted
+ * @throws KeyLifecycleError the key may still exist: the deletion was refused, or its answer lost
  */
 export async function deleteAgain(api: ManagementApi, keyId: string, reason: unknown): Promise<void> {
   try {
     await api.deleteKey(keyId);
   } catch (error) {
     throw new KeyLifecycleError(
-      `${messageOf(reason)} The new key ${keyId} was not deleted: ${messageOf(error)}`,
+      `${messageOf(reason)} The new key ${keyId} may still exist: ${messageOf(error)}`,
       { cause: error },
     );
   }

@@ -53,7 +53,7 @@ export async function rollBack(
     .catch(async (error: unknown) => {
       // If only the answer was lost, the repeated call is refused because the label has moved.
       const now = await readUntil(
-        () => store.readCurrent(state.arn),
+        () => store.readCurrent(state.arn).catch(() => undefined),
         (found) => found?.versionId === version.versionId,
         { sleep },
       );

@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import type { SecretStore } from "../../lib/key-lifecycle/secret-store.ts";
-import { dropPending, storeCurrent } from "../../lib/key-lifecycle/store-current.ts";
+import { dropPending, MayBeCurrentError, storeCurrent } from "../../lib/key-lifecycle/store-current.ts";
 import { startWorld, type World } from "./world.ts";
 
 let world: World;
@@ -40,18 +40,36 @@ describe("storeCurrent", () => {
     expect(pauses).toEqual([1_000, 2_000]);
   });
 
-  it("fails with the version's id after a minute in which it did not become current", async () => {
+  it("says after a minute that it is not known whether the version is current", async () => {
     const before = await world.ports.store.describe("voximplant/outbound-calls");
     const versionId = randomUUID();
     await expect(store({ describe: () => Promise.resolve(before) }, versionId)).rejects.toThrow(
-      `Version ${versionId} of secret voximplant/outbound-calls did not become current. Try again.`,
+      `It is not known whether version ${versionId} of secret voximplant/outbound-calls is current: ` +
+        "it is stored, but Secrets Manager does not report it as current",
     );
     expect(pauses).toHaveLength(7);
   });
 
-  it("fails at once if Secrets Manager cannot be read", async () => {
-    await expect(store({ describe: () => Promise.reject(new Error("denied")) })).rejects.toThrow("denied");
+  it("says at once that it is not known, if Secrets Manager cannot be read", async () => {
+    const stored = store({ describe: () => Promise.reject(new Error("no answer")) });
+    await expect(stored).rejects.toThrow(MayBeCurrentError);
+    await expect(stored).rejects.toThrow(/^It is not known whether version .* is current: no answer$/);
     expect(pauses).toEqual([]);
+  });
+
+  it.each<[string, string, object]>([
+    ["no answer", "after the answer is lost", {}],
+    ["broken", "after a fault of Secrets Manager", { $metadata: { httpStatusCode: 500, attempts: 1 } }],
+    ["throttled", "after a lost answer and a refusal", { $metadata: { httpStatusCode: 400, attempts: 2 } }],
+  ])("says that it is not known (%s) %s", async (message, _, fields) => {
+    const putVersion = () => Promise.reject(Object.assign(new Error(message), fields));
+    await expect(store({ putVersion })).rejects.toThrow(MayBeCurrentError);
+  });
+
+  it("passes on a refusal of Secrets Manager, which stores nothing", async () => {
+    const $metadata = { httpStatusCode: 400, attempts: 1 };
+    const refusal = Object.assign(new Error("denied"), { name: "AccessDeniedException", $metadata });
+    await expect(store({ putVersion: () => Promise.reject(refusal) })).rejects.toBe(refusal);
   });
 
   it("fails if the version already holds another key, and leaves that key in it", async () => {

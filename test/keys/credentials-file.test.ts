@@ -62,6 +62,23 @@ describe("a credentials file", () => {
     expect(() => parseCredentials(text)).toThrow(message);
   });
 
+  it.each<[string, unknown, string]>([
+    ["the whole answer of CreateKey", { result: file }, "the whole answer of CreateKey; "],
+    ["that answer with an array", { result: [file] }, "the whole answer of CreateKey; "],
+    ["an array with it alone", [file], "an array with one credentials file; "],
+  ])("is refused if it is in %s, and the message says what to store", (_, content, message) => {
+    const text = JSON.stringify(content);
+    expect(() => parseCredentials(text)).toThrow(CredentialsFileError);
+    expect(() => parseCredentials(text)).toThrow(`file: ${message}store only the object`);
+  });
+
+  it.each([{ result: 1 }, { result: [] }, [file, file], [1], { result: [file, file] }])(
+    "is not said to be in %j",
+    (content) => {
+      expect(() => parseCredentials(JSON.stringify(content))).not.toThrow(/store only the object/);
+    },
+  );
+
   it.each(["", "null", "[]", "42", '"text"', "{", "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqh"])(
     "with the content %j is refused without quoting it",
     (text) => {

@@ -7,9 +7,10 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import { runVoxtoken } from "../fakes/voxtoken.ts";
+import { listKeys } from "../../lib/reconciliation/list-keys.ts";
 import { reconcileKeys } from "../../lib/reconciliation/reconcile-keys.ts";
 import { ROLES_TAG } from "../../lib/key-lifecycle/roles.ts";
-import type { FaultInjector } from "../../local/fault.ts";
+import type { Fault, FaultInjector } from "../../local/fault.ts";
 import { platformFault } from "../../local/voximplant/error.ts";
 import { fakeIo } from "../fakes/io.ts";
 import {
@@ -70,6 +71,12 @@ async function voxtoken(args: readonly string[], input = "", accountId?: number)
 
 const failTagging: FaultInjector = (operation) =>
   operation === "TagResource" ? { status: 500, body: '{"__type":"InternalServiceError"}' } : undefined;
+
+/** What fetch throws if no server listens. */
+function refusedConnection(): Error {
+  const message = "connect ECONNREFUSED 127.0.0.1:1";
+  return new TypeError("fetch failed", { cause: Object.assign(new Error(message), { syscall: "connect" }) });
+}
 
 const importArgs = (file: string, ...more: string[]) => [
   "import",
@@ -224,6 +231,25 @@ describe("voxtoken admin import", () => {
       await expect(readFile(file)).resolves.toBeDefined();
     });
 
+    it.each<[string, (file: object) => unknown, string]>([
+      ["the whole answer of CreateKey", (file) => ({ result: file }), "the whole answer of CreateKey"],
+      ["its answer with an array", (file) => ({ result: [file] }), "the whole answer of CreateKey"],
+      ["the array of that answer", (file) => [file], "an array with one credentials file"],
+    ])("%s, and gives the command that imports the key in it", async (_, wrap, message) => {
+      world = await startWorld({ http: true });
+      const first = world.keyWith("AWSCURRENT");
+      const file = await save(JSON.stringify(wrap(JSON.parse(downloadKey().text) as object)));
+      const { status, out, err } = await voxtoken(importArgs(file, ...expected, "--shred"));
+      expect({ status, out }).toEqual({ status: 1, out: "" });
+      expect(err).toContain(`not a usable credentials file: file: ${message}`);
+      expect(err).toContain(
+        "\nhint: jq '[.result? // .] | flatten | .[0]' FILE | " +
+          "voxtoken admin import - --service-account outbound-calls --account-id ID; then delete FILE\n",
+      );
+      expect(world.keyWith("AWSCURRENT")).toBe(first);
+      await expect(readFile(file)).resolves.toBeDefined();
+    });
+
     it("an account that was not confirmed", async () => {
       world = await startWorld({ http: true });
       const { status, err } = await voxtoken(importArgs(await save(downloadKey().text)));
@@ -319,6 +345,57 @@ describe("voxtoken admin bootstrap", () => {
     await world.useCurrentKey();
   });
 
+  it("says that a key may exist if the answer of CreateKey is lost, and how to find and delete it", async () => {
+    world = await startWorld({
+      serviceAccounts: [],
+      emptySecrets: ["outbound-calls"],
+      fault: (method, n) => (method === "CreateKey" && n === 1 ? { drop: "after" } : undefined),
+    });
+    const bootstrap = async () =>
+      voxtokenIn(
+        world,
+        world,
+        [...args, "--roles", "Support", "--grants", await writeGrants(folder)],
+        API_KEY,
+      );
+    const { status, out, err } = await bootstrap();
+    const [[keyId, lost] = []] = [...world.platform.keys];
+    expect({ status, out }).toEqual({ status: 1, out: "" });
+    expect(err).toContain("no key was stored in the secret: Voximplant gave no usable answer to CreateKey");
+    expect(err).toContain(`A key named ${lost?.name} may exist all the same.`);
+    expect(err).toMatch(/\nhint: run the command again: .*`voxtoken admin keys` .* stray.* control panel/);
+
+    expect(await bootstrap()).toMatchObject({ status: 0 });
+    const { keys } = await listKeys(world.ports, policyFor());
+    expect(keys.find((key) => key.keyId === keyId)).toMatchObject({ state: "stray" });
+    world.clock.now += GRACE_MS + 1_000;
+    await reconcileKeys(world.ports, policyFor());
+    expect(world.platform.keys.has(keyId ?? "")).toBe(false);
+    await world.useCurrentKey();
+  });
+
+  it.each(["is refused", "is not sent"])("does not say that a key may exist if CreateKey %s", async (how) => {
+    world = await startWorld({
+      serviceAccounts: [],
+      emptySecrets: ["outbound-calls"],
+      fault: (method) => (method === "CreateKey" ? platformFault(437) : undefined),
+    });
+    const { ports, connection, awsClient } = world;
+    const unreachable: typeof fetch = (input, init) =>
+      how === "is not sent" && new Request(input, init).url.endsWith("/CreateKey")
+        ? Promise.reject(refusedConnection())
+        : connection.fetch(input, init);
+    const { status, err } = await voxtokenIn(
+      world,
+      { ports, awsClient, connection: { ...connection, fetch: unreachable } },
+      [...args, "--roles", "Support", "--grants", await writeGrants(folder)],
+      API_KEY,
+    );
+    expect(status).toBe(1);
+    expect(err).toMatch(how === "is refused" ? /error 437/ : /ECONNREFUSED/);
+    expect(err).not.toContain("may exist");
+  });
+
   it("replaces a key only if told to", async () => {
     world = await startWorld({ http: true });
     const { status, err } = await voxtoken([...args, "--roles", "Support"], API_KEY);
@@ -374,6 +451,62 @@ describe("while a key is stored,", () => {
     expect(status).toBe(1);
     expect(err).toContain("It is unknown whether the platform still accepts the key");
     expect(await readFile(file, "utf8")).toBe(text);
+  });
+
+  const dropAnswer = { drop: "after" } as const;
+  const broken = { status: 500, body: JSON.stringify({ __type: "InternalServiceError" }) };
+  describe.each<[string, Readonly<Record<string, Fault>>]>([
+    ["and the answer is lost", { PutSecretValue: dropAnswer }],
+    ["and Secrets Manager fails afterwards", { DescribeSecret: broken }],
+  ])("%s,", (_, faults) => {
+    const breakStore = () => {
+      world.faults.secrets = (operation) => faults[operation];
+      return Promise.resolve();
+    };
+
+    it("the import says that the key may be current, and --shred keeps the file", async () => {
+      world = await startWorld();
+      const { keyId, text } = downloadKey();
+      const file = await save(text);
+
+      const { status, out, err } = await runAround([...importArgs(file), "--shred"], "", breakStore);
+      expect(world.keyWith("AWSCURRENT")).toBe(keyId);
+      expect({ status, out }).toEqual({ status: 1, out: "" });
+      expect(err).not.toContain("not imported");
+      expect(err).toMatch(new RegExp(`key ${keyId} may be current\\. It is not known whether version `));
+      expect(err).toContain(
+        "\nhint: `voxtoken admin keys` shows the current key; if it is another one, run the command again",
+      );
+      expect(await readFile(file, "utf8")).toBe(text);
+    });
+
+    it("bootstrap says that the key may be current", async () => {
+      world = await startWorld({ serviceAccounts: [], emptySecrets: ["outbound-calls"] });
+      const args = ["bootstrap", "--service-account", "outbound-calls", "--roles", "Developer"];
+
+      const { status, out, err } = await runAround(
+        [...args, "--account-id", String(ACCOUNT)],
+        "deprecated-api-key",
+        breakStore,
+      );
+      const keyId = world.keyWith("AWSCURRENT") ?? "";
+      expect({ status, out }).toEqual({ status: 1, out: "" });
+      expect(err).not.toContain("no key was stored");
+      expect(err).toContain(`key ${keyId} may be current`);
+    });
+  });
+
+  it("and AWS denies it, the import says that nothing was imported", async () => {
+    world = await startWorld();
+    const file = await save(downloadKey().text);
+    const denied = { status: 400, body: JSON.stringify({ __type: "AccessDeniedException", Message: "no" }) };
+
+    const { status, err } = await runAround(importArgs(file), "", () => {
+      world.faults.secrets = (operation) => (operation === "PutSecretValue" ? denied : undefined);
+      return Promise.resolve();
+    });
+    expect(status).toBe(3);
+    expect(err).toContain("not imported: no");
   });
 
   it("and another file takes the place of its file, --shred does not destroy that one", async () => {

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import { runVoxtoken } from "../fakes/voxtoken.ts";
 import { createReconciliationHandler } from "../../lib/reconciliation/handler.ts";
+import type { Fault } from "../../local/fault.ts";
 import { ROLES_TAG } from "../../lib/key-lifecycle/roles.ts";
 import { rotateKey } from "../../lib/rotation/rotate-key.ts";
 import { createSecretsManager } from "../../local/secrets-manager/in-process.ts";
@@ -100,6 +101,24 @@ describe("voxtoken admin rotate", () => {
     expect(status).toBe(0);
     expect(err).toContain("It continues with version");
     expect(world.platform.keys.size).toBe(2);
+  });
+
+  it.each<[string, Fault]>([
+    ["RotateSecret", { drop: "after" }],
+    ["DescribeSecret", { status: 500, body: '{"__type":"InternalServiceError"}' }],
+  ])("does not say that nothing was rotated if %s fails once it has started", async (broken, fault) => {
+    let isStarted = false;
+    await start({
+      secretsFault: (operation) => {
+        isStarted ||= operation === "RotateSecret";
+        return isStarted && operation === broken ? fault : undefined;
+      },
+    });
+    const { status, err } = await voxtoken("rotate", "outbound-calls", "--now");
+    expect(status).toBe(1);
+    expect(err).not.toContain("not rotated");
+    expect(err).toContain("it is not known whether the key was rotated: ");
+    expect(err).toContain("\nhint: `voxtoken admin keys` shows the current key");
   });
 
   it.each([

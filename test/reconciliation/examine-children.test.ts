@@ -2,12 +2,9 @@ import { beforeEach, describe, expect, it } from "vitest";
 
 import type { Log } from "../../lib/audit/log.ts";
 import type { Policy } from "../../lib/grants/policy.ts";
-import type { AccountKey } from "../../lib/key-lifecycle/account-key.ts";
-import type { SecretSnapshot } from "../../lib/key-lifecycle/snapshot.ts";
-import type { Snapshot } from "../../lib/key-lifecycle/take-snapshot.ts";
-import { examineChildren } from "../../lib/reconciliation/examine-children.ts";
+import { examineChildren, type ParentKey } from "../../lib/reconciliation/examine-children.ts";
 import { VoximplantError, VoximplantUnavailableError } from "../../lib/voximplant/errors.ts";
-import type { Key, ManagementApi } from "../../lib/voximplant/methods.ts";
+import type { Key } from "../../lib/voximplant/methods.ts";
 import { grant, roleArn, serviceAccount } from "../fakes/policy.ts";
 
 /** How often a reconciliation runs. */
@@ -24,17 +21,17 @@ beforeEach(() => {
 const key = (id: string): Key => ({ key_id: id, key_name: null, description: null });
 
 /** A service account's key. `answer` is what a child account answers to GetKeys. */
-function parentKey(name: string, answer: (accountId: number) => Key[]): AccountKey {
-  const apiOf = (accountId: number) =>
-    ({
+function parentKey(name: string, answer: (accountId: number) => Key[]): ParentKey {
+  return {
+    apiOf: (accountId) => ({
       getKeys: () => {
         asked.push(`${name} ${accountId}`);
         return new Promise<Key[]>((resolve) => {
           resolve(answer(accountId));
         });
       },
-    }) as ManagementApi;
-  return { keyId: `key of ${name}`, accountId: 1, api: apiOf(1), apiOf };
+    }),
+  };
 }
 
 interface Setting {
@@ -63,8 +60,8 @@ function examine(
   const secrets = [
     { keys: new Map(inSecret.map((keyId) => [`version of ${keyId}`, { keyId, accountId: 1 }])) },
   ];
-  const snapshot = { accounts, secrets } as unknown as Snapshot & { secrets: SecretSnapshot[] };
-  return examineChildren({ log: (...line) => void logged.push(line), now: () => clock }, policy, snapshot);
+  const ports = { log: (...line: Parameters<Log>) => void logged.push(line), now: () => clock };
+  return examineChildren(ports, policy, { accounts, secrets });
 }
 
 describe("the keys of child accounts", () => {

@@ -198,13 +198,23 @@ describe("a new key that is not stored", () => {
     expect(created()).toEqual([]);
   });
 
+  it("may exist if the answer of CreateKey is lost, and the message says so", async () => {
+    world.faults.platform = (method) => (method === "CreateKey" ? { drop: "after" } : undefined);
+    await expect(replace()).rejects.toMatchObject({
+      name: "KeyLifecycleError",
+      message: expect.stringMatching(
+        /^Voximplant gave no usable answer to CreateKey: .* A key named vtv-\S+ may exist all the same\. .* Reconciliation deletes it after the grace\.$/,
+      ) as string,
+    });
+  });
+
   it("is named with both reasons if it cannot be deleted either", async () => {
     const { api } = await world.ports.openKey(world.fileWith(old) ?? "");
     world.faults.platform = () => platformFault(104);
     await expect(deleteAgain(api, "the-new-key", new Error("It has no roles."))).rejects.toMatchObject({
       name: "KeyLifecycleError",
       message: expect.stringMatching(
-        /^It has no roles\. The new key the-new-key was not deleted: Voximplant refused .*104/,
+        /^It has no roles\. The new key the-new-key may still exist: Voximplant refused .*104/,
       ) as string,
       cause: { code: 104 },
     });

@@ -109,6 +109,13 @@ describe("a rollback is refused, and moves no label,", () => {
     expect(key()).toBe(k1);
   });
 
+  it("as far as is known, if Secrets Manager does not answer and cannot be read", async () => {
+    const fail = () => Promise.reject(new Error("no answer"));
+    await expect(run({ moveStage: fail, readCurrent: fail })).rejects.toThrow(
+      `AWSCURRENT was not seen to move to key ${k0}: no answer`,
+    );
+  });
+
   it("if Secrets Manager does not move the label", async () => {
     const moveStage = () => Promise.reject(new Error("AccessDenied"));
     await expect(run({ moveStage })).rejects.toThrow(`was not seen to move to key ${k0}: AccessDenied`);
