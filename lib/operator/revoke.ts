@@ -89,20 +89,24 @@ export async function revoke(io: Io, name: string, flags: RevokeFlags): Promise<
  * key would pass for one of the leaked key. A failure does not stop the revocation.
  */
 async function nameSuperseded(io: Io, run: RunCommand, name: string, revokedId: string): Promise<void> {
-  const lines = await run<"superseded-keys">({ command: "superseded-keys", serviceAccount: name }).then(
-    ({ keyIds }) => {
-      const others = keyIds.filter((keyId) => keyId !== revokedId);
-      if (others.length === 0) return [];
+  const notKnown = (reason: string) => [
+    wrap(`It is not known whether superseded keys of ${name} still work: ${oneLine(reason)}`, 0),
+    "See: voxtoken admin keys",
+  ];
+  const lines = await run<"list-keys">({ command: "list-keys" }).then(
+    ({ keys, problems: [problem] }) => {
+      const others = keys.flatMap(({ keyId, state, serviceAccount }) =>
+        state === "superseded" && serviceAccount === name && keyId !== null && keyId !== revokedId
+          ? [revocationOf(name, keyId)]
+          : [],
+      );
       const intro = `Superseded keys of ${name} still work. If one of them has leaked, revoke it too:`;
-      return [wrap(intro, 0), ...others.map((keyId) => revocationOf(name, keyId))];
-    },
-    (error: unknown) => {
-      const { message } = explain(error, "they cannot be listed");
       return [
-        wrap(`It is not known whether superseded keys of ${name} still work: ${oneLine(message)}`, 0),
-        "See: voxtoken admin keys",
+        ...(others.length > 0 ? [wrap(intro, 0), ...others] : []),
+        ...(problem === undefined ? [] : notKnown(problem)),
       ];
     },
+    (error: unknown) => notKnown(explain(error, "they cannot be listed").message),
   );
   io.stderr.write(lines.map((text) => `${text}\n`).join(""));
 }

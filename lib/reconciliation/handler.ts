@@ -11,7 +11,6 @@ import { reconcileKeys } from "./reconcile-keys.ts";
 import { reportFindings, revocationRecord } from "./report.ts";
 import { revokeKey, type RevocationPorts, type RevocationReport } from "./revoke.ts";
 import { rollBack, type RollbackReport } from "./rollback.ts";
-import { findSupersededKeys } from "./superseded-keys.ts";
 
 interface ReconciliationHandlerOptions extends SnapshotPorts, RevocationPorts {
   readonly policy: Policy;
@@ -27,7 +26,6 @@ const Command = z.discriminatedUnion("command", [
   z.object({ command: z.literal("list-keys") }),
   z.object({ command: z.literal("accept-roles"), serviceAccount }),
   z.object({ command: z.literal("current-key"), serviceAccount }),
-  z.object({ command: z.literal("superseded-keys"), serviceAccount }),
   z.object({ command: z.literal("rollback"), serviceAccount }),
   z.object({
     command: z.literal("revoke"),
@@ -47,8 +45,6 @@ export interface ReconciliationAnswers {
   /** Names of the roles that are recorded now. */
   readonly "accept-roles": { readonly acceptedRoles: readonly string[] };
   readonly "current-key": { readonly keyId: string | null; readonly accountId: number | null };
-  /** Those that still work. */
-  readonly "superseded-keys": { readonly keyIds: readonly string[] };
   readonly rollback: RollbackReport;
   readonly revoke: RevocationReport;
 }
@@ -79,10 +75,6 @@ export function createReconciliationHandler(
         const { keyId, accountId } = parseCredentials(version.value);
         return { keyId, accountId };
       }
-      case "superseded-keys":
-        return {
-          keyIds: await findSupersededKeys(options, serviceAccountOf(policy, command.serviceAccount)),
-        };
       case "rollback":
         return rollBack(options, serviceAccountOf(policy, command.serviceAccount));
       case "revoke": {
@@ -114,7 +106,7 @@ function readCommand(event: unknown): ReconciliationCommand | undefined {
   const parsed = Command.safeParse(event);
   if (parsed.success) return parsed.data;
   throw new Error(
-    "Known commands: list-keys; accept-roles, current-key, superseded-keys, rollback and revoke, with a serviceAccount. " +
+    "Known commands: list-keys; accept-roles, current-key, rollback and revoke, with a serviceAccount. " +
       "revoke also takes keyId, timeoutSeconds, deleteFirst and makeRoom.",
   );
 }

@@ -98,7 +98,7 @@ describe("voxtoken admin revoke after a rotation", () => {
     const { status, err } = await revoke(["--yes"]);
     expect(status).toBe(1);
     expect(err.replaceAll("\n", " ")).toContain(
-      "It is not known whether superseded keys of outbound-calls still work: they cannot be listed: Voximplant " +
+      "It is not known whether superseded keys of outbound-calls still work: outbound-calls: Voximplant " +
         "refused GetKeys (error 104)",
     );
     expect(err).toContain("\nSee: voxtoken admin keys\n");

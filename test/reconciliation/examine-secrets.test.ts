@@ -48,7 +48,13 @@ interface Around {
 }
 
 function examine(one: SecretSnapshot, around: Around = {}) {
-  const { listed = ["k1"], states = new Map(), refused = new Map(), accountId, replicaRegions } = around;
+  const {
+    listed = ["k1"],
+    states = new Map<string, KeyState>(),
+    refused = new Map(),
+    accountId,
+    replicaRegions,
+  } = around;
   const account = {
     accountId: 7,
     keys: listed.map((keyId) => ({

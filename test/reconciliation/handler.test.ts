@@ -67,14 +67,6 @@ describe("a command", () => {
     expect(await ask("call-history")).toEqual({ keyId: null, accountId: null });
   });
 
-  it("superseded-keys answers with the superseded keys that still work", async () => {
-    const before = key();
-    for (const event of world.stagePending()) await rotateKey(world.ports, policy, event);
-    const ask = (serviceAccount: string) => send({ command: "superseded-keys", serviceAccount });
-    expect(await ask("outbound-calls")).toEqual({ keyIds: [before] });
-    expect(await ask("call-history")).toEqual({ keyIds: [] });
-  });
-
   it("rollback makes the previous key current", async () => {
     const before = key();
     for (const event of world.stagePending()) await rotateKey(world.ports, policy, event);
@@ -99,7 +91,7 @@ describe("a command", () => {
     expect(lines).toHaveLength(1);
   });
 
-  it.each(["accept-roles", "current-key", "superseded-keys", "rollback", "revoke"])(
+  it.each(["accept-roles", "current-key", "rollback", "revoke"])(
     "%s is refused for a service account that grants.yml does not have",
     async (command) => {
       await expect(send({ ...revocation(), command, serviceAccount: "billing" })).rejects.toMatchObject({
@@ -125,7 +117,7 @@ describe("a command", () => {
     const event = "command" in fields ? fields : revocation(fields);
     await expect(send(event)).rejects.toMatchObject({
       message:
-        "Known commands: list-keys; accept-roles, current-key, superseded-keys, rollback and revoke, with a " +
+        "Known commands: list-keys; accept-roles, current-key, rollback and revoke, with a " +
         "serviceAccount. revoke also takes keyId, timeoutSeconds, deleteFirst and makeRoom.",
     });
     expect(world.platform.calls).toEqual([]);
