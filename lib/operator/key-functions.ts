@@ -74,6 +74,8 @@ function runDeployed(io: Io, flags: FunctionFlags): RunCommand {
     command: Extract<ReconciliationCommand, { command: Name }>,
   ) => {
     const Payload = Buffer.from(JSON.stringify(command));
+    // If one of them is missing, this fails, and it is known that nothing was sent.
+    await Promise.all([client.config.region(), client.config.credentials()]);
     const answer = await client.send(new InvokeCommand({ FunctionName, Payload })).catch((error: unknown) => {
       if (!(error instanceof Error)) throw error;
       if (error.name === "ResourceNotFoundException") {

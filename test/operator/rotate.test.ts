@@ -52,8 +52,12 @@ async function start(options: WorldOptions = {}) {
 }
 
 async function voxtoken(...args: string[]) {
+  return voxtokenWith({}, ...args);
+}
+
+async function voxtokenWith(env: Readonly<Record<string, string>>, ...args: string[]) {
   const io = fakeIo({
-    env: { ...operatorEnv(world), ...(lambda && { AWS_ENDPOINT_URL_LAMBDA: lambda.url }) },
+    env: { ...operatorEnv(world), ...(lambda && { AWS_ENDPOINT_URL_LAMBDA: lambda.url }), ...env },
     fetch: globalThis.fetch,
     now: () => world.clock.now,
     sleep: async (ms) => {
@@ -178,6 +182,17 @@ describe("in a deployment, where an operator may not read the keys", () => {
       err: "Recorded for outbound-calls: Developer, Support.\n",
     });
     expect(world.secret().tags).toEqual([{ Key: ROLES_TAG, Value: "3:5" }]);
+  });
+
+  it.each([
+    ["region", { AWS_REGION: "", AWS_CONFIG_FILE: "/nonexistent" }, 2, "voxtoken: no AWS region\n"],
+    ["credentials", { AWS_ACCESS_KEY_ID: "", AWS_PROFILE: "missing" }, 1, "redentials"],
+  ])("keys --accept-roles knows that it sent nothing if there is no %s", async (_, env, status, message) => {
+    await start();
+    await deploy();
+    const ran = await voxtokenWith(env, "keys", "--accept-roles", "outbound-calls", ...deployment);
+    expect(ran).toMatchObject({ status, err: expect.stringContaining(message) as string });
+    expect(ran.err).not.toContain("not known");
   });
 
   it("keys reports a missing --deployment, and a failure of the function", async () => {
