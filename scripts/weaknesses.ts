@@ -3,6 +3,7 @@
  * the named test notices it.
  *
  *     npm run weaknesses
+ *     npm run weaknesses -- "the end of a grant is ignored"
  */
 import { execFile } from "node:child_process";
 import { cp, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
@@ -13,6 +14,11 @@ import { type Weakness, weaknesses } from "../test/security/weaknesses.ts";
 
 const root = resolve(import.meta.dirname, "..");
 const LEFT_OUT = [".git", ".local", ".stryker-tmp", "coverage", "node_modules"];
+
+const [, , wanted] = process.argv;
+const planted = weaknesses.filter(({ name }) => wanted === undefined || name === wanted);
+if (planted.length === 0)
+  throw new Error(`There is no weakness "${wanted}". See test/security/weaknesses.ts.`);
 
 /** Titles of the tests of a file that passed, and of those that failed. */
 interface TestRun {
@@ -28,14 +34,14 @@ try {
     if (!LEFT_OUT.includes(name)) await cp(join(root, name), join(copy, name), { recursive: true });
   await symlink(join(root, "node_modules"), join(copy, "node_modules"));
 
-  const width = Math.max(...weaknesses.map(({ name }) => name.length));
+  const width = Math.max(...planted.map(({ name }) => name.length));
   const unnoticed: string[] = [];
-  for (const weakness of weaknesses) {
+  for (const weakness of planted) {
     const verdict = await plant(weakness);
     if (verdict !== "noticed") unnoticed.push(weakness.name);
     console.log(`${weakness.name.padEnd(width)}  ${verdict}`);
   }
-  console.log(`${weaknesses.length} weaknesses, ${unnoticed.length} unnoticed`);
+  console.log(`weaknesses: ${planted.length}, unnoticed: ${unnoticed.length}`);
   if (unnoticed.length > 0) process.exitCode = 1;
 } finally {
   await rm(copy, { recursive: true });
