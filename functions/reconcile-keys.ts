@@ -3,10 +3,10 @@
 //
 // Permissions, on the secrets of grants.yml alone: secretsmanager:DescribeSecret, GetSecretValue,
 // ListSecretVersionIds; PutSecretValue and UpdateSecretVersionStage, to revoke and roll back;
-// TagResource (only the tag voximplant-token-vendor:roles); kms:Decrypt and kms:GenerateDataKey on
-// their key, through Secrets Manager. On the functions that hold keys (vend-token, and call-method
-// if a grant has methods): lambda:GetFunctionConfiguration and UpdateFunctionConfiguration, so that
-// their containers forget a revoked key.
+// TagResource (only the tags voximplant-token-vendor:roles and :copies); kms:Decrypt and
+// kms:GenerateDataKey on their key, through Secrets Manager. On the functions that hold keys
+// (vend-token, and call-method if a grant has methods): lambda:GetFunctionConfiguration and
+// UpdateFunctionConfiguration, so that their containers forget a revoked key.
 // Environment: SIGNING_KEY_* as in the vending function; REPLICA_REGIONS, which every secret must
 // have a replica in. Time-out: 600 s, for a revocation.
 import { randomUUID } from "node:crypto";

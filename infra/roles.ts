@@ -1,4 +1,5 @@
 import { ROLES_TAG } from "../lib/key-lifecycle/roles.ts";
+import { COPIES_TAG } from "../lib/key-lifecycle/secret-store.ts";
 import { getAtt, policyDocument, type Resource, type Resources, type Statement } from "./cloudformation.ts";
 import {
   functionArnIn,
@@ -116,10 +117,11 @@ function keyStatements(
       Effect: "Allow",
       Action: secretActions[name].map((action) => `secretsmanager:${action}`),
       Resource: secrets.map((secret) => secretArn(secret, options)),
-      // This tag and no other. An action that sets no tag has no aws:TagKeys, and ForAllValues lets
-      // it through. One statement, because a second list of all secrets would halve how many fit.
+      // These tags and no other. An action that sets no tag has no aws:TagKeys, and ForAllValues
+      // lets it through. One statement, because a second list of all secrets would halve how many
+      // secrets fit.
       ...(name === "reconcile-keys" && {
-        Condition: { "ForAllValues:StringEquals": { "aws:TagKeys": [ROLES_TAG] } },
+        Condition: { "ForAllValues:StringEquals": { "aws:TagKeys": [ROLES_TAG, COPIES_TAG] } },
       }),
     },
     ...(name === "reconcile-keys"

@@ -2,7 +2,7 @@ import type { EpochMs } from "../epoch.ts";
 import type { ServiceAccount } from "../grants/policy.ts";
 import type { Key } from "../voximplant/methods.ts";
 import { belongsToSecret, keyName } from "./key-label.ts";
-import { isCopied, versionWith } from "./secret-store.ts";
+import { COPIES_TAG, isCopied, versionWith } from "./secret-store.ts";
 import { isComplete, isSupersededVersion, type SecretSnapshot } from "./snapshot.ts";
 
 /** The state of a key of a Voximplant account: docs/keys.md#states. */
@@ -128,12 +128,17 @@ function stateIn(secret: SecretSnapshot, key: Key, context: ClassificationContex
   return { state: "stray", retireAt: until };
 }
 
-/** When the grace of superseded keys ends. Infinity: a region has no copy, or an old one. */
+/**
+ * When the grace of superseded keys ends. Infinity: a region has no copy, or an old one, or had one
+ * until a moment ago and signed with a superseded key until then. In the last case, reconciliation
+ * writes the tag anew, which is a change of the secret: the grace then starts again.
+ */
 function graceEnd(
   { state }: SecretSnapshot,
   { graceMs, replicaRegions = [] }: ClassificationContext,
 ): EpochMs {
-  return isCopied(state, replicaRegions) ? state.lastChangedAt + graceMs : Number.POSITIVE_INFINITY;
+  const isUpToDate = isCopied(state, replicaRegions) && state.tags.get(COPIES_TAG) !== "behind";
+  return isUpToDate ? state.lastChangedAt + graceMs : Number.POSITIVE_INFINITY;
 }
 
 /** When a key may be deleted. Infinity: its state does not allow it. */

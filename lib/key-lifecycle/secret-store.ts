@@ -99,6 +99,12 @@ export function isCopied(state: SecretState, replicaRegions: readonly string[] =
   return hasAll && replicasInSync(state);
 }
 
+/**
+ * The tag of a secret that says whether its copies in other regions are behind, as reconciliation
+ * last saw it: `behind` or `in sync`. No tag: no copy was behind.
+ */
+export const COPIES_TAG = "voximplant-token-vendor:copies";
+
 export class SecretNotFoundError extends Error {
   override readonly name = "SecretNotFoundError";
 }

@@ -18,6 +18,7 @@ import { examineChildren } from "./examine-children.ts";
 import { examineSecrets } from "./examine-secrets.ts";
 import { type Finding, messageOf, notExamined } from "./finding.ts";
 import { whyLast } from "./last-key.ts";
+import { watchCopies } from "./watch-copies.ts";
 
 interface ReconciliationPorts extends SnapshotPorts {
   readonly sleep: (milliseconds: number) => Promise<void>;
@@ -43,8 +44,9 @@ export async function reconcileKeys(ports: ReconciliationPorts, policy: Policy):
   }
   findings.push(...(await examineChildren(ports, policy, snapshot)));
   // The grace of a superseded key counts from the last change of its secret, and a new tag is a
-  // change. checkRoles may write a tag. If it ran before the deletions, a key whose grace was over
-  // would get a new grace, and this run could not delete it. So checkRoles runs last.
+  // change. The checks below may write a tag. If they ran before the deletions, a key whose grace
+  // was over would get a new grace, and this run could not delete it. So they run last.
+  findings.push(...(await watchCopies(ports, secrets)));
   for (const account of accounts) findings.push(...(await checkRoles(ports, account, secrets)));
   return findings;
 }

@@ -539,11 +539,12 @@ ${Object.entries(operatorActions)
     });
   });
 
-  it("lets reconciliation set the one tag that it keeps, and no other", async () => {
+  it("lets reconciliation set the two tags that it keeps, and no other", async () => {
     const reconcile = principals.find(({ name }) => name === "reconcile-keys");
     if (reconcile === undefined) throw new Error("no principal");
     const tag = (name: string) => ({ ...secrets("TagResource"), context: { "aws:TagKeys": [name] } });
-    expect(await can(reconcile, [tag("voximplant-token-vendor:roles")])).toBe(true);
+    for (const name of ["roles", "copies"])
+      expect(await can(reconcile, [tag(`voximplant-token-vendor:${name}`)])).toBe(true);
     expect(await can(reconcile, [tag("team")])).toBe(false);
   });
 });

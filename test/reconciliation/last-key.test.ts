@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from "vitest";
 
 import type { Policy } from "../../lib/grants/policy.ts";
 import { keyName } from "../../lib/key-lifecycle/key-label.ts";
-import type { SecretStore } from "../../lib/key-lifecycle/secret-store.ts";
+import { COPIES_TAG, type SecretStore } from "../../lib/key-lifecycle/secret-store.ts";
 import { secretReader } from "../../lib/key-lifecycle/snapshot.ts";
 import { reconcileKeys } from "../../lib/reconciliation/reconcile-keys.ts";
 import { rollBack } from "../../lib/reconciliation/rollback.ts";
@@ -115,6 +115,75 @@ describe("reconciliation keeps a superseded key whose grace is over, because it 
 
     await reconcileKeys({ ...world.ports, replicaRegions: ["eu-west-1"] }, policyFor());
     expect(exists(inEurope)).toBe(true);
+  });
+});
+
+describe("a superseded key, if a copy of the secret was behind for longer than the grace,", () => {
+  const regions = { replicaRegions: ["eu-west-1"] };
+  const reconcile = () => reconcileKeys({ ...world.ports, ...regions }, policyFor());
+  const copyIs = (status: "InSync" | "InProgress") =>
+    (world.secret().replicas = [{ Region: "eu-west-1", Status: status }]);
+  const later = (ms: number) => void (world.clock.now += ms);
+
+  async function startBehind() {
+    world = await startWorld({ secretsManager: regions });
+    await rotate();
+    await reconcile();
+    const superseded = world.keyWith("AWSPREVIOUS");
+    copyIs("InProgress");
+    return superseded;
+  }
+
+  it("is kept for the grace from when the copy is seen up to date, and then deleted", async () => {
+    const superseded = await startBehind();
+    graceEnds();
+    expect(await reconcile()).toEqual([]);
+    copyIs("InSync");
+    expect(await reconcile()).toEqual([]);
+    later(GRACE_MS - 60_000);
+    expect(await reconcile()).toEqual([]);
+    expect(exists(superseded)).toBe(true);
+
+    later(120_000);
+    expect(await reconcile()).toMatchObject([{ reason: "superseded_key", action: "deleted" }]);
+    expect(exists(superseded)).toBe(false);
+  });
+
+  it("is kept if the tag cannot be written, which is a finding", async () => {
+    const superseded = await startBehind();
+    graceEnds();
+    await reconcile();
+    copyIs("InSync");
+    const failing = portsWith({ tag: () => Promise.reject(new Error("no answer")) });
+    for (let run = 0; run < 2; run += 1) {
+      expect(await reconcileKeys({ ...failing, ...regions }, policyFor())).toMatchObject([
+        { reason: "not_examined", detail: expect.stringContaining("no answer") as string },
+      ]);
+      graceEnds();
+    }
+    expect(exists(superseded)).toBe(true);
+  });
+
+  it("gets no longer grace for a copy that is behind for some minutes, as after each rotation", async () => {
+    const superseded = await startBehind();
+    later(5 * 60_000);
+    await reconcile();
+    copyIs("InSync");
+    later(GRACE_MS - 4 * 60_000);
+    expect(await reconcile()).toMatchObject([{ reason: "superseded_key", action: "deleted" }]);
+    expect(exists(superseded)).toBe(false);
+  });
+
+  it("is kept the same way if the copy was missing; a secret without a key has no copies, and no tag", async () => {
+    world = await startWorld({ emptySecrets: ["call-history"], secretsManager: regions });
+    for (const name of ["outbound-calls", "call-history"]) world.secret(name).replicas = [];
+    later(3 * 3_600_000);
+    await reconcileKeys(
+      { ...world.ports, ...regions },
+      policyFor({ "outbound-calls": {}, "call-history": {} }),
+    );
+    const copies = (name: string) => world.secret(name).tags?.find(({ Key }) => Key === COPIES_TAG)?.Value;
+    expect([copies("outbound-calls"), copies("call-history")]).toEqual(["behind", undefined]);
   });
 });
 
