@@ -2,7 +2,7 @@ import type { EpochMs } from "../epoch.ts";
 import type { ServiceAccount } from "../grants/policy.ts";
 import type { Key } from "../voximplant/methods.ts";
 import { belongsToSecret, keyName } from "./key-label.ts";
-import { COPIES_TAG, isCopied, versionWith } from "./secret-store.ts";
+import { copiesBehindSince, isCopied, versionWith } from "./secret-store.ts";
 import { isComplete, isSupersededVersion, type SecretSnapshot } from "./snapshot.ts";
 
 /** The state of a key of a Voximplant account: docs/keys.md#states. */
@@ -137,7 +137,7 @@ function graceEnd(
   { state }: SecretSnapshot,
   { graceMs, replicaRegions = [] }: ClassificationContext,
 ): EpochMs {
-  const isUpToDate = isCopied(state, replicaRegions) && state.tags.get(COPIES_TAG) !== "behind";
+  const isUpToDate = isCopied(state, replicaRegions) && copiesBehindSince(state) === undefined;
   return isUpToDate ? state.lastChangedAt + graceMs : Number.POSITIVE_INFINITY;
 }
 

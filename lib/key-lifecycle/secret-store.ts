@@ -101,9 +101,23 @@ export function isCopied(state: SecretState, replicaRegions: readonly string[] =
 
 /**
  * The tag of a secret that says whether its copies in other regions are behind, as reconciliation
- * last saw it: `behind` or `in sync`. No tag: no copy was behind.
+ * last saw it: `in sync`, or `behind since ` and a time (RFC 3339). No tag: no copy was behind.
  */
 export const COPIES_TAG = "voximplant-token-vendor:copies";
+const BEHIND_SINCE = "behind since ";
+
+/** The value of {@link COPIES_TAG}. */
+export function copiesTag(behindSince: EpochMs | undefined): string {
+  return behindSince === undefined ? "in sync" : BEHIND_SINCE + new Date(behindSince).toISOString();
+}
+
+/** Since when {@link COPIES_TAG} says that a copy is behind. Undefined: it does not say so. */
+export function copiesBehindSince({ tags, lastChangedAt }: SecretState): EpochMs | undefined {
+  const tag = tags.get(COPIES_TAG);
+  if (tag?.startsWith(BEHIND_SINCE) !== true) return undefined;
+  const since = Date.parse(tag.slice(BEHIND_SINCE.length));
+  return Number.isNaN(since) ? lastChangedAt : since;
+}
 
 export class SecretNotFoundError extends Error {
   override readonly name = "SecretNotFoundError";

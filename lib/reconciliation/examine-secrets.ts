@@ -2,7 +2,7 @@ import type { EpochMs } from "../epoch.ts";
 import { type Policy, wrongAccount } from "../grants/policy.ts";
 import type { ClassifiedKey } from "../key-lifecycle/classify-keys.ts";
 import { putAKeyIn } from "../key-lifecycle/key-lifecycle-error.ts";
-import { unfinishedVersion, versionWith } from "../key-lifecycle/secret-store.ts";
+import { copiesBehindSince, unfinishedVersion, versionWith } from "../key-lifecycle/secret-store.ts";
 import { currentKey, isSupersededVersion, type SecretSnapshot } from "../key-lifecycle/snapshot.ts";
 import type { Snapshot, SnapshotPorts } from "../key-lifecycle/take-snapshot.ts";
 import { type Finding, messageOf, reported } from "./finding.ts";
@@ -166,7 +166,8 @@ function replicaBehind(
   const problems = replicas.flatMap(({ region, problem }) =>
     problem === undefined ? [] : [`The copy of ${name} in ${region} failed: ${problem}.`],
   );
-  if (now - state.lastChangedAt > DAY_MS) {
+  const since = Math.min(state.lastChangedAt, copiesBehindSince(state) ?? Infinity);
+  if (now - since > DAY_MS) {
     const behind = replicas.filter(({ inSync, problem }) => !inSync && problem === undefined);
     const missing = replicaRegions.filter((expected) => !replicas.some(({ region }) => region === expected));
     problems.push(

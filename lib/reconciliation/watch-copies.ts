@@ -1,4 +1,10 @@
-import { COPIES_TAG, isCopied, versionWith } from "../key-lifecycle/secret-store.ts";
+import {
+  COPIES_TAG,
+  copiesBehindSince,
+  copiesTag,
+  isCopied,
+  versionWith,
+} from "../key-lifecycle/secret-store.ts";
 import type { SecretSnapshot } from "../key-lifecycle/snapshot.ts";
 import type { SnapshotPorts } from "../key-lifecycle/take-snapshot.ts";
 import { type Finding, notExamined } from "./finding.ts";
@@ -21,10 +27,10 @@ export async function watchCopies(
     // A secret without a value has no copies: AWS removes them.
     if (versionWith("AWSCURRENT", state) === undefined) continue;
     const isBehind = !isCopied(state, replicaRegions);
-    const wasBehind = state.tags.get(COPIES_TAG) === "behind";
+    const wasBehind = copiesBehindSince(state) !== undefined;
     if (isBehind === wasBehind || (isBehind && now() - state.lastChangedAt <= SHORT_MS)) continue;
     try {
-      await store.tag(state.arn, COPIES_TAG, isBehind ? "behind" : "in sync");
+      await store.tag(state.arn, COPIES_TAG, copiesTag(isBehind ? state.lastChangedAt : undefined));
     } catch (error) {
       findings.push(notExamined({ serviceAccount, error }));
     }

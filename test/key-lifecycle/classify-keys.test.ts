@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 
 import { classifyKeys, type KeyState, retireAt } from "../../lib/key-lifecycle/classify-keys.ts";
 import { keyName } from "../../lib/key-lifecycle/key-label.ts";
+import { COPIES_TAG } from "../../lib/key-lifecycle/secret-store.ts";
 import type { SecretSnapshot } from "../../lib/key-lifecycle/snapshot.ts";
 import { ACCOUNT, GRACE_MS, policyFor } from "./world.ts";
 
@@ -18,7 +19,7 @@ interface Version {
 function secretOf(
   serviceAccount: string,
   versions: Readonly<Record<string, Version>>,
-  { lastChangedAt = CHANGED, inSync = true } = {},
+  { lastChangedAt = CHANGED, inSync = true, tags = new Map<string, string>() } = {},
 ): SecretSnapshot {
   const all = Object.entries(versions);
   return {
@@ -31,7 +32,7 @@ function secretOf(
       lastChangedAt,
       stages: new Map(all.flatMap(([id, { labels }]) => (labels ? [[id, new Set(labels)]] : []))),
       replicas: [{ region: "eu-west-1", inSync }],
-      tags: new Map(),
+      tags,
     },
     createdAt: new Map(all.map(([id, { createdAt = CHANGED }]) => [id, createdAt])),
     keys: new Map(all.flatMap(([id, { key }]) => (key ? [[id, { keyId: key, accountId: ACCOUNT }]] : []))),
@@ -119,6 +120,17 @@ describe("a key with the label AWSPENDING", () => {
       { state: "superseded", serviceAccount: "s", retireAt: CHANGED + GRACE_MS },
     ]);
   });
+});
+
+it.each([
+  ["no tag says that a copy was behind", undefined, CHANGED + GRACE_MS],
+  ["the tag says that every copy is in sync", "in sync", CHANGED + GRACE_MS],
+  ["the tag says that a copy is behind", "behind since 2026-11-28T10:00:00.000Z", Infinity],
+  ["the tag says so with a time that cannot be read", "behind since yesterday", Infinity],
+])("a superseded key has a grace: if %s", (_, tag, retireAt) => {
+  const tags = new Map(tag === undefined ? [] : [[COPIES_TAG, tag]]);
+  const secret = secretOf("s", PREVIOUS, { tags });
+  expect(stateOf([secret])).toEqual([{ state: "superseded", serviceAccount: "s", retireAt }]);
 });
 
 describe("a key that no version holds, with a name for one", () => {
