@@ -34,7 +34,12 @@ export function rotateCommand(io: Io): Command {
       wholeNumber(1, 86_400, "a whole number of seconds"),
       300,
     )
-    .addHelpText("after", "\nSafe to repeat: a rotation that stopped is continued.");
+    .addHelpText(
+      "after",
+      `
+Safe to repeat: a rotation that stopped is continued. The old key works until
+its grace is over. If it has leaked, use \`voxtoken admin revoke\` instead.`,
+    );
   return addFunctionOptions(addOperatorOptions(command)).action(
     orExplain("not rotated", (name: string, flags: Flags) => rotate(io, name, flags)),
   );
@@ -60,8 +65,9 @@ async function rotate(io: Io, name: string, flags: Flags): Promise<void> {
   await follow(io, operator.store, secret, versionId, flags);
   io.stdout.write(`${name}: version ${versionId} of secret ${secret.name} is current\n`);
   io.stderr.write(
-    "The old key stays until no container can sign with it and its tokens have expired.\n" +
-      "Then reconciliation deletes it.\n",
+    "The old key works until its grace is over. Then reconciliation deletes it.\n" +
+      "If it has leaked, revoke it now. `voxtoken admin keys` shows its id:\n" +
+      `  voxtoken admin revoke ${name} --key KEY_ID\n`,
   );
 }
 

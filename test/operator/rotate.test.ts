@@ -78,7 +78,10 @@ describe("voxtoken admin rotate", () => {
       status: 0,
       out: expect.stringContaining("is current") as string,
     });
-    expect(err).toContain("The old key stays");
+    expect(err).toContain("The old key works until its grace is over.");
+    expect(err).toMatch(
+      /If it has leaked, revoke it now\..*\n {2}voxtoken admin revoke outbound-calls --key KEY_ID\n$/,
+    );
     expect(world.keyWith("AWSPREVIOUS")).toBe(first);
     await world.useCurrentKey();
   });
