@@ -4,7 +4,7 @@
 // ListSecretVersionIds, PutSecretValue, UpdateSecretVersionStage; kms:Decrypt and
 // kms:GenerateDataKey on their key, through Secrets Manager. Secrets Manager
 // (secretsmanager.amazonaws.com, with aws:SourceAccount) may invoke it.
-// Environment: SIGNING_KEY_* as in the vending function, because they say how long a key is in use.
+// Environment: SIGNING_KEY_*, with the values of the vending function, to compute the grace.
 // Time-out: 180 s.
 import policy from "../grants.yml";
 import { jsonLog, writeLinesTo } from "../lib/audit/log.ts";

@@ -93,7 +93,7 @@ async function serve(io: Io, serviceAccount: string, flags: ServeFlags): Promise
       await stopped;
     } finally {
       await removeCredentials(file, key);
-      // A second signal ends the process at once.
+      // From here on, another signal ends the process at once.
       stopListening?.();
     }
   } finally {

@@ -8,7 +8,7 @@ import type { ErrorCode } from "../http/wire.ts";
  */
 export type TokenErrorCode =
   | ErrorCode
-  /** The options given to the provider are wrong; nothing was tried. */
+  /** An option is wrong, or a request would go to a foreign address. Nothing was sent. */
   | "invalid_options"
   /** The AWS SDK's credential chain found nothing, or failed. */
   | "no_credentials"
@@ -26,7 +26,7 @@ export type TokenErrorCode =
 export interface TokenErrorDetails {
   readonly status?: number | undefined;
   readonly requestId?: string | undefined;
-  /** The server's `Retry-After`, if it is longer than the caller was willing to wait. */
+  /** The server's `Retry-After`, in seconds. */
   readonly retryAfterSeconds?: number | undefined;
   readonly mayHaveTakenEffect?: boolean | undefined;
   readonly cause?: unknown;
@@ -43,8 +43,8 @@ export class TokenError extends Error {
   readonly requestId: string | undefined;
   readonly retryAfterSeconds: number | undefined;
   /**
-   * Whether a method that the service was to call may have run. Always false for methods named
-   * Get…, and for requests of a token: repeating them does no harm.
+   * True if the method that you asked for may have run. Always false for methods named Get…, and
+   * for requests of a token: repeating them does no harm.
    */
   readonly mayHaveTakenEffect: boolean;
 
@@ -67,7 +67,7 @@ export class TokenError extends Error {
     return code === "network" || code === "timeout" || status === 429 || status >= 500;
   }
 
-  /** A policy refuses the call. Trying again does not help until the policy is changed. */
+  /** The caller may not do this. The same call does not succeed until a policy is changed. */
   get denied(): boolean {
     return DENIALS.has(this.code);
   }
@@ -82,8 +82,8 @@ const DENIALS: ReadonlySet<TokenErrorCode> = new Set([
 
 /**
  * Makes a server's text safe for an error message: its first line, at most 300 characters, no
- * control characters, nothing that looks like a JWT. After a wrong signature, API Gateway quotes
- * the canonical request from the second line on, with the caller's session token.
+ * control characters, nothing that looks like a JWT. After a wrong signature, the
+ * second line of API Gateway's text begins to quote the request, with the caller's session token.
  */
 export function quotable(text: string): string {
   const [line = ""] = text.trim().split(/[\r\n]/);

@@ -7,7 +7,7 @@ export interface Lifetime {
    * the token.
    */
   readonly askedAt: number;
-  /** From here on the token is renewed in the background, and stays in use meanwhile. */
+  /** From here on, a call starts a renewal in the background. The token stays in use meanwhile. */
   readonly renewFrom: number;
   /**
    * From here on callers wait for the new token: this one could end before their request arrives.
@@ -18,11 +18,11 @@ export interface Lifetime {
 
 /**
  * Renewal begins when 65 to 80 % of the lifetime have passed. The moment is random, so that
- * processes that start together do not renew together, and proportional, so that a short token
- * leaves time for retries too. The last tenth, at most 10 s, is a reserve.
+ * processes that start together do not renew together. It is a share of the lifetime, so that a
+ * token with a short lifetime leaves time for retries too. In the last tenth of the lifetime, at
+ * most 10 s, callers wait for the new token.
  *
- * All times count from the moment of the request by this machine's clock, so a wrong clock does not
- * matter.
+ * Each time is `askedAt` plus a duration. So a clock that shows a wrong time does no harm.
  *
  * @param expiresIn seconds, from the answer
  * @param random at least 0, below 1
@@ -41,10 +41,10 @@ export function lifetimeOf(expiresIn: number, askedAt: number, random: number): 
 type Clocks = Pick<Runtime, "now" | "monotonic">;
 
 /**
- * Milliseconds since two readings. The larger of both differences counts: the wall clock may be set
- * back, and the monotonic one may stand still while the machine is suspended.
+ * Milliseconds since `then`, when both clocks were read. The larger difference counts: the wall
+ * clock may be set back, and the monotonic one may stand still while the machine is suspended.
  *
- * @returns Infinity if the wall clock was set back
+ * @returns Infinity if the wall clock shows a time before `then`
  */
 export function ageSince(then: { now: number; monotonic: number }, clocks: Clocks): number {
   const age = clocks.now() - then.now;

@@ -23,7 +23,7 @@ interface FailedAttempt<Target> {
  * as the longest `Retry-After` of the round. If the pause would end too late, it throws at once.
  * The error's `retryAfterSeconds` has the server's `Retry-After`.
  *
- * @param signal ends a pause; then it rejects with the signal's reason
+ * @param signal if it aborts during a pause, `retry` rejects as `sleep` does
  * @see https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
  */
 export async function retry<Target, T>(

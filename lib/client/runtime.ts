@@ -5,7 +5,7 @@ export interface Runtime {
   readonly fetch: typeof fetch;
   /** Milliseconds since the epoch, as `Date.now`. */
   readonly now: () => number;
-  /** Milliseconds by a clock that is never set, as `performance.now`. */
+  /** Milliseconds of a clock that no one can set back, as `performance.now`. */
   readonly monotonic: () => number;
   /** Resolves after so many milliseconds. Rejects if the signal aborts first. */
   readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;

@@ -43,7 +43,7 @@ export type TokenProvider = (options?: GetTokenOptions) => Promise<VendedToken>;
 interface Held {
   readonly token: VendedToken;
   readonly lifetime: Lifetime;
-  /** Milliseconds since the token was requested. Infinity if the clock was set back since then. */
+  /** Milliseconds since the token was requested. Infinity if the clock shows an earlier time. */
   readonly age: () => number;
 }
 
@@ -56,8 +56,9 @@ interface Flight {
 /**
  * Provides tokens of one service account for as long as the program runs.
  *
- * If several calls need a token at the same time, they share one request. A token is renewed in the
- * background before it expires. If the renewal fails, the token stays in use until it expires.
+ * If several calls need a token at the same time, they share one request. The first call
+ * after 65 to 80 % of a token's lifetime starts its renewal in the background. If the renewal
+ * fails, the token stays in use until it expires.
  *
  * @throws TokenError `invalid_options`
  */
@@ -76,10 +77,10 @@ export function createTokenProvider(options: TokenProviderOptions): TokenProvide
   let restUntil = -Infinity;
 
   /**
-   * Returns the present time, to compare with `lifetime`: the time when the token was requested,
-   * plus `age()`. If the clock was set back, `age()` is Infinity, so the token counts as expired.
-   * `now()` is not used here, because after such a change it would make the token seem younger than
-   * it is.
+   * Returns the present time, to compare with the times in `lifetime`. It is `askedAt` plus
+   * `age()`. If the clock was set back, `age()` can be Infinity, and then the token counts as
+   * expired. `now()` is not used here, because after such a change it would make the token seem
+   * younger than it is.
    */
   const timeOf = ({ lifetime, age }: Held) => lifetime.askedAt + age();
 
@@ -92,7 +93,8 @@ export function createTokenProvider(options: TokenProviderOptions): TokenProvide
       const lifetime = lifetimeOf(response.expires_in, askedAt, runtime.random());
       // If the machine was suspended during a request, joinFlight (below) starts a new request, and
       // the old one may still be answered. If the old request is answered last, its token may have
-      // less time left than the token of the new request. Then the provider keeps the latter.
+      // less time left than the token of the new request. Then the provider keeps the token of the
+      // new request.
       const remaining = (one: Held) => one.lifetime.endsAt - timeOf(one);
       const renewed = { token, lifetime, age };
       if (held === undefined || remaining(renewed) >= remaining(held)) held = renewed;

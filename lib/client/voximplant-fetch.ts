@@ -7,11 +7,11 @@ import { withVendedToken } from "./token-refusal.ts";
 
 /**
  * Creates a `fetch` for the Management API that adds a vended token to each request. If the
- * platform refuses the token, the request is sent once more with a new one. The body of the
- * response is unread.
+ * platform refuses the token, the request is sent once more with a new one. The
+ * body of the response can still be read.
  *
  * The token is sent only to voximplant.com, its subdomains and the origin of `apiUrl`. A request to
- * another host is an error.
+ * another origin is an error.
  *
  * @throws TokenError no token, a foreign address, or an `apiUrl` that is neither https nor this
  *   machine
@@ -43,8 +43,8 @@ function isVoximplant({ protocol, hostname }: URL): boolean {
 }
 
 /**
- * The platform may answer an error with any status. An answer that is not JSON (a recording, a
- * report) is not an error, and is not copied: the copy would keep all of it in memory.
+ * An error of the platform can have any HTTP status, even 200. An answer that is not JSON (a
+ * recording, a report) is not an error, and is not copied: the copy would keep all of it in memory.
  */
 async function errorCode(response: Response): Promise<unknown> {
   if (response.headers.get("content-type")?.includes("json") !== true) return undefined;

@@ -15,7 +15,7 @@ export function rollbackCommand(io: Io): Command {
 }
 
 /** The answer may be lost, although the label has moved. */
-const LOOK_FIRST = "look at `voxtoken admin keys` before you repeat it: a second rollback goes back";
+const LOOK_FIRST = "look at `voxtoken admin keys` before you repeat it: a second rollback undoes the first";
 
 async function rollback(io: Io, name: string, flags: FunctionFlags): Promise<void> {
   const operator = await openOperator(io, flags);
@@ -40,10 +40,11 @@ async function rollback(io: Io, name: string, flags: FunctionFlags): Promise<voi
     );
   if (pending === "replicas-behind")
     io.stderr.write(
-      "A replica is behind, so AWSPENDING stays on an older version. rotate-key refuses that version.\n",
+      "A copy of the secret is behind, so AWSPENDING stays on another version.\n" +
+        "This does no harm: rotate-key never makes that version current.\n",
     );
   if (leftToDo.length > 0) {
-    const hint = "reconciliation moves the rules; do not repeat the rollback: a second one goes back";
+    const hint = "reconciliation moves the rules; do not repeat the rollback: a second one undoes it";
     throw new CliError(`key ${keyId} is current, but: ${leftToDo.join(" ")}`, EXIT.failure, hint);
   }
 }

@@ -114,7 +114,7 @@ function lateRetirement(
   const detail =
     `Another key was stored at ${isoTime(supersededAt)}, and this superseded key is not deleted yet, because ` +
     `${secret.state.name} was changed at ${isoTime(secret.state.lastChangedAt)}. Each change starts the grace of ${Math.ceil(graceMs / 60_000)} minutes ` +
-    "again. After a rollback this is expected. Otherwise find in CloudTrail what changes the secret so often.";
+    "again. After a second rollback this is expected. Otherwise find in CloudTrail what changes the secret so often.";
   return [{ ...reported("key_overdue", serviceAccount, detail), key }];
 }
 

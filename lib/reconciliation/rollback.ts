@@ -60,7 +60,7 @@ export async function rollBack(
       if (now?.versionId === version.versionId) return;
       const message =
         `AWSCURRENT was not seen to move to key ${key.keyId}: ${messageOf(error)} ` +
-        "Look at `voxtoken admin keys` before you repeat the rollback: a second one goes back.";
+        "Look at `voxtoken admin keys` before you repeat the rollback: a second one undoes the first.";
       throw new KeyLifecycleError(message, { cause: error });
     });
   // Reconciliation, and the steps below, must not take the old labels for the new ones.

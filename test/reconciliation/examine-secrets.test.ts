@@ -199,7 +199,7 @@ describe("a superseded key whose grace starts again and again, because its secre
         detail:
           "Another key was stored at 2026-11-23T09:59:59.999Z, and this superseded key is not deleted yet, because " +
           "voximplant/calls was changed at 2026-11-24T12:00:00.000Z. Each change starts the grace of 120 minutes " +
-          "again. After a rollback this is expected. Otherwise find in CloudTrail what changes the secret so often.",
+          "again. After a second rollback this is expected. Otherwise find in CloudTrail what changes the secret so often.",
       },
     ]);
   });

@@ -297,7 +297,7 @@ it("--make-room deletes an unused key, although the secret of another service ac
 });
 
 it.each([
-  [["rollback", "outbound-calls"], "the previous key is current again", "a second rollback goes back"],
+  [["rollback", "outbound-calls"], "the previous key is current again", "a second rollback undoes the first"],
   [["keys", "--accept-roles", "outbound-calls"], "the roles were recorded", "run the command again"],
 ])(
   "a lost answer to `admin %j` does not count as a command that did nothing",
