@@ -40,7 +40,7 @@ async function rollback(io: Io, name: string, flags: FunctionFlags): Promise<voi
     );
   if (pending === "replicas-behind")
     io.stderr.write(
-      "A copy of the secret is behind, so AWSPENDING stays on another version.\n" +
+      "A replica is behind, so AWSPENDING stays on another version.\n" +
         "This does no harm: rotate-key never makes that version current.\n",
     );
   if (leftToDo.length > 0) {

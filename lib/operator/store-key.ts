@@ -61,7 +61,7 @@ export async function storeKey(
   await attempt("AWSPENDING was not taken off an older version", async () =>
     (await dropPending(store, secret.arn, io)) === "clean"
       ? undefined
-      : "A copy of the secret is behind, so AWSPENDING stays on an older version. This does no harm: rotate-key never " +
+      : "A replica is behind, so AWSPENDING stays on an older version. This does no harm: rotate-key never " +
         "makes that version current.",
   );
   await attempt("The secret could not be read back", () => readBack(store, secret, versionId, value));
