@@ -37,8 +37,8 @@ Example:
     credentials file  /run/app/voximplant.json
     API               http://127.0.0.1:8790/platform_api
 
-The file holds a throwaway key. voxtoken verifies the client's token with it,
-and replaces that token by a vended one. The file is written once everything is
+The file holds a throwaway key, with which the client signs its own tokens.
+voxtoken checks them, and sends a vended token to Voximplant instead. The file is written once everything is
 ready. GET /health answers 200 while requests can be served. docs/clients.md
 shows the lines for each official client.`,
     )

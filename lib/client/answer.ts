@@ -63,7 +63,7 @@ export function readToken(
 }
 export const readEntitlements = (answer: Answer): EntitlementsResponse => read(answer, entitlementsResponse);
 
-/** What the platform answered to a method that the service has called. */
+/** What the platform answered to a method that the vendor has called. */
 export interface PlatformAnswer {
   readonly status: number;
   readonly text: string;
@@ -75,7 +75,7 @@ export interface PlatformAnswer {
  * The platform's errors have a number in `error.code`. The service's own have a text in `error`.
  *
  * @param repeatable whether the method may run twice
- * @throws TokenError the service refuses, or it is another server's answer
+ * @throws TokenError the vendor refuses, or it is another server's answer
  */
 export function readPlatformAnswer(answer: Answer, repeatable: boolean): PlatformAnswer {
   const { status, text } = answer;

@@ -11,7 +11,7 @@ export interface Endpoint {
 }
 
 /**
- * Reads one URL of the service. It must be https, except to this machine: a signature can be
+ * Reads one URL of the vendor. It must be https, except to this machine: a signature can be
  * replayed for five minutes, and the answer holds a token.
  *
  * @throws TokenError `invalid_options`

@@ -18,7 +18,7 @@ export interface Entitlements {
 }
 
 /**
- * Fetches the caller's identity as the service sees it, and what the caller may request.
+ * Fetches the caller's identity as the vendor sees it, and what the caller may request.
  *
  * @throws TokenError
  */

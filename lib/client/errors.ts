@@ -3,7 +3,7 @@ import type { ErrorCode } from "../http/wire.ts";
 /**
  * Why there is no token. Stable: programs may switch on it.
  *
- * The codes of docs/openapi.yaml come from the service or API Gateway. The others come from this
+ * The codes of docs/openapi.yaml come from the vendor or API Gateway. The others come from this
  * client.
  */
 export type TokenErrorCode =
@@ -20,7 +20,7 @@ export type TokenErrorCode =
   | "network"
   /** No answer in time. */
   | "timeout"
-  /** The answer is not the service's: not JSON, too large, a redirect, a field missing. */
+  /** The answer is not the vendor's: not JSON, too large, a redirect, a field missing. */
   | "invalid_response";
 
 export interface TokenErrorDetails {
@@ -82,8 +82,8 @@ const DENIALS: ReadonlySet<TokenErrorCode> = new Set([
 
 /**
  * Makes a server's text safe for an error message: its first line, at most 300 characters, no
- * control characters, nothing that looks like a JWT. After a wrong signature, the
- * second line of API Gateway's text begins to quote the request, with the caller's session token.
+ * control characters, nothing that looks like a JWT. If the signature is
+ * wrong, API Gateway's text quotes the request from its second line on, with the session token.
  */
 export function quotable(text: string): string {
   const [line = ""] = text.trim().split(/[\r\n]/);

@@ -12,7 +12,7 @@ export interface Answer {
 export interface ExchangeOptions {
   /** Whether the request may be sent again if its answer is lost. Default: true. */
   readonly repeatable?: boolean;
-  /** The longest answer in bytes. Default: 64 KiB, ten times what the service itself answers. */
+  /** The longest answer in bytes. Default: 64 KiB, ten times what the vendor itself answers. */
   readonly maxAnswerBytes?: number;
 }
 

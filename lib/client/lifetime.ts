@@ -10,7 +10,7 @@ export interface Lifetime {
   /** From here on, a call starts a renewal in the background. The token stays in use meanwhile. */
   readonly renewFrom: number;
   /**
-   * From here on callers wait for the new token: this one could end before their request arrives.
+   * From here on callers wait for the new token: this one could expire on the way to Voximplant.
    */
   readonly renewBy: number;
   readonly endsAt: number;
@@ -19,8 +19,8 @@ export interface Lifetime {
 /**
  * Renewal begins when 65 to 80 % of the lifetime have passed. The moment is random, so that
  * processes that start together do not renew together. It is a share of the lifetime, so that a
- * token with a short lifetime leaves time for retries too. In the last tenth of the lifetime, at
- * most 10 s, callers wait for the new token.
+ * token with a short lifetime leaves time for retries too. In the last tenth of the lifetime, or
+ * the last 10 s if that is shorter, callers wait for the new token.
  *
  * Each time is `askedAt` plus a duration. So a clock that shows a wrong time does no harm.
  *
@@ -41,8 +41,9 @@ export function lifetimeOf(expiresIn: number, askedAt: number, random: number): 
 type Clocks = Pick<Runtime, "now" | "monotonic">;
 
 /**
- * Milliseconds since `then`, when both clocks were read. The larger difference counts: the wall
- * clock may be set back, and the monotonic one may stand still while the machine is suspended.
+ * Milliseconds since a moment. `then` is what both clocks showed at that moment. The larger
+ * difference counts: the wall clock may be set back, and the monotonic one may stand still while
+ * the machine is suspended.
  *
  * @returns Infinity if the wall clock shows a time before `then`
  */

@@ -14,7 +14,7 @@ export interface MethodCallerOptions extends VendorOptions {
   /** How long one call may take altogether, pauses included. Default 60,000. */
   readonly timeoutMs?: number | undefined;
   /**
-   * How long one HTTP request may take. Default 30,000: the service waits for Voximplant for 25 s.
+   * How long one HTTP request may take. Default 30,000: the vendor waits for Voximplant for 25 s.
    */
   readonly attemptTimeoutMs?: number | undefined;
 }
@@ -34,12 +34,12 @@ export type MethodCaller = (
 ) => Promise<Record<string, unknown>>;
 
 /**
- * Has the service call methods of the Management API for a caller whose grant lists them. No token
+ * Has the vendor call methods of the Management API for a caller whose grant lists them. No token
  * comes here. Methods named Get… are called again after a failure; others only if it is certain
  * that they did not run. If it is not certain, the error has `mayHaveTakenEffect`.
  *
  * @throws TokenError `invalid_options`. The caller it returns rejects with VoximplantError for the
- *   platform's errors and with TokenError for the service's.
+ *   platform's errors and with TokenError for the vendor's.
  */
 export function createMethodCaller(options: MethodCallerOptions): MethodCaller {
   const serviceAccount = parseServiceAccount(options.serviceAccount);

@@ -55,7 +55,7 @@ export type MethodParameters = Readonly<Record<string, Value | readonly Value[] 
 const MAX_METHOD_ANSWER_BYTES = 8 * 1024 * 1024;
 
 /**
- * Has the service call a method. Nothing is sent twice if the method may have run, except a Get….
+ * Has the vendor call a method. Nothing is sent twice if the method may have run, except a Get….
  */
 export function requestMethod(
   send: Send,

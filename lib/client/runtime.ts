@@ -39,7 +39,7 @@ export async function orAborted<T>(promise: Promise<T>, signal: AbortSignal | un
     if (signal.aborted) onAbort();
   });
   try {
-    // The abort comes first: it wins if both have settled. A later rejection of the promise is
+    // `aborted` stands first, so it wins if both have settled. A later rejection of the promise is
     // handled by the race, so that it does not end the process.
     return await Promise.race([aborted, promise]);
   } finally {

@@ -78,9 +78,7 @@ export function createTokenProvider(options: TokenProviderOptions): TokenProvide
 
   /**
    * Returns the present time, to compare with the times in `lifetime`. It is `askedAt` plus
-   * `age()`. If the clock was set back, `age()` can be Infinity, and then the token counts as
-   * expired. `now()` is not used here, because after such a change it would make the token seem
-   * younger than it is.
+   * `age()`. It is not `now()`: if the clock was set back, the token would seem younger than it is.
    */
   const timeOf = ({ lifetime, age }: Held) => lifetime.askedAt + age();
 

@@ -41,7 +41,8 @@ async function rollback(io: Io, name: string, flags: FunctionFlags): Promise<voi
   if (pending === "replicas-behind")
     io.stderr.write(
       "A replica is behind, so AWSPENDING stays on another version.\n" +
-        "This does no harm: rotate-key never makes that version current.\n",
+        "rotate-key never makes that version current. If the next rotation fails, run\n" +
+        `voxtoken admin rotate ${name}\n`,
     );
   if (leftToDo.length > 0) {
     const hint = "reconciliation moves the rules; do not repeat the rollback: a second one undoes it";
