@@ -14,8 +14,8 @@ import { embeddedMetrics } from "./metrics.ts";
 export interface Facts {
   readonly receivedAt: EpochMs;
   /**
-   * The id of the request in the answer: API Gateway's, unless the caller chose another one. Until
-   * it is known: Lambda's own.
+   * The request id that the answer contains: API Gateway's, unless the caller chose another one.
+   * Before it is known, it is Lambda's request id.
    */
   requestId: string;
   request?: GatewayRequest;
@@ -24,7 +24,7 @@ export interface Facts {
   allowance?: Allowance;
   key?: KeyOutcome;
   claims?: TokenClaims;
-  /** The record's own id, a UUID; the token's `jti` where it has one. */
+  /** The id of the record, a UUID. If a token is signed, its `jti` has the same value. */
   jti?: string;
   tokenSha256?: string;
   call?: PlatformCall;

@@ -42,7 +42,7 @@ To begin with:
   $ voxtoken exec call-history -- ./report.sh  # run a program with a token
   $ voxtoken doctor                            # if any of these fails
 
-The owner of the service knows the url; npm start prints one of this machine.
+The owner of the service knows the url. npm start prints the url of its stack.
 AWS credentials are found as by the AWS CLI.
 
 Exit status: 0 done, 1 failure, 2 wrong usage, 3 denied. Errors go to stderr.`,
@@ -75,7 +75,10 @@ Exit status: 0 done, 1 failure, 2 wrong usage, 3 denied. Errors go to stderr.`,
   return program;
 }
 
-/** `addCommand` does not copy the parent's settings. Without them a child would end the process. */
+/**
+ * `addCommand` does not copy the parent's settings. Without them, wrong usage of a subcommand would
+ * end the process.
+ */
 function adopt(parent: Command, child: Command): void {
   child.copyInheritedSettings(parent);
   for (const grandchild of child.commands) grandchild.copyInheritedSettings(child);
@@ -105,13 +108,13 @@ export async function runProgram(
   }
 }
 
-/** For wrong usage: the help of the command, or how exec is written. */
+/** For wrong usage: the command that prints the help, or the syntax of exec. */
 function usageHint(program: Command, args: readonly string[], failure: CliError): string | undefined {
   if (!(failure.cause instanceof CommanderError)) return undefined;
   const [name, ...rest] = args;
   if (name === "exec") {
-    // What follows the command belongs to it only after `--`: otherwise voxtoken takes it for its
-    // own.
+    // The program's options are passed to it only if `--` comes before the program. Otherwise
+    // voxtoken reads them as its own.
     const [first, second] = rest.filter((word) => word !== "--");
     return rest[0] === "--" || first === undefined || first.startsWith("-")
       ? "voxtoken exec SERVICE-ACCOUNT -- COMMAND …"

@@ -23,7 +23,7 @@ export interface CacheKey {
   readonly ttlSeconds: number | undefined;
 }
 
-/** The name of an entry's file: SHA-256 of JSON, so that two keys never have the same text. */
+/** The name of an entry's file. JSON, because two cache keys never have the same JSON text. */
 export function cacheFileName(key: CacheKey): string {
   const { urls, identity, serviceAccount, accountId = null, ttlSeconds = null } = key;
   const encoded = JSON.stringify([urls, identity, serviceAccount, accountId, ttlSeconds]);
@@ -45,7 +45,7 @@ export function cacheDirectory({ env, homeDirectory }: Pick<Io, "env" | "homeDir
 interface Wanted {
   readonly key: CacheKey;
   readonly mint: () => Promise<Minted>;
-  /** How long a token must still be valid, from its whole lifetime; both in milliseconds. */
+  /** Takes the whole lifetime of a token. Returns how long it must still be valid, in ms too. */
   readonly needed: (lifetimeMs: number) => number;
   /** Milliseconds left for the whole command. */
   readonly timeLeft: () => number;
@@ -55,8 +55,8 @@ interface Wanted {
 
 /**
  * Resolves to a cached token, or to a new one. If several processes start together, one requests a
- * token and the others wait for its file, for at most half of their time. One process renews a
- * token that expires soon, and the others keep using it.
+ * token and the others wait for its file, for at most half of their time. If a token expires soon,
+ * one process renews it, and the others use the old one meanwhile.
  *
  * If the cache cannot be used, it warns once on stderr and requests the token without it.
  */
@@ -123,7 +123,7 @@ async function mintInto(
   return minted.response;
 }
 
-/** Whether the present time is before that moment, and the token is valid for as long as needed. */
+/** Whether the time that `before` names is to come, and the token is valid as long as needed. */
 function good(
   entry: CacheEntry | undefined,
   before: "renewFrom" | "renewBy" | "endsAt",
@@ -136,9 +136,9 @@ function good(
   return time < lifetime[before] && lifetime.endsAt - time >= needed(lifetime.endsAt - lifetime.askedAt);
 }
 
-/** The present time on the entry's time scale; Infinity if the clock was set back. */
+/** The time of the request plus the entry's age. Infinity if the clock shows an earlier time. */
 function timeOf({ lifetime, uptime }: CacheEntry, io: Io): number {
-  // After a restart, the uptime is smaller than the entry's. Then only the clock counts.
+  // After a reboot, the uptime is smaller than the entry's. Then only the clock counts.
   return lifetime.askedAt + ageSince({ now: lifetime.askedAt, monotonic: uptime }, io);
 }
 

@@ -18,9 +18,9 @@ export interface Lifetime {
 
 /**
  * Renewal begins when 65 to 80 % of the lifetime have passed. The moment is random, so that
- * processes that start together do not renew together. It is a share of the lifetime, so that a
- * token with a short lifetime leaves time for retries too. In the last tenth of the lifetime, or
- * the last 10 s if that is shorter, callers wait for the new token.
+ * processes that start together do not renew together. The moment is a share of the lifetime, so
+ * that a token with a short lifetime leaves time for retries too. In the last tenth of the
+ * lifetime, or the last 10 s if that is shorter, callers wait for the new token.
  *
  * Each time is `askedAt` plus a duration. So a clock that shows a wrong time does no harm.
  *

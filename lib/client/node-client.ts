@@ -15,8 +15,8 @@ type MakeRequest = (...args: unknown[]) => Promise<unknown>;
  * platform refuses it, the request is sent once more with a new one.
  *
  * The client accepts no token, and needs a credentials file: give it one that contains `{}`. It
- * signs in `generateAuthHeader`, which is synchronous. Every method calls `makeRequest`, so the
- * token is fetched there.
+ * makes the header in `generateAuthHeader`, which is synchronous. Every method calls
+ * `makeRequest`, so the token is fetched there.
  * https://github.com/voximplant/apiclient-nodejs
  *
  * The errors of its HTTP library contain the request. The token is removed from them.
@@ -40,8 +40,8 @@ export function useVendedTokens<Client extends VoximplantNodeClient>(
   const send = async (accessToken: string, args: unknown[]): Promise<unknown> => {
     header = `Bearer ${accessToken}`;
     try {
-      // generateAuthHeader is called before this returns its promise: no other request can come
-      // between.
+      // makeRequest calls generateAuthHeader before it returns its promise, so no other request can
+      // change the header before that.
       const answer = (original as MakeRequest).apply(client, args);
       header = "";
       return await answer;

@@ -31,9 +31,9 @@ type QuestionWithoutRequest = Omit<Question, "request">;
 interface Covering {
   /**
    * Each condition belongs to one field of a grant or of its principal. `covers` compares only this
-   * field of two grants, `wide` and `narrow`. It returns true only if it is certain that every
-   * question that meets the condition of `narrow` also meets the condition of `wide`. A wrong
-   * `true` would make `voxtoken admin lint` report a needed grant as redundant.
+   * field of two grants, `wide` and `narrow`. True means: what the condition of `narrow` allows,
+   * the condition of `wide` certainly allows too. A wrong `true` would make `voxtoken admin lint`
+   * report a needed grant as redundant.
    */
   readonly covers: (wide: Candidate, narrow: Candidate) => boolean;
 }

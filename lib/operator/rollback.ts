@@ -14,7 +14,7 @@ export function rollbackCommand(io: Io): Command {
   );
 }
 
-/** The answer may be lost, although the label has moved. */
+/** The answer may be lost although the rollback took effect. */
 const LOOK_FIRST = "look at `voxtoken admin keys` before you repeat it: a second rollback undoes the first";
 
 async function rollback(io: Io, name: string, flags: FunctionFlags): Promise<void> {
