@@ -32,7 +32,7 @@ export interface Facts {
 
 /** One call of the platform. What the platform answered is known only after it. */
 export interface PlatformCall {
-  /** Names alone: values are phone numbers and texts. */
+  /** Only the names, because the values are phone numbers and texts. */
   readonly parameters: readonly string[];
   readonly startedAt: EpochMs;
   endedAt?: EpochMs;
@@ -132,8 +132,8 @@ function kindOf(outcome: Outcome): "vended" | "called" | "listed" | "refused" | 
 }
 
 /**
- * A service account becomes a dimension only after a grant has named it. Otherwise callers could
- * make up names, and AWS charges for each as a metric of its own.
+ * The service account is a dimension only if a grant names it. Otherwise callers could make up
+ * names, and AWS charges for each as a metric of its own.
  */
 function metricsOf(
   recorder: Recorder,

@@ -37,7 +37,8 @@ export function cacheFileName(key: CacheKey): string {
  */
 export function cacheDirectory({ env, homeDirectory }: Pick<Io, "env" | "homeDirectory">): string {
   const base = readPath(env, "XDG_CACHE_HOME") ?? (homeDirectory && join(homeDirectory, ".cache"));
-  if (base === undefined) throw new Error("this user has no home directory, and XDG_CACHE_HOME is not set");
+  if (base === undefined)
+    throw new Error("this user has no home directory, and XDG_CACHE_HOME is no absolute path");
   return join(base, "voxtoken");
 }
 

@@ -7,7 +7,7 @@ import { addOperatorOptions, explain, openOperator, orExplain, serviceAccountOf 
 
 export function rollbackCommand(io: Io): Command {
   const command = new Command("rollback")
-    .description("make the previous key current again, if it works")
+    .description("make the previous key current again, if the platform accepts it")
     .argument("<service-account>", "as grants.yml names it");
   return addFunctionOptions(addOperatorOptions(command)).action(
     orExplain("not rolled back", (name: string, flags: FunctionFlags) => rollback(io, name, flags)),
