@@ -94,7 +94,9 @@ async function nameSuperseded(io: Io, run: RunCommand, name: string, revokedId: 
     "See: voxtoken admin keys",
   ];
   const lines = await run<"list-keys">({ command: "list-keys" }).then(
-    ({ keys, problems: [problem] }) => {
+    ({ keys, problems }) => {
+      // A problem of another service account says nothing about these keys.
+      const problem = problems.find((one) => one.startsWith(`${name}: `));
       const others = keys.flatMap(({ keyId, state, serviceAccount }) =>
         state === "superseded" && serviceAccount === name && keyId !== null && keyId !== revokedId
           ? [revocationOf(name, keyId)]

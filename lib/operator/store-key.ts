@@ -61,8 +61,8 @@ export async function storeKey(
   await attempt("AWSPENDING was not taken off an older version", async () =>
     (await dropPending(store, secret.arn, io)) === "clean"
       ? undefined
-      : "A replica is behind, so AWSPENDING stays on an older version. This does no harm: rotate-key never " +
-        "makes that version current.",
+      : "A replica is behind, so AWSPENDING stays on an older version. rotate-key never makes that version " +
+        `current. If the next rotation fails, run \`voxtoken admin rotate\`.`,
   );
   await attempt("The secret could not be read back", () => readBack(store, secret, versionId, value));
   await attempt("The key's roles were not recorded", async () =>

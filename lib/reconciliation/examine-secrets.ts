@@ -4,16 +4,25 @@ import type { ClassifiedKey } from "../key-lifecycle/classify-keys.ts";
 import { putAKeyIn } from "../key-lifecycle/key-lifecycle-error.ts";
 import { copiesBehindSince, unfinishedVersion, versionWith } from "../key-lifecycle/secret-store.ts";
 import { currentKey, isSupersededVersion, type SecretSnapshot } from "../key-lifecycle/snapshot.ts";
-import type { Snapshot, SnapshotPorts } from "../key-lifecycle/take-snapshot.ts";
+import type { AccountSnapshot, Snapshot, SnapshotPorts } from "../key-lifecycle/take-snapshot.ts";
 import { type Finding, messageOf, reported } from "./finding.ts";
 
 const DAY_MS = 86_400_000;
+
+/** What is needed of a snapshot. */
+interface Examined extends Pick<Snapshot, "secrets" | "refused"> {
+  readonly accounts: readonly Pick<AccountSnapshot, "accountId" | "keys">[];
+}
 
 /**
  * Finds versions that cannot be read, current keys that do not work or must not be used, and
  * rotations, replicas and deletions that are late.
  */
-export function examineSecrets(ports: SnapshotPorts, policy: Policy, snapshot: Snapshot): Finding[] {
+export function examineSecrets(
+  ports: Pick<SnapshotPorts, "now" | "graceMs" | "replicaRegions">,
+  policy: Policy,
+  snapshot: Examined,
+): Finding[] {
   const { secrets } = snapshot;
   const now = ports.now();
   return [
@@ -51,7 +60,7 @@ function unreadableVersions({ serviceAccount, state, unreadable }: SecretSnapsho
 }
 
 /** A current key that the platform refuses or does not list. It accepts no token of such a key. */
-function missingKey({ accounts, refused }: Snapshot, secret: SecretSnapshot): Finding[] {
+function missingKey({ accounts, refused }: Examined, secret: SecretSnapshot): Finding[] {
   const { serviceAccount } = secret;
   const current = currentKey(secret);
   if (current === undefined) return [];

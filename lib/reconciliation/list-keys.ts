@@ -30,7 +30,7 @@ export interface ListedKey {
 
 export interface KeyList {
   readonly keys: readonly ListedKey[];
-  /** What could not be examined, for people. */
+  /** What could not be examined, for people. Each begins with the service account and a colon. */
   readonly problems: readonly string[];
 }
 

@@ -7,7 +7,7 @@ import {
 } from "../key-lifecycle/secret-store.ts";
 import type { SecretSnapshot } from "../key-lifecycle/snapshot.ts";
 import type { SnapshotPorts } from "../key-lifecycle/take-snapshot.ts";
-import { type Finding, notExamined } from "./finding.ts";
+import { type Finding, messageOf, reported } from "./finding.ts";
 
 /** A copy that is behind for less long than this costs no key its grace. */
 const SHORT_MS = 10 * 60_000;
@@ -32,7 +32,10 @@ export async function watchCopies(
     try {
       await store.tag(state.arn, COPIES_TAG, copiesTag(isBehind ? state.lastChangedAt : undefined));
     } catch (error) {
-      findings.push(notExamined({ serviceAccount, error }));
+      const detail =
+        `${messageOf(error)} So the tag ${COPIES_TAG} of ${state.name} was not written. It decides when superseded ` +
+        "keys are deleted after a copy in another region was behind.";
+      findings.push(reported("not_examined", serviceAccount, detail));
     }
   }
   return findings;

@@ -349,15 +349,18 @@ export function operatorEnv({ urls }: World): Record<string, string> {
 /**
  * A process that runs one command line of `voxtoken admin`, without HTTP. Resolves to its exit
  * status and what it wrote.
+ *
+ * @param input what is piped in, or typed if stdin is a terminal
  */
 export async function voxtokenIn(
   world: World,
   { ports, connection, awsClient }: Pick<World, "ports" | "connection" | "awsClient">,
   args: readonly string[],
   input = "",
+  isTerminal = false,
 ) {
   const io = fakeIo({
-    input,
+    stdin: Object.assign(fakeIo({ input }).stdin, { isTerminal }),
     env: {
       AWS_ACCESS_KEY_ID: "AKIAEXAMPLE",
       AWS_SECRET_ACCESS_KEY: "example",

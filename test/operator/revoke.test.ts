@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -6,9 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import { rotateKey } from "../../lib/rotation/rotate-key.ts";
 import { platformFault } from "../../local/voximplant/error.ts";
-import { fakeIo } from "../fakes/io.ts";
-import { runVoxtoken } from "../fakes/voxtoken.ts";
-import { policyFor, startWorld, type World, writeGrants } from "../key-lifecycle/world.ts";
+import { policyFor, startWorld, voxtokenIn, type World, writeGrants } from "../key-lifecycle/world.ts";
 
 let world: World;
 let folder: string;
@@ -27,25 +25,12 @@ const rotate = async () => {
 };
 
 /** `voxtoken admin revoke outbound-calls`. @param answer what is typed at the prompt */
-async function revoke(flags: readonly string[], answer?: string) {
-  const { connection, awsClient, ports } = world;
-  const typed = fakeIo({ input: `${answer ?? ""}\n` }).stdin;
-  const io = fakeIo({
-    stdin: Object.assign(typed, { isTerminal: answer !== undefined }),
-    env: {
-      AWS_ACCESS_KEY_ID: "AKIAEXAMPLE",
-      AWS_SECRET_ACCESS_KEY: "example",
-      AWS_REGION: "us-east-1",
-      VOXIMPLANT_API_URL: connection.url,
-    },
-    fetch: connection.fetch,
-    awsClient,
-    now: () => world.clock.now,
-    sleep: ports.sleep,
-  });
-  const args = ["admin", "revoke", "outbound-calls", "--direct", "--grants", await writeGrants(folder)];
-  const status = await runVoxtoken([...args, ...flags], io);
-  return { status, out: io.out(), err: io.err() };
+async function revoke(flags: readonly string[], answer?: string, otherAccounts = "") {
+  const grants = await writeGrants(folder);
+  const text = await readFile(grants, "utf8");
+  await writeFile(grants, text.replace("serviceAccounts:\n", `serviceAccounts:\n${otherAccounts}`));
+  const args = ["revoke", "outbound-calls", "--direct", "--grants", grants, ...flags];
+  return voxtokenIn(world, world, args, `${answer ?? ""}\n`, answer !== undefined);
 }
 
 const named = (keyId: string) =>
@@ -89,6 +74,14 @@ describe("voxtoken admin revoke after a rotation", () => {
     const { status, err } = await revoke(["--key", first], "y");
     expect(status).toBe(0);
     expect(err).not.toContain("uperseded");
+  });
+
+  it("does not pass on that the secret of another service account cannot be read", async () => {
+    const first = key();
+    await rotate();
+    const { err } = await revoke(["--yes"], undefined, "  history:\n    secret: voximplant/missing\n");
+    expect(err).toContain(named(first));
+    expect(err).not.toContain("not known");
   });
 
   it("says that it is not known whether one works if the platform does not list its keys", async () => {

@@ -3,8 +3,9 @@ import { describe, expect, it } from "vitest";
 import type { KeyState } from "../../lib/key-lifecycle/classify-keys.ts";
 import type { SecretState } from "../../lib/key-lifecycle/secret-store.ts";
 import type { KeyIdentity, SecretSnapshot } from "../../lib/key-lifecycle/snapshot.ts";
-import type { AccountSnapshot, Snapshot, SnapshotPorts } from "../../lib/key-lifecycle/take-snapshot.ts";
+import type { Snapshot } from "../../lib/key-lifecycle/take-snapshot.ts";
 import { examineSecrets } from "../../lib/reconciliation/examine-secrets.ts";
+import type { Key } from "../../lib/voximplant/methods.ts";
 import { serviceAccount } from "../fakes/policy.ts";
 
 const NOW = Date.UTC(2026, 10, 24, 12);
@@ -15,6 +16,8 @@ const current: KeyIdentity = { keyId: "k1", accountId: 7 };
 interface SecretFields extends Omit<Partial<SecretSnapshot>, "state"> {
   readonly state?: Partial<SecretState>;
 }
+
+const keyOf = (keyId: string): Key => ({ key_id: keyId, key_name: null, description: null });
 
 /** A secret with a current key; nothing about it is late. */
 function secret({ state, ...fields }: SecretFields = {}): SecretSnapshot {
@@ -55,20 +58,18 @@ function examine(one: SecretSnapshot, around: Around = {}) {
     accountId,
     replicaRegions,
   } = around;
+  const inUse: KeyState = { state: "current", serviceAccount: "calls" };
   const account = {
     accountId: 7,
-    keys: listed.map((keyId) => ({
-      key: { key_id: keyId },
-      state: states.get(keyId) ?? { state: "current", serviceAccount: "calls" },
-    })),
-  } as unknown as AccountSnapshot;
+    keys: listed.map((keyId) => ({ key: keyOf(keyId), state: states.get(keyId) ?? inUse })),
+  };
   const accounts = "listed" in around && around.listed === undefined ? [] : [account];
   const policy = {
     serviceAccounts: [serviceAccount("history"), serviceAccount("calls", accountId ? { accountId } : {})],
     grants: [],
   };
-  const ports = { now: () => NOW, graceMs: GRACE, replicaRegions } as unknown as SnapshotPorts;
-  return examineSecrets(ports, policy, { secrets: [one], accounts, refused, failures: [] });
+  const ports = { now: () => NOW, graceMs: GRACE, replicaRegions };
+  return examineSecrets(ports, policy, { secrets: [one], accounts, refused });
 }
 
 const details = (one: SecretSnapshot, around?: Around) =>
@@ -195,7 +196,7 @@ describe("a superseded key whose grace starts again and again, because its secre
         reason: "key_overdue",
         action: "reported",
         serviceAccount: "calls",
-        key: { key_id: "k0" },
+        key: keyOf("k0"),
         detail:
           "Another key was stored at 2026-11-23T09:59:59.999Z, and this superseded key is not deleted yet, because " +
           "voximplant/calls was changed at 2026-11-24T12:00:00.000Z. Each change starts the grace of 120 minutes " +
