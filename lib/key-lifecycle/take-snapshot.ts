@@ -1,6 +1,7 @@
 import type { Log } from "../audit/log.ts";
 import type { EpochMs } from "../epoch.ts";
 import type { Policy, ServiceAccount } from "../grants/policy.ts";
+import { isRefusal, VoximplantError } from "../voximplant/errors.ts";
 import type { Key } from "../voximplant/methods.ts";
 import type { AccountKey, OpenKey } from "./account-key.ts";
 import { type ClassifiedKey, classifyKeys } from "./classify-keys.ts";
@@ -151,6 +152,7 @@ async function listAccount(
     return version === undefined ? undefined : openKey(version.value);
   };
   const newestFirst = [...versions].sort((one, other) => other.createdAt - one.createdAt);
+  const reportedBefore = failures.length;
   const current = new Map<string, AccountKey>();
   let listing: Pick<AccountListing, "lister" | "keys"> | undefined;
 
@@ -170,15 +172,20 @@ async function listAccount(
       } else failures.push({ serviceAccount, error });
     }
   }
+  let unanswered: Problem | undefined;
   for (const version of newestFirst.filter(({ isCurrent }) => !isCurrent)) {
     if (listing !== undefined) break;
     try {
       const lister = await open(version);
       if (lister !== undefined) listing = { lister, keys: await lister.api.getKeys() };
-    } catch {
-      // Most superseded keys are deleted, so this is expected. If a current key of this account
-      // failed, that is among the problems already.
+    } catch (error) {
+      // Most superseded keys are deleted, so the platform refuses them.
+      if (!(error instanceof VoximplantError) || isRefusal(error, "rateLimited"))
+        unanswered ??= { serviceAccount: version.serviceAccount, error };
     }
   }
+  // Without this, an account in which no key is current would be missing without a word.
+  const isReported = failures.length > reportedBefore;
+  if (listing === undefined && unanswered !== undefined && !isReported) failures.push(unanswered);
   return listing && { accountId, current, ...listing };
 }

@@ -41,8 +41,7 @@ export function notExamined(failure: { readonly serviceAccount: string; readonly
   return reported(
     "not_examined",
     failure.serviceAccount,
-    `${messageOf(failure.error)} Until this is fixed, a key that no readable secret holds is undetermined, and is ` +
-      "not deleted.",
+    `${messageOf(failure.error)} Until this is fixed, some keys cannot be examined. Such keys are not deleted.`,
   );
 }
 

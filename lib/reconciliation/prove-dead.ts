@@ -56,16 +56,29 @@ async function lookAtList(signers: readonly AccountKey[], keyId: string): Promis
   return { step: "list", ok: false, seen };
 }
 
-/** Looks for the key in other Voximplant accounts. A failure proves nothing, so it is left out. */
-export async function lookInAccounts(signers: readonly AccountKey[], keyId: string): Promise<Look[]> {
-  const looks = await Promise.allSettled(
-    signers.map(async ({ api, accountId, keyId: signer }): Promise<Look[]> => {
-      const isListed = (await api.getKeys()).some(({ key_id }) => key_id === keyId);
-      const seen = `account ${accountId} still lists it (asked with key ${signer})`;
-      return isListed ? [{ step: "list", ok: false, seen }] : [];
+/**
+ * Looks for the key in other Voximplant accounts.
+ *
+ * @param isDeleted whether the platform has said that it deleted the key. If not, the key may be in
+ *   an account that cannot be asked.
+ * @returns what speaks against a proof
+ */
+export async function lookInAccounts(
+  signers: readonly AccountKey[],
+  keyId: string,
+  isDeleted: boolean,
+): Promise<Look[]> {
+  const looks = await Promise.all(
+    signers.map(async ({ api, accountId, keyId: signer }): Promise<string | undefined> => {
+      try {
+        const isListed = (await api.getKeys()).some(({ key_id }) => key_id === keyId);
+        return isListed ? `account ${accountId} still lists it (asked with key ${signer})` : undefined;
+      } catch (error) {
+        return isDeleted ? undefined : `it may be in account ${accountId}: ${messageOf(error)}`;
+      }
     }),
   );
-  return looks.flatMap((look) => (look.status === "fulfilled" ? look.value : []));
+  return looks.flatMap((seen) => (seen === undefined ? [] : [{ step: "list", ok: false, seen }]));
 }
 
 async function lookAtToken(leaked: AccountKey | undefined): Promise<Look> {

@@ -171,12 +171,14 @@ export async function revokeKey(
     .map(({ key }) => key)
     .filter((key) => key.keyId !== keyId && !isOfAccount(key.accountId));
   let rulesMoved = await step("rules", () => moveRulesOff(ports, keyId, own, leaked));
+  let isDeleted = false;
   await step("delete", async () => {
     const outcome = await deleteWith(
       [...signers, ...(leaked === undefined ? [] : [leaked]), ...others],
       keyId,
     );
-    return outcome === "deleted" ? "the platform deleted it" : "it was gone already";
+    isDeleted = outcome === "deleted";
+    return isDeleted ? "the platform deleted it" : "it was gone already";
   });
   // A rotation or a reconciliation that read the secret before may have bound a rule to it again.
   if (rulesMoved && own !== undefined)
@@ -184,7 +186,7 @@ export async function revokeKey(
       ports.log("warn", `Routing rules were not looked at again: ${messageOf(error)}`);
     });
   const proof = await proveDead(ports, signers, leaked, keyId);
-  proof.push(...(await lookInAccounts(others, keyId)));
+  proof.push(...(await lookInAccounts(others, keyId, isDeleted)));
   steps.push(...proof);
   const proved = proof.every(({ ok }) => ok);
 

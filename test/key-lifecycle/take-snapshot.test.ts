@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import type { Log } from "../../lib/audit/log.ts";
 import { type SnapshotPorts, takeSnapshot } from "../../lib/key-lifecycle/take-snapshot.ts";
+import { VoximplantError, VoximplantUnavailableError } from "../../lib/voximplant/errors.ts";
 import { rsaPem } from "../fakes/rsa-keys.ts";
 import { ACCOUNT, credentialsFile, policyFor, startWorld, type World } from "./world.ts";
 
@@ -139,6 +140,64 @@ it("a snapshot keeps a current key that got no answer, because calls with it may
   ]);
   expect(failures).toMatchObject([{ serviceAccount: "call-history", error: { message: "no answer" } }]);
   expect(refused).toEqual(new Map());
+});
+
+describe("an account in which no key is current", () => {
+  const OLD_ACCOUNT = 7654321;
+
+  beforeEach(async () => {
+    await world.close();
+    world = await startWorld({ accounts: [{ accountId: ACCOUNT }, { accountId: OLD_ACCOUNT }] });
+    const pem = rsaPem();
+    const { keyId } = world.platform.addKey({ accountId: OLD_ACCOUNT, pem });
+    await world.secrets.call("PutSecretValue", {
+      SecretId: world.secret().arn,
+      SecretString: credentialsFile(keyId, pem, OLD_ACCOUNT),
+      VersionStages: ["BY-HAND"],
+    });
+  });
+
+  const snapshotWith = (getKeys: () => Promise<never>) =>
+    snapshot({
+      openKey: async (file) => {
+        const key = await world.ports.openKey(file);
+        return key.accountId === OLD_ACCOUNT ? { ...key, api: { ...key.api, getKeys } } : key;
+      },
+    });
+
+  it.each([
+    ["gives no answer", new VoximplantUnavailableError("GetKeys", "socket hang up")],
+    ["is called too often", new VoximplantError("GetKeys", 340, "too many requests")],
+  ])("is a failure if the platform %s, because its keys are not known", async (_, error) => {
+    const { accounts, failures } = await snapshotWith(() => Promise.reject(error));
+    expect(accounts.map(({ accountId }) => accountId)).toEqual([ACCOUNT]);
+    expect(failures).toEqual([{ serviceAccount: "outbound-calls", error }]);
+  });
+
+  it.each([433, 104])("is none if the platform refuses its superseded keys (error %i)", async (code) => {
+    const { failures } = await snapshotWith(() => Promise.reject(new VoximplantError("GetKeys", code, "no")));
+    expect(failures).toEqual([]);
+  });
+
+  it("is none if another of its keys lists it", async () => {
+    const pem = rsaPem();
+    const { keyId } = world.platform.addKey({ accountId: OLD_ACCOUNT, pem });
+    await world.secrets.call("PutSecretValue", {
+      SecretId: world.secret().arn,
+      SecretString: credentialsFile(keyId, pem, OLD_ACCOUNT),
+      VersionStages: ["BY-HAND-TOO"],
+    });
+    let isFirst = true;
+    const openKey: SnapshotPorts["openKey"] = async (file) => {
+      const key = await world.ports.openKey(file);
+      if (key.accountId !== OLD_ACCOUNT || !isFirst) return key;
+      isFirst = false;
+      return { ...key, api: { ...key.api, getKeys: () => Promise.reject(new Error("no answer")) } };
+    };
+    const { accounts, failures } = await snapshot({ openKey });
+    expect(accounts.map(({ accountId }) => accountId)).toEqual([ACCOUNT, OLD_ACCOUNT]);
+    expect(failures).toEqual([]);
+  });
 });
 
 it("of two versions that hold the current key, a snapshot signs in with the newer one", async () => {

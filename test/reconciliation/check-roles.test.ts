@@ -102,8 +102,7 @@ describe("the roles of a current key", () => {
         reason: "not_examined",
         action: "reported",
         serviceAccount: "outbound-calls",
-        detail:
-          "AccessDenied. Until this is fixed, a key that no readable secret holds is undetermined, and is not deleted.",
+        detail: "AccessDenied. Until this is fixed, some keys cannot be examined. Such keys are not deleted.",
       },
     ]);
     expect(world.secret("call-history").tags).toHaveLength(1);

@@ -220,6 +220,28 @@ describe("a revocation does not report success", () => {
   });
 });
 
+it("a revocation of a key that is gone already is not proved while another account gives no answer", async () => {
+  world = await startWorld({ ...TWO, accounts: [{ accountId: ACCOUNT }, { accountId: OTHER_ACCOUNT }] });
+  const { keyId: other } = await moveToOtherAccount("call-history");
+  const leaked = key();
+  await rotate(both);
+  world.platform.keys.delete(leaked);
+  const openKey = async (file: string) => {
+    const opened = await world.ports.openKey(file);
+    const getKeys = () => Promise.reject(new Error("socket hang up"));
+    return opened.keyId === other ? { ...opened, api: { ...opened.api, getKeys } } : opened;
+  };
+
+  const { proved, steps } = await revoke(both, leaked, { ...world.ports, openKey });
+  expect(proved).toBe(false);
+  expect(steps).toContainEqual({
+    step: "list",
+    ok: false,
+    seen: `it may be in account ${OTHER_ACCOUNT}: socket hang up`,
+  });
+  expect(await revoke(both, leaked)).toMatchObject({ proved: true });
+});
+
 it("a revocation names no service account without a key if only the answer to its new key is lost", async () => {
   world = await startWorld();
   const { putVersion } = world.ports.store;

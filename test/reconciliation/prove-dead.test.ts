@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 
 import type { AccountKey } from "../../lib/key-lifecycle/account-key.ts";
 import { SETTLING_PAUSES_MS } from "../../lib/key-lifecycle/settle.ts";
-import { proveDead } from "../../lib/reconciliation/prove-dead.ts";
+import { lookInAccounts, proveDead } from "../../lib/reconciliation/prove-dead.ts";
 import { VoximplantError } from "../../lib/voximplant/errors.ts";
 import type { ManagementApi } from "../../lib/voximplant/methods.ts";
 
@@ -147,4 +147,32 @@ it("no request begins two minutes after the first, so that time is left for the 
   });
   expect(list?.ok).toBe(false);
   expect(pauses).toEqual([1_000, 2_000]);
+});
+
+describe("in another Voximplant account", () => {
+  const look = (getKeys: readonly string[] | Error, isDeleted: boolean) =>
+    lookInAccounts([keyThat("other", { getKeys: [getKeys] })], "leaked", isDeleted);
+
+  it.each([true, false])(
+    "a listed key is not dead, whether the platform said it deleted one: %s",
+    async (said) => {
+      expect(await look(["leaked"], said)).toEqual([
+        { step: "list", ok: false, seen: "account 1 still lists it (asked with key other)" },
+      ]);
+    },
+  );
+
+  it.each([true, false])("a list without it speaks against nothing: %s", async (said) => {
+    expect(await look(["other"], said)).toEqual([]);
+  });
+
+  it("no answer leaves it open whether a key is dead that the platform did not delete", async () => {
+    expect(await look(new Error("outage"), false)).toEqual([
+      { step: "list", ok: false, seen: "it may be in account 1: outage" },
+    ]);
+  });
+
+  it("no answer speaks against nothing once the platform has deleted the key", async () => {
+    expect(await look(new Error("outage"), true)).toEqual([]);
+  });
 });
