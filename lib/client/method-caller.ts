@@ -22,7 +22,7 @@ export interface MethodCallerOptions extends VendorOptions {
 export interface MethodCallOptions {
   /** A child account that the grant lists. Default: the key's own account. */
   readonly accountId?: number | undefined;
-  /** Ends the wait, and sends nothing more. A method that was sent may run all the same. */
+  /** Ends the wait, and sends nothing more. A method that was sent may still run. */
   readonly signal?: AbortSignal | undefined;
 }
 

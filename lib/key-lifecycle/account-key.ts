@@ -5,7 +5,7 @@ import { mintToken } from "../token/mint.ts";
 import type { Connection } from "../voximplant/call.ts";
 import { type ManagementApi, openManagementApi } from "../voximplant/methods.ts";
 
-/** A service account's key, and the Management API signed with it. */
+/** A service account's key, and the Management API, called with this key. */
 export interface AccountKey {
   readonly keyId: string;
   readonly accountId: number;

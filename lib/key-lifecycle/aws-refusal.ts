@@ -1,7 +1,7 @@
 /**
- * Whether AWS refused a request, so that it changed nothing. False if there was no answer, or a
- * fault of AWS: then the request may have taken effect. False too if the SDK sent the request more
- * than once, because only the last answer is known.
+ * Whether AWS refused a request. A refused request changed nothing. False if AWS gave no answer or
+ * answered with a fault of its own: then the request may have taken effect. False too if the SDK
+ * sent the request more than once, because only the last answer is known.
  */
 export function isRefusedByAws(error: unknown): boolean {
   const { $metadata } = Object(error) as {

@@ -8,7 +8,7 @@ import { isComplete, isSupersededVersion, type SecretSnapshot } from "./snapshot
 /** The state of a key of a Voximplant account: docs/keys.md#states. */
 export type KeyState =
   | (OwnKeyState & { readonly serviceAccount: string })
-  /** Listed under `unmanagedKeys`: it has other users on purpose, and is never changed. */
+  /** Listed under `unmanagedKeys`: something other than the vendor uses it. Never changed. */
   | { readonly state: "unmanaged" }
   /** No secret holds it, and every secret was read. */
   | { readonly state: "unknown" }
@@ -23,9 +23,9 @@ type OwnKeyState =
   /** It was current. Tokens signed with it may be valid until `retireAt`. */
   | { readonly state: "superseded"; readonly retireAt: EpochMs }
   /**
-   * It has a name that only a rotation or a revocation gives, but is in no version. It is left from
-   * an abandoned rotation or an interrupted revocation, or someone who knows such a name created
-   * it. It may have been current, so it is kept until `retireAt`.
+   * No version holds it, but it has a name that only rotation, revocation and bootstrap give. One
+   * of them was interrupted, or someone who knows such a name created the key. It may have been
+   * current, so it is kept until `retireAt`.
    */
   | { readonly state: "stray"; readonly retireAt: EpochMs }
   /**
@@ -83,8 +83,8 @@ export function classifyKeys(keys: readonly Key[], context: ClassificationContex
 }
 
 /**
- * Until when a version that was not read may hold a key in use. Infinity: it is in use now, or its
- * secret was not read at all. 0: every version was read.
+ * Until when the key in a version that was not read may be in use. Infinity: the version is current
+ * or pending, or its secret was not read at all. 0: every version was read.
  */
 function unreadVersionsMatterUntil(context: ClassificationContext): EpochMs {
   const { serviceAccounts, secrets, absent = [] } = context;
@@ -99,11 +99,12 @@ function unreadVersionsMatterUntil(context: ClassificationContext): EpochMs {
 }
 
 /**
- * The state of a key in a secret. Undefined: the key does not belong to the secret.
+ * The state of a key in a secret. Undefined: the key does not belong to the secret, or may be in a
+ * version that cannot be read.
  *
  * The grace counts from the secret's last change. Moving a label is a change, so a key that is not
- * current now has not been current since. Later changes make the grace longer, never shorter. The
- * time in the key's description is not used, because anyone with a token can change it.
+ * current now has not been current since that change. Later changes make the grace longer, never
+ * shorter. The description's time is not used, because anyone with a token can change it.
  */
 function stateIn(secret: SecretSnapshot, key: Key, context: ClassificationContext): OwnKeyState | undefined {
   const { state, keys, createdAt, unreadable } = secret;
@@ -129,9 +130,9 @@ function stateIn(secret: SecretSnapshot, key: Key, context: ClassificationContex
 }
 
 /**
- * When the grace of superseded keys ends. Infinity: a region has no copy, or an old one, or had one
- * until a moment ago and signed with a superseded key until then. In the last case, reconciliation
- * writes the tag anew, which is a change of the secret: the grace then starts again.
+ * When the grace of superseded keys ends. Infinity: a region has no copy of the secret, or an old
+ * copy, or COPIES_TAG still says so. In the last case, the region signed with a superseded key
+ * until its copy was updated. Reconciliation then changes the tag, and this starts the grace again.
  */
 function graceEnd(
   { state }: SecretSnapshot,

@@ -8,7 +8,7 @@ import type { CreatedKey, ManagementApi } from "../voximplant/methods.ts";
 import { KeyLifecycleError } from "./key-lifecycle-error.ts";
 
 /**
- * Creates a key that no secret holds until it is stored.
+ * Creates a key on the platform. The caller must store it: no secret holds it yet.
  *
  * @throws LostKeyError the key may exist
  * @throws VoximplantError and VoximplantUnavailableError: no key was created
@@ -22,7 +22,7 @@ export async function createKey(
   } catch (error) {
     if (!mayHaveRun(error)) throw error;
     throw new LostKeyError(
-      `${error.message.replace(/[.\s]*$/, ".")} A key named ${key.name} may exist all the same. ` +
+      `${error.message.replace(/[.\s]*$/, ".")} A key named ${key.name} may exist nevertheless. ` +
         "No secret holds it, and its private key is lost.",
       { cause: error },
     );

@@ -1,6 +1,6 @@
 import { MAX_TTL_SECONDS } from "../grants/policy.ts";
 
-/** How long a warm container of the vending function may use a key: docs/keys.md. */
+/** How long a warm container of vend-token or call-method may use a key: docs/keys.md. */
 export interface KeyLifetimes {
   readonly signingKeyTtlSeconds: number;
   readonly signingKeyMaxStaleSeconds: number;
@@ -11,9 +11,9 @@ const MARGIN_SECONDS = 60;
 
 /**
  * Milliseconds until no container and no token can use a superseded key. A container may fetch the
- * key directly before it is superseded, use it for its whole lifetime, and then sign one more
- * token. The longest possible token lifetime counts, because the one in grants.yml may have been
- * shortened a minute ago.
+ * key directly before it is superseded, use it for as long as {@link KeyLifetimes} allows, and sign
+ * a token at the end of that time. The token counts with the longest lifetime that is possible,
+ * because the limit in grants.yml may have been lowered a minute ago.
  */
 export function graceMs({ signingKeyTtlSeconds, signingKeyMaxStaleSeconds }: KeyLifetimes): number {
   return (signingKeyTtlSeconds + signingKeyMaxStaleSeconds + MAX_TTL_SECONDS + MARGIN_SECONDS) * 1000;

@@ -27,7 +27,7 @@ export function labelKey(
     name: keyName(secret.arn, versionId),
     description:
       `Of voximplant-token-vendor: secret ${secret.name}, version ${versionId}, since ${new Date(now).toISOString()}. ` +
-      "Replaced on schedule: use it nowhere else.",
+      "This key is replaced on a schedule. Do not use it elsewhere.",
   };
 }
 
@@ -43,7 +43,7 @@ export function belongsToSecret({ key_name }: Key, secretArn: string): boolean {
   return key_name?.startsWith(secretPrefix(secretArn)) ?? false;
 }
 
-/** The time in the key's description. Only to show it: anyone with a token can change it. */
+/** The time in the key's description. Only for display: anyone with a token can change it. */
 export function labelledAt({ description }: Key, now: EpochMs): EpochMs | undefined {
   const since = /, since (\d{4}-\d\d-\d\dT[\d:.]+Z)\./.exec(description ?? "")?.[1];
   const time = since === undefined ? Number.NaN : Date.parse(since);

@@ -4,13 +4,13 @@ import type { ManagementApi } from "../voximplant/methods.ts";
 import type { AccountKey } from "./account-key.ts";
 import { keyIdsIn, type SecretSnapshot } from "./snapshot.ts";
 
-/** `not-permitted`: the service account has no role for routing rules, so none was looked at. */
+/** `not-permitted`: the service account may not see or bind routing rules, so some may be left. */
 type RulesOutcome = "moved" | "not-permitted";
 
 /**
- * Binds to the current key every routing rule that is bound to one of the other keys. May be
- * repeated. Call it before every deletion: a rule that is bound to a deleted key fails its
- * scenarios.
+ * Finds every routing rule that is bound to one of the other keys, and binds the rule to the
+ * current key. Safe to repeat. Must run before every deletion of a key: if a rule is bound to a
+ * deleted key, the scenarios of the rule fail.
  *
  * A service account without a role for rules can neither see nor bind them. Most service accounts
  * have no rule, so this is not an error: the log says what to look at.
@@ -56,10 +56,10 @@ async function moveRulesOf(api: ManagementApi, from: string, to: string, log: Lo
 }
 
 /**
- * {@link moveRules} from all other keys of a secret that the platform lists, not only from the key
- * before: AWSCURRENT may have moved outside a rotation.
+ * Calls {@link moveRules} for every listed key of the secret, except the current one. The previous
+ * key alone does not suffice, because AWSCURRENT may have moved outside a rotation.
  *
- * @returns the ids of those keys
+ * @returns the ids of these other keys
  */
 export async function moveAllRules(
   secret: SecretSnapshot,

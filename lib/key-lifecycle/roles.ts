@@ -5,8 +5,8 @@ import { KeyLifecycleError } from "./key-lifecycle-error.ts";
 import { isUnknownKey, settle, type Waiting } from "./settle.ts";
 
 /**
- * The tag of a secret that says which roles its key must have: role ids, separated by `:`. It is on
- * the secret, because a token that can give a key more roles can also change the key's description.
+ * The tag of a secret that says which roles its key must have: role ids, separated by `:`. They are
+ * not in the key's description, which a token that can give a key more roles can change too.
  */
 export const ROLES_TAG = "voximplant-token-vendor:roles";
 
@@ -30,8 +30,8 @@ export function roleNames(roles: readonly Role[]): string {
 /**
  * Gives the new key the current key's own roles, and removes all others.
  *
- * @param api signed with the current key
- * @throws KeyLifecycleError the current key may not give its roles
+ * @param api called with the current key
+ * @throws KeyLifecycleError the current key may not set the roles of the new key
  */
 export async function copyRoles(api: ManagementApi, currentId: string, newId: string): Promise<void> {
   const wanted = ownRoles(await api.getKeyRoles(currentId));
@@ -45,8 +45,8 @@ export async function copyRoles(api: ManagementApi, currentId: string, newId: st
   } catch (error) {
     if (!isRefusal(error, "authorizationFailed", "forbidden", "invalidRoleSet")) throw error;
     throw new KeyLifecycleError(
-      `Key ${currentId} may not give its roles to the new key ${newId} (error ${error.code}). ` +
-        `Give the new key the roles ${roleNames(wanted)} in the control panel, under Service accounts, and try again.`,
+      `Key ${currentId} may not set the roles of the new key ${newId} (error ${error.code}). In the control panel, ` +
+        `under Service accounts, give the new key exactly these roles: ${roleNames(wanted)}. Then try again.`,
       { cause: error },
     );
   }

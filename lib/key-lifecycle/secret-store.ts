@@ -52,14 +52,14 @@ export interface SecretState {
   readonly name: string;
   /** Undefined: rotation has never been configured. */
   readonly rotationEnabled: boolean | undefined;
-  /** Days between two rotations. Undefined: the schedule is not a rate. */
+  /** Days between two rotations. Undefined: there is no schedule, or it is not a rate. */
   readonly rotationDays: number | undefined;
   /**
    * AWS sets it at every change, including the move of a label. So a version that is not current
-   * now has not been current since.
+   * now has not been current since that time.
    */
   readonly lastChangedAt: EpochMs;
-  /** Labels by version id. A version without a label is missing. */
+  /** Labels by version id. Has no entry for a version without a label. */
   readonly stages: ReadonlyMap<string, ReadonlySet<string>>;
   /** The other regions that have a replica. */
   readonly replicas: readonly Replica[];
@@ -69,7 +69,7 @@ export interface SecretState {
 interface Replica {
   readonly region: string;
   readonly inSync: boolean;
-  /** Why it is not in sync, in AWS's words. Absent where AWS gives no reason. */
+  /** Why the replication failed, in AWS's words if there are any. Absent if it has not failed. */
   readonly problem?: string | undefined;
 }
 
@@ -100,8 +100,8 @@ export function isCopied(state: SecretState, replicaRegions: readonly string[] =
 }
 
 /**
- * The tag of a secret that says whether its copies in other regions are behind, as reconciliation
- * last saw it: `in sync`, or `behind since ` and a time (RFC 3339). No tag: no copy was behind.
+ * The tag in which reconciliation records whether copies of the secret in other regions are behind:
+ * `in sync`, or `behind since ` and a time (RFC 3339). No tag: no copy was behind.
  */
 export const COPIES_TAG = "voximplant-token-vendor:copies";
 const BEHIND_SINCE = "behind since ";

@@ -22,8 +22,8 @@ import {
 } from "./secret-store.ts";
 
 /**
- * The {@link SecretStore} on AWS Secrets Manager. Each write may be repeated, so the SDK's retries
- * are safe.
+ * The {@link SecretStore} on AWS Secrets Manager. The SDK may send a write twice: the second time
+ * has no effect.
  *
  * Permissions: secretsmanager:DescribeSecret, GetSecretValue, ListSecretVersionIds; to change a key
  * also PutSecretValue and UpdateSecretVersionStage; to record roles also TagResource.

@@ -15,7 +15,7 @@ export const READ_LAG_MS = SETTLING_PAUSES_MS.slice(0, STORE_PAUSES).reduce((sum
 
 export interface Waiting {
   readonly sleep: (milliseconds: number) => Promise<void>;
-  /** No pause begins that would end at this time or later. */
+  /** A pause that would end at this time or later does not begin. */
   readonly deadline?: { readonly now: () => EpochMs; readonly at: EpochMs };
 }
 
@@ -56,7 +56,10 @@ export async function readUntil<T>(
   return read();
 }
 
-/** Whether the platform does not know a key, or does not know it yet. */
+/**
+ * Whether the error means that the platform does not know a key, or does not know it yet. Error 100
+ * can also mean that the key lacks a role.
+ */
 export function isUnknownKey(error: unknown): error is VoximplantError {
   return isRefusal(error, "authorizationFailed", "invalidKeyId");
 }

@@ -12,7 +12,7 @@ export interface SecretSnapshot {
   readonly state: SecretState;
   /** By version id. */
   readonly createdAt: ReadonlyMap<string, EpochMs>;
-  /** By version id. A version without a value is missing. */
+  /** By version id. Has no entry for a version without a value. */
   readonly keys: ReadonlyMap<string, KeyIdentity>;
   /** Versions that may hold a key and cannot be read. */
   readonly unreadable: readonly UnreadableVersion[];
@@ -67,15 +67,19 @@ export function secretReader(store: SecretStore): ReadSecret {
       await read(versionId);
     const createdAt = new Map(listed.map((version) => [version.versionId, version.createdAt]));
     for (const [versionId, labels] of state.stages) {
-      // The list is old. Versions without a label may be missing too, and no one knows which.
+      // Then the list is old, and versions without a label may be missing from it too.
       if (wasCurrent([...labels]) && !createdAt.has(versionId))
-        unreadable.push({ versionId, labels: [], error: new Error("The list of versions lacks it.") });
+        unreadable.push({
+          versionId,
+          labels: [],
+          error: new Error("The list of versions does not have it yet."),
+        });
     }
     return { serviceAccount: name, state, createdAt, keys, unreadable };
   };
 }
 
-/** Such a version has a value. Only a pending version may be empty. */
+/** Whether a version is or was current. Such a version has a value. Others may be empty. */
 function wasCurrent(labels: readonly string[]): boolean {
   return labels.includes("AWSCURRENT") || labels.includes("AWSPREVIOUS");
 }
@@ -102,7 +106,7 @@ export function keyIdsIn(secrets: readonly Pick<SecretSnapshot, "keys">[]): Set<
   return new Set(secrets.flatMap(({ keys }) => [...keys.values()].map(({ keyId }) => keyId)));
 }
 
-/** Whether every version was read. Otherwise a key may be in a version that was not. */
+/** Whether every version was read. If not, a version that was not read may hold a key. */
 export function isComplete({ unreadable }: SecretSnapshot): boolean {
   return unreadable.length === 0;
 }
@@ -110,11 +114,12 @@ export function isComplete({ unreadable }: SecretSnapshot): boolean {
 /**
  * Whether a version with the label AWSPENDING must never become current. Secrets Manager leaves
  * AWSPENDING on a version that it makes current. If AWSCURRENT then moves outside a rotation,
- * `RotateSecret` continues with the old version and makes its key current again. Such a version
+ * `RotateSecret` continues with the old version, and would make its key current again. A version
+ * must never become current if it
  *
  * - has the label AWSPREVIOUS: it was current until the last change; or
- * - is older than the current version: it was current before, or an import overtook its rotation.
- *   If a time is unknown (NaN), it does not count as older.
+ * - is older than the current version: it was current before, or an import stored another version
+ *   during its rotation. If a time is unknown (NaN), the version does not count as older.
  */
 export function isSupersededVersion(
   versionId: string,

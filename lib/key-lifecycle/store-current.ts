@@ -1,6 +1,6 @@
 import { isRefusedByAws } from "./aws-refusal.ts";
 import {
-  replicasInSync,
+  isBeingReplicated,
   type SecretState,
   type SecretStore,
   unfinishedVersion,
@@ -66,9 +66,9 @@ export type PendingOutcome = "clean" | "replicas-behind";
  * rotation. Otherwise the next `RotateSecret` continues with that version and makes its key
  * current. This ends a rotation that is under way.
  *
- * `replicas-behind`: nothing was done, because moving a label while a replica is written has left
- * replication stuck (https://github.com/square/password-rotation-lambda/pull/12). rotate-key refuses
- * such a version.
+ * `replicas-behind`: nothing was done, because moving a label while a replica is written can leave
+ * replication stuck (https://github.com/square/password-rotation-lambda/pull/12). rotate-key
+ * refuses a version that is older than the current one.
  */
 export async function dropPending(
   store: SecretStore,
@@ -81,7 +81,7 @@ export async function dropPending(
     const state = await store.describe(secretId);
     const pending = unfinishedVersion(state);
     if (pending === undefined) return "clean";
-    if (!replicasInSync(state)) continue;
+    if (isBeingReplicated(state)) continue;
     try {
       await store.moveStage(state.arn, "AWSPENDING", { from: pending, to: undefined });
       return "clean";

@@ -27,7 +27,7 @@ export interface AccountSnapshot {
   readonly keys: readonly ClassifiedKey[];
   /** By service account: the current keys of this account that were read and not refused. */
   readonly current: ReadonlyMap<string, AccountKey>;
-  /** The key that listed the keys. A superseded one if the platform accepts no current key. */
+  /** The key that listed the keys: a current key, or another one if no current key is accepted. */
   readonly lister: AccountKey;
 }
 
@@ -50,8 +50,8 @@ interface Problem {
  * Compares the keys that the platform lists with the keys in the secrets. Changes nothing.
  *
  * Reads the secrets twice. The first read gives the keys to sign in with. The second read comes
- * after the listing, and only it counts. Otherwise a key that a rotation stores in between would be
- * listed, but in no secret.
+ * after the listing, and gives the result. Otherwise a key that a rotation stores between the first
+ * read and the listing would be listed, but would be in no secret that was read.
  */
 export async function takeSnapshot(ports: SnapshotPorts, policy: Policy): Promise<Snapshot> {
   const { serviceAccounts } = policy;
@@ -152,7 +152,6 @@ async function listAccount(
     return version === undefined ? undefined : openKey(version.value);
   };
   const newestFirst = [...versions].sort((one, other) => other.createdAt - one.createdAt);
-  const reportedBefore = failures.length;
   const current = new Map<string, AccountKey>();
   let listing: Pick<AccountListing, "lister" | "keys"> | undefined;
 
@@ -162,7 +161,7 @@ async function listAccount(
       const key = await open(version);
       if (key === undefined || current.has(serviceAccount)) continue;
       current.set(serviceAccount, key);
-      // With each key, because the platform may refuse a key that it lists.
+      // Called with each key, because the platform may refuse a key that it lists.
       const keys = await key.api.getKeys();
       listing ??= { lister: key, keys };
     } catch (error) {
@@ -172,7 +171,7 @@ async function listAccount(
       } else failures.push({ serviceAccount, error });
     }
   }
-  let unanswered: Problem | undefined;
+  const unanswered = new Map<string, unknown>();
   for (const version of newestFirst.filter(({ isCurrent }) => !isCurrent)) {
     if (listing !== undefined) break;
     try {
@@ -181,11 +180,13 @@ async function listAccount(
     } catch (error) {
       // Most superseded keys are deleted, so the platform refuses them.
       if (!(error instanceof VoximplantError) || isRefusal(error, "rateLimited"))
-        unanswered ??= { serviceAccount: version.serviceAccount, error };
+        unanswered.set(version.serviceAccount, error);
     }
   }
-  // Without this, an account in which no key is current would be missing without a word.
-  const isReported = failures.length > reportedBefore;
-  if (listing === undefined && unanswered !== undefined && !isReported) failures.push(unanswered);
-  return listing && { accountId, current, ...listing };
+  if (listing !== undefined) return { accountId, current, ...listing };
+  // Without this, nothing would say that an account in which no key is current was not listed.
+  for (const [serviceAccount, error] of unanswered)
+    if (!failures.some((one) => one.serviceAccount === serviceAccount))
+      failures.push({ serviceAccount, error });
+  return undefined;
 }

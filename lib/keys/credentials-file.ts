@@ -1,12 +1,12 @@
 import * as z from "zod/mini";
 
 /**
- * The credentials file, as Voximplant's control panel downloads it and `CreateKey` returns it. It
- * is the value of the secret, byte for byte. Other fields are ignored.
+ * The credentials file, which you download from Voximplant's control panel. `CreateKey` returns the
+ * same object. In the secret, all its fields are unchanged. This code ignores other fields.
  */
 const credentialsFile = z.object({
   account_id: z.int().check(z.positive()),
-  // It stands in tokens, records and messages.
+  // Only printable ASCII, because the id appears in tokens, records and messages.
   key_id: z.string().check(z.regex(/^[!-~]{1,128}$/)),
   private_key: z.string().check(z.minLength(1)),
   account_email: z.optional(z.string()),
@@ -26,8 +26,8 @@ export class CredentialsFileError extends Error {
 }
 
 /**
- * The text is CreateKey's answer, and the credentials file is only a part of it. It is refused,
- * because the value of a secret is the file unchanged.
+ * The credentials file is only a part of the text, as in CreateKey's whole answer. The text is
+ * refused, because the value of a secret must be the unchanged file.
  */
 export class WrappedCredentialsError extends CredentialsFileError {}
 
@@ -59,8 +59,8 @@ export function parseCredentials(text: string): Credentials {
 }
 
 /**
- * What a credentials file is wrapped in, in words. Undefined: in nothing that is known. The
- * platform's documentation shows `result` as an object; four official clients type an array.
+ * Says in words what a credentials file is wrapped in. Undefined: no known wrapping was found. The
+ * platform's documentation shows `result` as an object; four official clients declare an array.
  */
 function wrappingOf(json: unknown): string | undefined {
   const isFile = (value: unknown) => typeof value === "object" && value !== null && "private_key" in value;
@@ -83,8 +83,8 @@ function parseJson(text: string): unknown {
 }
 
 /**
- * The value of a secret for a key that `CreateKey` returned: its fields unchanged, and checked the
- * way the functions read them.
+ * Returns the value of a secret for a key that `CreateKey` returned. All fields stay as they are.
+ * Checks the value by reading it as the functions do.
  *
  * @throws {CredentialsFileError} a field is missing or of another type.
  */

@@ -15,7 +15,7 @@ export interface FetchedSecret {
 /**
  * Fetches the `AWSCURRENT` version of a secret.
  *
- * @throws {SecretUnavailableError} for any reason, within {@link FETCH_DEADLINE_MS}.
+ * @throws {SecretUnavailableError} the fetch failed, or took {@link FETCH_DEADLINE_MS}.
  */
 export type FetchSecret = (secret: string) => Promise<FetchedSecret>;
 
@@ -23,19 +23,19 @@ export type FetchSecret = (secret: string) => Promise<FetchedSecret>;
 const FETCH_DEADLINE_MS = 2_800;
 
 /**
- * With these errors Secrets Manager works, but the secret is deleted or access to it is revoked.
- * The function then drops the key at once instead of using it while it is stale.
+ * These errors mean that Secrets Manager works, but that the secret is deleted or access to it is
+ * revoked. The function then drops the key at once, and does not use it as a stale key.
  */
 const WITHDRAWALS = new Set([
   "AccessDeniedException",
   "DecryptionFailure",
   "InvalidRequestException", // scheduled for deletion
-  "ResourceNotFoundException", // no such secret, or none with the stage AWSCURRENT: nothing imported yet
+  "ResourceNotFoundException", // no such secret, or no version AWSCURRENT: nothing imported yet
 ]);
 
 export class SecretUnavailableError extends Error {
   override readonly name = "SecretUnavailableError";
-  /** The secret is deleted, empty or forbidden. If false, Secrets Manager could not be reached. */
+  /** True: the secret is deleted, empty or forbidden. False: there was no usable answer. */
   readonly withdrawn: boolean;
 
   constructor(secret: string, cause: unknown) {
@@ -49,8 +49,8 @@ export class SecretUnavailableError extends Error {
 const VERSION_ID = /^[\w-]{1,64}$/;
 
 /**
- * `ThrottlingException: Rate exceeded`. The name of a plain Error adds nothing. What could be a
- * part of a key is withheld: the text goes into the log, whoever wrote it.
+ * The error as text, such as `ThrottlingException: Rate exceeded`. Omits the name of a plain Error,
+ * which adds nothing. Withholds what could be a part of a key, because the text goes into the log.
  */
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return "an unknown reason";
@@ -84,9 +84,9 @@ export function fetchFromSecretsManager(configuration: SecretsManagerClientConfi
       const command = new GetSecretValueCommand({ SecretId: secret, VersionStage: "AWSCURRENT" });
       const abortSignal = AbortSignal.timeout(FETCH_DEADLINE_MS);
       const answer = await Promise.race([client.send(command, { abortSignal }), aborted(abortSignal)]);
-      // Without the name, which is as foreign as the value.
+      // The message omits answer.Name, because the answer is not the one that was asked for.
       if (answer.Name !== undefined && answer.Name !== secret)
-        throw new Error("the answer is another secret's");
+        throw new Error("the answer is for another secret");
       const value = answer.SecretString ?? Buffer.from(answer.SecretBinary ?? []).toString();
       const createdAt = answer.CreatedDate?.getTime();
       return {
@@ -110,7 +110,8 @@ export function withholdAnswer(error: unknown): unknown {
 }
 
 /**
- * Needed because the SDK's pause between attempts ignores an abort and can be long (Retry-After).
+ * Rejects when the signal is aborted. Without this, the fetch could miss its deadline: the SDK's
+ * pause between attempts ignores an abort, and can be long (Retry-After).
  */
 function aborted(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {

@@ -54,6 +54,6 @@ function readPrivateKey(pem: string): KeyObject {
   } catch (error) {
     // OpenSSL's code says why (encrypted, truncated, not PEM). Its message adds nothing.
     const code = error instanceof Error && "code" in error ? ` (${String(error.code)})` : "";
-    throw new CredentialsFileError(`private_key: not an unencrypted private key in PEM${code}`);
+    throw new CredentialsFileError(`private_key: must be an unencrypted private key in PEM${code}`);
   }
 }

@@ -24,7 +24,9 @@ export type KeyOutcome =
 export interface KeyUnavailable {
   readonly state: "unavailable";
   readonly reason: "signing_key_unavailable";
-  /** During these seconds, every request gets this outcome. Secrets Manager is not asked again. */
+  /**
+   * The rest of the pause in which Secrets Manager is not asked again, rounded up to whole seconds.
+   */
   readonly retryAfterSeconds: number;
   readonly detail: string;
 }
@@ -89,9 +91,9 @@ const REFUSAL_PAUSE_MS = 10_000;
  * Caches the signing key of each secret, independently of the other secrets. After its fetch, a
  * key is returned as fresh for `ttlSeconds` minus a random part. Each container chooses this part,
  * which is up to a tenth of `ttlSeconds`. A request can say in `refusedKeyId` that the platform
- * refused the cached key. If this key was fetched in the last ten seconds, it is returned as fresh
- * all the same. Otherwise it is no longer fresh. If a key is not fresh, for either reason, Secrets
- * Manager is asked:
+ * refused the cached key. If this key was fetched in the last ten seconds, it is still returned as
+ * fresh. Otherwise it is no longer fresh. If a key is not fresh, for either reason, Secrets Manager
+ * is asked:
  *
  * | Secrets Manager               | time since the fetch                    | result                             |
  * | ----------------------------- | --------------------------------------- | ---------------------------------- |

@@ -9,9 +9,9 @@ const MOST = 4;
 
 /**
  * Fetches keys while Lambda initialises the process, before the first request. Await it at top
- * level: Lambda freezes what is still running, and a request that continues minutes later has an
- * expired signature. A failure is only reported: the first request that needs the key fetches
- * again.
+ * level. Otherwise Lambda may freeze the process during a fetch, and a fetch that continues minutes
+ * later has an expired signature. A failure is only reported: the first request that needs the key
+ * fetches again.
  */
 export async function warmUp(
   getSigningKey: GetSigningKey,

@@ -30,7 +30,7 @@ export function revokeCommand(io: Io): Command {
     .option("--make-room <id>", "first delete this key, if the account is at its limit of keys")
     .option(
       "--timeout <seconds>",
-      "time for the replacement; if it fails, the leaked key is deleted all the same",
+      "time for the replacement; if it fails, the leaked key is deleted anyway",
       wholeNumber(0, 300, "a whole number of seconds up to 300"),
       90,
     )

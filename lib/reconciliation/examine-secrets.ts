@@ -43,20 +43,26 @@ export function examineSecrets(
 }
 
 function unreadableVersions({ serviceAccount, state, unreadable }: SecretSnapshot): Finding[] {
-  return unreadable.map(({ versionId, labels, error }) =>
-    reported(
-      "unreadable_version",
-      serviceAccount,
-      `Version ${versionId} of secret ${state.name} (${labels.join(", ") || "no label"}) cannot be read: ` +
-        `${messageOf(error)} ` +
-        (labels.includes("AWSCURRENT")
-          ? `Every token of ${serviceAccount} fails. Import the right file: ` +
-            `\`voxtoken admin import FILE --service-account ${serviceAccount}\`.`
-          : "Other keys are still examined. If it was stored by mistake, take its label off: `aws secretsmanager " +
-            `update-secret-version-stage --secret-id ${state.name} --version-stage ${labels[0] ?? "LABEL"} ` +
-            `--remove-from-version-id ${versionId}\`.`),
-    ),
-  );
+  const { name } = state;
+  const remedy = (versionId: string, labels: readonly string[]) => {
+    if (labels.includes("AWSCURRENT"))
+      return (
+        `Every token of ${serviceAccount} fails. Import the right file: ` +
+        `\`voxtoken admin import FILE --service-account ${serviceAccount}\`.`
+      );
+    const [label] = labels;
+    if (label === undefined)
+      return "Other keys are still examined. If this is reported again: docs/runbook.md#an-unreadable-version.";
+    return (
+      "Other keys are still examined. If it was stored by mistake, take its label off: `aws secretsmanager " +
+      `update-secret-version-stage --secret-id ${name} --version-stage ${label} --remove-from-version-id ${versionId}\`.`
+    );
+  };
+  return unreadable.map(({ versionId, labels, error }) => {
+    const labelled = labels.length > 0 ? ` (${labels.join(", ")})` : "";
+    const detail = `Version ${versionId} of secret ${name}${labelled} cannot be read: ${messageOf(error)}`;
+    return reported("unreadable_version", serviceAccount, `${detail} ${remedy(versionId, labels)}`);
+  });
 }
 
 /** A current key that the platform refuses or does not list. It accepts no token of such a key. */

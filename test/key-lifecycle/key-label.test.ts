@@ -43,7 +43,7 @@ describe("the label of a key", () => {
       name: keyName(arn, "v1"),
       description:
         "Of voximplant-token-vendor: secret voximplant/outbound-calls, version v1, since 2026-11-24T12:00:00.000Z. " +
-        "Replaced on schedule: use it nowhere else.",
+        "This key is replaced on a schedule. Do not use it elsewhere.",
     });
   });
 

@@ -70,17 +70,22 @@ describe("copyRoles", () => {
     expect(methods.filter((method) => method !== "GetKeyRoles")).toEqual(changes);
   });
 
-  it.each<PlatformCode>([100, 104, 435])(
-    "says which roles to give in the control panel if the platform refuses with error %i",
-    async (code) => {
-      failWith("SetKeyRoles", code);
-      const { keyId, next, copied } = await copyTo([]);
+  it.each<[string, PlatformCode, string[]]>([
+    ["SetKeyRoles", 100, []],
+    ["SetKeyRoles", 104, []],
+    ["SetKeyRoles", 435, []],
+    ["RemoveKeyRoles", 104, ["Developer", "Support", "Payer"]],
+  ])(
+    "says which roles the new key must have if the platform refuses %s with error %i",
+    async (method, code, roles) => {
+      failWith(method, code);
+      const { keyId, next, copied } = await copyTo(roles);
       const error = await thrownBy(copied);
       expect(error).toBeInstanceOf(KeyLifecycleError);
       expect(error).toMatchObject({
         message:
-          `Key ${keyId} may not give its roles to the new key ${next} (error ${code}). ` +
-          "Give the new key the roles Developer (3), Support (5) in the control panel, under Service accounts, and try again.",
+          `Key ${keyId} may not set the roles of the new key ${next} (error ${code}). In the control panel, ` +
+          "under Service accounts, give the new key exactly these roles: Developer (3), Support (5). Then try again.",
         cause: { name: "VoximplantError", code },
       });
     },

@@ -145,7 +145,7 @@ describe("an answer of Secrets Manager", () => {
 
   it("for another secret is refused", async () => {
     await expect(fetchAnswer({ Name: "voximplant/call-history" })).rejects.toMatchObject({
-      message: "secret voximplant/outbound-calls: the answer is another secret's",
+      message: "secret voximplant/outbound-calls: the answer is for another secret",
     });
   });
 

@@ -54,10 +54,14 @@ describe("a signing key", () => {
     ["an RSA-PSS key", rsaPss, /this one is rsa-pss/],
     ["a 1024-bit key", () => makeRsaPem(1024), /this key has 1024/],
     ["a 2047-bit key", () => makeRsaPem(2047), /this key has 2047/],
-    ["an encrypted key", encrypted, /not an unencrypted private key in PEM \(ERR_\w+\)$/],
-    ["a public key", publicKey, /not an unencrypted private key in PEM \(ERR_\w+\)$/],
-    ["a truncated PEM", () => rsaPem().slice(0, 800), /not an unencrypted private key in PEM \(ERR_\w+\)$/],
-    ["no PEM", () => "MIIEvQIBADANBgkqhkiG9w0", /not an unencrypted private key in PEM \(ERR_\w+\)$/],
+    ["an encrypted key", encrypted, /must be an unencrypted private key in PEM \(ERR_\w+\)$/],
+    ["a public key", publicKey, /must be an unencrypted private key in PEM \(ERR_\w+\)$/],
+    [
+      "a truncated PEM",
+      () => rsaPem().slice(0, 800),
+      /must be an unencrypted private key in PEM \(ERR_\w+\)$/,
+    ],
+    ["no PEM", () => "MIIEvQIBADANBgkqhkiG9w0", /must be an unencrypted private key in PEM \(ERR_\w+\)$/],
   ])("cannot be %s, and the error quotes none of it", async (_, makePem, message) => {
     const pem = makePem().toString();
     const error: unknown = await importPem(pem).catch((caught: unknown) => caught);

@@ -362,7 +362,7 @@ describe("voxtoken admin bootstrap", () => {
     const [[keyId, lost] = []] = [...world.platform.keys];
     expect({ status, out }).toEqual({ status: 1, out: "" });
     expect(err).toContain("no key was stored in the secret: Voximplant gave no usable answer to CreateKey");
-    expect(err).toContain(`A key named ${lost?.name} may exist all the same.`);
+    expect(err).toContain(`A key named ${lost?.name} may exist nevertheless.`);
     expect(err).toMatch(/\nhint: run the command again: .*`voxtoken admin keys` .* stray.* control panel/);
 
     expect(await bootstrap()).toMatchObject({ status: 0 });

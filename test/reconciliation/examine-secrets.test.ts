@@ -88,19 +88,24 @@ describe("a version that cannot be read", () => {
       keys: new Map(),
       unreadable: [{ versionId: "v1", labels, error: new Error("file: not JSON.") }],
     });
-  const mistake = (label: string) =>
-    "Other keys are still examined. If it was stored by mistake, take its label off: `aws secretsmanager " +
-    `update-secret-version-stage --secret-id voximplant/calls --version-stage ${label} --remove-from-version-id v1\`.`;
-
   it.each([
     [
       ["AWSCURRENT", "AWSPENDING"],
       "(AWSCURRENT, AWSPENDING) cannot be read: file: not JSON. Every token of calls fails. Import the right file: " +
         "`voxtoken admin import FILE --service-account calls`.",
     ],
-    [["AWSPENDING"], `(AWSPENDING) cannot be read: file: not JSON. ${mistake("AWSPENDING")}`],
-    [[], `(no label) cannot be read: file: not JSON. ${mistake("LABEL")}`],
-  ])("with the labels %j is reported with the command that helps", (labels, detail) => {
+    [
+      ["AWSPENDING"],
+      "(AWSPENDING) cannot be read: file: not JSON. Other keys are still examined. If it was stored by mistake, take " +
+        "its label off: `aws secretsmanager update-secret-version-stage --secret-id voximplant/calls " +
+        "--version-stage AWSPENDING --remove-from-version-id v1`.",
+    ],
+    [
+      [],
+      "cannot be read: file: not JSON. Other keys are still examined. If this is reported again: " +
+        "docs/runbook.md#an-unreadable-version.",
+    ],
+  ])("with the labels %j is reported with what helps", (labels, detail) => {
     expect(details(unreadable(...labels))).toEqual([
       ["unreadable_version", `Version v1 of secret voximplant/calls ${detail}`],
     ]);

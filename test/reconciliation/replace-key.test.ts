@@ -171,7 +171,7 @@ describe("a new key that is not stored", () => {
     failMethod("SetKeyRoles", 104);
     await expect(replace()).rejects.toMatchObject({
       name: "KeyLifecycleError",
-      message: expect.stringContaining("may not give its roles") as string,
+      message: expect.stringContaining("may not set the roles") as string,
     });
     expect(created()).toEqual([]);
     expect(key()).toBe(old);
@@ -203,7 +203,7 @@ describe("a new key that is not stored", () => {
     await expect(replace()).rejects.toMatchObject({
       name: "KeyLifecycleError",
       message: expect.stringMatching(
-        /^Voximplant gave no usable answer to CreateKey: .* A key named vtv-\S+ may exist all the same\. .* Reconciliation deletes it after the grace\.$/,
+        /^Voximplant gave no usable answer to CreateKey: .* A key named vtv-\S+ may exist nevertheless\. .* Reconciliation deletes it after the grace\.$/,
       ) as string,
     });
   });
