@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 
 import { Command } from "commander";
 
+import { isRefusedByAws } from "../key-lifecycle/aws-refusal.ts";
 import { createKey, LostKeyError } from "../key-lifecycle/create-key.ts";
 import { labelKey } from "../key-lifecycle/key-label.ts";
 import { checkAccount } from "../key-lifecycle/key-lifecycle-error.ts";
@@ -60,7 +61,9 @@ async function bootstrap(io: Io, flags: Flags): Promise<void> {
   const { secret: name } = serviceAccount;
   const secret = await findSecret(store, name);
   if (versionWith("AWSCURRENT", secret) !== undefined && flags.replace !== true) {
-    const hint = `replace the key with \`voxtoken admin rotate ${flags.serviceAccount}\`; if the key no longer works, add --replace`;
+    const hint =
+      `replace the key with \`voxtoken admin rotate ${flags.serviceAccount}\`; ` +
+      "if the key no longer works, run bootstrap with --replace";
     throw new CliError(`secret ${name} holds a key already`, EXIT.failure, hint);
   }
   warnOfRotation(io, secret);
@@ -89,10 +92,14 @@ async function bootstrap(io: Io, flags: Flags): Promise<void> {
     await deleteAgain(api, created.key_id, error);
     throw error;
   });
-  // Do not take the key back after this point: even if a call fails, it may be current. If it is
-  // not, reconciliation recognises its name and deletes it.
-  const leftToDo = await storeKey(io, store, secret, { versionId, value, roles });
-  leftToDo.push(...(await checkStoredKey(io, key, "run it again with --replace")));
+  // From here on, the key is deleted only if AWS refused to store it. Otherwise it may be current.
+  const leftToDo = await storeKey(io, store, secret, { versionId, value, roles }).catch(
+    async (error: unknown) => {
+      if (isRefusedByAws(error)) await deleteAgain(api, created.key_id, error);
+      throw error;
+    },
+  );
+  leftToDo.push(...(await checkStoredKey(io, key, "run bootstrap again with --replace")));
   io.stdout.write(
     `${flags.serviceAccount}: key ${created.key_id} of account ${created.account_id} is current\n`,
   );

@@ -97,7 +97,7 @@ export const printers = {
       }),
     ]);
     if (rows.length === 0) return `### Grants: ${summary(diff)}\n`;
-    const lines = rows.slice(0, MAX_ROWS).map(([verb, who, serviceAccount, words, place]) => {
+    const allLines = rows.slice(0, MAX_ROWS).map(([verb, who, serviceAccount, words, place]) => {
       const cells = [
         verb === "gains" ? `**${verb}**` : verb,
         who === ITSELF ? who : code(who),
@@ -107,6 +107,8 @@ export const printers = {
       ];
       return `| ${cells.join(" | ")} |`;
     });
+    let characters = 0;
+    const lines = allLines.filter(({ length }) => (characters += length + 1) <= MAX_ROW_CHARACTERS);
     const more = rows.length - lines.length;
     return [
       `### Grants: ${summary(diff)}`,
@@ -144,8 +146,10 @@ export const printers = {
 /** In place of a principal, for a change of a service account. */
 const ITSELF = "the service account itself";
 
-/** A comment of GitHub has at most 65,536 characters. */
 const MAX_ROWS = 100;
+
+/** A comment of GitHub has at most 65,536 characters. The rest is for the lines around the rows. */
+const MAX_ROW_CHARACTERS = 64_000;
 
 /** `2 gains, 1 loss` */
 function summary({ differences, serviceAccounts }: PolicyDiff): string {
@@ -183,15 +187,15 @@ function callersOf({ arn, uniqueId, principalOrgId }: Callers) {
   return { principal: arn, unique_id: uniqueId, principal_org_id: principalOrgId };
 }
 
-/** Undefined if there is no time to tell; null if there is no end. */
+/** Undefined if the change has no such time; null if the time is Infinity, which means no end. */
 function timeOf(time: number | undefined): string | null | undefined {
   if (time === undefined) return undefined;
   return time === Infinity ? null : formatTime(time);
 }
 
 /**
- * Inline code, in which GitHub mentions nobody and reads no HTML. The fence is longer than any run
- * of backticks in the text, and a pipe, which would end the cell of a table, is escaped.
+ * Inline code, in which GitHub notifies no `@name` and renders no HTML. The fence is longer than
+ * any run of backticks in the text, and a pipe, which would end the cell of a table, is escaped.
  */
 function code(text: string): string {
   const longest = Math.max(0, ...(text.match(/`+/g) ?? []).map((run) => run.length));

@@ -4,7 +4,7 @@ import type { RuleChange } from "../grants/diff-changes.ts";
 import type { AccountChange } from "../grants/diff-service-accounts.ts";
 import { formatUntil } from "../grants/until.ts";
 
-/** The words in which every format says who gains and loses what. */
+/** How the formats text, markdown and github say who gains and who loses what. */
 
 /** `arn:aws:iam::…:role/x (only AROAEXAMPLEID, organisation o-a1b2c3d4e5)` */
 export function principalText({ arn, uniqueId, principalOrgId }: Callers): string {
@@ -61,7 +61,10 @@ function childrenText(accountIds: RuleChange["accountIds"]): string {
   return `child account${ids.length === 1 ? "" : "s"} ${ids.join(", ")}`;
 }
 
-/** For a pattern that gains or loses everything: narrower ones that had or keep something. */
+/**
+ * For a pattern that gains or loses everything: the narrower patterns that had something before, or
+ * still have something.
+ */
 export function exceptText({ except, changes }: Difference): string {
   if (except.length === 0) return "";
   const shown = except.slice(0, 3).map(principalText).join(", ");

@@ -19,7 +19,7 @@ export function diffCommand(io: Io): Command {
   return new Command("diff")
     .description("say who gains and who loses what between two versions of a grants file")
     .argument("<old>", "a grants file, or rev:path of git, such as main:grants.yml")
-    .argument("<new>", "the same")
+    .argument("<new>", "a grants file, or rev:path of git")
     .addOption(
       new Option("--format <format>", "how to print")
         .choices(["text", "json", "markdown", "github"])
@@ -33,7 +33,7 @@ Example:
   $ voxtoken admin diff main:grants.yml grants.yml
 
 Exit status: 0 no difference, 4 a difference; with --fail-on gain, 3 if someone
-gains. Order, comments, tests and grants that are over are no difference.`,
+gains. Order, comments, tests and grants that have ended make no difference.`,
     )
     .action(async (oldName: string, newName: string, { format, failOn }: Options) => {
       const [before, after] = await Promise.all(

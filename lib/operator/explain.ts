@@ -39,16 +39,12 @@ export function explainCommand(io: Io): Command {
     .description("say why a principal would get a token, or why not")
     .option("--principal <arn>", "ARN of a role or user")
     .option("--session-arn <arn>", "instead: the Arn that `aws sts get-caller-identity` prints")
-    .requiredOption("--service-account <name>", "what it asks for")
+    .requiredOption("--service-account <name>", "the service account that the principal asks for")
     .option("--ttl <seconds>", "lifetime it asks for", ttl)
-    .addOption(
-      new Option("--method <name>", "method that it wants to have called, instead of a token").conflicts(
-        "ttl",
-      ),
-    )
+    .addOption(new Option("--method <name>", "method to call, instead of a token").conflicts("ttl"))
     .option("--account-id <id>", "child account it asks for", accountId)
-    .option("--unique-id <id>", "AROA… of the role or AIDA… of the user, where a grant is pinned")
-    .option("--org-id <id>", "its AWS organisation, where a grant asks for one")
+    .option("--unique-id <id>", "AROA… of the role or AIDA… of the user, if a grant has a uniqueId")
+    .option("--org-id <id>", "its AWS organisation, if a grant has a principalOrgId")
     .option("--at <time>", "when it asks, as 2026-12-31T18:00:00+01:00 (default: now)")
     .option("--grants <file>", "the grants file", GRANTS_FILE)
     .addOption(
@@ -121,7 +117,7 @@ function print(
   const colors = colorsFor(io, io.stdout);
   return [
     field("principal", caller.principal),
-    ...(arn === caller.principal ? [] : [field("", `(what grants see of ${arn})`)]),
+    ...(arn === caller.principal ? [] : [field("", `(how grants name ${arn})`)]),
     field(
       "service account",
       serviceAccount
@@ -143,7 +139,7 @@ function print(
             "allowed",
             "method" in request
               ? `a call, by ${decision.grant}`
-              : `${decision.ttlSeconds} s, by ${decision.grant}: of the grants that fit, the most generous`,
+              : `${decision.ttlSeconds} s, by ${decision.grant}, the most generous grant that fits`,
             colors.green,
           ),
         ]
@@ -160,7 +156,10 @@ function nextStep(
   request: AccessRequest,
 ): string {
   if (isFailure(decision) && decision.reason === "ttl_too_long") {
-    return `ask for at most ${decision.maxTtlSeconds} s, or raise maxTtlSeconds of the grant or the service account`;
+    return (
+      `ask for at most ${decision.maxTtlSeconds} s, or raise the limit: maxTtlSeconds of the grant or of the service ` +
+      "account, or until of the grant"
+    );
   }
   if (!serviceAccount) return "spell the service account as in the file, or add it to serviceAccounts there";
   const nearest = grants[0];

@@ -26,8 +26,10 @@ export async function readGrantsFile(file: string): Promise<string> {
 }
 
 /**
- * A policy that lint would let pass. @param stage what `${stage}` in the name of a secret stands
- * for
+ * Reads the policy of a grants file.
+ *
+ * @param stage replaces `${stage}` in the names of secrets
+ * @throws CliError the file cannot be read, or has an error that lint reports
  */
 export async function readPolicy(file: string, stage?: string): Promise<Policy> {
   return (await parseGrantsFile(file, stage)).policy;
@@ -37,7 +39,12 @@ export async function parseGrantsFile(file: string, stage?: string): Promise<Rea
   return checkGrants(await readGrantsFile(file), file, stage);
 }
 
-/** What a text says that lint would let pass. @param file its name in messages */
+/**
+ * Parses the text of a grants file.
+ *
+ * @param file the file's name in messages
+ * @throws CliError the text has an error that lint reports
+ */
 export function checkGrants(text: string, file: string, stage?: string): ReadGrants {
   const parsed = parseGrants(text, file, stage);
   if ("policy" in parsed) return parsed;
@@ -46,15 +53,15 @@ export function checkGrants(text: string, file: string, stage?: string): ReadGra
   throw new CliError(`${first ?? file}${more}`, EXIT.failure, `voxtoken admin lint ${file} lists everything`);
 }
 
-/** Who a caller is besides its ARN, as its requests would show it. */
+/** What API Gateway reports about a caller besides its ARN. */
 export interface CallerOptions {
   readonly uniqueId?: string;
   readonly orgId?: string;
 }
 
 /**
- * The caller that an ARN stands for: of a role, a user, or a session as `aws sts
- * get-caller-identity` prints it. A session goes the way that the Lambda's events go.
+ * The caller that an ARN identifies: the ARN of a role, of a user, or of a session as `aws sts
+ * get-caller-identity` prints it. The code that reads the Lambda's events parses the session's ARN.
  */
 export function callerOf(arn: string, { uniqueId, orgId }: CallerOptions): Caller {
   const identify = (userArn: string) => identifyCaller({ userArn, userId: uniqueId, principalOrgId: orgId });
@@ -71,7 +78,7 @@ export function callerOf(arn: string, { uniqueId, orgId }: CallerOptions): Calle
     );
   }
   const { partition, accountId, name } = check.principal;
-  // Any session will do: grants do not look at its name.
+  // Any session name works, because grants ignore the name.
   const session = identify(`arn:${partition}:sts::${accountId}:assumed-role/${name}/any`);
   if (isFailure(session)) throw new CliError(session.detail, EXIT.usage);
   return session;

@@ -6,11 +6,11 @@ import { CliError, EXIT } from "../cli/cli-error.ts";
 import { oneLine } from "../cli/io.ts";
 import { readGrantsFile } from "./grants-file.ts";
 
-/** A grants file of thousands of grants has less than a tenth of it. */
+/** More than ten times the size of a file with thousands of grants. */
 const MAX_BYTES = 10_000_000;
 
 /**
- * The text of a grants file: a path, or a version that git has, as `main:grants.yml`.
+ * Reads a grants file. `name` is a path, or a version in git such as `main:grants.yml`.
  *
  * Git is run without a shell, and a version that begins with a dash, which git would take for an
  * option, is refused. `cat-file` gives the content alone: unlike `show`, it runs no program that
@@ -19,7 +19,7 @@ const MAX_BYTES = 10_000_000;
 export async function readVersion(name: string, folder = process.cwd()): Promise<string> {
   if (!name.includes(":") || existsSync(resolve(folder, name))) return readGrantsFile(name);
   if (name.startsWith("-")) {
-    throw new CliError(`${name} begins with a dash`, EXIT.usage, "name a version of git as main:grants.yml");
+    throw new CliError(`${name} begins with a dash`, EXIT.usage, "example: main:grants.yml");
   }
   try {
     const { stdout } = await promisify(execFile)("git", ["cat-file", "blob", name], {
@@ -30,9 +30,9 @@ export async function readVersion(name: string, folder = process.cwd()): Promise
     return stdout;
   } catch (error) {
     throw new CliError(
-      `git has no ${name}: ${oneLine(reasonOf(error))}`,
+      `cannot read ${name} from git: ${oneLine(reasonOf(error))}`,
       EXIT.failure,
-      "rev:path is a path from the root of the repository; `git fetch` brings a missing version",
+      "path in rev:path starts at the root of the repository; `git fetch` gets a missing version",
       { cause: error },
     );
   }

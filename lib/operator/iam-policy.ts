@@ -18,10 +18,10 @@ interface Options {
 }
 
 /**
- * `voxtoken admin iam-policy`: what the caller's own account attaches to it, so that IAM lets it
- * through to exactly the paths that the grants give it. A caller of another account needs this and
- * the API's resource policy, which admits the accounts of the grants; one of the API's own account
- * needs this, since that policy never replaces it.
+ * `voxtoken admin iam-policy`: prints the IAM policy that the caller's own account attaches to the
+ * caller, so that IAM admits the paths of the caller's grants. Every caller needs this policy. A
+ * caller of another account also needs the API's resource policy, which admits the accounts of the
+ * grants. A resource policy alone never suffices.
  *
  * https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-iam-policy-examples-for-api-execution.html
  */
@@ -29,8 +29,8 @@ export function iamPolicyCommand(io: Io): Command {
   return new Command("iam-policy")
     .description("print the IAM policy that lets a principal call the paths it is granted")
     .requiredOption("--principal <arn>", "ARN of a role or user, or of a session")
-    .option("--unique-id <id>", "AROA… of the role or AIDA… of the user, where a grant is pinned")
-    .option("--org-id <id>", "its AWS organisation, where a grant asks for one")
+    .option("--unique-id <id>", "AROA… of the role or AIDA… of the user, if a grant has a uniqueId")
+    .option("--org-id <id>", "its AWS organisation, if a grant has a principalOrgId")
     .option("--api-id <id>", "id of the API; without it, every API", "*")
     .option("--region <region>", "region of the API", "*")
     .option("--api-account-id <id>", "AWS account of the API", "*")
@@ -43,7 +43,8 @@ export function iamPolicyCommand(io: Io): Command {
         throw new CliError(
           `${options.grants} grants nothing to ${caller.principal}`,
           EXIT.denied,
-          "voxtoken admin explain says why; where a grant is pinned or asks for an organisation, give --unique-id and --org-id",
+          "voxtoken admin explain says why; " +
+            "if a grant has a uniqueId or principalOrgId, give --unique-id or --org-id",
         );
       }
       const { region, apiAccountId, apiId, stage } = options;
@@ -57,8 +58,8 @@ export function iamPolicyCommand(io: Io): Command {
 /**
  * The IAM policy for what a caller is granted. A pattern of a method stays as it is: `*` and `?`
  * mean the same to IAM, except that IAM's `*` and `?` also match a slash. No other route lies below
- * `…/methods/`, so that reaches nothing more. A method that no wildcard of a grant matches can pass
- * IAM by one: then the grant refuses it.
+ * `…/methods/`, so the slash makes no other route reachable. IAM's wildcards also match sensitive
+ * methods (lib/grants/methods.ts), which no wildcard of a grant matches. The function refuses them.
  *
  * @param api the ARN of the API with its stage
  */

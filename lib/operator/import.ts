@@ -89,7 +89,7 @@ async function readKeyFile(io: Io, file: string): Promise<string> {
     }
     return await readFile(file, "utf8");
   } catch (cause) {
-    throw new CliError(`cannot read ${file}`, EXIT.usage, "name the file from the control panel", {
+    throw new CliError(`cannot read ${file}`, EXIT.usage, "give the path of the downloaded file", {
       cause,
     });
   }
@@ -166,7 +166,7 @@ async function confirmAccount(
     throw new CliError("stopped, and nothing was changed", EXIT.failure);
 }
 
-/** The key is current by then, so a failure here is reported and does not fail the import. */
+/** The key is already current. A failure becomes a sentence for {@link reportLeftToDo}. */
 async function tryToDisposeOf(
   io: Io,
   file: string,
@@ -178,7 +178,7 @@ async function tryToDisposeOf(
     await disposeOf(io, file, text, flags, prompt);
     return [];
   } catch (error) {
-    return [`${file} was not overwritten and deleted: ${messageOf(error)}. Delete it by hand.`];
+    return [`${file} was not overwritten and deleted: ${messageOf(error)}. Delete the key file.`];
   }
 }
 
@@ -205,7 +205,8 @@ async function disposeOf(
   }
   await unlink(file);
   io.stderr.write(
-    `${file} is overwritten and deleted. An SSD or a backup may still have it, until the first rotation replaces the key.\n`,
+    `${file} is overwritten and deleted. An SSD or a backup may still have its content. ` +
+      "After the next rotation and its grace, that content is useless.\n",
   );
 }
 

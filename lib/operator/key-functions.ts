@@ -13,7 +13,7 @@ import {
 } from "../reconciliation/handler.ts";
 import { CliError, EXIT } from "../cli/cli-error.ts";
 import type { Io } from "../cli/io.ts";
-import { awsConfiguration, deploymentOf, type Operator, type OperatorFlags } from "./operator.ts";
+import { awsConfiguration, deploymentOf, explain, type Operator, type OperatorFlags } from "./operator.ts";
 
 export interface FunctionFlags extends OperatorFlags {
   readonly direct?: boolean;
@@ -23,6 +23,9 @@ export interface FunctionFlags extends OperatorFlags {
 export type RunCommand = <Name extends ReconciliationCommand["command"]>(
   command: Extract<ReconciliationCommand, { command: Name }>,
 ) => Promise<ReconciliationAnswers[Name]>;
+
+/** The command was not run: the function does not exist, cannot be reached, or AWS refused. */
+export class NotRunError extends CliError {}
 
 /** The function gave no answer. It may have run the command, or be running it. */
 export class LostAnswerError extends Error {
@@ -40,9 +43,9 @@ export function addFunctionOptions(command: Command): Command {
  * Runs commands in the deployed function, because an operator may not read the keys. With
  * `--direct`, runs the same code in this process.
  *
- * @throws CliError the function does not exist, or failed
- * @throws LostAnswerError the command may have taken effect
- * @throws the AWS SDK's error, if the function may not be invoked
+ * @throws NotRunError
+ * @throws LostAnswerError
+ * @throws CliError the command failed
  */
 export function commandRunner(io: Io, flags: FunctionFlags, operator: Operator): RunCommand {
   return flags.direct === true ? runHere(io, operator) : runDeployed(io, flags);
@@ -74,29 +77,42 @@ function runDeployed(io: Io, flags: FunctionFlags): RunCommand {
     command: Extract<ReconciliationCommand, { command: Name }>,
   ) => {
     const Payload = Buffer.from(JSON.stringify(command));
-    // If one of them is missing, this fails, and it is known that nothing was sent.
-    await Promise.all([client.config.region(), client.config.credentials()]);
-    const answer = await client.send(new InvokeCommand({ FunctionName, Payload })).catch((error: unknown) => {
-      if (!(error instanceof Error)) throw error;
-      if (error.name === "ResourceNotFoundException") {
+    const notRun = (cause: unknown, failed = `${FunctionName} was not invoked`) => {
+      const { message, exitStatus, hint } = explain(cause, failed);
+      return new NotRunError(message, exitStatus, hint, { cause });
+    };
+    // Fails if the region or the credentials are missing: then nothing has been sent.
+    await Promise.all([client.config.region(), client.config.credentials()]).catch((error: unknown) => {
+      throw notRun(error);
+    });
+    const answer = await client.send(new InvokeCommand({ FunctionName, Payload })).catch((cause: unknown) => {
+      if (!(cause instanceof Error)) throw cause;
+      if (cause.name === "ResourceNotFoundException") {
         const hint = "give --deployment SERVICE-STAGE and the --region of the deployment";
-        throw new CliError(`there is no function ${FunctionName}`, EXIT.failure, hint, { cause: error });
+        throw new NotRunError(`there is no function ${FunctionName}`, EXIT.failure, hint, { cause });
       }
-      if ("code" in error && (error.code === "ENOTFOUND" || error.code === "ECONNREFUSED")) {
-        const hint = "the local stack has no Lambda API: add --direct";
-        throw new CliError(`AWS Lambda cannot be reached: ${error.message}`, EXIT.failure, hint, {
-          cause: error,
+      if ("code" in cause && (cause.code === "ENOTFOUND" || cause.code === "ECONNREFUSED")) {
+        const hint = "for the local stack, add --direct; otherwise, check --region and the network";
+        throw new NotRunError(`AWS Lambda cannot be reached: ${cause.message}`, EXIT.failure, hint, {
+          cause,
         });
       }
-      throw isRefusedByAws(error) ? error : new LostAnswerError(error.message, { cause: error });
+      throw isRefusedByAws(cause) ? notRun(cause) : new LostAnswerError(cause.message, { cause });
     });
     const body: unknown = JSON.parse(Buffer.from(answer.Payload ?? []).toString("utf8") || "null");
     if (answer.FunctionError === undefined) return body as ReconciliationAnswers[Name];
-    const { errorMessage = "no message" } = body as { errorMessage?: string };
-    throw new CliError(
-      `${FunctionName}: ${errorMessage}`,
-      EXIT.failure,
-      `its log: /aws/lambda/${FunctionName}`,
-    );
+    const { errorType = "", errorMessage = "no message" } = body as FunctionErrorBody;
+    const message = `${FunctionName}: ${errorMessage}`;
+    if (errorType === "" || OF_LAMBDA.test(errorType)) throw new LostAnswerError(message);
+    throw new CliError(message, EXIT.failure, `its log: /aws/lambda/${FunctionName}`);
   };
 }
+
+/** https://docs.aws.amazon.com/lambda/latest/dg/nodejs-exceptions.html */
+interface FunctionErrorBody {
+  readonly errorType?: string;
+  readonly errorMessage?: string;
+}
+
+/** Lambda ended the function, such as `Sandbox.Timedout`, so the command may be half done. */
+const OF_LAMBDA = /^(Sandbox|Runtime)\./;

@@ -2,7 +2,7 @@ import { Command, Option } from "commander";
 
 import type { ListedKey } from "../reconciliation/list-keys.ts";
 import { CliError, EXIT } from "../cli/cli-error.ts";
-import { colorsFor, type Io } from "../cli/io.ts";
+import { colorsFor, type Io, printableJson } from "../cli/io.ts";
 import { addFunctionOptions, commandRunner, type FunctionFlags, LostAnswerError } from "./key-functions.ts";
 import { addOperatorOptions, openOperator, orExplain, serviceAccountOf } from "./operator.ts";
 
@@ -26,10 +26,10 @@ States, problems first:
   unlisted      current, but the platform did not list its account's keys
   none          the service account has no key yet
   orphan        left by an interrupted rotation; its private key is lost
-  stray         left by an interrupted rotation or revocation, in no secret
+  stray         has one of our key names, but is in no secret
   current       signs tokens
   pending       a rotation is preparing it
-  superseded    was current; deleted when its grace is over
+  superseded    was current, or its rotation ended; deleted after its grace
   unmanaged     listed under unmanagedKeys in grants.yml`,
     );
   return addFunctionOptions(addOperatorOptions(command)).action(
@@ -54,7 +54,7 @@ async function listKeys(io: Io, flags: Flags): Promise<void> {
     return;
   }
   const { keys, problems } = await run<"list-keys">({ command: "list-keys" });
-  io.stdout.write(flags.output === "json" ? `${JSON.stringify(keys, null, 2)}\n` : table(io, keys));
+  io.stdout.write(flags.output === "json" ? `${printableJson(keys, 2)}\n` : table(io, keys));
   const [first, ...more] = problems;
   if (first === undefined) return;
   for (const problem of more) io.stderr.write(`${problem}\n`);
@@ -62,7 +62,7 @@ async function listKeys(io: Io, flags: Flags): Promise<void> {
   throw new CliError(`not everything could be examined: ${first}`, EXIT.failure, hint);
 }
 
-/** One row for each key, problems first, in 80 columns unless a service account's name is long. */
+/** One row for each key, problems first. A row that is longer than 80 columns is cut. */
 function table(io: Io, keys: readonly ListedKey[]): string {
   const header = ["STATE", "KEY", "AGE", "OWNER OR NAME"];
   const sorted = [...keys].sort((one, other) => severity(one) - severity(other));
@@ -79,6 +79,10 @@ function table(io: Io, keys: readonly ListedKey[]): string {
     })
     .join("");
 }
+
+const DAY_MS = 86_400_000;
+/** `Nov 24` */
+const DAY = new Intl.DateTimeFormat("en-US", { month: "short", day: "numeric", timeZone: "UTC" });
 
 const ORDER = [
   "missing",
@@ -100,11 +104,14 @@ function severity({ state }: ListedKey): number {
 }
 
 /**
- * The key's age. If the key is to be deleted, the time of the deletion: it is only hours away, so
- * the date is left out.
+ * The key's age. If the key is to be deleted, when its grace ends: the time, or the date if that is
+ * more than a day away.
  */
 function time({ since, retireAt }: ListedKey, now: number): string {
-  if (retireAt !== undefined) return `until ${retireAt.slice(11, 16)}Z`;
+  if (retireAt !== undefined) {
+    const isNear = Math.abs(Date.parse(retireAt) - now) < DAY_MS;
+    return `until ${isNear ? `${retireAt.slice(11, 16)}Z` : DAY.format(new Date(retireAt))}`;
+  }
   return since === undefined ? "-" : age(now - Date.parse(since));
 }
 

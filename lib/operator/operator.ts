@@ -87,7 +87,7 @@ export async function openOperator(io: Io, flags: OperatorFlags): Promise<Operat
   };
 }
 
-/** The platform that VOXIMPLANT_API_URL names, over the machine's parts. */
+/** A connection to the platform that VOXIMPLANT_API_URL names, through {@link Io}. */
 export function connectionOf(io: Io): Connection {
   const { fetch, now, sleep } = io;
   return { url: managementApiUrl(io), fetch, now, sleep, random: Math.random };

@@ -15,7 +15,9 @@ export interface Prompt {
 }
 
 const CTRL_C = "\u0003";
-const ERASED = /[^\u007f\b][\u007f\b]/;
+/** A character and the backspace that erases it. A backspace never erases the end of a line. */
+const ERASED = /[^\u007f\b\r\n][\u007f\b]/u;
+const BACKSPACES = /[\u007f\b]/g;
 
 export function openPrompt({ stdin, stderr }: Io): Prompt {
   const chunks = stdin[Symbol.asyncIterator]();
@@ -36,6 +38,7 @@ export function openPrompt({ stdin, stderr }: Io): Prompt {
       typed += chunk.value.toString();
       if (typed.includes(CTRL_C)) throw new CliError("interrupted", EXIT.failure);
       while (ERASED.test(typed)) typed = typed.replace(ERASED, "");
+      typed = typed.replace(BACKSPACES, "");
     }
   }
 

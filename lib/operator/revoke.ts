@@ -4,7 +4,13 @@ import type { RevocationReport } from "../reconciliation/revoke.ts";
 import { CliError, EXIT } from "../cli/cli-error.ts";
 import { type Io, oneLine } from "../cli/io.ts";
 import { wholeNumber } from "../cli/whole-number.ts";
-import { addFunctionOptions, commandRunner, type FunctionFlags, type RunCommand } from "./key-functions.ts";
+import {
+  addFunctionOptions,
+  commandRunner,
+  type FunctionFlags,
+  NotRunError,
+  type RunCommand,
+} from "./key-functions.ts";
 import { addOperatorOptions, explain, openOperator, orExplain, serviceAccountOf } from "./operator.ts";
 import { confirmOrStop } from "./prompt.ts";
 import { wrap } from "./wrap.ts";
@@ -17,6 +23,12 @@ interface RevokeFlags extends FunctionFlags {
   readonly timeout: number;
 }
 
+/** The default of `--timeout`. */
+export const REPLACEMENT_SECONDS = 90;
+
+/** How long the other steps may take. */
+const OTHER_STEPS_SECONDS = 180;
+
 export function revokeCommand(io: Io): Command {
   const command = new Command("revoke")
     .description("replace a leaked key, delete it, and prove that it is dead")
@@ -27,20 +39,20 @@ export function revokeCommand(io: Io): Command {
       "--delete-first",
       "delete the key without a replacement: no token works until you store another key",
     )
-    .option("--make-room <id>", "first delete this key, if the account is at its limit of keys")
+    .option("--make-room <id>", "delete this key first; for an account at its limit of keys")
     .option(
       "--timeout <seconds>",
       "time for the replacement; if it fails, the leaked key is deleted anyway",
       wholeNumber(0, 300, "a whole number of seconds up to 300"),
-      90,
+      REPLACEMENT_SECONDS,
     )
     .addHelpText(
       "after",
       `
 Exit status 0: the platform no longer lists the key and refuses a token of it,
-and a new key is current. Safe to repeat with --key. Without --key, a repeated
-command revokes the new key. If the key was rotated after the leak, the leaked
-key is superseded: name it with --key.`,
+and the service account has a working key. Safe to repeat with --key. Without
+--key, a repeated command revokes the new key. If the key was rotated after the
+leak, the leaked key is superseded: name it with --key.`,
     );
   return addFunctionOptions(addOperatorOptions(command)).action(
     orExplain("not revoked", (name: string, flags: RevokeFlags) => revoke(io, name, flags)),
@@ -58,8 +70,9 @@ export async function revoke(io: Io, name: string, flags: RevokeFlags): Promise<
     await confirmOrStop(io, question, "--yes");
   }
 
+  const minutes = Math.ceil((flags.timeout + OTHER_STEPS_SECONDS) / 60);
   io.stderr.write(
-    `Revoking key ${keyId}. This takes up to five minutes.\nIf it is interrupted, repeat it:\n` +
+    `Revoking key ${keyId}. This takes up to ${minutes} minutes.\nIf it is interrupted, repeat it:\n` +
       `${revocationOf(name, keyId)}\n`,
   );
   const report = await run<"revoke">({
@@ -70,9 +83,10 @@ export async function revoke(io: Io, name: string, flags: RevokeFlags): Promise<
     deleteFirst: flags.deleteFirst ?? false,
     ...(flags.makeRoom !== undefined && { makeRoom: flags.makeRoom }),
   }).catch((error: unknown) => {
+    if (error instanceof NotRunError) throw error;
     const { message } = explain(error, "the revocation did not answer");
     throw new CliError(
-      `${message} The revocation may have continued, but nothing is proved`,
+      `${message.replace(/\.$/, "")}. The revocation may have continued, but nothing is proved`,
       EXIT.failure,
       `run it again: voxtoken admin revoke ${name} --key ${keyId}`,
       { cause: error },
@@ -85,8 +99,8 @@ export async function revoke(io: Io, name: string, flags: RevokeFlags): Promise<
 
 /**
  * Names each superseded key of the service account that still works, and the command that revokes
- * it. After a rotation, the leaked key is superseded: without its name, a revocation of the current
- * key would pass for one of the leaked key. A failure does not stop the revocation.
+ * the key. After a rotation, the leaked key is superseded. Without this list, an operator could
+ * revoke only the current key. A failure does not stop the revocation.
  */
 async function nameSuperseded(io: Io, run: RunCommand, name: string, revokedId: string): Promise<void> {
   const notKnown = (reason: string) => [

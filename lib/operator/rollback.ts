@@ -45,7 +45,7 @@ async function rollback(io: Io, name: string, flags: FunctionFlags): Promise<voi
         `voxtoken admin rotate ${name}\n`,
     );
   if (leftToDo.length > 0) {
-    const hint = "reconciliation moves the rules; do not repeat the rollback: a second one undoes it";
+    const hint = "do not repeat the rollback: a second one undoes it";
     throw new CliError(`key ${keyId} is current, but: ${leftToDo.join(" ")}`, EXIT.failure, hint);
   }
 }

@@ -13,14 +13,16 @@ import { wholeNumber } from "../cli/whole-number.ts";
 import { addFunctionOptions, type FunctionFlags } from "./key-functions.ts";
 import { addOperatorOptions, deploymentOf, openOperator, orExplain, serviceAccountOf } from "./operator.ts";
 import { confirmOrStop } from "./prompt.ts";
-import { revoke } from "./revoke.ts";
+import { REPLACEMENT_SECONDS, revoke } from "./revoke.ts";
 import { findSecret } from "./store-key.ts";
 
 interface Flags extends FunctionFlags {
   readonly now?: boolean;
   readonly revoke?: boolean;
-  readonly timeout: number;
+  readonly timeout?: number;
 }
+
+const WAIT_SECONDS = 300;
 
 export function rotateCommand(io: Io): Command {
   const command = new Command("rotate")
@@ -30,9 +32,8 @@ export function rotateCommand(io: Io): Command {
     .option("--revoke", "for a leak: the same as `voxtoken admin revoke`")
     .option(
       "--timeout <seconds>",
-      "stop waiting after this time; the rotation continues",
+      `stop waiting after this time; the rotation continues (default: ${WAIT_SECONDS})`,
       wholeNumber(1, 86_400, "a whole number of seconds"),
-      300,
     )
     .addHelpText(
       "after",
@@ -47,7 +48,7 @@ its grace is over. If it has leaked, use \`voxtoken admin revoke\` instead.`,
 
 async function rotate(io: Io, name: string, flags: Flags): Promise<void> {
   if (flags.revoke === true) {
-    const { now: yes, timeout, ...rest } = flags;
+    const { now: yes, timeout = REPLACEMENT_SECONDS, ...rest } = flags;
     await revoke(io, name, { ...rest, timeout: Math.min(timeout, 300), ...(yes !== undefined && { yes }) });
     return;
   }
@@ -106,7 +107,8 @@ async function start(
     const pending = versionWith("AWSPENDING", await store.describe(secret.arn));
     if (!/previous rotation/i.test(error.message) || pending === undefined) {
       const hint =
-        "it needs a rotation function: set rotate: all in serverless.yml and deploy (docs/deploy.md)";
+        "the secret needs a rotation function: " +
+        "set rotate: all in serverless.yml and deploy (docs/deploy.md)";
       throw new CliError(error.message, EXIT.failure, hint, { cause: error });
     }
     io.stderr.write(`A rotation of ${secret.name} had stopped. It continues with version ${pending}.\n`);
@@ -138,7 +140,7 @@ async function follow(
   versionId: string,
   flags: Flags,
 ): Promise<void> {
-  const { timeout } = flags;
+  const { timeout = WAIT_SECONDS } = flags;
   const hint = `the log /aws/lambda/${deploymentOf(io, flags)}-rotate-key says why. It is safe to run this again`;
   const tell = (text: string) => {
     if (io.stderr.isTerminal) io.stderr.write(text);
@@ -146,7 +148,7 @@ async function follow(
   const begun = io.now();
   let waited = 0;
   let wasPending = false;
-  // The clock and the time slept: if the clock stands still, the loop must still end.
+  // Counts the time slept too, so that the loop ends even if the clock stands still.
   while (Math.max(io.now() - begun, waited) < timeout * 1000) {
     const state = await store.describe(secret.arn).catch((error: unknown) => {
       throw notKnown(error);
@@ -158,7 +160,7 @@ async function follow(
     }
     const isPending = labels?.has("AWSPENDING") === true;
     wasPending ||= isPending;
-    // The first reads may be from before the rotation.
+    // The first reads may return the labels from before the rotation.
     if (!isPending && (wasPending || waited > READ_LAG_MS)) {
       const message = `the rotation was abandoned: version ${versionId} is no longer pending`;
       throw new CliError(message, EXIT.failure, hint);

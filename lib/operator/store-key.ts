@@ -7,7 +7,7 @@ import {
   unfinishedVersion,
   versionWith,
 } from "../key-lifecycle/secret-store.ts";
-import { isUnknownKey, settle } from "../key-lifecycle/settle.ts";
+import { isUnknownKey, readUntil, settle } from "../key-lifecycle/settle.ts";
 import { dropPending, MayBeCurrentError, storeCurrent } from "../key-lifecycle/store-current.ts";
 import { parseCredentials } from "../keys/credentials-file.ts";
 import { messageOf } from "../reconciliation/finding.ts";
@@ -32,7 +32,7 @@ export async function findSecret(store: SecretStore, secret: string): Promise<Se
  * one current again, and records the key's roles.
  *
  * @returns what was not done although the key is current, each a sentence
- * @throws CliError it is not known whether the key is current
+ * @throws CliError it is not known whether the key is current, or another version is
  * @throws what {@link storeCurrent} throws, if the key is not current
  */
 export async function storeKey(
@@ -55,6 +55,7 @@ export async function storeKey(
       const said = await work();
       if (said !== undefined) io.stderr.write(`${said}\n`);
     } catch (error) {
+      if (error instanceof CliError) throw error;
       leftToDo.push(`${what}: ${messageOf(error)}.`);
     }
   };
@@ -64,7 +65,7 @@ export async function storeKey(
       : "A replica is behind, so AWSPENDING stays on an older version. rotate-key never makes that version " +
         `current. If the next rotation fails, run \`voxtoken admin rotate\`.`,
   );
-  await attempt("The secret could not be read back", () => readBack(store, secret, versionId, value));
+  await attempt("The secret could not be read back", () => readBack(io, store, secret, versionId, value));
   await attempt("The key's roles were not recorded", async () =>
     (await orDenied(store.tag(secret.arn, ROLES_TAG, rolesTag(roles)))) === "denied"
       ? "The key's roles were not recorded (secretsmanager:TagResource is denied). Reconciliation records them."
@@ -88,7 +89,7 @@ export async function checkStoredKey(io: Io, { api, keyId }: AccountKey, hint: s
   } catch (cause) {
     if (!isUnknownKey(cause))
       return [`It is unknown whether the platform still accepts the key: ${messageOf(cause)}`];
-    const message = `key ${keyId} is current, but it was deleted while it was stored`;
+    const message = `key ${keyId} is current, but it was deleted while this command stored it`;
     throw new CliError(message, EXIT.failure, hint, { cause });
   }
 }
@@ -98,6 +99,7 @@ export async function checkStoredKey(io: Io, { api, keyId }: AccountKey, hint: s
  * may read the value. Then Secrets Manager's report that the version is current must suffice.
  */
 async function readBack(
+  io: Io,
   store: SecretStore,
   { arn, name }: SecretState,
   versionId: string,
@@ -106,9 +108,12 @@ async function readBack(
   const version = await orDenied(store.readVersion(arn, versionId));
   if (version === "denied")
     return `Stored in ${name}, version ${versionId}. Not read back: only the functions may read it.`;
-  if (version?.value !== value) throw new Error(`secret ${name} returns another value than was stored`);
-  if (versionWith("AWSCURRENT", await store.describe(arn)) !== versionId)
-    throw new Error("another version became current meanwhile: see `voxtoken admin keys`");
+  if (version?.value !== value) throw new Error(`secret ${name} returns a different value`);
+  const isCurrent = (state: SecretState) => versionWith("AWSCURRENT", state) === versionId;
+  if (!isCurrent(await readUntil(() => store.describe(arn), isCurrent, io))) {
+    const message = `key ${parseCredentials(value).keyId} was stored, but another version became current meanwhile`;
+    throw new CliError(message, EXIT.failure, "see `voxtoken admin keys`");
+  }
   return `Stored in ${name}, version ${versionId}, and read back.`;
 }
 
@@ -121,13 +126,13 @@ async function orDenied<T>(call: Promise<T>): Promise<T | "denied"> {
   }
 }
 
-/** Fails with what was not done after the key became current. */
+/** Fails if something was not done after the key became current. The message lists it. */
 export function reportLeftToDo(keyId: string, leftToDo: readonly string[]): void {
   if (leftToDo.length === 0) return;
   throw new CliError(
     `key ${keyId} is current, but: ${leftToDo.join(" ")}`,
     EXIT.failure,
-    "do not store the key again; fix what is named",
+    "do not store the key again; fix what the message lists",
   );
 }
 

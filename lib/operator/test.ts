@@ -11,7 +11,7 @@ interface Report {
   readonly file: string;
   readonly results: readonly TestResult[];
   readonly describe: (result: TestResult) => string[];
-  /** {@link Grant.source} of each; undefined unless it was asked for. */
+  /** {@link Grant.source} of each grant without a test. Undefined without `--coverage`. */
   readonly untested: readonly string[] | undefined;
 }
 
@@ -20,7 +20,7 @@ export function testCommand(io: Io): Command {
   return new Command("test")
     .description("run the tests of a grants file; a failing one stops every build")
     .argument("[file]", "the grants file", GRANTS_FILE)
-    .option("--coverage", "name the grants that no test holds", false)
+    .option("--coverage", "list the grants that could be removed without a failing test", false)
     .addOption(
       new Option("--format <format>", "how to print").choices(["text", "json", "github"]).default("text"),
     )

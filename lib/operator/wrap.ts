@@ -7,7 +7,7 @@ export function wrap(text: string, indentation: number): string {
   return new Help().boxWrap(text, COLUMNS - indentation).replaceAll("\n", `\n${" ".repeat(indentation)}`);
 }
 
-/** The same for each of several lines. A line keeps its own indentation and continues below it. */
+/** Wraps each line. A line keeps its own indentation, and continues two columns further right. */
 export function wrapLines(lines: readonly string[], indentation: number): string[] {
   return lines.map((line) => {
     const text = line.trimStart();

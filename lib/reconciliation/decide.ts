@@ -12,7 +12,7 @@ interface Decision {
 
 export interface DecisionContext {
   readonly policy: Policy;
-  /** A service account of the Voximplant account that lists the key. */
+  /** The service account that a finding names if the key belongs to no secret. */
   readonly reporter: string;
   /** The service accounts whose key belongs to this Voximplant account. */
   readonly members: readonly string[];
@@ -20,8 +20,8 @@ export interface DecisionContext {
 }
 
 /**
- * Decides what to do about a key. Undefined: nothing. A key is deleted only if a secret or its name
- * proves that it is ours, or if grants.yml says so.
+ * Decides what to do about a key. Undefined: nothing. A key is deleted only if a secret holds it,
+ * if its name is one that this project gives, or if grants.yml says so.
  *
  * | state        | what happens                                                         |
  * | ------------ | -------------------------------------------------------------------- |
@@ -56,9 +56,9 @@ export function decide({ key, state }: ClassifiedKey, context: DecisionContext):
       return decision(
         "stray_key",
         isOver,
-        "The key has a name that only a rotation or a revocation gives, but no version of the secret holds it. Either " +
-          "a rotation or a revocation was interrupted, or someone who knows such a name created the key. It is deleted " +
-          "after the grace: docs/runbook.md#orphan-keys.",
+        "The key has a name that only rotation, revocation and bootstrap give, but no version of the secret holds it. " +
+          "Either one of them was interrupted, or someone who knows such a name created the key. It is deleted after " +
+          "the grace: docs/runbook.md#orphan-keys.",
       );
     case "orphan":
       return decision(
@@ -84,7 +84,7 @@ export function decide({ key, state }: ClassifiedKey, context: DecisionContext):
   }
 }
 
-/** Only if every service account of this Voximplant account says `delete`. */
+/** Whether every service account of this Voximplant account has `unknownKeys: delete`. */
 function mayDeleteUnknown({ policy, members }: DecisionContext): boolean {
   const accounts = policy.serviceAccounts.filter(({ name }) => members.includes(name));
   return accounts.length > 0 && accounts.every(({ unknownKeys }) => unknownKeys === "delete");

@@ -9,7 +9,8 @@ import { type Finding, messageOf, notExamined, reported } from "./finding.ts";
 /** Milliseconds for all child accounts of one run. */
 const BUDGET_MS = 45_000;
 /**
- * Each run begins with another child account. Otherwise a short run never reaches the last ones.
+ * The time between two runs. Each run begins with another child account. Otherwise the budget may
+ * end before the last child accounts in every run.
  */
 const RUN_MS = 15 * 60_000;
 
@@ -26,7 +27,7 @@ interface Examined {
 
 /**
  * Finds keys in the child accounts that grants list. Such a key is never ours, because a child
- * account is used with its parent's key. It is never deleted.
+ * account is used with its parent's key. Keys of a child account are never deleted.
  *
  * A refusal is not a failure: Voximplant does not document whether a parent's key may list a
  * child's keys.

@@ -65,7 +65,7 @@ function unreadableVersions({ serviceAccount, state, unreadable }: SecretSnapsho
   });
 }
 
-/** A current key that the platform refuses or does not list. It accepts no token of such a key. */
+/** A current key that the platform refuses or does not list, so that no token of it is accepted. */
 function missingKey({ accounts, refused }: Examined, secret: SecretSnapshot): Finding[] {
   const { serviceAccount } = secret;
   const current = currentKey(secret);
@@ -93,7 +93,7 @@ function wrongAccountKey({ serviceAccounts }: Policy, secret: SecretSnapshot): F
   return [reported("wrong_account", secret.serviceAccount, detail)];
 }
 
-/** Overdue is a key that is older than two rotation periods, because one rotation may fail. */
+/** A key is overdue if it is older than two rotation periods. One rotation is allowed to fail. */
 function overdueKey({ serviceAccount, state, createdAt }: SecretSnapshot, now: EpochMs): Finding | undefined {
   const { name, rotationEnabled, rotationDays } = state;
   const since = createdAt.get(versionWith("AWSCURRENT", state) ?? "") ?? Number.NaN;
@@ -110,8 +110,8 @@ function overdueKey({ serviceAccount, state, createdAt }: SecretSnapshot, now: E
 
 /**
  * A superseded key whose grace starts again and again, because something changes its secret more
- * often than once per grace. Overdue is such a key a day after its grace, counted from when the
- * next version was stored.
+ * often than once per grace. Such a key is overdue one grace and one day after the next version was
+ * stored.
  */
 function lateRetirement(
   secrets: readonly SecretSnapshot[],
@@ -133,7 +133,7 @@ function lateRetirement(
   return [{ ...reported("key_overdue", serviceAccount, detail), key }];
 }
 
-/** When the version after the last one that holds the key was created. Infinity: there is none. */
+/** When the next version after the key's last version was created. Infinity: there is none. */
 function nextVersionAfter({ keys, createdAt }: SecretSnapshot, keyId: string): EpochMs {
   const times = (wanted: (keyId: string) => boolean) =>
     [...keys].filter(([, one]) => wanted(one.keyId)).map(([version]) => createdAt.get(version) ?? Number.NaN);
@@ -150,10 +150,11 @@ function stuckRotation(
   now: EpochMs,
 ): Finding | undefined {
   const pending = unfinishedVersion(state);
-  // rotate-key takes the label off a superseded version.
+  // A superseded version needs no finding: the next rotation takes the label off.
   if (pending === undefined || isSupersededVersion(pending, state, (id) => createdAt.get(id)))
     return undefined;
-  // AWS may not list a version without a value. Then the secret's last change made it pending.
+  // The list of versions may lack a version without a value. Then the time of the secret's last
+  // change is used.
   const age = now - (createdAt.get(pending) ?? state.lastChangedAt);
   if (!(age > DAY_MS)) return undefined;
   const key = keys.get(pending);
@@ -168,7 +169,7 @@ function stuckRotation(
 
 /**
  * Reads the state of the replicas from the secret, because CloudFormation has reported success for
- * a replica that failed. A secret without a value has no replicas: AWS removes them.
+ * a replica that failed. AWS removes the replicas of a secret without a value.
  * https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/1459
  */
 function replicaBehind(

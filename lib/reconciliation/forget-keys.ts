@@ -22,9 +22,9 @@ export function functionsThatHoldKeys(policy: Policy, deployment: string): reado
 }
 
 /**
- * Makes the warm containers of functions drop their keys. It changes an environment variable, for
- * which Lambda starts new containers. No code reads the variable. The other variables stay, and
- * Lambda refuses the change if there was another change in between (RevisionId).
+ * Makes the warm containers of functions drop their keys: changes an environment variable, and
+ * Lambda then starts new containers. No code reads the variable. The other variables stay. Lambda
+ * refuses the change if the function was changed after it was read (RevisionId).
  *
  * Permissions on the functions, in each region: lambda:GetFunctionConfiguration and
  * UpdateFunctionConfiguration.
@@ -32,7 +32,7 @@ export function functionsThatHoldKeys(policy: Policy, deployment: string): reado
  * @see https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
  * @returns what was done, for people
  * @throws Error some containers may keep their keys; the message names each region and function. A
- *   function that does not exist counts too: a region without it runs another grants.yml.
+ *   missing function is an error too, because its region then has another grants.yml.
  */
 export async function forgetKeys(
   functionNames: readonly string[],

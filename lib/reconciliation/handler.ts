@@ -52,9 +52,9 @@ export interface ReconciliationAnswers {
 type Answer = ReconciliationAnswers[keyof ReconciliationAnswers] | { readonly findings: readonly Finding[] };
 
 /**
- * The Lambda handler. The schedule runs a reconciliation. It throws at the end if something could
- * not be examined or deleted, so that the function's error metric counts it. Operators send their
- * commands to it, because they may not read keys.
+ * The Lambda handler. An event without `command` runs a reconciliation. At the end, the handler
+ * throws if something could not be examined or deleted, so that the function's error metric counts
+ * the run. Operators send their commands to the handler, because they may not read keys.
  */
 export function createReconciliationHandler(
   options: ReconciliationHandlerOptions,

@@ -1,10 +1,11 @@
 import { type Policy, wrongAccount } from "../grants/policy.ts";
-import { currentKey } from "../key-lifecycle/snapshot.ts";
+import { currentKey, isComplete } from "../key-lifecycle/snapshot.ts";
 import type { Snapshot } from "../key-lifecycle/take-snapshot.ts";
 
 /**
  * Why a key may be the last one that works for a service account. Undefined: in this run, the
- * platform accepted the current key of `owner`, and of every other secret that holds the key.
+ * platform accepted the current key of `owner`, and the current key of every other secret that
+ * holds the key `keyId`.
  */
 export function whyLast(
   { secrets, accounts, refused }: Snapshot,
@@ -17,7 +18,11 @@ export function whyLast(
     if (serviceAccount !== owner && !holdsKey) continue;
 
     const current = currentKey(secret);
-    if (current === undefined) return `the current version of the secret of ${serviceAccount} cannot be read`;
+    if (current === undefined) {
+      // The secret has never had a key, so nothing depends on a stray that is named for it.
+      if (keys.size === 0 && isComplete(secret)) continue;
+      return `the secret of ${serviceAccount} has no current version that can be read`;
+    }
     const account = accounts.find(({ accountId }) => accountId === current.accountId);
     if (account?.keys.some(({ key }) => key.key_id === current.keyId) !== true)
       return `the platform does not list the current key ${current.keyId}`;

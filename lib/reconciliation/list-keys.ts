@@ -24,7 +24,10 @@ export interface ListedKey {
   readonly roles: readonly string[];
   /** RFC 3339: when its version was made, or else the time in its description. */
   readonly since?: string;
-  /** RFC 3339, of a superseded or stray key. Absent while replicas of the secret are behind. */
+  /**
+   * RFC 3339: when a superseded or stray key may be deleted. Absent while replicas of the secret
+   * are behind.
+   */
   readonly retireAt?: string;
 }
 
@@ -34,7 +37,7 @@ export interface KeyList {
   readonly problems: readonly string[];
 }
 
-/** Lists all keys of all accounts. Changes nothing. What cannot be read becomes a problem. */
+/** Lists all keys of all accounts. Changes nothing. `problems` says what cannot be read. */
 export async function listKeys(ports: SnapshotPorts, policy: Policy): Promise<KeyList> {
   const snapshot = await takeSnapshot(ports, policy);
   const { accounts, secrets, refused, failures } = snapshot;
@@ -68,7 +71,7 @@ export async function listKeys(ports: SnapshotPorts, policy: Policy): Promise<Ke
   return { keys: [...listed, ...secrets.flatMap((one) => unlistedKey(snapshot, one, listedIds))], problems };
 }
 
-/** A row for a service account whose current key the platform does not list. */
+/** A row for a service account that has no key, or whose current key is in no list. */
 function unlistedKey(
   { accounts, refused }: Snapshot,
   secret: SecretSnapshot,
@@ -78,7 +81,7 @@ function unlistedKey(
   const current = currentKey(secret);
   const row = { accountId: null, keyId: null, name: null, serviceAccount, roles: [] };
   if (current === undefined) {
-    // An unreadable current version is already a problem.
+    // `problems` has an entry for an unreadable current version already.
     return unreadable.some(({ labels }) => labels.includes("AWSCURRENT")) ? [] : [{ ...row, state: "none" }];
   }
   const { accountId, keyId } = current;

@@ -6,7 +6,7 @@ import type { ReadSecret } from "../key-lifecycle/snapshot.ts";
 /**
  * Checks that no secret uses a key that an operator wants deleted to make room.
  *
- * @throws KeyLifecycleError a secret uses the key, or may use it, because it cannot be read
+ * @throws KeyLifecycleError a secret uses the key, or a version that cannot be read may hold it
  */
 export async function checkNotInUse(
   readSecret: ReadSecret,

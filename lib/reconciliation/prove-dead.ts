@@ -4,7 +4,7 @@ import { SETTLING_PAUSES_MS, type Waiting } from "../key-lifecycle/settle.ts";
 import { isRefusal } from "../voximplant/errors.ts";
 import { messageOf } from "./finding.ts";
 
-/** A request to the platform, and whether its answer proves that the key is dead. */
+/** A request to the platform, and whether its answer is one part of the proof. */
 interface Look {
   readonly step: "list" | "token";
   readonly ok: boolean;
@@ -12,17 +12,17 @@ interface Look {
   readonly seen: string;
 }
 
-/** No further request begins after this time, so that time is left for the report. */
+/** After this time no further pause begins, so that time is left for the report. */
 const LOOKS_END_MS = 120_000;
 
 /**
- * Asks the platform whether a key is dead: it accepts another key and does not list this one, and
- * it refuses a token signed with it. Only both together are a proof. Otherwise a wrong clock or an
- * outage would count as one. Asks for up to a minute, because a deletion may need time to take
- * effect everywhere.
+ * Asks the platform whether a key is dead. The proof has two parts: the platform accepts another
+ * key and does not list this key, and the platform refuses a token of this key. One part alone is
+ * not enough, because a wrong clock or an outage would then count as a proof. Asks for up to a
+ * minute, because a deletion may need time to take effect everywhere.
  *
  * @param signers other keys of the same Voximplant account, the most likely to work first
- * @param leaked the key itself; undefined if no secret holds its private key
+ * @param leaked the key itself; undefined if no version that can be read holds its private key
  */
 export async function proveDead(
   { sleep, now }: Waiting & { readonly now: () => EpochMs },
@@ -59,9 +59,9 @@ async function lookAtList(signers: readonly AccountKey[], keyId: string): Promis
 /**
  * Looks for the key in other Voximplant accounts.
  *
- * @param isDeleted whether the platform has said that it deleted the key. If not, the key may be in
- *   an account that cannot be asked.
- * @returns what speaks against a proof
+ * @param isDeleted whether the platform has said that it deleted the key. If false, the key may be
+ *   in an account whose keys cannot be listed.
+ * @returns a failed look for each account that lists the key or may have the key
  */
 export async function lookInAccounts(
   signers: readonly AccountKey[],

@@ -142,8 +142,8 @@ async function moveRulesOf(run: AccountRun, classified: ClassifiedKey, isDeletio
 }
 
 /**
- * Names the routing rules of a key that has no service account to move them to. They do not stop
- * the deletion. Otherwise an attacker could bind a rule to a key, and keep it.
+ * Logs the routing rules that are bound to an orphan or an unknown key. These rules are not moved,
+ * and do not stop the deletion. Otherwise an attacker could prevent a deletion by binding a rule.
  */
 async function warnOfRules({ ports, account: { lister } }: AccountRun, keyId: string): Promise<void> {
   try {
@@ -198,7 +198,7 @@ async function remove(run: AccountRun, classified: ClassifiedKey): Promise<"dele
   });
   if (again === undefined || decide(again, decisionContext(run, secrets))?.remove !== true)
     throw new Error("a secret has changed meanwhile.");
-  // Written before the call. Its answer may be lost, or the run may be killed after it.
+  // Logged before the call, because the answer may be lost, or the run may be killed afterwards.
   ports.log("info", `Deleting key ${key.key_id}, which is ${again.state.state}.`, { key_id: key.key_id });
   return signerFor(account, ownerOf(classified)).api.deleteKey(key.key_id, { repeatable: false });
 }

@@ -26,12 +26,14 @@ export interface ReplacementPorts extends Omit<SnapshotPorts, "graceMs"> {
  * switched off or stuck. The new key gets the roles of the old one, and is tested before it becomes
  * current.
  *
- * If it is killed between `CreateKey` and the moment that the key is current, it leaves a stray,
- * which reconciliation deletes.
+ * If the function is killed after `CreateKey` and before the key is current, a stray remains.
+ * Reconciliation deletes the stray.
  *
- * @param deadline no step begins after it; a key that was made before it is deleted again
+ * @param deadline after this time, no key is created or stored. A new key that is not stored by
+ *   then is deleted.
  * @throws MayBeCurrentError the new key may be current
- * @throws KeyLifecycleError and the errors of both services: the old key is still current
+ * @throws ReplacementDeletedError the new key is current, but was deleted
+ * @throws other KeyLifecycleErrors and the errors of both services: the old key is still current
  */
 export async function replaceKey(
   ports: ReplacementPorts,
@@ -54,7 +56,7 @@ export async function replaceKey(
     if (error instanceof LostKeyError)
       throw new LostKeyError(`${error.message} Reconciliation deletes it after the grace.`, { cause: error });
     if (!isRefusal(error, "tooManyKeys")) throw error;
-    const advice = "Name an unused key with --make-room KEY_ID: `voxtoken admin keys` lists them.";
+    const advice = "Name an unused key with --make-room KEY_ID: see `voxtoken admin keys`.";
     throw new KeyLifecycleError(`${error.message} ${advice}`, { cause: error });
   });
   let next: AccountKey;
@@ -75,7 +77,8 @@ export async function replaceKey(
   await settle(() => next.api.getAccountInfo(), isUnknownKey, waiting).catch((cause: unknown) => {
     if (!isUnknownKey(cause)) return;
     throw new ReplacementDeletedError(
-      `The new key ${created.key_id} was deleted while it was stored, so the current key does not work.`,
+      `The new key ${created.key_id} was deleted during the replacement, ` +
+        "so the current key does not work.",
       { cause },
     );
   });
@@ -94,14 +97,14 @@ export async function replaceKey(
 export class ReplacementDeletedError extends KeyLifecycleError {}
 
 /**
- * Starts the grace again, by writing the secret's tag. Reconciliation deletes a key that no secret
- * holds when the grace since the last change of the secret is over. Until the new key is stored, it
- * is such a key.
+ * Starts the grace again, by writing the secret's tag. Until the new key is stored, no secret holds
+ * it. Reconciliation deletes such a key when the grace, which starts at the last change of the
+ * secret, is over.
  *
  * If the tag cannot be written, the replacement continues. Reconciliation may then delete the new
  * key on the platform. `replaceKey` stores the deleted key, sees that the platform does not know
- * it, and throws {@link ReplacementDeletedError}. It can run again without that danger: when it
- * stored the deleted key, it changed the secret, so the grace has started again.
+ * it, and throws {@link ReplacementDeletedError}. A second run does not have this problem, because
+ * the first run changed the secret: it stored the deleted key. So the grace has started again.
  */
 export async function startGrace(
   { store, sleep, log }: Pick<ReplacementPorts, "store" | "sleep" | "log">,
@@ -116,7 +119,7 @@ export async function startGrace(
       { sleep },
     );
   } catch (error) {
-    log("warn", `The secret was not tagged before its key is replaced: ${messageOf(error)}`);
+    log("warn", `It is not known whether the grace has started again: ${messageOf(error)}`);
   }
 }
 

@@ -123,10 +123,10 @@ export async function revokeKey(
   for (const { serviceAccount, version } of request.deleteFirst ? [] : affected) {
     await step("replace", async () => {
       const replace = () => replaceKey(ports, serviceAccount, version, deadline);
-      // ReplacementDeletedError: reconciliation deleted the new key on the platform before it was
-      // stored. It deletes a key that no secret holds only if the secret has not changed for a
-      // grace. The first attempt changed the secret, so the key of the second attempt is safe: see
-      // startGrace in replace-key.ts.
+      // ReplacementDeletedError: reconciliation deleted the new key on the platform before the key
+      // was stored. Reconciliation does this only if the secret has not changed for the length of
+      // the grace. The first attempt changed the secret, so the key of the second attempt is safe:
+      // see startGrace in replace-key.ts.
       const next = await replace().catch((error: unknown) => {
         if (error instanceof ReplacementDeletedError) return replace();
         throw error;
@@ -180,7 +180,8 @@ export async function revokeKey(
     isDeleted = outcome === "deleted";
     return isDeleted ? "the platform deleted it" : "it was gone already";
   });
-  // A rotation or a reconciliation that read the secret before may have bound a rule to it again.
+  // A rotation or a reconciliation that read the secret before the replacement may have bound a
+  // rule to the leaked key again.
   if (rulesMoved && own !== undefined)
     await moveRules(own.api, [keyId], own.keyId, ports.log).catch((error: unknown) => {
       ports.log("warn", `Routing rules were not looked at again: ${messageOf(error)}`);
@@ -253,10 +254,12 @@ async function moveRulesOff(
       : leaked.accountId === current.accountId;
   if (!isSameAccount)
     throw new KeyLifecycleError(
-      `The leaked key is not of account ${current.accountId}, as the current key is, so rules cannot move to it.`,
+      `The current key is of account ${current.accountId}, but the leaked key is not. ` +
+        "So rules cannot move to the current key.",
     );
   const outcome = await moveRules(current.api, [keyId], current.keyId, log);
   return outcome === "moved"
     ? `now bound to key ${current.keyId}`
-    : `not moved, because key ${current.keyId} lacks the role for it: check the rules in the control panel`;
+    : `not moved, because key ${current.keyId} has no role for routing rules: ` +
+        "check the rules in the control panel";
 }

@@ -10,16 +10,17 @@ import { type ReplacementPorts, startGrace } from "./replace-key.ts";
 export interface RollbackReport {
   /** The key that is current now. */
   readonly keyId: string;
-  /** The key that was current. Absent if the platform no longer has it. */
+  /** The key that was current. Absent if the platform does not list it, or if a step failed. */
   readonly supersededKeyId?: string;
-  readonly pending: PendingOutcome;
+  /** Absent if it is not known. Then `leftToDo` says why. */
+  readonly pending?: PendingOutcome;
   /** What was not done although the key is current. */
   readonly leftToDo: readonly string[];
 }
 
 /**
- * Makes the previous version of a secret current again, if its key works. It is tried before the
- * label moves and after it, because reconciliation may have deleted the key between the two.
+ * Makes the previous version of a secret current again, if its key works. The key is tried before
+ * and after the label moves, because reconciliation may delete the key between the two attempts.
  *
  * @throws KeyLifecycleError there is no previous version, or its key is refused.
  */
@@ -51,7 +52,8 @@ export async function rollBack(
   await store
     .moveStage(state.arn, "AWSCURRENT", { from: current, to: version.versionId })
     .catch(async (error: unknown) => {
-      // If only the answer was lost, the repeated call is refused because the label has moved.
+      // If the answer of the first call is lost, the SDK repeats the call. AWS refuses the
+      // repetition, because the label has moved already.
       const now = await readUntil(
         () => store.readCurrent(state.arn).catch(() => undefined),
         (found) => found?.versionId === version.versionId,
@@ -59,17 +61,18 @@ export async function rollBack(
       );
       if (now?.versionId === version.versionId) return;
       const message =
-        `AWSCURRENT was not seen to move to key ${key.keyId}: ${messageOf(error)} ` +
+        `Secrets Manager does not report key ${key.keyId} as current: ${messageOf(error)} ` +
         "Look at `voxtoken admin keys` before you repeat the rollback: a second one undoes the first.";
       throw new KeyLifecycleError(message, { cause: error });
     });
-  // Reconciliation, and the steps below, must not take the old labels for the new ones.
+  // Waits until reads return the new labels, because reconciliation and the steps below need them.
   await readUntil(
     () => store.describe(state.arn).catch(() => state),
     (now) => versionWith("AWSCURRENT", now) === version.versionId,
     { sleep },
   );
-  // The platform may accept tokens of a deleted key for some seconds. It does not find its roles.
+  // The platform may accept tokens of a deleted key for some seconds. So getKeyRoles is called too:
+  // it fails for a deleted key.
   const isKnown = async () => {
     await key.api.getAccountInfo();
     await key.api.getKeyRoles(key.keyId);
@@ -106,7 +109,7 @@ export async function rollBack(
   return {
     keyId: key.keyId,
     ...(superseded !== undefined && { supersededKeyId: superseded }),
-    pending: pending ?? "replicas-behind",
+    ...(pending !== undefined && { pending }),
     leftToDo,
   };
 }

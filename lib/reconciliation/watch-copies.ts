@@ -9,14 +9,14 @@ import type { SecretSnapshot } from "../key-lifecycle/snapshot.ts";
 import type { SnapshotPorts } from "../key-lifecycle/take-snapshot.ts";
 import { type Finding, messageOf, reported } from "./finding.ts";
 
-/** A copy that is behind for less long than this costs no key its grace. */
+/** A copy that is behind is recorded if the secret's last change is longer ago than this. */
 const SHORT_MS = 10 * 60_000;
 
 /**
- * Writes to each secret whether its copies in other regions are behind. While a copy is behind, its
- * region signs with the superseded key. AWS does not say since when a copy is up to date. So the
- * grace counts from when this run sees it: {@link COPIES_TAG} changes, and every change of a secret
- * starts the grace again.
+ * Records in the tag {@link COPIES_TAG} of each secret whether its copies in other regions are
+ * behind. While a copy is behind, its region signs with the superseded key. AWS does not say when a
+ * copy caught up. So the grace starts again when a run sees that every copy is up to date: the run
+ * changes the tag, and every change of a secret starts the grace again.
  */
 export async function watchCopies(
   { store, now, replicaRegions }: SnapshotPorts,
@@ -24,7 +24,7 @@ export async function watchCopies(
 ): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const { serviceAccount, state } of secrets) {
-    // A secret without a value has no copies: AWS removes them.
+    // AWS removes the copies of a secret without a value.
     if (versionWith("AWSCURRENT", state) === undefined) continue;
     const isBehind = !isCopied(state, replicaRegions);
     const wasBehind = copiesBehindSince(state) !== undefined;
@@ -33,8 +33,9 @@ export async function watchCopies(
       await store.tag(state.arn, COPIES_TAG, copiesTag(isBehind ? state.lastChangedAt : undefined));
     } catch (error) {
       const detail =
-        `${messageOf(error)} So the tag ${COPIES_TAG} of ${state.name} was not written. It decides when superseded ` +
-        "keys are deleted after a copy in another region was behind.";
+        `${messageOf(error)} So the tag ${COPIES_TAG} of ${state.name} was not written. ` +
+        "After a copy in another region was behind, the tag decides when superseded keys are " +
+        "deleted.";
       findings.push(reported("not_examined", serviceAccount, detail));
     }
   }

@@ -40,7 +40,7 @@ interface Names {
   readonly unread: string[];
 }
 
-/** Finds the service accounts whose current key is the deleted one, or may be. */
+/** Finds the service accounts whose current key does not work, or may be the deleted one. */
 export async function findWithoutKey({ serviceAccounts }: Policy, revoked: Revoked): Promise<Names> {
   const { deletedId, named, before, after, replacements } = revoked;
   const found: Names = { withoutKey: [], unread: [] };
@@ -59,7 +59,7 @@ export async function findWithoutKey({ serviceAccounts }: Policy, revoked: Revok
   return found;
 }
 
-/** Another failure than a refusal proves nothing, so it does not count. */
+/** Whether the platform refuses one of the keys. Any other failure proves nothing. */
 async function isAnyDead(keys: readonly AccountKey[]): Promise<boolean> {
   const outcomes = await Promise.allSettled(keys.map(({ api }) => api.getAccountInfo()));
   return outcomes.some((outcome) => outcome.status === "rejected" && isUnknownKey(outcome.reason));

@@ -3,6 +3,7 @@ import { classifyKeys, retireAt } from "../key-lifecycle/classify-keys.ts";
 import { KeyLifecycleError, noKeyYet } from "../key-lifecycle/key-lifecycle-error.ts";
 import { keyName, labelKey } from "../key-lifecycle/key-label.ts";
 import { moveRules } from "../key-lifecycle/retire-key.ts";
+import { SecretNotFoundError } from "../key-lifecycle/secret-store.ts";
 import { isUnknownKey, settle } from "../key-lifecycle/settle.ts";
 import { keyIdsIn } from "../key-lifecycle/snapshot.ts";
 import { serializeCredentials } from "../keys/credentials-file.ts";
@@ -97,19 +98,31 @@ async function makeRoom(
   const { readSecret, policy, serviceAccount, secret, versionId, graceMs, now, log } = rotation;
   const { serviceAccounts } = policy;
   const keys = await api.getKeys();
-  // After the keys (see classifyKeys). All secrets, because a key may be in another secret too.
-  const secrets = await Promise.all(serviceAccounts.map((one) => readSecret(one)));
+  // The secrets are read after the keys: see classifyKeys. All secrets are read, because a key may
+  // be in another secret too.
+  const absent: string[] = [];
+  const reads = await Promise.all(
+    serviceAccounts.map((one) =>
+      readSecret(one).catch((error: unknown) => {
+        if (!(error instanceof SecretNotFoundError)) throw error;
+        absent.push(one.name);
+      }),
+    ),
+  );
+  const secrets = reads.filter((read) => read !== undefined);
   const own = classifyKeys(keys, {
     serviceAccounts,
     secrets,
     graceMs,
     replicaRegions: rotation.replicaRegions,
+    absent,
   }).filter(({ state }) => "serviceAccount" in state && state.serviceAccount === serviceAccount.name);
   const inSecret = keyIdsIn(secrets);
   const isLeftover = ({ key_name, key_id }: (typeof keys)[number]) =>
     key_name === keyName(secret.arn, versionId) && !inSecret.has(key_id);
-  // The current key is kept even if these reads are old. A key that another secret holds too may be
-  // the last one that works for its service account. Only reconciliation examines that.
+  // The current key is kept even if these reads are old. A key that another secret holds too is
+  // kept, because it may be the last one that works for the service account of that secret. Only
+  // reconciliation examines this.
   const kept = keyIdsIn(secrets.filter(({ state }) => state.arn !== secret.arn)).add(currentId);
   const dispensable = own.filter(
     ({ key, state }) => !kept.has(key.key_id) && (retireAt(state) <= now() || isLeftover(key)),

@@ -5,7 +5,7 @@ import type { VoximplantError } from "../voximplant/errors.ts";
 import { endRotation } from "./end-rotation.ts";
 import type { Rotation } from "./rotation.ts";
 
-/** A key that is unknown for less time may be new to a slow platform. */
+/** If its version is younger than this, an unknown key may be too new for a slow platform. */
 const CERTAINLY_DELETED_MS = 10 * 60_000;
 
 /**

@@ -13,7 +13,7 @@ interface RotationHandlerOptions extends RotationPorts {
 
 /**
  * The Lambda handler. Runs one step of a rotation and writes one audit record. It throws if the
- * step fails. Otherwise Secrets Manager takes the step for a success.
+ * step fails. If it did not throw, Secrets Manager would count the step as a success.
  */
 export function createRotationHandler(options: RotationHandlerOptions): (event: unknown) => Promise<void> {
   const { policy, writeLine, deployment, now } = options;
@@ -48,8 +48,8 @@ export function createRotationHandler(options: RotationHandlerOptions): (event: 
 }
 
 /**
- * `arn:…:secret:NAME-a1B2c3`: AWS ends it with six random characters. Only for the record:
- * rotateKey asks Secrets Manager for the name.
+ * Whether the ARN is `arn:…:secret:NAME-a1B2c3`. AWS adds the six random characters. Used only for
+ * the audit record: rotateKey asks Secrets Manager for the name.
  */
 function isArnOf(arn: string, name: string): boolean {
   return arn.slice(0, -"-a1B2c3".length).endsWith(`:secret:${name}`);

@@ -51,9 +51,10 @@ export async function finishSecret(rotation: Rotation): Promise<void> {
   const next = await openKey(pending.value);
   if (current.versionId !== versionId) {
     const superseded = await openKey(current.value);
-    // Roles may have changed since testSecret, and every caller gets tokens of this key next.
+    // Roles may have changed since testSecret, and from now on callers get tokens of the new key.
     await verifySameAccess(superseded, next, { sleep });
-    // The platform may accept tokens of a deleted key for some seconds. It does not find its roles.
+    // The platform may accept tokens of a deleted key for some seconds. So getKeyRoles is called
+    // too: it fails for a deleted key.
     await superseded.api.getKeyRoles(next.keyId);
     await store.moveStage(secret.arn, "AWSCURRENT", { from: current.versionId, to: versionId });
     log("info", `Key ${next.keyId} is now current; key ${superseded.keyId} is superseded.`, {

@@ -77,8 +77,9 @@ async function invoke(handler: Handler | undefined, body: Buffer): Promise<Answe
   try {
     return json(200, await handler?.(JSON.parse(body.toString())));
   } catch (error) {
-    const errorMessage = error instanceof Error ? error.message : String(error);
-    return { ...json(200, { errorMessage }), headers: { "X-Amz-Function-Error": "Unhandled" } };
+    const [errorType, errorMessage] =
+      error instanceof Error ? [error.name, error.message] : ["string", String(error)];
+    return { ...json(200, { errorType, errorMessage }), headers: { "X-Amz-Function-Error": "Unhandled" } };
   }
 }
 

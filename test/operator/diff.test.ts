@@ -218,6 +218,23 @@ describe("voxtoken admin diff", () => {
     expect(out.length).toBeLessThan(60_000);
   });
 
+  it("lists fewer rows in a comment if they are long, because GitHub refuses a longer one", async () => {
+    const many = Array.from({ length: 100 }, (_, i) => `arn:aws:iam::111122223333:role/r${i}`);
+    const accounts = Array.from({ length: 80 }, (_, i) => 1_000_000_000 + i);
+    await writeFile(
+      join(folder, "long.yml"),
+      OLD.replace("[arn:aws:iam::111122223333:role/dialer]", `[${many.join(", ")}]`).replace(
+        "methods: [StartScenarios]",
+        `childAccountIds: [${accounts.join(", ")}]`,
+      ),
+    );
+    const { out } = await diff("less.yml", "long.yml", "--format", "markdown");
+    const rows = out.match(/^\| \*\*gains\*\*/gm)?.length ?? 0;
+    expect(rows).toBeGreaterThan(10);
+    expect(out).toContain(`\nAnd ${100 - rows} more: \`voxtoken admin diff\` lists them all.\n`);
+    expect(out.length).toBeLessThan(65_536);
+  });
+
   it("lets no name of a pull request's author break out of the code in a comment", async () => {
     const name = "user/a|b`<img>`@everyone/x";
     await writeFile(
@@ -263,7 +280,7 @@ describe("a version that git has", () => {
     "that is not there is a failure: %s",
     async (name) => {
       await expect(readVersion(name, folder)).rejects.toMatchObject({
-        message: expect.stringMatching(/^git has no [^\n]+$/) as string,
+        message: expect.stringMatching(/^cannot read \S+ from git: [^\n]+$/) as string,
         exitStatus: 1,
       });
     },

@@ -243,8 +243,7 @@ describe("voxtoken admin explain", () => {
         grants.yml:5, at most 300 s
           arn:aws:iam::111122223333:role/billing-worker
 
-      allowed          300 s, by grants.yml:5: of the grants that fit, the most
-                       generous
+      allowed          300 s, by grants.yml:5, the most generous grant that fits
       ",
         "status": 0,
       }
@@ -257,7 +256,7 @@ describe("voxtoken admin explain", () => {
       {
         "err": "",
         "out": "principal        arn:aws:iam::111122223333:role/intern
-                       (what grants see of
+                       (how grants name
                        arn:aws:sts::111122223333:assumed-role/intern/billing-worker)
       service account  outbound-calls, at most 900 s
       account          child account 9
@@ -304,8 +303,8 @@ describe("voxtoken admin explain", () => {
           arn:aws:iam::111122223333:role/billing-worker
 
       refused          ttl_too_long: 301 s asked, grants.yml:5 gives at most 300 s
-      to fix it        ask for at most 300 s, or raise maxTtlSeconds of the grant or
-                       the service account
+      to fix it        ask for at most 300 s, or raise the limit: maxTtlSeconds of the
+                       grant or of the service account, or until of the grant
       ",
         "status": 3,
       }
@@ -392,7 +391,7 @@ describe("voxtoken admin explain", () => {
     const { status, out } = await explain(...role("team/billing-worker"), ...calls);
     expect(status).toBe(0);
     expect(out).toContain("arn:aws:iam::111122223333:role/billing-worker\n");
-    expect(out).toContain("(what grants see of\n");
+    expect(out).toContain("(how grants name\n");
     expect(Math.max(...out.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
   });
 

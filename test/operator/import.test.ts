@@ -436,7 +436,7 @@ describe("while a key is stored,", () => {
       reconcileKeys(world.openProcess("reconciliation").ports, policy),
     );
     expect(status).toBe(1);
-    expect(err).toContain(`key ${keyId} is current, but it was deleted while it was stored`);
+    expect(err).toContain(`key ${keyId} is current, but it was deleted while this command stored it`);
   });
 
   it("and the platform stops answering, the import says so and keeps the file", async () => {
@@ -507,6 +507,48 @@ describe("while a key is stored,", () => {
     });
     expect(status).toBe(3);
     expect(err).toContain("not imported: no");
+  });
+
+  it("and AWS denies it, bootstrap deletes the new key, which no secret holds", async () => {
+    world = await startWorld({ serviceAccounts: [], emptySecrets: ["outbound-calls"] });
+    const denied = { status: 400, body: JSON.stringify({ __type: "AccessDeniedException", Message: "no" }) };
+    const args = ["bootstrap", "--service-account", "outbound-calls", "--roles", "Developer"];
+    let created = 0;
+
+    const { status } = await runAround(
+      [...args, "--account-id", String(ACCOUNT)],
+      "deprecated-api-key",
+      () => {
+        created = world.platform.keys.size;
+        world.faults.secrets = (operation) => (operation === "PutSecretValue" ? denied : undefined);
+        return Promise.resolve();
+      },
+    );
+    expect(status).toBe(3);
+    expect([created, world.platform.keys.size]).toEqual([1, 0]);
+  });
+
+  it("and another import follows, the first does not say that its key is current", async () => {
+    world = await startWorld();
+    const first = downloadKey();
+    const second = downloadKey();
+    let gets = 0;
+    world.faults.secrets = (operation) => {
+      // Between the moment when the first is seen to be current, and the check of its value.
+      if (operation === "GetSecretValue" && gets++ === 0)
+        void world.secrets.call("PutSecretValue", {
+          SecretId: world.secret().arn,
+          SecretString: second.text,
+        });
+      return undefined;
+    };
+
+    const { status, out, err } = await runAround(importArgs("-"), first.text, () => Promise.resolve());
+    expect({ status, out }).toEqual({ status: 1, out: "" });
+    expect(err).toContain(
+      `key ${first.keyId} was stored, but another version became current meanwhile\nhint: see \`voxtoken admin keys\``,
+    );
+    expect(world.keyWith("AWSCURRENT")).toBe(second.keyId);
   });
 
   it("and another file takes the place of its file, --shred does not destroy that one", async () => {

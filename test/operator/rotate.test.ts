@@ -15,6 +15,7 @@ import { fakeIo } from "../fakes/io.ts";
 import { type LambdaApi, startLambdaApi } from "../fakes/lambda-api.ts";
 import {
   ACCOUNT,
+  GRACE_MS,
   operatorEnv,
   policyFor,
   startWorld,
@@ -214,6 +215,69 @@ describe("in a deployment, where an operator may not read the keys", () => {
   });
 });
 
+describe("revoke, in a deployment,", () => {
+  const revoke = (functionName: string, run: (event: unknown) => Promise<unknown>) =>
+    startLambdaApi({ [`${functionName}-reconcile-keys`]: run }).then((api) => {
+      lambda = api;
+      return voxtoken("revoke", "outbound-calls", "--key", "leaked", "--yes", "--deployment", "vendor-prod");
+    });
+  const failing = (name: string, message: string) =>
+    revoke("vendor-prod", () => Promise.reject(Object.assign(new Error(message), { name })));
+
+  it("knows that nothing was sent if there is no such function", async () => {
+    await start();
+    const { status, err } = await revoke("another", () => Promise.resolve());
+    expect(status).toBe(1);
+    expect(err).toContain(
+      "voxtoken: there is no function vendor-prod-reconcile-keys\nhint: give --deployment",
+    );
+    expect(err).not.toContain("may have continued");
+  });
+
+  it.each([
+    ["the function fails", "KeyLifecycleError", "no."],
+    ["Lambda ends the function", "Sandbox.Timedout", "Task timed out after 600.00 seconds"],
+  ])("says that it may have continued if %s", async (_, name, message) => {
+    await start();
+    const { status, err } = await failing(name, message);
+    expect(status).toBe(1);
+    expect(err).toContain(
+      `vendor-prod-reconcile-keys: ${message.replace(/\.$/, "")}. The revocation may have continued, but nothing is proved`,
+    );
+    expect(err).toContain("hint: run it again: voxtoken admin revoke outbound-calls --key leaked");
+  });
+});
+
+it("a rollback that Lambda ended is not known to have failed", async () => {
+  await start();
+  const timedOut = Object.assign(new Error("Task timed out after 600.00 seconds"), {
+    name: "Sandbox.Timedout",
+  });
+  lambda = await startLambdaApi({ "vendor-prod-reconcile-keys": () => Promise.reject(timedOut) });
+  const { status, err } = await voxtoken("rollback", "outbound-calls", "--deployment", "vendor-prod");
+  expect(status).toBe(1);
+  expect(err).toContain("it is not known whether the previous key is current again: ");
+  expect(err).toContain("a second rollback undoes the first");
+});
+
+it.each([
+  [["rotate", "--revoke", "--now"], 90],
+  [["rotate", "--revoke", "--now", "--timeout", "200"], 200],
+  [["rotate", "--revoke", "--now", "--timeout", "400"], 300],
+  [["revoke", "--yes"], 90],
+])("%j gives the replacement of a leaked key %i seconds", async (command, timeoutSeconds) => {
+  await start();
+  const commands: unknown[] = [];
+  lambda = await startLambdaApi({
+    "vendor-prod-reconcile-keys": (event) => {
+      commands.push(event);
+      return Promise.resolve({ keyId: "leaked" });
+    },
+  });
+  await voxtoken(...command, "outbound-calls", "--deployment", "vendor-prod");
+  expect(commands).toContainEqual(expect.objectContaining({ command: "revoke", timeoutSeconds }));
+});
+
 describe("${stage} in the name of a secret", () => {
   it.each([
     [["--deployment", "vendor-prod"], {}, "voximplant/prod/outbound-calls"],
@@ -257,11 +321,24 @@ describe("voxtoken admin keys", () => {
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
   });
 
-  it("lists the keys as JSON", async () => {
+  it("lists the keys as JSON, without a control character of a key's name", async () => {
     await start();
+    world.platform.addKey({ accountId: ACCOUNT, pem: rsaPem(), name: "evil\u009b2J\u007f" });
     const { out } = await voxtoken("keys", "--direct", "--output", "json");
     expect(JSON.parse(out)).toMatchObject([
       { accountId: ACCOUNT, state: "current", serviceAccount: "outbound-calls" },
+      { name: "evil\u009b2J\u007f" },
     ]);
+    expect(out).toMatch(/^[\n\x20-\x7e]*$/);
+  });
+
+  it("shows the date of a deletion that is a day away or more, or was due then", async () => {
+    await start();
+    await voxtoken("rotate", "outbound-calls", "--now");
+    const due = world.clock.now + GRACE_MS;
+    world.clock.now += 30 * 3_600_000;
+    const { out } = await voxtoken("keys", "--direct");
+    expect(new Date(due).toISOString()).toMatch(/^2026-11-24/);
+    expect(out).toMatch(/superseded .* until Nov 24 +outbound-calls/);
   });
 });

@@ -44,9 +44,9 @@ describe("what reconciliation decides about a key", () => {
       "stray_key",
       false,
       "calls",
-      "The key has a name that only a rotation or a revocation gives, but no version of the secret holds it. Either a " +
-        "rotation or a revocation was interrupted, or someone who knows such a name created the key. It is deleted " +
-        "after the grace: docs/runbook.md#orphan-keys.",
+      "The key has a name that only rotation, revocation and bootstrap give, but no version of the secret holds it. " +
+        "Either one of them was interrupted, or someone who knows such a name created the key. It is deleted after " +
+        "the grace: docs/runbook.md#orphan-keys.",
     ],
     [{ state: "stray", retireAt: NOW, ...own }, "stray_key", true, "calls", "The key has a name"],
     [

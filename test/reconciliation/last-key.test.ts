@@ -493,3 +493,22 @@ it("a deletion is recorded before its call, so a lost answer loses no record", a
     expect.objectContaining({ message: `Deleting key ${keyId}, which is unknown.` }),
   );
 });
+
+it("reconciliation deletes a stray of a secret that has never held a key, after the grace", async () => {
+  world = await startWorld({ emptySecrets: ["call-history"] });
+  const { keyId } = world.platform.addKey({
+    accountId: ACCOUNT,
+    pem: rsaPem(),
+    name: keyName(world.secret("call-history").arn, "a-version"),
+  });
+  const policy = policyFor({ "outbound-calls": {}, "call-history": {} });
+
+  expect(await reconcileKeys(world.ports, policy)).toMatchObject([
+    { reason: "stray_key", action: "reported" },
+  ]);
+  graceEnds();
+  expect(await reconcileKeys(world.ports, policy)).toMatchObject([
+    { reason: "stray_key", action: "deleted" },
+  ]);
+  expect(exists(keyId)).toBe(false);
+});

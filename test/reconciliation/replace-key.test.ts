@@ -88,7 +88,7 @@ describe("a replacement", () => {
     const failure: unknown = await replace({}, { putVersion }).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(ReplacementDeletedError);
     expect(failure).toMatchObject({
-      message: `The new key ${key()} was deleted while it was stored, so the current key does not work.`,
+      message: `The new key ${key()} was deleted during the replacement, so the current key does not work.`,
       cause: { name: "VoximplantError", code: 433 },
     });
   });
@@ -129,7 +129,7 @@ describe("before CreateKey, a replacement", () => {
     expect(key()).toBe(next.keyId);
     expect(world.logged).toContainEqual({
       level: "warn",
-      message: "The secret was not tagged before its key is replaced: AccessDenied",
+      message: "It is not known whether the grace has started again: AccessDenied",
     });
   });
 
@@ -153,7 +153,7 @@ describe("before CreateKey, a replacement", () => {
     await expect(replace()).rejects.toMatchObject({
       name: "KeyLifecycleError",
       message: expect.stringMatching(
-        /437.* Name an unused key with --make-room KEY_ID: `voxtoken admin keys` lists them\.$/,
+        /437.* Name an unused key with --make-room KEY_ID: see `voxtoken admin keys`\.$/,
       ) as string,
       cause: { code: 437 },
     });

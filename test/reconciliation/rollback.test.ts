@@ -112,13 +112,13 @@ describe("a rollback is refused, and moves no label,", () => {
   it("as far as is known, if Secrets Manager does not answer and cannot be read", async () => {
     const fail = () => Promise.reject(new Error("no answer"));
     await expect(run({ moveStage: fail, readCurrent: fail })).rejects.toThrow(
-      `AWSCURRENT was not seen to move to key ${k0}: no answer`,
+      `Secrets Manager does not report key ${k0} as current: no answer`,
     );
   });
 
   it("if Secrets Manager does not move the label", async () => {
     const moveStage = () => Promise.reject(new Error("AccessDenied"));
-    await expect(run({ moveStage })).rejects.toThrow(`was not seen to move to key ${k0}: AccessDenied`);
+    await expect(run({ moveStage })).rejects.toThrow(`does not report key ${k0} as current: AccessDenied`);
     expect(key()).toBe(k1);
   });
 });
@@ -165,10 +165,10 @@ describe("after the label has moved, a rollback", () => {
     expect(await run({ describe })).toMatchObject({ pending: "replicas-behind", leftToDo: [] });
   });
 
-  it.each<[text: string, pending: string, rollback: () => Promise<unknown>]>([
+  it.each<[text: string, pending: string | undefined, rollback: () => Promise<unknown>]>([
     [
       "AWSPENDING was not taken off an older version: no answer",
-      "replicas-behind",
+      undefined,
       async () => {
         let described = 0;
         const describe: SecretStore["describe"] = (id) =>
@@ -182,11 +182,9 @@ describe("after the label has moved, a rollback", () => {
       () => run({}, { readSecret: () => Promise.reject(new Error("no answer")) }),
     ],
   ])("names what is left to do: %s", async (text, pending, rollback) => {
-    expect(await rollback()).toMatchObject({
-      keyId: k0,
-      pending,
-      leftToDo: [text],
-    });
+    const report = await rollback();
+    expect(report).toMatchObject({ keyId: k0, leftToDo: [text] });
+    expect((report as { pending?: string }).pending).toBe(pending);
     expect(key()).toBe(k0);
   });
 

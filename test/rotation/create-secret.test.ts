@@ -179,6 +179,14 @@ describe("at the limit of keys (error 437), createSecret deletes", () => {
     expect(keys()).not.toContain(leftover);
   });
 
+  it("such keys also if the secret of another service account does not exist yet", async () => {
+    await start({ keyLimit: 2 });
+    const leftover = addLeftover();
+    await createSecret({}, policyFor({ "call-history": {}, "outbound-calls": {} }));
+    expect(keys()).toEqual([key(), key("AWSPENDING")]);
+    expect(keys()).not.toContain(leftover);
+  });
+
   it("nothing if CreateKey fails for another reason", async () => {
     await start();
     addLeftover();
