@@ -7,8 +7,8 @@ import { runProgram } from "../lib/cli/program.ts";
 import { childRunner } from "../lib/cli/run-child.ts";
 import { deleteEmpty, readVariable } from "../lib/environment.ts";
 
-// exec passes the environment on unchanged. The AWS SDK reads process.env, where an empty variable
-// counts as set.
+// exec passes this copy on unchanged. Empty variables are deleted from process.env, because the AWS
+// SDK counts them as set.
 const env = { ...process.env };
 deleteEmpty(process.env);
 // Without this, the AWS SDK prints a warning about its support of Node 20 before the output.
@@ -48,8 +48,8 @@ function homeDirectory(): string | undefined {
 }
 
 /**
- * Node's fetch, or undici's if a proxy is configured by HTTPS_PROXY, HTTP_PROXY and NO_PROXY, as
- * for curl. undici is loaded only then, because it is large.
+ * Node's fetch, or undici's if HTTPS_PROXY or HTTP_PROXY is set. undici also reads NO_PROXY. undici
+ * is loaded only for a proxy, because it is large.
  */
 async function chooseFetch(): Promise<typeof fetch> {
   if (!PROXY_VARIABLES.some((name) => readVariable(env, name) !== undefined)) return globalThis.fetch;
@@ -59,10 +59,10 @@ async function chooseFetch(): Promise<typeof fetch> {
     dispatcher = new undici.EnvHttpProxyAgent();
   } catch {
     // The value may hold a password.
-    process.stderr.write("voxtoken: HTTPS_PROXY or HTTP_PROXY is not a URL, for example http://proxy:3128\n");
+    process.stderr.write("voxtoken: HTTPS_PROXY or HTTP_PROXY is not a URL like http://proxy:80\n");
     process.exit(2);
   }
-  // undici does not know Node's own Request, so it gets the parts.
+  // undici does not accept Node's own Request, so undici gets the parts.
   const proxied: unknown = (input: string | URL | Request, init: object = {}) => {
     if (!(input instanceof Request)) return undici.fetch(input, { ...init, dispatcher });
     const { url, method, headers, body, signal, redirect } = input;

@@ -28,7 +28,7 @@ await warmUp(
   getSigningKey,
   serviceAccountsFor("calls", policy).map(({ secret }) => secret),
   (detail) => {
-    log("warn", `no key fetched ahead; ${detail}`);
+    log("warn", `a key was not fetched at start; ${detail}`);
   },
 );
 

@@ -1,5 +1,5 @@
 /**
- * The build parses and validates grants.yml and puts the policy in its place; see scripts/build.ts.
+ * The build validates grants.yml and replaces this import with the policy; see scripts/build.ts.
  */
 declare module "*/grants.yml" {
   const policy: import("../lib/grants/policy.ts").Policy;

@@ -7,8 +7,8 @@
 // kms:GenerateDataKey on their key, through Secrets Manager. On the functions that hold keys
 // (vend-token, and call-method if a grant has methods): lambda:GetFunctionConfiguration and
 // UpdateFunctionConfiguration, so that their containers forget a revoked key.
-// Environment: SIGNING_KEY_* as in the vending function; REPLICA_REGIONS, which every secret must
-// have a replica in. Time-out: 600 s, for a revocation.
+// Environment: SIGNING_KEY_* as in the vending function; REPLICA_REGIONS, the regions that must
+// have a replica of each secret. Time-out: 600 s, for a revocation.
 import { randomUUID } from "node:crypto";
 
 import policy from "../grants.yml";
@@ -23,8 +23,8 @@ import { createReconciliationHandler } from "../lib/reconciliation/handler.ts";
 import { platformConnection } from "../lib/voximplant/call.ts";
 
 const configuration = readConfiguration(process.env);
-// Short, because a revocation asks with several keys, and a platform that hangs must not take its
-// whole time.
+// Short, because a revocation calls the platform with several keys. A platform that hangs must not
+// use up the time of the revocation.
 const connection = { ...platformConnection(configuration.voximplantApiUrl), deadlineMs: 20_000 };
 const writeLine = writeLinesTo(process.stdout);
 const store = openSecretsManager(boundedClient());

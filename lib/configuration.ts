@@ -19,7 +19,7 @@ const seconds = (byDefault: number) => {
   );
 };
 
-/** The deployment of a function that does not run in Lambda. */
+/** The value of `deployment` if the function does not run in Lambda. */
 export const LOCAL = "local";
 
 const variables = z.object({
@@ -30,7 +30,7 @@ const variables = z.object({
   BASE_PATH: z.optional(
     z
       .string()
-      .check(z.regex(/^[\w.~-]+(?:\/[\w.~-]+)*$/, "must be a path without slashes at its ends, as tokens")),
+      .check(z.regex(/^[\w.~-]+(?:\/[\w.~-]+)*$/, "must be a path without outer slashes, such as tokens")),
   ),
   REPLICA_REGIONS: z._default(
     z
@@ -50,9 +50,9 @@ const variables = z.object({
 export interface Configuration {
   /** Seconds for which a fetched key is used without asking again. */
   readonly signingKeyTtlSeconds: number;
-  /** Seconds after that for which it is still used if Secrets Manager is unreachable. */
+  /** Seconds after that time for which the key is still used if Secrets Manager is unreachable. */
   readonly signingKeyMaxStaleSeconds: number;
-  /** Management API, without a slash at its end. */
+  /** URL of the Management API, without a slash at its end. */
   readonly voximplantApiUrl: string;
   /** The base path of a custom domain's mapping. */
   readonly basePath: string | undefined;

@@ -1,6 +1,6 @@
 import { isAbsolute } from "node:path";
 
-/** Environment variables. Only this file reads one of them below functions/, bin/ and local/. */
+/** Environment variables. The other files of lib/ read a variable through this file. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**

@@ -16,7 +16,7 @@ export interface TokenVended {
   readonly serviceAccount: ServiceAccount;
 }
 
-/** The platform has answered, if only with an error of its own. */
+/** The platform has answered, with a result or with an error of its own. */
 export interface MethodCalled {
   readonly reason: "method_called";
   readonly answer: PlatformAnswer;
@@ -29,8 +29,8 @@ export interface EntitlementsListed {
 }
 
 /**
- * Every failure of a request, in the order of the pipeline. Each step returns either its value or
- * one of these, and only these have a `reason`: see {@link isFailure}.
+ * Every failure of a request, in the order of the pipeline. Each step returns either its
+ * value, which has no `reason`, or one of these: see {@link isFailure}.
  *
  * `detail` says exactly what is wrong and goes into the audit record. The caller sees it only for
  * `invalid_request`, where it is about the caller's own input.

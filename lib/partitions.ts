@@ -1,5 +1,5 @@
 /**
- * The partitions of AWS: what an ARN and a host name say about one.
+ * The partitions of AWS, as ARNs and host names show them.
  * https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html
  */
 

@@ -16,10 +16,10 @@ import { isFailure, type Outcome, type VendFailure } from "./outcome.ts";
 export interface RequestDependencies {
   readonly grants: GrantIndex;
   readonly getSigningKey: GetSigningKey;
-  /** Has written the line when it returns. Throws if it cannot; then nothing leaves. */
+  /** Has written the line when it returns. If it throws, the caller gets an error and no token. */
   readonly writeAudit: WriteLine;
   readonly log: Log;
-  /** Of the custom domain's mapping, if there is one: it is stripped from the path. */
+  /** The base path of a custom domain, if there is one. It is removed from the path. */
   readonly basePath?: string | undefined;
   /** `<service>-<stage>`, or `local`: a dimension of the metrics. */
   readonly deployment: string;
@@ -37,7 +37,7 @@ export type RequestHandler = (event: unknown, context?: InvocationContext) => Pr
 
 /**
  * Request → outcome → audit record → response. The record is written before the response leaves,
- * and for a crash as well.
+ * also if `decide` throws.
  *
  * @param decide the steps in between. What they learn goes into `facts`.
  */
@@ -69,7 +69,7 @@ export function createRequestHandler(
   };
 }
 
-/** The request, where it goes, and who sent it. */
+/** Returns the request, its route and its caller. */
 export function identify(
   event: unknown,
   basePath: string | undefined,
@@ -90,7 +90,7 @@ export function identify(
 /**
  * The service account's key, if it belongs to the account that the policy names.
  *
- * @param refusedKeyId of a key that the platform has refused
+ * @param refusedKeyId the id of a key that the platform has refused
  */
 export async function findSigningKey(
   { getSigningKey, log }: RequestDependencies,

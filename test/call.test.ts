@@ -166,7 +166,7 @@ describe.each(eventFormats)("a granted method, through a %s", (_, makeEvent) => 
   it("is refused where the URL has a query", async () => {
     const answer = await handle(makeEvent(request({ query: { api_key: "x" } })));
     expect(answer.statusCode).toBe(400);
-    expect(errorOf(answer).error_description).toBe("query: must be empty; parameters belong into the body");
+    expect(errorOf(answer).error_description).toBe("query: must be empty; parameters belong in the body");
     expect([requests, asked]).toEqual([[], []]);
   });
 });

@@ -9,10 +9,10 @@ export type Log = (level: LogLevel, message: string, fields?: Readonly<Record<st
 export type WriteLine = (line: string) => void;
 
 /**
- * Writes lines to a stream, in a function to stdout. Not with Lambda's console, which adds to a
- * line and can filter it by level. Node writes synchronously to pipes and files, but reports a
- * failure as a later event, when the answer may have left. So this checks the stream's state after
- * each line.
+ * Writes lines to a stream. The Lambda functions pass stdout, and not Lambda's console, which adds
+ * to a line and can filter lines by level. Node writes synchronously to pipes and files, but
+ * reports a failure as a later event, when the answer may already be sent. So this checks the
+ * stream's state after each line.
  *
  * @see https://nodejs.org/api/process.html#a-note-on-process-io
  */
@@ -25,7 +25,7 @@ export function writeLinesTo(stream: Pick<NodeJS.WriteStream, "write" | "errored
 
 /**
  * Writes log lines as JSON, with the field names of Powertools for AWS Lambda, so that the usual
- * queries find them. Its Logger is not used: it adds about 16 ms to each cold start.
+ * queries find them. Powertools' Logger is not used: it adds about 16 ms to each cold start.
  */
 export function jsonLog(write: WriteLine, now: () => EpochMs): Log {
   return (level, message, fields) => {

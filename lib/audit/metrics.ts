@@ -4,8 +4,8 @@ import type { EpochMs } from "../epoch.ts";
 export const METRIC_NAMESPACE = "VoximplantTokenVendor";
 
 /**
- * Every metric with its unit, by what writes it. A writer has to give a value for each of its own,
- * so an alarm cannot watch a metric that nothing writes.
+ * Every metric with its unit, grouped by writer. The types require each writer to list all of its
+ * metrics, so an alarm cannot watch a metric that nothing writes.
  */
 export const metricUnits = {
   "vend-token": {
@@ -61,9 +61,9 @@ export type MetricValues<Writer extends MetricWriter> = Readonly<
  * The properties that make a JSON log line a CloudWatch metric as well. Every metric has the
  * dimension `Deployment`: two stages may share an account and a region.
  *
- * @param byServiceAccount the metrics that are counted by `service_account`, a property of the same
- *   line, as well. AWS charges for each value of a dimension as a metric of its own, so name only
- *   what a dashboard shows.
+ * @param byServiceAccount the metrics that are also counted by `service_account`, a property of the
+ *   same line. AWS charges for each value of a dimension as for a metric, so name only metrics that
+ *   a dashboard shows.
  * @param deployment `<service>-<stage>`, or `local`
  * @see https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
  */
@@ -85,7 +85,7 @@ export function embeddedMetrics<Writer extends MetricWriter>(
     Metrics,
   });
   return {
-    // JSON has no place for what is undefined.
+    // JSON.stringify leaves out undefined values.
     ...(values as Partial<Record<MetricName<Writer>, number>>),
     Deployment: deployment,
     _aws: {

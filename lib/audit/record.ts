@@ -15,7 +15,7 @@ export interface Facts {
   readonly receivedAt: EpochMs;
   /**
    * The request id that the answer contains: API Gateway's, unless the caller chose another one.
-   * Before it is known, it is Lambda's request id.
+   * Until the event is read, this field is Lambda's request id.
    */
   requestId: string;
   request?: GatewayRequest;
@@ -24,7 +24,7 @@ export interface Facts {
   allowance?: Allowance;
   key?: KeyOutcome;
   claims?: TokenClaims;
-  /** The id of the record, a UUID. If a token is signed, its `jti` has the same value. */
+  /** The id of the record, a UUID. Set when a token is signed; a `jti` claim has the same value. */
   jti?: string;
   tokenSha256?: string;
   call?: PlatformCall;
@@ -132,8 +132,8 @@ function kindOf(outcome: Outcome): "vended" | "called" | "listed" | "refused" | 
 }
 
 /**
- * The service account is a dimension only if a grant names it. Otherwise callers could make up
- * names, and AWS charges for each as a metric of its own.
+ * The service account is a dimension only if a grant allows the request. Otherwise callers could
+ * make up names, and AWS charges for each name as for a metric.
  */
 function metricsOf(
   recorder: Recorder,

@@ -12,7 +12,7 @@ export function apiCommand(io: Io): Command {
   return addTokenOptions(new Command("api"))
     .description("call one method of the Voximplant Management API")
     .argument("<service-account>", "a name that voxtoken whoami lists")
-    .argument("<Method>", "https://voximplant.com/docs/references/httpapi lists them")
+    .argument("<Method>", "one that https://voximplant.com/docs/references/httpapi lists")
     .argument("[name=value...]", "the method's parameters")
     .option("--api-url <url>", "another Management API (default: VOXIMPLANT_API_URL, or Voximplant's)")
     .addHelpText(
@@ -23,8 +23,8 @@ Examples:
   $ voxtoken api call-history GetCallHistory from_date="2026-11-23 00:00:00" to_date="2026-11-24 00:00:00" count=20
   $ voxtoken api outbound-calls StartScenarios rule_id=1 script_custom_data='{"to":"+442079460000"}' | jq .result
 
-The whole answer is printed as JSON. A token that the platform refuses is
-replaced once.`,
+The whole answer is printed as JSON. If Voximplant refuses the token, the call
+is repeated once with a new token.`,
     )
     .action(
       async (
@@ -47,13 +47,13 @@ replaced once.`,
     );
 }
 
-/** The text of a report. @throws error anything else */
+/** Returns the text of a text file. Throws any other error again. */
 function textOfFile(error: unknown): string {
   if (error instanceof VoximplantFileError && error.contentType.startsWith("text/")) return error.text;
   throw error;
 }
 
-/** The options of a call: the Management API's URL, the machine's parts and the deadline. */
+/** The options of a call: the Management API's URL, fetch, clocks, sleep and the deadline. */
 export function apiOptions(io: Io, apiUrl: string | undefined, timeLeft: () => number): CallOptions {
   const { fetch, now, monotonic, sleep } = io;
   return {
@@ -67,7 +67,7 @@ export function apiOptions(io: Io, apiUrl: string | undefined, timeLeft: () => n
  * The URL of the Management API from the option or the environment, or Voximplant's.
  *
  * @param given the value of `--api-url`
- * @throws CliError if a token or a key would go unencrypted to another machine
+ * @throws CliError if the URL is invalid, or plain http to another machine
  */
 export function managementApiUrl({ env }: Pick<Io, "env">, given?: string): string {
   const variable = readVariable(env, "VOXIMPLANT_API_URL") ?? MANAGEMENT_API_URL;

@@ -36,8 +36,8 @@ class CacheError extends Error {
 /**
  * Creates the folder with mode 0700.
  *
- * @throws CacheError others may read or write in it, or another user owns it; a system error: it
- *   cannot be written
+ * @throws CacheError if others may use the folder, or another user owns it
+ * @throws a system error if the folder cannot be created or written
  */
 export async function prepareDirectory(directory: string, userId: number | undefined): Promise<void> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
@@ -73,7 +73,8 @@ export async function readEntry(path: string, userId: number | undefined): Promi
 }
 
 /**
- * Writes the entry to another file with mode 0600 and renames it, so that no half entry is read.
+ * Writes the entry to another file with mode 0600 and renames this file, so that no process reads
+ * an incomplete entry.
  */
 export async function writeEntry(path: string, entry: CacheEntry): Promise<void> {
   const temporary = `${path}.${randomUUID()}.tmp`;
@@ -116,7 +117,7 @@ function parseEntry(text: string): CacheEntry | undefined {
   try {
     return cacheEntry.safeParse(JSON.parse(text)).data;
   } catch {
-    // Not JSON counts as no entry. The SyntaxError would quote the token.
+    // Text that is not JSON counts as no entry. The SyntaxError is dropped: it may quote the token.
     return undefined;
   }
 }

@@ -17,8 +17,8 @@ export function callCommand(io: Io): Command {
 Example:
   $ voxtoken call outbound-calls StartScenarios rule_id=1 | jq .result
 
-The whole answer is printed as JSON. The service calls once, and waits for 25 s.
-If an answer is lost, only methods named Get… are called again.`,
+The whole answer is printed as JSON. The service waits 25 s for Voximplant. If
+an answer is lost, voxtoken repeats the call only for methods named Get….`,
     )
     .action(
       async (

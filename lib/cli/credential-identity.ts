@@ -6,8 +6,8 @@ import { type Environment, present, readVariable } from "../environment.ts";
  * EC2.
  *
  * It is part of the cache's key. An access key id alone is not enough: an assumed role gets a new
- * one in each process, so no process would find the cached token. The order is that of
- * awsCredentials.
+ * one in each process, so no process would find the cached token. The sources
+ * have the same order as in awsCredentials.
  * https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
  */
 export async function credentialIdentity(
@@ -34,12 +34,12 @@ export async function credentialIdentity(
   if (role && (settings["source_profile"] ?? settings["credential_source"])) return ["role", role];
   const others = role ?? account ?? settings["credential_process"] ?? settings["login_session"];
   if (staticKey && settings["aws_secret_access_key"] && others === undefined) return ["key", staticKey];
-  // Two kinds of credentials in one profile: the SDK decides which one counts.
+  // A credential process, or two kinds of credentials: only the SDK knows the identity.
   if (staticKey ?? settings["credential_process"]) return undefined;
   if (role && settings["web_identity_token_file"]) return ["role", role];
   if (role === undefined && account && ssoRole) return ["sso", account, ssoRole];
   const podRole = readVariable(env, "AWS_ROLE_ARN");
   const tokenFile = readVariable(env, "AWS_WEB_IDENTITY_TOKEN_FILE");
-  if (Object.keys(settings).length === 0 && podRole && tokenFile) return ["role", podRole];
+  if (others === undefined && podRole && tokenFile) return ["role", podRole];
   return undefined;
 }

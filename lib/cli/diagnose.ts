@@ -63,11 +63,14 @@ export async function* diagnose(
     yield problem("API Gateway", error);
     return;
   }
-  yield fine(`API Gateway lets you in, as ${entitlements.principal}`);
+  yield fine(`API Gateway accepts your requests, as ${entitlements.principal}`);
   yield* tryToken(io, flags, entitlements, serviceAccount, timeLeft);
 }
 
-/** Sends an unsigned request. Any answer shows that the server is reachable, and has its time. */
+/**
+ * Sends an unsigned request. Any answer shows that the server is reachable. The `Date` header of
+ * the answer shows the server's clock.
+ */
 async function* reach(
   { runtime, attemptTimeoutMs }: Vendor,
   endpoint: Endpoint,
@@ -94,7 +97,7 @@ async function* reach(
   yield {
     ok: false,
     what: `clock: this machine is ${Math.abs(aheadSeconds)} s ${direction} the server`,
-    next: "turn time synchronisation on: voxtoken corrects this, other programs fail from 5 minutes on",
+    next: "turn on time synchronisation: an error of 5 minutes breaks programs other than voxtoken",
     exitStatus: EXIT.failure,
   };
 }
@@ -120,14 +123,14 @@ async function* tryToken(
   const entitlement = service_accounts.find(({ name }) => name === serviceAccount);
   if (entitlement?.tokens === false) {
     const methods = entitlement.methods?.join(", ") ?? "";
-    yield fine(`${serviceAccount}: calls of ${methods}, and no token; try voxtoken call`);
+    yield fine(`${serviceAccount}: no token, only calls of ${methods}; use voxtoken call`);
     return;
   }
 
   const findToken = tokenFinder(io, serviceAccount, { ...flags, cache: false }, timeLeft);
   try {
     const { account_id, expires_in } = await findToken();
-    yield fine(`token: ${serviceAccount}, account ${account_id}, good for ${expires_in} s`);
+    yield fine(`token: ${serviceAccount}, account ${account_id}, valid for ${expires_in} s`);
   } catch (error) {
     yield problem(`token of ${serviceAccount}`, error);
     return;
@@ -135,7 +138,7 @@ async function* tryToken(
 
   try {
     await callApi(tokenProvider(findToken), "GetAccountInfo", {}, apiOptions(io, flags.apiUrl, timeLeft));
-    yield fine("Voximplant accepts it (GetAccountInfo)");
+    yield fine("Voximplant accepts the token (GetAccountInfo)");
   } catch (error) {
     const refused = error instanceof VoximplantError && isTokenRefusal(error.code);
     const next = "ask the service's owner to check its key with voxtoken admin keys";

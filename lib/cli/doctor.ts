@@ -1,7 +1,7 @@
 import { Command, Option } from "commander";
 import { CliError, EXIT } from "./cli-error.ts";
 import { diagnose, type DoctorFlags } from "./diagnose.ts";
-import { colorsFor, type Io } from "./io.ts";
+import { colorsFor, type Io, oneLine, printableJson } from "./io.ts";
 import { addTokenOptions } from "./vendor.ts";
 
 export function doctorCommand(io: Io): Command {
@@ -30,10 +30,10 @@ grants, and a token at the Management API. Changes nothing and prints no token.`
       for await (const finding of diagnose(io, flags, serviceAccount)) {
         const { ok, what } = finding;
         const next = finding.ok ? undefined : finding.next;
-        if (flags.output === "json") io.stdout.write(`${JSON.stringify({ ok, what, next })}\n`);
+        if (flags.output === "json") io.stdout.write(`${printableJson({ ok, what, next })}\n`);
         else {
-          io.stdout.write(`${ok ? green("ok  ") : red("FAIL")}  ${what}\n`);
-          if (next !== undefined) io.stdout.write(`${dim(`      next: ${next}`)}\n`);
+          io.stdout.write(`${ok ? green("ok  ") : red("FAIL")}  ${oneLine(what)}\n`);
+          if (next !== undefined) io.stdout.write(`${dim(`      next: ${oneLine(next)}`)}\n`);
         }
         if (!finding.ok) status = finding.exitStatus;
       }

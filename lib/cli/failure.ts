@@ -5,20 +5,18 @@ import { CliError, EXIT } from "./cli-error.ts";
 
 /** The next step for each error code. */
 const HINTS: Readonly<Partial<Record<TokenErrorCode, string>>> = {
-  access_denied:
-    "no grant allows this: voxtoken whoami lists what you may request; the owner of grants.yml can change it",
+  access_denied: "no grant allows this: see voxtoken whoami, or ask the owner of grants.yml for a grant",
   unauthenticated: "only IAM roles and users get tokens: see aws sts get-caller-identity",
-  ttl_too_long: "ask for less with --ttl",
-  no_credentials:
-    "sign in as for the AWS CLI (aws sso login, AWS_PROFILE, AWS_ACCESS_KEY_ID …), or give --profile",
+  ttl_too_long: "ask for a shorter lifetime with --ttl",
+  no_credentials: "sign in to AWS (aws sso login, AWS_PROFILE, AWS_ACCESS_KEY_ID …), or give --profile",
   credentials_expired: "sign in again, for example with aws sso login",
   clock_skew: "set this machine's clock: signatures are valid for five minutes",
   network: "check --url and the network",
   timeout: "check --url and the network, or allow more time with --timeout",
   invalid_response: "is --url the token vendor, with its stage (…/prod)?",
   not_found: "is --url the token vendor, with its stage (…/prod)?",
-  throttled: "too many requests: wait, and let scripts use the cache",
-  internal_error: "the owner of the service finds the request id in its log",
+  throttled: "too many requests: wait, and do not use --no-cache in scripts",
+  internal_error: "ask the owner of the service to look up the request id in the service's log",
   signing_key_unavailable: "the service cannot read its key at the moment: try again in a minute",
   platform_unavailable: "Voximplant is unreachable from the service: try again in a minute",
   platform_timeout: "Voximplant did not answer the service in time: try again in a minute",
@@ -48,7 +46,7 @@ const NETWORK_FAULTS: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
-/** What the AWS SDK says of a profile with `mfa_serial`. It does not read the AWS CLI's cache. */
+/** The AWS SDK's error for a profile with `mfa_serial`. The SDK ignores the AWS CLI's cache. */
 const NEEDS_MFA = /multi-factor authentication/i;
 const MFA_HINT =
   'let the AWS CLI ask for the code: eval "$(aws configure export-credentials --format env --profile NAME)"';
@@ -59,14 +57,14 @@ function hintFor(error: TokenError): string | undefined {
   if (error.mayHaveTakenEffect) return "the method may have run: check that before you call it again";
   if (code === "not_authorized") {
     const known = REFUSALS.find(([text]) => text.test(message));
-    return known?.[1] ?? "a resource policy of the API, or a proxy on the way, refused: voxtoken doctor";
+    return known?.[1] ?? "the API's resource policy or a proxy refused this: run voxtoken doctor";
   }
   if (code === "network") {
     const known = NETWORK_FAULTS.find(([text]) => text.test(message));
     if (known !== undefined) return known[1];
   }
   if (code === "throttled" && retryAfterSeconds !== undefined) {
-    return `the service asks to wait for ${retryAfterSeconds} s; let scripts use the cache`;
+    return `wait for ${retryAfterSeconds} s, and do not use --no-cache in scripts`;
   }
   return HINTS[code];
 }

@@ -4,8 +4,8 @@ import { type Environment, readVariable } from "../environment.ts";
 import type { RunChild } from "./run-child.ts";
 
 /**
- * Everything outside a command that it may use. bin/voxtoken.ts creates it from `process`, which
- * nothing else reads. Tests pass their own.
+ * The streams, environment, clocks and network that a command may use. bin/voxtoken.ts creates this
+ * object from `process`. Tests pass their own.
  */
 export interface Io {
   readonly stdin: Input;
@@ -13,7 +13,7 @@ export interface Io {
   readonly stderr: Output;
   readonly env: Environment;
   readonly fetch: typeof fetch;
-  /** How AWS clients send requests. Only for tests whose stand-ins have no HTTP. */
+  /** How AWS clients send requests. Set only by tests whose stand-ins have no HTTP server. */
   readonly awsClient?: { readonly requestHandler: HttpHandler; readonly maxAttempts: number };
   /** Milliseconds since the epoch, as `Date.now`. */
   readonly now: () => number;
@@ -37,7 +37,7 @@ export interface Io {
 
 export type Input = AsyncIterable<Buffer | string> & {
   readonly isTerminal: boolean;
-  /** Whether the terminal shows what is typed. Without a terminal, it does nothing. */
+  /** Makes the terminal show or hide what is typed. Does nothing without a terminal. */
   setEcho?(on: boolean): void;
 };
 
@@ -52,7 +52,7 @@ export function colorsFor(io: Io, output: Output): ReturnType<typeof picocolors.
   return picocolors.createColors(output.isTerminal && !plain);
 }
 
-/** In one line, without control characters: a server's text must not steer the terminal. */
+/** Makes text one line without control characters, because they can control the terminal. */
 export function oneLine(text: string): string {
   return text
     .replace(/\s*[\r\n]+\s*/g, " ")
@@ -61,7 +61,8 @@ export function oneLine(text: string): string {
 }
 
 /**
- * JSON that may be printed: JSON.stringify leaves DEL and the C1 control characters as they are.
+ * JSON that is safe to print. JSON.stringify does not escape DEL and the C1 control characters, so
+ * this function escapes them.
  */
 export function printableJson(value: unknown, indent?: number): string {
   return JSON.stringify(value, undefined, indent).replace(
@@ -71,8 +72,8 @@ export function printableJson(value: unknown, indent?: number): string {
 }
 
 /**
- * A server's text in several lines. On a terminal, `?` replaces control characters, because they
- * must not steer the terminal. A file or a pipe gets the text unchanged.
+ * A server's text in several lines. On a terminal, `?` replaces each control character except tab,
+ * CR and LF, because they can control the terminal. A file or a pipe gets the text unchanged.
  */
 export function printableText(text: string, { isTerminal }: Output): string {
   return isTerminal ? text.replace(/(?![\t\r\n])\p{Cc}/gu, "?") : text;

@@ -14,12 +14,12 @@ const AHEAD_AT_MOST_MS = 60_000;
 
 /**
  * Takes the lock of a cache entry. A lock is taken over if its process on this machine has ended,
- * if its time limit is over, or if it is from the future.
+ * if its time limit is over, or if its file is dated more than a minute in the future.
  *
  * At worst two processes hold a lock at once, and both request a token.
  *
  * @param path of the lock's file
- * @param holdsMs the time limit of this process
+ * @param holdsMs how long this process may hold the lock
  * @returns a function that releases the lock; undefined while another process holds it
  * @throws a system error if no file can be created there
  */
@@ -66,7 +66,7 @@ async function create(path: string, content: string): Promise<boolean> {
   }
 }
 
-/** Whether a process holds the lock; otherwise the file that may be removed. */
+/** Finds out whether a process holds the lock. If none does, returns the file to remove. */
 async function examine(path: string, now: () => number): Promise<"held" | "gone" | FileIdentity> {
   let found;
   try {

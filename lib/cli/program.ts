@@ -26,7 +26,7 @@ const userCommands: readonly ((io: Io) => Command)[] = [
 /** Loads the commands of `voxtoken admin` on demand: they import Secrets Manager, YAML and zod. */
 export type LoadOperatorCommands = () => Promise<readonly ((io: Io) => Command)[]>;
 
-/** The whole command line; bin/voxtoken.ts adds the operator's side. */
+/** Creates the whole command line. bin/voxtoken.ts passes the commands of `voxtoken admin`. */
 export function createProgram(io: Io, loadOperatorCommands: LoadOperatorCommands): Command {
   const program = new Command("voxtoken")
     .description("Short-lived Voximplant tokens for AWS IAM principals.")
@@ -42,8 +42,8 @@ To begin with:
   $ voxtoken exec call-history -- ./report.sh  # run a program with a token
   $ voxtoken doctor                            # if any of these fails
 
-The owner of the service knows the url. npm start prints the url of its stack.
-AWS credentials are found as by the AWS CLI.
+Ask the owner of the service for the url. npm start prints a local stack's url.
+AWS credentials are found in the same order as by the AWS CLI.
 
 Exit status: 0 done, 1 failure, 2 wrong usage, 3 denied. Errors go to stderr.`,
     )

@@ -3,7 +3,7 @@ import { constants } from "node:os";
 import type { Environment } from "../environment.ts";
 
 /**
- * Runs a command in place of this process, with the same streams. Passes signals on to it.
+ * Runs a command as a child process with the same streams, and passes signals on to the child.
  *
  * @returns the exit status as in a shell: 128 plus the signal's number if a signal ended it
  * @throws the error of `spawn` if it cannot be started
@@ -24,14 +24,18 @@ const PASSED_ON = [
 /** The terminal sends these to its whole foreground group, so the child gets them too. */
 const SENT_BY_TERMINAL: readonly string[] = ["SIGINT", "SIGQUIT"];
 
+/** Any stream may be the terminal: in `prog < file`, stdin is not. */
+const hasTerminal = ({ stdin, stdout, stderr }: NodeJS.Process) =>
+  [stdin, stdout, stderr].some(({ isTTY }) => isTTY);
+
 export function childRunner(parent: NodeJS.Process): RunChild {
   return async (command, args, env) => {
     let child: ChildProcess;
     const passOn = (signal: NodeJS.Signals) => {
-      if (!(parent.stdin.isTTY && SENT_BY_TERMINAL.includes(signal))) child.kill(signal);
+      if (!(hasTerminal(parent) && SENT_BY_TERMINAL.includes(signal))) child.kill(signal);
     };
-    // Listen first: a signal right after the start would end this process and leave the child
-    // alone.
+    // Listen first: otherwise a signal right after the start would end this process but not the
+    // child.
     for (const signal of PASSED_ON) parent.on(signal, passOn);
     try {
       child = spawn(command, args, { stdio: "inherit", env });

@@ -18,7 +18,7 @@ const STOP_MS = 10_000;
 
 export function serveCommand(io: Io): Command {
   return addRequestOptions(new Command("serve"))
-    .description("let an official client use vended tokens without a key of its own")
+    .description("run a local server, for Voximplant's own clients to use without a key")
     .argument("<service-account>", "a name that voxtoken whoami lists")
     .requiredOption("--credentials <file>", "the client's credentials file to write; removed at the end")
     .addOption(
@@ -38,9 +38,10 @@ Example:
     API               http://127.0.0.1:8790/platform_api
 
 The file holds a throwaway key, with which the client signs its own tokens.
-voxtoken checks them, and sends a vended token to Voximplant instead. The file is written once everything is
-ready. GET /health answers 200 while requests can be served. docs/clients.md
-shows the lines for each official client.`,
+voxtoken checks these tokens. It then sends the request to Voximplant with a
+vended token, or lets the service call the method if the grant lists methods.
+The file is written as soon as requests can be served. While they can be served,
+GET /health answers 200. docs/clients.md shows the settings for each client.`,
     )
     .action((serviceAccount: string, flags: ServeFlags) => serve(io, serviceAccount, flags));
 }

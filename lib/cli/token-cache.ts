@@ -23,7 +23,7 @@ export interface CacheKey {
   readonly ttlSeconds: number | undefined;
 }
 
-/** The name of an entry's file. JSON, because two cache keys never have the same JSON text. */
+/** The name of an entry's file: a hash of JSON, because different keys have different JSON. */
 export function cacheFileName(key: CacheKey): string {
   const { urls, identity, serviceAccount, accountId = null, ttlSeconds = null } = key;
   const encoded = JSON.stringify([urls, identity, serviceAccount, accountId, ttlSeconds]);
@@ -38,7 +38,7 @@ export function cacheFileName(key: CacheKey): string {
 export function cacheDirectory({ env, homeDirectory }: Pick<Io, "env" | "homeDirectory">): string {
   const base = readPath(env, "XDG_CACHE_HOME") ?? (homeDirectory && join(homeDirectory, ".cache"));
   if (base === undefined)
-    throw new Error("this user has no home directory, and XDG_CACHE_HOME is no absolute path");
+    throw new Error("this user has no home directory, and XDG_CACHE_HOME is not an absolute path");
   return join(base, "voxtoken");
 }
 
@@ -46,7 +46,7 @@ export function cacheDirectory({ env, homeDirectory }: Pick<Io, "env" | "homeDir
 interface Wanted {
   readonly key: CacheKey;
   readonly mint: () => Promise<Minted>;
-  /** Takes the whole lifetime of a token. Returns how long it must still be valid, in ms too. */
+  /** Returns how long a token must still be valid, in ms, given its whole lifetime in ms. */
   readonly needed: (lifetimeMs: number) => number;
   /** Milliseconds left for the whole command. */
   readonly timeLeft: () => number;
@@ -59,7 +59,7 @@ interface Wanted {
  * token and the others wait for its file, for at most half of their time. If a token expires soon,
  * one process renews it, and the others use the old one meanwhile.
  *
- * If the cache cannot be used, it warns once on stderr and requests the token without it.
+ * If the cache cannot be used, this warns once on stderr and requests the token without the cache.
  */
 export async function throughCache(io: Io, wanted: Wanted): Promise<TokenResponse> {
   const { key, mint, timeLeft } = wanted;
@@ -90,7 +90,7 @@ export async function throughCache(io: Io, wanted: Wanted): Promise<TokenRespons
       warn(io, new Error("another process holds its lock"));
       return (await mint()).response;
     }
-    // The pauses grow, because fifty processes that poll would slow down the one that requests.
+    // The pauses grow, because many waiting processes would slow down the one that requests.
     await io.sleep(Math.min(timeToWait, randomInt(50, Math.min(1000, 100 * 2 ** waited))));
   }
 }
@@ -124,7 +124,7 @@ async function mintInto(
   return minted.response;
 }
 
-/** Whether the time that `before` names is to come, and the token is valid as long as needed. */
+/** Whether the entry's time `before` is in the future, and the token is valid as long as needed. */
 function good(
   entry: CacheEntry | undefined,
   before: "renewFrom" | "renewBy" | "endsAt",
@@ -137,7 +137,7 @@ function good(
   return time < lifetime[before] && lifetime.endsAt - time >= needed(lifetime.endsAt - lifetime.askedAt);
 }
 
-/** The time of the request plus the entry's age. Infinity if the clock shows an earlier time. */
+/** The request's time plus the entry's age. Infinity if the clock is before the request's time. */
 function timeOf({ lifetime, uptime }: CacheEntry, io: Io): number {
   // After a reboot, the uptime is smaller than the entry's. Then only the clock counts.
   return lifetime.askedAt + ageSince({ now: lifetime.askedAt, monotonic: uptime }, io);

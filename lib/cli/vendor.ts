@@ -59,7 +59,7 @@ export function addAccountOption(command: Command): Command {
   );
 }
 
-/** Which token, for a command that does not use the cache. */
+/** Adds the options of a token request, without the option for the cache. */
 export function addRequestOptions(command: Command): Command {
   return addAccountOption(
     addVendorOptions(command).addOption(
@@ -72,10 +72,13 @@ export function addTokenOptions(command: Command): Command {
   return addRequestOptions(command).option("--no-cache", "request a new token, and do not store it");
 }
 
+/** The longest token: `iat` is 5 s before it is signed, and `exp` at most 3600 s after `iat`. */
+const LONGEST_SECONDS = 3595;
+
 export function addHandOverOptions(command: Command): Command {
   return addTokenOptions(command).addOption(
-    new Option("--min-ttl <seconds>", "least validity left (default: half the lifetime)").argParser(
-      wholeNumber(1, 3600),
+    new Option("--min-ttl <seconds>", "minimum time left (default: half the lifetime)").argParser(
+      wholeNumber(1, LONGEST_SECONDS),
     ),
   );
 }
@@ -116,10 +119,10 @@ export function startDeadline(io: Io, { timeout = 15 }: VendorFlags): () => numb
   return () => Math.max(1, Math.floor(deadline - io.monotonic()));
 }
 
-/** Finds the token that a command needs, in the cache unless that is switched off. */
+/** Finds the token that a command needs. Looks in the cache, unless `--no-cache` is given. */
 type FindToken = (rejected?: string) => Promise<TokenResponse>;
 
-/** For a command that asks again before each use: any valid token is acceptable. */
+/** @param needed how long a token must still be valid, in ms; default: any valid token is enough */
 export function tokenFinder(
   io: Io,
   serviceAccount: string,
@@ -151,8 +154,8 @@ export function tokenFinder(
 }
 
 /**
- * For a command that passes its token on once: at least half of the lifetime is left, or as much as
- * --min-ttl says.
+ * Finds a token for a command that passes the token on once. At least half of the token's lifetime
+ * is left, or as much as --min-ttl says.
  *
  * @throws CliError wrong usage, if a new token is valid for less than --min-ttl
  */
@@ -186,8 +189,12 @@ function describe(event: ClientEvent): string {
       const next = event.retryInMs === undefined ? "giving up" : `trying again in ${event.retryInMs} ms`;
       return `${event.origin}: ${event.error.code}: ${event.error.message}; ${next}`;
     }
-    case "clock_corrected":
-      return `the server's clock is ${Math.round(event.skewMs / 1000)} s ahead of this one; it is used for signing`;
+    case "clock_corrected": {
+      const seconds = Math.round(Math.abs(event.skewMs) / 1000);
+      if (seconds === 0) return "the server's clock agrees with this one again";
+      const side = event.skewMs > 0 ? "ahead of" : "behind";
+      return `the server's clock is ${seconds} s ${side} this one; signatures use the server's time`;
+    }
     case "credentials_renewed":
       return "the AWS credentials have expired; looking for new ones";
     case "token_vended":

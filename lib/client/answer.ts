@@ -3,10 +3,10 @@ import { type EntitlementsResponse, ERROR_CODES, type ErrorCode, type TokenRespo
 import { quotable, TokenError, type TokenErrorCode, type TokenErrorDetails } from "./errors.ts";
 import type { Answer } from "./exchange.ts";
 
-/** RFC 6750 §2.1. Anything else could end the header that it stands in, or steer a terminal. */
+/** RFC 6750 §2.1. Any other character could end the header, or control the terminal. */
 const BEARER_TOKEN = /^[\w.~+/-]+=*$/;
 const MAX_TTL_SECONDS = 3600;
-/** Text that is printed: a control character could steer the terminal. */
+/** Text that is printed: a control character could control the terminal. */
 const printable = () => z.string().check(z.regex(/^\P{Cc}*$/u));
 
 // Unknown fields are ignored, so that an older client works with a newer service.
@@ -24,7 +24,7 @@ const entitlementsResponse = z.object({
   service_accounts: z.array(
     z.object({
       name: printable(),
-      // A service that knows no methods does not send it.
+      // An older service, which has no methods, does not send this field.
       tokens: z._default(z.boolean(), true),
       max_ttl_seconds: z.optional(z.int()),
       child_account_ids: z.array(z.int()),
@@ -43,7 +43,7 @@ const errorResponse = z.object({
 });
 
 /**
- * @param wanted what was asked for. A token of anything else is refused: the caller would act on
+ * @param wanted what was asked for. Any other token is refused, because the caller would use it on
  *   another account.
  */
 export function readToken(
@@ -57,7 +57,7 @@ export function readToken(
   if (isWanted) return response;
   throw new TokenError(
     "invalid_response",
-    "the answer is a token of another service account or account than was asked for",
+    "the answer is a token of a service account or an account that was not asked for",
     details(answer),
   );
 }
@@ -72,10 +72,11 @@ export interface PlatformAnswer {
 }
 
 /**
- * The platform's errors have a number in `error.code`. The service's own have a text in `error`.
+ * In an error of the platform, `error.code` or `errors[0].code` is a number. In an error of the
+ * service, `error` is a text.
  *
  * @param repeatable whether the method may run twice
- * @throws TokenError the vendor refuses, or it is another server's answer
+ * @throws TokenError the vendor refuses, or the answer is not from the vendor
  */
 export function readPlatformAnswer(answer: Answer, repeatable: boolean): PlatformAnswer {
   const { status, text } = answer;
@@ -90,7 +91,7 @@ export function readPlatformAnswer(answer: Answer, repeatable: boolean): Platfor
   }
   if (result !== undefined && typeof error !== "string") return { status, text, body };
   if (status !== 200) throw refusal(answer, repeatable);
-  throw new TokenError("invalid_response", "the answer is not the service's: no result", {
+  throw new TokenError("invalid_response", "the answer is not from the service: it has no result", {
     ...details(answer),
     mayHaveTakenEffect: !repeatable,
   });
@@ -104,13 +105,14 @@ function read<T>(answer: Answer, schema: z.ZodMiniType<T>): T {
   const fields = [...new Set(result.error.issues.map(({ path }) => path.join(".") || "the body"))].join(", ");
   throw new TokenError(
     "invalid_response",
-    `the answer is not the service's: wrong or missing ${fields}`,
+    `the answer is not from the service; missing or invalid: ${fields}`,
     details(answer),
   );
 }
 
 /**
- * The service refused before it called the method. After any other error, the method may have run.
+ * With these codes, the service refused before it called the method. After any other error, the
+ * method may have run.
  */
 const NOTHING_RAN: ReadonlySet<TokenErrorCode> = new Set([
   "invalid_request",
@@ -167,7 +169,7 @@ function parseRetryAfter(value: string | null, serverTimeMs: number | undefined)
   return Math.max(0, Math.ceil((date - serverTimeMs) / 1000));
 }
 
-/** Only a date that ends with GMT, as HTTP's do: `Date.parse` reads "-5" as a year. */
+/** Reads only dates that end with GMT, as in HTTP: `Date.parse` alone reads "-5" as a year. */
 function parseHttpDate(value: string | null): number | undefined {
   const date = value?.endsWith("GMT") === true ? Date.parse(value) : NaN;
   return Number.isNaN(date) ? undefined : date;
@@ -192,7 +194,8 @@ function isErrorCode(code: string | undefined): code is ErrorCode {
 }
 
 /**
- * Undefined if it is not JSON. Drops the SyntaxError, which quotes the text: it may hold a token.
+ * Undefined if the text is not JSON. Drops the SyntaxError: it quotes the text, which may hold a
+ * token.
  */
 function parseJson(text: string): unknown {
   try {

@@ -11,7 +11,7 @@ import { withVendedToken } from "./token-refusal.ts";
 export interface ApiOptions {
   /**
    * https, or http to this machine. Default: https://api.voximplant.com/platform_api. `GetAccountInfo`
-   * returns the host that the account prefers. An empty text counts as absent, as in `process.env`.
+   * returns the host that the account prefers. An empty text counts as absent.
    */
   readonly apiUrl?: string | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -20,16 +20,16 @@ export interface ApiOptions {
 
 export interface CallOptions extends ApiOptions {
   /**
-   * Whether running the method twice has the same effect as once. Then it is called again if an
-   * answer is lost. Default: true for methods named Get…, otherwise false.
+   * True if running the method twice has the same effect as once. The method is then called again
+   * if its answer is lost. Default: true for methods named Get…, otherwise false.
    */
   readonly repeatable?: boolean | undefined;
 }
 
 /**
  * Calls one method of the Management API with a vended token. Resolves to the whole answer:
- * `result` and its neighbours. If the platform refuses the token, it calls once more with a new
- * one.
+ * `result` and the fields beside it. If the platform refuses the token, `callApi` calls once more
+ * with a new one.
  *
  * @throws VoximplantError the platform's error codes; VoximplantUnavailableError no answer;
  *   TokenError no token; VoximplantFileError the method answers with a file: use
@@ -60,7 +60,7 @@ export async function callApi(
   );
 }
 
-/** @throws TokenError `invalid_options`: the token would go unencrypted to another machine */
+/** @throws TokenError `invalid_options`: `apiUrl` is not a URL to which a token may be sent */
 export function apiUrlOf(options: ApiOptions): string {
   const apiUrl = present(options.apiUrl) ?? MANAGEMENT_API_URL;
   const problem = apiUrlProblem(apiUrl);

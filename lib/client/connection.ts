@@ -28,7 +28,7 @@ export type Send = <T>(request: VendorRequest, read: (answer: Answer) => T, atMo
 /** Identifies the program in API Gateway's log and in audit records. */
 const USER_AGENT = `voxtoken/${packageJson.version} node/${process.versions.node}`;
 
-/** Below this the clocks agree: a server's `Date` has whole seconds, and takes time to arrive. */
+/** A smaller difference is ignored: a server's `Date` has whole seconds, and arrives late. */
 const NOTICEABLE_SKEW_MS = 60_000;
 
 /**
@@ -61,8 +61,8 @@ export function connect(vendor: Vendor): Send {
         ...headers,
         "user-agent": USER_AGENT,
         // The other side may have closed a kept connection, for example while this process was
-        // frozen. What is sent over it is lost.
-        ...(request.repeatable === false && { connection: "close" }),
+        // frozen. A request that is sent over it is lost. So no connection is kept.
+        connection: "close",
       },
       ...(body === "" ? {} : { body }),
     };

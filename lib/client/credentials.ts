@@ -7,7 +7,7 @@ import type { AwsCredentials } from "./sign.ts";
 export type CredentialProvider = (options?: {
   /** The credentials returned before were refused as expired. */
   forceRefresh?: boolean;
-  /** Never set. Without it, TypeScript would not accept the AWS SDK's providers, which name it. */
+  /** Never set. Declared so that TypeScript accepts the AWS SDK's providers, which declare it. */
   callerClientConfig?: never;
 }) => Promise<AwsCredentials>;
 
@@ -30,9 +30,9 @@ export function credentialProvider(
 
 /**
  * Credentials in the AWS CLI's order: the profile that was given; a key in the environment; the
- * profile of AWS_PROFILE, or "default"; web identity, ECS, EKS, EC2. The AWS SDK alone puts
- * AWS_PROFILE before a key in the environment. A profile that does not exist is an error: the SDK
- * would sign as the machine's role.
+ * profile of AWS_PROFILE, or "default"; web identity, ECS, EKS, EC2. In the AWS SDK's own order,
+ * AWS_PROFILE comes before a key in the environment. It is an error if the profile does not exist,
+ * or if its credentials cannot be found, because the SDK would sign as the machine's role.
  *
  * The SDK is loaded when first needed, so that callers with credentials of their own do not pay for
  * it. Files are read again at each renewal, because other programs rotate the credentials in them.
@@ -42,22 +42,27 @@ export function credentialProvider(
 export function awsCredentials(profile: string | undefined, environment?: Environment): CredentialProvider {
   let chain: CredentialProvider | undefined;
   return async (options) => {
-    const [{ defaultProvider }, { fromEnv }] = await Promise.all([
+    const [{ defaultProvider }, { fromEnv }, { fromIni }, { memoize }] = await Promise.all([
       import("@aws-sdk/credential-provider-node"),
       import("@aws-sdk/credential-provider-env"),
+      import("@aws-sdk/credential-provider-ini"),
+      import("@smithy/core/config"),
     ]);
     if (profile === undefined) {
       const key = await (environment ? keyOf(environment) : fromEnv()().catch(() => undefined));
       if (key !== undefined) return key;
     }
     await requireProfile(profile);
-    chain ??= defaultProvider({
+    const init = {
       ignoreCache: true,
       ...(profile === undefined ? {} : { profile }),
       // Without this, the SDK warns on the console that the profile has precedence over a key in
       // the environment, which is intended here.
       logger: { debug: ignore, info: ignore, warn: ignore, error: ignore },
-    });
+    };
+    chain ??= (await hasCredentials(profile))
+      ? memoize(fromIni(init), isExpiring, ({ expiration }) => expiration !== undefined)
+      : defaultProvider(init);
     try {
       return await chain(options);
     } catch (error) {
@@ -89,13 +94,34 @@ async function requireProfile(profile: string | undefined): Promise<void> {
   throw new Error(`the AWS configuration has no profile ${JSON.stringify(name)}`);
 }
 
-/** Names the failing `credential_process`, because the SDK's error has only its output. */
+/** The settings that say where a profile's credentials come from. */
+const SOURCES = [
+  "aws_access_key_id",
+  "role_arn",
+  "web_identity_token_file",
+  "credential_process",
+  "sso_start_url",
+  "sso_session",
+  "login_session",
+] as const;
+
+async function hasCredentials(profile: string | undefined): Promise<boolean> {
+  const { settings } = await settingsOf(profile);
+  return SOURCES.some((name) => settings?.[name] !== undefined);
+}
+
+/** A minute earlier, so that a request does not arrive with expired credentials. */
+function isExpiring({ expiration }: { readonly expiration?: Date }): boolean {
+  return expiration !== undefined && expiration.getTime() - Date.now() < 60_000;
+}
+
+/** Names the failing `credential_process`. The SDK's error does not name it. */
 async function withProcess(error: unknown, profile: string | undefined): Promise<unknown> {
   const { name, settings } = await settingsOf(profile);
   const command = settings?.["credential_process"];
   if (command === undefined) return error;
-  // Only the first word: the arguments and the output may hold secrets.
-  const program = command.trim().split(/\s/)[0] ?? "";
+  // Only the program: its variables, its arguments and the output may hold secrets.
+  const program = command.split(/\s+/).find((word) => word !== "" && !word.includes("=")) ?? "";
   return new Error(`credential_process of profile ${JSON.stringify(name)} failed: ${program}`, {
     cause: error,
   });

@@ -45,6 +45,7 @@ const API_HOST = new RegExp(String.raw`\.execute-api\.(${REGION})\.(?:vpce\.)?(?
 const FUNCTION_HOST = new RegExp(String.raw`\.lambda-url\.(${REGION})\.on\.aws$`);
 
 /**
+ * Host names that contain the region:
  * `abc.execute-api.eu-west-1.amazonaws.com`, `abc-vpce-0a1b.execute-api.…`,
  * `vpce-0a1b.execute-api.us-east-1.vpce.amazonaws.com`; `abc.lambda-url.eu-west-1.on.aws`.
  * https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-private-api-test-invoke-url.html

@@ -9,10 +9,10 @@ export interface Entitlements {
   readonly principal: string;
   readonly serviceAccounts: readonly {
     readonly name: string;
-    /** Of a token. Absent if you may have methods called only. */
+    /** The longest lifetime of a token. Absent if your grants allow only calls of methods. */
     readonly maxTtlSeconds?: number;
     readonly childAccountIds: readonly number[];
-    /** Patterns of the methods that you may have called. */
+    /** Patterns of the methods that the vendor calls for you. */
     readonly methods: readonly string[];
   }[];
 }

@@ -58,8 +58,8 @@ export class TokenError extends Error {
   }
 
   /**
-   * Whether the same call may succeed later: after 429, 5xx, or no answer. False if it may have
-   * taken effect already.
+   * Whether the same call may succeed later: after 429, 5xx, or no answer. False if the call may
+   * have taken effect already, and for `response_too_large`.
    */
   get retryable(): boolean {
     const { code, status = 0 } = this;
@@ -67,7 +67,7 @@ export class TokenError extends Error {
     return code === "network" || code === "timeout" || status === 429 || status >= 500;
   }
 
-  /** The caller may not do this. The same call does not succeed until a policy is changed. */
+  /** The caller is refused. The call fails until a grant, a policy or the credentials change. */
   get denied(): boolean {
     return DENIALS.has(this.code);
   }
@@ -82,8 +82,8 @@ const DENIALS: ReadonlySet<TokenErrorCode> = new Set([
 
 /**
  * Makes a server's text safe for an error message: its first line, at most 300 characters, no
- * control characters, nothing that looks like a JWT. If the signature is
- * wrong, API Gateway's text quotes the request from its second line on, with the session token.
+ * control characters, nothing that looks like a JWT. If the signature is wrong, API Gateway's
+ * text quotes the request, with its session token, in the lines after the first.
  */
 export function quotable(text: string): string {
   const [line = ""] = text.trim().split(/[\r\n]/);

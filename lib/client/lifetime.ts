@@ -53,7 +53,8 @@ export function ageSince(then: { now: number; monotonic: number }, clocks: Clock
 }
 
 /**
- * Starts a stopwatch. The returned function gives the milliseconds since then, as {@link ageSince}.
+ * Starts a stopwatch. The returned function gives the milliseconds since the start, computed by
+ * {@link ageSince}.
  */
 export function startWatch(clocks: Clocks): () => number {
   const then = { now: clocks.now(), monotonic: clocks.monotonic() };

@@ -26,7 +26,7 @@ export interface MethodCallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Resolves to the platform's whole answer: `result` and its neighbours. */
+/** Resolves to the platform's whole answer: `result` and the fields beside it. */
 export type MethodCaller = (
   method: string,
   parameters?: MethodParameters,
@@ -34,12 +34,13 @@ export type MethodCaller = (
 ) => Promise<Record<string, unknown>>;
 
 /**
- * Has the vendor call methods of the Management API for a caller whose grant lists them. No token
- * comes here. Methods named Get… are called again after a failure; others only if it is certain
- * that they did not run. If it is not certain, the error has `mayHaveTakenEffect`.
+ * Creates a function that asks the vendor to call methods of the Management API. The caller's
+ * grant must list them. The function gets no token. Methods named Get… are called again after a
+ * failure; others only if it is certain that they did not run. If it is not certain, the error has
+ * `mayHaveTakenEffect`.
  *
- * @throws TokenError `invalid_options`. The caller it returns rejects with VoximplantError for the
- *   platform's errors and with TokenError for the vendor's.
+ * @throws TokenError `invalid_options`. The returned function rejects with VoximplantError
+ *   for the platform's errors, and with TokenError for the vendor's.
  */
 export function createMethodCaller(options: MethodCallerOptions): MethodCaller {
   const serviceAccount = parseServiceAccount(options.serviceAccount);

@@ -10,11 +10,13 @@ import type { AwsCredentials } from "./sign.ts";
 
 export interface VendorOptions {
   /**
-   * Address of the token vendor with its stage; several (one per region) are tried in this order.
+   * Address of the token vendor with its stage, or a list with one for each region. The first one
+   * is tried first, later the one that answered last.
    */
   readonly url: string | readonly string[];
   /**
-   * Default: as the AWS SDK finds them (environment, SSO, profile, web identity, ECS, EKS, EC2).
+   * Default: found in the AWS CLI's order (`profile`, a key in the environment, AWS_PROFILE or
+   * "default", web identity, ECS, EKS, EC2).
    */
   readonly credentials?: AwsCredentials | CredentialProvider | undefined;
   /**
@@ -22,7 +24,10 @@ export interface VendorOptions {
    * "default".
    */
   readonly profile?: string | undefined;
-  /** Default: from the url's host name; for a custom domain, as the AWS SDK finds it. */
+  /**
+   * Default: from the url's host name. For a custom domain: the region of `profile`, AWS_REGION,
+   * AWS_DEFAULT_REGION, or the region of AWS_PROFILE or "default".
+   */
   readonly region?: string | undefined;
   /** How long one call may take altogether, pauses included. Default 15,000. */
   readonly timeoutMs?: number | undefined;
@@ -32,7 +37,7 @@ export interface VendorOptions {
   readonly rounds?: number | undefined;
   /** Called for each event, for logs and metrics. No event holds a token or a credential. */
   readonly onEvent?: ((event: ClientEvent) => void) | undefined;
-  /** Replaces parts of the machine: `fetch` for a proxy, the others for tests. */
+  /** Replaces functions of the runtime: `fetch` for a proxy, the others for tests. */
   readonly runtime?: Partial<Runtime> | undefined;
 }
 
@@ -100,7 +105,8 @@ export function parseVendorOptions(options: VendorOptions): Vendor {
 }
 
 /**
- * IAM policies match the path that contains the name, so only names that grants.yml allows pass.
+ * Accepts only names that grants.yml allows, because IAM policies match the path that contains the
+ * name.
  */
 export function parseServiceAccount(name: string): string {
   if (typeof name === "string" && /^[a-z0-9-]{1,64}$/.test(name)) return name;
@@ -110,13 +116,13 @@ export function parseServiceAccount(name: string): string {
   );
 }
 
-/** @throws TokenError `invalid_options`: it would be a part of the URL's path */
+/** @throws TokenError `invalid_options`: the name is wrong, and would be in the URL's path */
 export function checkMethodName(method: string): void {
   if (METHOD_NAME.test(method)) return;
   throw new TokenError("invalid_options", `${JSON.stringify(method)} is not the name of a method`);
 }
 
-/** A listener that throws must not prevent a token, but causes a warning of the process. */
+/** If the listener throws, the request continues, and the process emits a warning. */
 function emitter(onEvent: VendorOptions["onEvent"]): (event: ClientEvent) => void {
   return (event) => {
     try {

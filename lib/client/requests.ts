@@ -48,14 +48,15 @@ export interface MethodRequest {
 
 type Value = string | number | boolean;
 
-/** A list becomes the platform's, `a;b;c`. What is undefined is left out. */
+/** The service writes a list as `a;b;c` for the platform. Undefined values are left out. */
 export type MethodParameters = Readonly<Record<string, Value | readonly Value[] | undefined>>;
 
-/** The service passes on 5 MiB; it may be written with escapes. */
+/** The service passes on at most 5 MiB. The limit here has a margin. */
 const MAX_METHOD_ANSWER_BYTES = 8 * 1024 * 1024;
 
 /**
- * Has the vendor call a method. Nothing is sent twice if the method may have run, except a Get….
+ * Asks the vendor to call a method. If the method may have run, the request is sent again only if
+ * the name begins with Get.
  */
 export function requestMethod(
   send: Send,

@@ -7,7 +7,7 @@ export interface RetryLimits {
   /** The longest pause before the second round; it doubles with each round. */
   readonly baseDelayMs: number;
   readonly maxDelayMs: number;
-  /** No attempt begins after so many milliseconds, pauses included. */
+  /** The time limit of all attempts and pauses together. */
   readonly totalMs: number;
 }
 

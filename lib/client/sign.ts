@@ -23,7 +23,7 @@ interface SigningScope {
  * a repeated query parameter.
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
  *
- * @returns the headers to send, without `host`, which fetch adds as it was signed
+ * @returns the headers to send, without `host`: fetch adds the same `host` that was signed
  */
 export async function signRequest(
   request: SignableRequest,

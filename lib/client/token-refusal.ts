@@ -5,8 +5,8 @@ import type { TokenProvider } from "./token-provider.ts";
 type Outcome<Answer> = { readonly answer: Answer } | { readonly error: unknown };
 
 /**
- * Sends a request with a vended token. If the platform refuses the token, sends it once more with a
- * new one: the method did not run, so any method can be sent again.
+ * Sends a request with a vended token. If the platform refuses the token, sends the request once
+ * more with a new token. The method did not run, so any method can be sent again.
  *
  * @param codeOf the platform's error code in an outcome; undefined if there is none
  * @throws what `getToken` and `send` throw

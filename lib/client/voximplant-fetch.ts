@@ -5,6 +5,9 @@ import { systemRuntime } from "./runtime.ts";
 import type { TokenProvider } from "./token-provider.ts";
 import { withVendedToken } from "./token-refusal.ts";
 
+/** Without `signal`: each request has its own. */
+export type VoximplantFetchOptions = Omit<ApiOptions, "signal">;
+
 /**
  * Creates a `fetch` for the Management API that adds a vended token to each request. If the
  * platform refuses the token, the request is sent once more with a new one. The
@@ -16,7 +19,10 @@ import { withVendedToken } from "./token-refusal.ts";
  * @throws TokenError no token, a foreign address, or an `apiUrl` that is neither https nor this
  *   machine
  */
-export function createVoximplantFetch(getToken: TokenProvider, options: ApiOptions = {}): typeof fetch {
+export function createVoximplantFetch(
+  getToken: TokenProvider,
+  options: VoximplantFetchOptions = {},
+): typeof fetch {
   const ownOrigin = new URL(apiUrlOf(options)).origin;
   const runtime = { ...systemRuntime, ...options.runtime };
 

@@ -36,7 +36,8 @@ export function readTokenRequest(serviceAccount: string, body: string): TokenReq
 
 function describe(issue: z.core.$ZodIssue): string {
   if (issue.code === "unrecognized_keys") {
-    return `unknown field ${issue.keys.map((key) => JSON.stringify(key)).join(", ")}; known are ttl_seconds and account_id`;
+    const unknown = issue.keys.map((key) => JSON.stringify(key)).join(", ");
+    return `unknown field ${unknown}; the known fields are ttl_seconds and account_id`;
   }
   return issue.path.length === 0
     ? "body: must be a JSON object"

@@ -6,7 +6,7 @@ import type { GatewayRequest } from "./request.ts";
 export const MAX_METHOD_BODY_BYTES = 256 * 1024;
 
 /**
- * A call as the caller wants it: `request` is what grants decide on, `parameters` is the form to
+ * The call that the caller asks for: grants decide about `request`, and `parameters` is the form to
  * send.
  */
 export interface MethodCall {
@@ -15,8 +15,8 @@ export interface MethodCall {
 }
 
 /**
- * Parameters that say who calls. The token says that, so the platform must not find a second answer
- * in the form.
+ * Parameters that authenticate a call. The token authenticates the call, so the form must not
+ * contain any of them.
  *
  * @see https://voximplant.com/docs/references/httpapi/auth_parameters
  */
@@ -26,16 +26,16 @@ const AUTHENTICATION = new Set(
     "admin_user_id admin_user_name admin_user_api_key admin_user_password"
   ).split(" "),
 );
-/** The official clients name the method by it, so it could name another one than the path does. */
+/** The official clients name the method in it. It could differ from the method in the path. */
 const METHOD_PARAMETER = "cmd";
 
 const PARAMETER_NAME = /^[a-z][a-z0-9_]{0,63}$/;
 const MAX_PARAMETERS = 100;
 const ACCOUNT_ID = /^[1-9][0-9]{0,14}$/;
-// oxlint-disable-next-line no-control-regex -- these are what is refused
+// oxlint-disable-next-line no-control-regex -- these characters are refused
 const CONTROL_CHARACTER = /[\u0000-\u001f\u007f]/;
 
-/** What is wrong with a request, for the caller. */
+/** A fault of the request. The caller sees the message. */
 class Wrong extends Error {
   override readonly name = "Wrong";
 }
@@ -53,7 +53,7 @@ export function readMethodCall(
     if (!METHOD_NAME.test(method)) {
       throw new Wrong("the method in the path: must be 1 to 64 letters, digits and _");
     }
-    if (request.hasQuery) throw new Wrong("query: must be empty; parameters belong into the body");
+    if (request.hasQuery) throw new Wrong("query: must be empty; parameters belong in the body");
     const parameters = readParameters(request);
     const account = parameters.get("account_id");
     parameters.delete("account_id");
@@ -69,7 +69,7 @@ function readParameters({ body, contentType }: Pick<GatewayRequest, "body" | "co
   if (Buffer.byteLength(body) > MAX_METHOD_BODY_BYTES) {
     throw new Wrong(`body: must be at most ${MAX_METHOD_BODY_BYTES} bytes`);
   }
-  // Decoding puts it in place of each byte that is not UTF-8, and the platform would get that.
+  // Decoding replaces each byte that is not UTF-8 by U+FFFD, which the platform would get.
   if (body.includes("\ufffd")) throw new Wrong("body: must be UTF-8");
   const fields = body === "" ? [] : parserFor(contentType)(body);
 
@@ -148,7 +148,7 @@ function scalar(name: string, value: unknown): string {
     throw new Wrong(`${name}: must be a string, a number, a boolean, or a list of those`);
   }
   const text = String(value);
-  // Beyond that, JSON.parse may have read another number than was sent.
+  // JSON.parse rounds a larger number, so the value may differ from what was sent.
   if (Math.abs(value) <= Number.MAX_SAFE_INTEGER && !text.includes("e")) return text;
   throw new Wrong(`${name}: is too large or too small for a JSON number; send it as a string`);
 }
@@ -156,7 +156,9 @@ function scalar(name: string, value: unknown): string {
 function checkName(name: string): void {
   if (!PARAMETER_NAME.test(name)) {
     const shown = JSON.stringify(name.slice(0, 64));
-    throw new Wrong(`${shown}: the name of a parameter must be 1 to 64 of a-z, 0-9 and _`);
+    throw new Wrong(
+      `${shown}: the name of a parameter must begin with a-z, and have at most 64 of a-z, 0-9 and _`,
+    );
   }
   if (AUTHENTICATION.has(name)) throw new Wrong(`${name}: must be left out; the service signs the call`);
   if (name === METHOD_PARAMETER) throw new Wrong(`${name}: must be left out; the path names the method`);
@@ -166,7 +168,7 @@ function checkText(name: string, value: string): string {
   const [found] = CONTROL_CHARACTER.exec(value) ?? [];
   if (found !== undefined) {
     const code = found.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0");
-    throw new Wrong(`${name}: must not have control characters, such as U+${code}; for that, take a token`);
+    throw new Wrong(`${name}: must not have control characters, such as U+${code}; send those with a token`);
   }
   if (/\p{Surrogate}/u.test(value)) throw new Wrong(`${name}: must be valid Unicode`);
   return value;

@@ -29,7 +29,7 @@ export class MalformedEventError extends Error {
 
 const text = z.nullish(z.string());
 /**
- * Null or an object. Not parsed further, because each request would pay for each of its headers.
+ * Null or an object. Not parsed further, because that would cost time for each header of a request.
  */
 const record = z.optional(z.unknown());
 const body = { body: text, isBase64Encoded: z.nullish(z.boolean()), headers: record };
@@ -83,7 +83,8 @@ const format2 = z.object({
 /**
  * Reads the event of a REST API (payload format 1.0) or of an HTTP API or function URL (2.0).
  *
- * @param basePath of a custom domain's mapping, `tokens`. API Gateway leaves it in the path.
+ * @param basePath the base path of a custom domain, such as `tokens`, which API Gateway leaves in
+ *   the path
  * @throws {MalformedEventError} the event is neither of them.
  */
 export function readRequest(event: unknown, basePath?: string): GatewayRequest {

@@ -110,7 +110,7 @@ function respond(statusCode: number, body: object, headers: Record<string, strin
 }
 
 /**
- * A function's response, as JSON:
+ * The largest response of a Lambda function, counted as JSON:
  * https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
  */
 const MAX_LAMBDA_RESPONSE_BYTES = 6 * 1024 * 1024;

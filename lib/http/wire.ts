@@ -1,6 +1,6 @@
 /**
- * What travels between the service and its callers; docs/openapi.yaml describes it. Of the server,
- * the client may import this file alone.
+ * What travels between the service and its callers; docs/openapi.yaml describes it. The
+ * client may import no other file of lib/http/.
  */
 
 /** The routes. Parameters stand in braces, as in OpenAPI and in API Gateway. */
@@ -15,14 +15,14 @@ export function tokenPath(serviceAccount: string): string {
   return routes.vendToken.path.replace("{serviceAccount}", () => serviceAccount);
 }
 
-/** The path that has a method called. Neither name is percent-encoded. */
+/** The path for a call of a method. Neither name is percent-encoded. */
 export function methodPath(serviceAccount: string, method: string): string {
   return routes.callMethod.path
     .replace("{serviceAccount}", () => serviceAccount)
     .replace("{method}", () => method);
 }
 
-/** The answer of `vendToken`. Field names come from RFC 6749 §5.1 where it has one. */
+/** The answer of `vendToken`. Fields that RFC 6749 §5.1 also has take its names. */
 export interface TokenResponse {
   readonly access_token: string;
   readonly token_type: "Bearer";
@@ -40,17 +40,17 @@ export interface EntitlementsResponse {
   readonly principal: string;
   readonly service_accounts: readonly {
     readonly name: string;
-    /** False if the caller may have methods called only. */
+    /** False if the caller's grants allow only calls of methods. */
     readonly tokens: boolean;
-    /** Of a token; absent if `tokens` is false. */
+    /** The longest lifetime of a token; absent if `tokens` is false. */
     readonly max_ttl_seconds?: number | undefined;
     readonly child_account_ids: readonly number[];
-    /** Patterns of the methods that the caller may have called; absent if there are none. */
+    /** Patterns of the methods that the service calls for the caller; absent if there are none. */
     readonly methods?: readonly string[] | undefined;
   }[];
 }
 
-/** Every answer that is not 2xx, including API Gateway's own. */
+/** Every answer that is not 2xx, including API Gateway's own, but not the platform's. */
 export interface ErrorResponse {
   readonly error: ErrorCode;
   readonly error_description: string;

@@ -8,21 +8,21 @@ export interface TokenClaims {
   readonly exp: number;
   /** The caller's canonical ARN. */
   readonly sub?: string;
-  /** UUID, the key of the audit record. */
+  /** UUID, the id of the audit record. */
   readonly jti?: string;
 }
 
-/** A verifier whose clock is behind refuses a token from the future (Voximplant error 455). */
+/** Voximplant refuses an `iat` in the future (error 455), and its clock may be behind. */
 const BACKDATE_SECONDS = 5;
 /** Voximplant refuses a larger `exp - iat` (error 454). */
 const MAX_VALIDITY_SECONDS = 3600;
 
 /**
- * The claims of a token. `iat` is back-dated by 5 s; `exp` is lowered if the two were more than
- * 3600 s apart. So a lifetime of 300 s gives `exp` = now + 300, and 3600 s gives now + 3595.
+ * The claims of a token. `iat` is 5 s before `now`, and `exp` is at most 3600 s after `iat`. So a
+ * lifetime of 300 s gives `exp` = now + 300, and 3600 s gives now + 3595.
  *
  * @param ttlSeconds lifetime in seconds from `now`
- * @param until the end of the grant, which no token outlives
+ * @param until the end of the grant; `exp` is never later
  */
 export function tokenClaims(
   accountId: number,

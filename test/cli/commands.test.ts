@@ -67,7 +67,7 @@ describe("voxtoken token", () => {
       "a server that is not the service",
       answers(200, "<html>"),
       1,
-      "voxtoken: invalid_response: the answer is not the service's: wrong or missing the body",
+      "voxtoken: invalid_response: the answer is not from the service; missing or invalid: the body",
     ],
   ])("reports a refusal by %s in one line with a hint", async (_who, behaviour, status, line) => {
     const { run } = await setUpCli([behaviour]);
@@ -366,7 +366,7 @@ describe("voxtoken doctor", () => {
     const { run } = await setUpCli([json({ principal: "arn:…", service_accounts: [account] })]);
     const { status, out } = await run(["doctor"]);
     expect(status).toBe(0);
-    expect(out).toContain("outbound-calls: calls of StartScenarios, and no token; try voxtoken call");
+    expect(out).toContain("outbound-calls: no token, only calls of StartScenarios; use voxtoken call");
   });
 
   const unsigned = answers(403, '{"message":"Missing Authentication Token"}');
@@ -380,10 +380,10 @@ describe("voxtoken doctor", () => {
       "ok    AWS credentials: access key AKIDEXAMPLE",
       "ok    HOST answers",
       "ok    clock: agrees with the server's",
-      "ok    API Gateway lets you in, as arn:aws:iam::111122223333:role/nightly-report",
+      "ok    API Gateway accepts your requests, as arn:aws:iam::111122223333:role/nightly-report",
       "ok    grants: call-history, outbound-calls",
-      "ok    token: call-history, account 1234567, good for 300 s",
-      "ok    Voximplant accepts it (GetAccountInfo)",
+      "ok    token: call-history, account 1234567, valid for 300 s",
+      "ok    Voximplant accepts the token (GetAccountInfo)",
       "",
     ]);
     expect(status).toBe(0);

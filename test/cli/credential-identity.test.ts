@@ -65,6 +65,12 @@ describe("credentialIdentity finds", () => {
       "sso",
       ["sso", "111122223333", "nightly-report"],
     ],
+    [
+      "the role of a pod although the default profile has a region",
+      { AWS_ROLE_ARN: "arn:aws:iam::111122223333:role/pod", AWS_WEB_IDENTITY_TOKEN_FILE: "/var/run/token" },
+      undefined,
+      ["role", "arn:aws:iam::111122223333:role/pod"],
+    ],
     ["a key in a file", {}, "keys", ["key", "AKIDFILE"]],
     ["nothing for a credential process", {}, "process", undefined],
     ["nothing for a profile with both a key and a role", {}, "both", undefined],

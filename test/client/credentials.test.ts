@@ -1,4 +1,7 @@
-import { writeFile } from "node:fs/promises";
+import { once } from "node:events";
+import { appendFile, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { awsCredentials, awsRegion } from "../../lib/client/credentials.ts";
@@ -23,7 +26,14 @@ aws_secret_access_key = secret
 region = us-east-2
 
 [profile failing]
-credential_process = false --token hunter2
+credential_process = KEY=hunter2 false --token hunter2
+
+[profile over-failing]
+role_arn = arn:aws:iam::111122223333:role/billing-worker
+source_profile = failing
+
+[profile region-only]
+region = eu-west-1
 `;
 const key = { AWS_ACCESS_KEY_ID: "AKIDENV", AWS_SECRET_ACCESS_KEY: "secret" };
 const NAMES = ["AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", ...Object.keys(key)];
@@ -36,6 +46,16 @@ async function configure(env: Record<string, string>) {
   vi.stubEnv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent");
   vi.stubEnv("AWS_EC2_METADATA_DISABLED", "true");
   onTestFinished(() => void vi.unstubAllEnvs());
+}
+
+/** As in ECS: an endpoint that has the credentials of the machine's role. */
+async function machineCredentials(): Promise<string> {
+  const Expiration = new Date(Date.now() + 3_600_000).toISOString();
+  const body = { AccessKeyId: "AKIDMACHINE", SecretAccessKey: "secret", Token: "token", Expiration };
+  const server = createServer((_, response) => response.end(JSON.stringify(body))).listen(0, "127.0.0.1");
+  onTestFinished(() => void server.close());
+  await once(server, "listening");
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
 }
 
 /** The library and the admin commands: what each of them signs as, and where. */
@@ -84,6 +104,49 @@ describe("the AWS credentials and the region", () => {
     await expect(awsCredentials("failing")()).rejects.toThrow(
       /^credential_process of profile "failing" failed: false$/,
     );
+  });
+
+  it.each(["failing", "over-failing"])(
+    "are not those of the machine if the profile's own cannot be found: %s",
+    async (profile) => {
+      const url = await machineCredentials();
+      await configure({});
+      vi.stubEnv("AWS_CONTAINER_CREDENTIALS_FULL_URI", url);
+      await expect(awsCredentials(profile)()).rejects.toThrow();
+      expect(await awsCredentials("region-only")()).toMatchObject({ accessKeyId: "AKIDMACHINE" });
+    },
+  );
+
+  it("are found again when they expire, and not before", async () => {
+    const folder = await temporaryFolder();
+    const answer = join(folder, "answer.json");
+    const expireAt = (time: number, AccessKeyId: string) =>
+      writeFile(
+        answer,
+        JSON.stringify({ Version: 1, AccessKeyId, SecretAccessKey: "s", Expiration: new Date(time) }),
+      );
+    await configure({});
+    await appendFile(
+      process.env["AWS_CONFIG_FILE"] ?? "",
+      `[profile process]\ncredential_process = cat ${answer}\n`,
+    );
+    vi.useFakeTimers({ toFake: ["Date"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const hour = 3_600_000;
+    const start = Date.now();
+    const find = awsCredentials("process");
+    await expireAt(start + hour, "AKIDFIRST");
+    expect(await find()).toMatchObject({ accessKeyId: "AKIDFIRST" });
+
+    await expireAt(start + 2 * hour, "AKIDSECOND");
+    vi.setSystemTime(start + hour - 61_000);
+    expect(await find()).toMatchObject({ accessKeyId: "AKIDFIRST" });
+    vi.setSystemTime(start + hour - 59_000);
+    expect(await find()).toMatchObject({ accessKeyId: "AKIDSECOND" });
+
+    await expireAt(start + 3 * hour, "AKIDTHIRD");
+    expect(await find()).toMatchObject({ accessKeyId: "AKIDSECOND" });
+    expect(await find({ forceRefresh: true })).toMatchObject({ accessKeyId: "AKIDTHIRD" });
   });
 
   it("are found without a warning of the SDK if a profile comes before a key", async () => {

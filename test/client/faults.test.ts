@@ -143,7 +143,7 @@ describe("a permanent fault", () => {
       behaviour: answers(200, "<html>log in"),
       code: "invalid_response",
       slept: [],
-      message: /wrong or missing the body/,
+      message: /missing or invalid: the body/,
     },
     {
       fault: "JSON that is no token",

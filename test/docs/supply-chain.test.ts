@@ -26,7 +26,7 @@ const reasons: readonly (readonly [packages: RegExp, maintainer: string, reason:
     "`reconcile-keys` makes containers drop a revoked key; `voxtoken admin` invokes it",
   ],
   [
-    /^@aws-sdk\/credential-provider-(?:node|env)$/,
+    /^@aws-sdk\/credential-provider-(?:node|env|ini)$/,
     "AWS",
     "finds AWS credentials in the order of the AWS CLI",
   ],

@@ -8,6 +8,8 @@ export interface ReceivedRequest {
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
+  /** The client's. Each connection has another one. */
+  readonly port: number | undefined;
 }
 
 /** How the server behaves for one request. */
@@ -27,7 +29,7 @@ export async function startVendor(behaviours: readonly Behaviour[], now: () => n
   const server = createServer((request, response) => {
     void text(request).then((body) => {
       const { method = "", url: path = "", headers } = request;
-      requests.push({ method, path, headers, body });
+      requests.push({ method, path, headers, body, port: request.socket.remotePort });
       response.setHeader("date", new Date(now()).toUTCString());
       behaviours[Math.min(requests.length, behaviours.length) - 1]?.(
         response,

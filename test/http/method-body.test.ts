@@ -49,7 +49,7 @@ describe("the parameters of a method", () => {
     });
   });
 
-  const name = "the name of a parameter must be 1 to 64 of a-z, 0-9 and _";
+  const name = "the name of a parameter must begin with a-z, and have at most 64 of a-z, 0-9 and _";
   const type = "content-type: must be application/json or application/x-www-form-urlencoded, in UTF-8";
   const account = "account_id: must be the id of a child account, a positive whole number";
   it.each([
@@ -71,14 +71,14 @@ describe("the parameters of a method", () => {
     [
       '{"a":"x\\u0000"}',
       JSON_TYPE,
-      "a: must not have control characters, such as U+0000; for that, take a token",
+      "a: must not have control characters, such as U+0000; send those with a token",
     ],
     [
       '{"a":"x\\ny"}',
       JSON_TYPE,
-      "a: must not have control characters, such as U+000A; for that, take a token",
+      "a: must not have control characters, such as U+000A; send those with a token",
     ],
-    ["a=x%0Ay", FORM_TYPE, "a: must not have control characters, such as U+000A; for that, take a token"],
+    ["a=x%0Ay", FORM_TYPE, "a: must not have control characters, such as U+000A; send those with a token"],
     ['{"a":"\\ud800"}', JSON_TYPE, "a: must be valid Unicode"],
     ["a=1&b=2&a=3", FORM_TYPE, "a: appears twice"],
     ["a=%ff", FORM_TYPE, "body: must be UTF-8, also where it is percent-encoded"],
@@ -118,7 +118,7 @@ describe("the parameters of a method", () => {
   });
 
   it("refuses any query, because it would stand in logs", () => {
-    const detail = "query: must be empty; parameters belong into the body";
+    const detail = "query: must be empty; parameters belong in the body";
     expect(detailOf("{}", JSON_TYPE, "StartScenarios", true)).toBe(detail);
   });
 
