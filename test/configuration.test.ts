@@ -57,7 +57,9 @@ describe("the functions' configuration", () => {
   });
 
   it.each(["/tokens", "tokens/", "a//b", "a b", "%74okens"])("refuses the base path %j", (path) => {
-    expect(() => readConfiguration({ BASE_PATH: path })).toThrow("BASE_PATH: must be a path without outer slashes");
+    expect(() => readConfiguration({ BASE_PATH: path })).toThrow(
+      "BASE_PATH: must be a path without outer slashes",
+    );
   });
 
   it("accepts the base path of a custom domain", () => {

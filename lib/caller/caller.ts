@@ -1,7 +1,7 @@
 import { PARTITION } from "../partitions.ts";
 
 /**
- * What API Gateway says about the signer of a request, whichever event format it came in. It has
+ * What API Gateway says about the signer of a request, in any of the event formats. API Gateway has
  * verified the signature. Nothing else in the event identifies the caller.
  *
  * REST API: `requestContext.identity`; HTTP API and function URL: `requestContext.authorizer.iam`.
@@ -100,6 +100,6 @@ function whatElse(arn: string): string {
   if (resource.startsWith("federated-user/")) return "a federated user";
   if (resource.startsWith("assumed-role/"))
     return "an assumed role whose name or session name IAM would not allow";
-  if (resource.startsWith("role/")) return "a role itself, which only its sessions can call as";
+  if (resource.startsWith("role/")) return "a role itself (only its sessions can sign requests)";
   return "something else";
 }

@@ -3,7 +3,7 @@ export function hasWildcard(text: string): boolean {
   return text.includes("*") || text.includes("?");
 }
 
-/** The parts of a principal's ARN, matched one by one, so no wildcard matches a colon. */
+/** The parts of a principal's ARN, matched one by one, so no wildcard reaches into another part. */
 export interface PrincipalArn {
   readonly partition: string;
   readonly accountId: string;

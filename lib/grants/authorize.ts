@@ -8,7 +8,10 @@ import type { AccessRequest, Allowance, Denial, Entitlement, Policy, ServiceAcco
 /** A policy prepared for decisions: made once, when the function starts. */
 export interface GrantIndex {
   readonly serviceAccounts: ReadonlyMap<string, ServiceAccount>;
-  /** By the principal's ARN. Maps, never objects: `constructor` is a legal service account. */
+  /**
+   * By the principal's ARN. Both are Maps: an object would always find something for `constructor`,
+   * which is a legal name of a service account.
+   */
   readonly exact: ReadonlyMap<string, readonly Candidate[]>;
   /** Every one is compared with every caller. */
   readonly wildcards: readonly (Candidate & { readonly parts: PrincipalArn })[];
@@ -34,7 +37,7 @@ export function indexGrants(policy: Policy): GrantIndex {
   };
 }
 
-/** Every principal of every grant that matches the caller's ARN, whatever the other conditions. */
+/** All principals of all grants that match the caller's ARN. The other conditions are ignored. */
 export function candidatesFor(index: GrantIndex, caller: Caller): Candidate[] {
   return [
     ...(index.exact.get(caller.principal) ?? []),
@@ -43,9 +46,9 @@ export function candidatesFor(index: GrantIndex, caller: Caller): Candidate[] {
 }
 
 /**
- * Decides whether a caller may have a token of a service account, and for how long, or may have a
- * method called. Denies by default. If several grants fit the request, the most generous decides;
- * their order in the file does not matter.
+ * Decides whether a caller may get a token of a service account, and for how long, or whether the
+ * service may call a method for the caller. Denies by default. If several grants fit the request,
+ * the most generous decides; their order in the file does not matter.
  */
 export function authorize(
   index: GrantIndex,
@@ -119,7 +122,7 @@ function union<Item>(known: readonly Item[] = [], more: readonly Item[] = []): I
 function rank(a: Candidate, b: Candidate): number {
   return (
     Number(hasWildcard(a.pattern.arn)) - Number(hasWildcard(b.pattern.arn)) ||
-    // `grants.yml:9` is shorter than `grants.yml:14`, and its line number is smaller.
+    // The shorter text has the smaller line number: `grants.yml:9` comes before `grants.yml:14`.
     a.pattern.source.length - b.pattern.source.length ||
     compare(a.pattern.source, b.pattern.source) ||
     compare(a.pattern.arn, b.pattern.arn)

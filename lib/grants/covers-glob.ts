@@ -10,17 +10,17 @@ export function coversPrincipal(wide: PrincipalArn, narrow: PrincipalArn): boole
   );
 }
 
-/** More than patterns of principals and methods need. It bounds the work for hostile ones. */
+/** More than the patterns of a grants file need. The limit bounds the work for hostile patterns. */
 const MOST_STATES = 2000;
 
 /**
  * Whether a pattern matches every text that another pattern matches: wildcards compared as sets.
  * False if it is not certain within {@link MOST_STATES} steps.
  *
- * It reads the narrow pattern from the left to the right, and keeps the positions at which the wide
- * pattern can be after the same text. A text after which there is no such position is a text that
- * the narrow pattern alone matches. Letters that the wide pattern does not have are all alike to
- * it, so one of them stands for the rest.
+ * Reads the narrow pattern from left to right. For each text that this pattern can match so far,
+ * keeps the positions that the wide pattern can have reached. If there is no such position, only
+ * the narrow pattern matches. All letters that are not in the wide pattern have the same effect, so
+ * one of them stands for the rest.
  */
 export function coversGlob(wide: string, narrow: string): boolean {
   if (!hasWildcard(narrow)) return matchesGlob(wide, narrow);
@@ -58,7 +58,7 @@ export function coversGlob(wide: string, narrow: string): boolean {
   return true;
 }
 
-/** The positions, and those behind each `*` among them, which also matches nothing. Sorted. */
+/** The positions, and those behind each `*` among them: `*` can match an empty text. Sorted. */
 function withSkippedStars(pattern: string, positions: readonly number[]): number[] {
   const reached = new Set<number>();
   for (let p of positions) {

@@ -28,7 +28,7 @@ export interface RuleChange {
   /** Of what is gained or lost: the longest lifetime in seconds, and the latest end or Infinity. */
   readonly maxTtlSeconds: number;
   readonly until: number;
-  /** The line that does it. */
+  /** The place in the file that causes the change. */
   readonly place: Place;
 }
 
@@ -45,9 +45,9 @@ export interface Comparison {
   /** All rules that are for these callers, before and after. */
   readonly was: readonly Rule[];
   readonly is: readonly Rule[];
-  /** The rules of exactly these callers after the change: where a loss is to be seen. */
+  /** The rules of exactly these callers after the change. A loss is reported at one of them. */
   readonly successors: readonly Rule[];
-  /** Whether the policies name these callers at all, for whichever service account. */
+  /** Whether the old and the new policy name these callers, for any service account. */
   readonly knewCallers: boolean;
   readonly knowsCallers: boolean;
 }
@@ -64,7 +64,8 @@ export function changesOf(comparison: Comparison): RuleChange[] {
     ),
     ...losses.flatMap((rule) =>
       compare(rule, is).map(({ from, to, ...change }) => {
-        // A grant that still names these callers has been edited; otherwise a line has gone.
+        // If a grant still names these callers, it was edited: the place is in the new file.
+        // Otherwise a line was removed: the place is in the old file.
         const successor = successors.find(
           ({ method }) => (method === undefined) === (rule.method === undefined),
         );
@@ -83,14 +84,14 @@ export function changesOf(comparison: Comparison): RuleChange[] {
   ]);
 }
 
-/** What one rule has more than the rules of the other side. */
+/** What one rule gives and the rules of the other policy do not give. */
 interface Excess {
   readonly what: "all" | "methods" | "child accounts" | "lifetime" | "end";
   readonly rule: Rule;
-  /** The value of the other side, and that of the rule. */
+  /** `from` is the value in the other policy, `to` is the value in the rule. */
   readonly from?: number;
   readonly to?: number;
-  /** Of the other side: the nearest that there is. */
+  /** The rule of the other policy that comes nearest. */
   readonly nearest?: Rule;
 }
 
@@ -122,7 +123,7 @@ function compare(rule: Rule, others: readonly Rule[]): Excess[] {
   ];
 }
 
-/** Whether a rule gives tokens as the other does, or calls of the same methods. */
+/** Whether both rules give tokens, or the first gives calls of all methods of the second. */
 function givesSame({ method: wide }: Rule, { method: narrow }: Rule): boolean {
   if (wide === undefined || narrow === undefined) return wide === narrow;
   return coversMethods(wide, narrow);
@@ -144,7 +145,7 @@ function wording(what: Excess["what"], gain: boolean): { readonly kind: ChangeKi
   return { kind: kinds[what][gain ? 0 : 1], gain };
 }
 
-/** @param known whether the other side names the callers for something else */
+/** @param known whether the other policy has any rule for exactly these callers */
 function placeOf(side: Place["side"], rule: Rule, { what, nearest }: Excess, known: boolean): Place {
   const { grant, principal, serviceAccount } = rule.at;
   const of = (...path: Path): Place => ({ side, path: ["grants", grant, ...path] });
@@ -167,7 +168,7 @@ function placeOf(side: Place["side"], rule: Rule, { what, nearest }: Excess, kno
 
 type Single = Pick<RuleChange, "kind" | "gain" | "place"> & Pick<Excess, "what" | "rule" | "from" | "to">;
 
-/** One change in place of several that say the same of several accounts or methods. */
+/** Joins changes that differ only in their child accounts or methods. */
 function joined(changes: readonly Single[]): RuleChange[] {
   const groups = new Map<string, Single[]>();
   for (const change of changes) {

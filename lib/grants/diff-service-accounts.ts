@@ -1,11 +1,11 @@
 import type { Place } from "./diff-changes.ts";
 import type { Policy, ServiceAccount } from "./policy.ts";
 
-/** A change of a service account itself. What it changes for callers stands with their patterns. */
+/** A change of a service account itself. `Difference` has the changes of grants and lifetimes. */
 export interface AccountChange {
   readonly name: string;
   readonly kind: "added" | "removed" | "changed";
-  /** Whether its callers can get tokens of something else than before. */
+  /** Whether its callers may get tokens of another key than before. */
   readonly gain: boolean;
   readonly field?: string;
   readonly from?: string;
@@ -14,19 +14,19 @@ export interface AccountChange {
 }
 
 /**
- * The fields that matter apart from the grants, and whether a change can give callers more. A field
- * of {@link ServiceAccount} without an entry does not compile.
+ * The fields that are compared here, and whether a change of a field can give callers more. If a
+ * field of {@link ServiceAccount} has no entry, the code does not compile.
  */
 const fields = {
-  // Another key: another account, or other roles.
+  // Another secret can hold a key of another account, or a key with other roles.
   secret: () => true,
   claims: () => false,
-  // Without the field, a key of any account is used.
+  // Without the field, a key of any account is used, so adding the field gives nothing more.
   accountId: (from) => from !== undefined,
   unmanagedKeys: () => false,
   unknownKeys: () => false,
 } satisfies Record<
-  // Rules have the lowest maximum of grant and service account.
+  // A change of `maxTtlSeconds` is in the rules: a rule has the lower of the two maxima.
   Exclude<keyof ServiceAccount, "name" | "maxTtlSeconds">,
   (from: string | undefined) => boolean
 >;

@@ -12,8 +12,8 @@ export interface Difference {
   readonly principal: Callers;
   readonly changes: readonly RuleChange[];
   /**
-   * If the pattern gains or loses everything: narrower patterns that had something before, or keep
-   * something.
+   * If the pattern gains everything: narrower patterns that had something before. If it loses
+   * everything: narrower patterns that keep something.
    */
   readonly except: readonly Callers[];
 }
@@ -24,14 +24,14 @@ export interface PolicyDiff {
 }
 
 /**
- * What a change of a policy gives and takes, by meaning. It names every pattern of a principal in
- * either policy whose callers gain or lose something, from now on: grants that are over give
- * nothing. A request that is decided differently by the two policies is always one of a caller that
- * matches a named pattern, at the named service account.
+ * Compares what two policies allow from now on, not their text. Names each pattern of a principal,
+ * in either policy, whose callers gain or lose something. Grants that are over give nothing. If the
+ * policies decide a request differently, its caller matches a named pattern, and the request is for
+ * the service account that is named with this pattern.
  *
- * The reverse does not always hold: if several patterns of one policy match together what one
- * pattern of the other matches (`*` against `?` and `??*` and no letter at all), the pattern is
- * named although no request differs.
+ * The reverse does not always hold. If several patterns of one policy together match what one
+ * pattern of the other policy matches, this pattern is named although no request differs. Example:
+ * `*` in one policy, `?` and `??*` in the other, because a name has at least one letter.
  */
 export function diffPolicies(before: Policy, after: Policy, now: EpochMs): PolicyDiff {
   const [old, current] = [indexRules(rulesOf(before, now)), indexRules(rulesOf(after, now))];
@@ -86,7 +86,7 @@ function subjectOf({ serviceAccount, callersId }: Rule): string {
   return `${serviceAccount} ${callersId}`;
 }
 
-/** Patterns of one policy within the callers of a rule, at the same service account. */
+/** Patterns of one policy that match only callers of a rule, at the same service account. */
 function narrower(rule: Rule, { rules }: RuleIndex): Callers[] {
   const within = rules.filter(
     (other) => other.serviceAccount === rule.serviceAccount && coversCallers(rule.candidate, other.candidate),

@@ -12,11 +12,11 @@ export interface Explanation {
   readonly serviceAccount: ServiceAccount | undefined;
   /** If there is no such service account: a similar name, as a question. Empty if there is none. */
   readonly suggestion: string;
-  /** Every grant that fits, the one that decides first, then the nearest ones that do not fit. */
+  /** All grants that fit, first the one that decides. Then the nearest grants that do not fit. */
   readonly grants: readonly ExplainedGrant[];
 }
 
-/** One grant, with the principal of it that is nearest to the caller. */
+/** One grant, and which of its principals is nearest to the caller. */
 export interface ExplainedGrant {
   readonly source: string;
   readonly principal: { readonly source: string; readonly arn: string };
@@ -61,8 +61,8 @@ export function explain(policy: Policy, caller: Caller, request: AccessRequest, 
 }
 
 /**
- * The grants of an explanation, with what each lacks below it: those that fit, or if none fits the
- * nearest ones, at most three. Empty if the file has no grants.
+ * Lists the grants that fit, or the nearest grants if none fits. Shows at most three, each with its
+ * unmet conditions below. Empty if the file has no grants.
  */
 export function describeGrants(grants: readonly ExplainedGrant[]): string[] {
   const fitting = grants.filter(({ unmet }) => unmet.length === 0);

@@ -1,8 +1,8 @@
 import { sensitiveMethods, words } from "./methods.ts";
 
 /**
- * The other methods of the official client for Node.js 4.11. The platform may have more, so a name
- * that is missing here is only a warning.
+ * The other methods of version 4.11 of the official Node.js client. The platform may have more, so
+ * for a name that is missing here, lint only warns.
  */
 const others = words(`
   A2PGetSmsHistory A2PSendSms ActivateOutboundTestPhoneNumber AddApplication

@@ -1,7 +1,7 @@
 import { matchesGlob } from "./arn-like.ts";
 import { coversGlob } from "./covers-glob.ts";
 
-/** In grants.yml, with `*` and `?` as in principals. */
+/** The form of a method in grants.yml, with `*` and `?` as in principals. */
 export const METHOD_PATTERN = /^[\w*?]{1,64}$/;
 
 /**
@@ -11,7 +11,7 @@ export const METHOD_PATTERN = /^[\w*?]{1,64}$/;
  *
  * @see https://voximplant.com/docs/references/httpapi RoleSystem, Accounts, Users, Secrets,
  *   PushCredentials, DialogflowCredentials, SIPRegistration, AuthorizedIPs; Logon ("a permanent
- *   api_key") and the AdminUser methods stand on an earlier edition of that page.
+ *   api_key") and the AdminUser methods are in an earlier edition of that page.
  */
 export const sensitiveMethods: readonly string[] = words(`
   AddAccount AddAdminRole AddAdminUser AddAuthorizedAccountIP AddDialogflowKey AddPushCredential
@@ -25,7 +25,7 @@ export const sensitiveMethods: readonly string[] = words(`
   UpdateSipRegistration
 `);
 
-/** Without regard to case: nobody has documented that the platform distinguishes it. */
+/** In lower case, because it is not documented whether the platform distinguishes case. */
 const sensitiveInLowerCase = new Set(sensitiveMethods.map((name) => name.toLowerCase()));
 
 export function isSensitive(method: string): boolean {

@@ -63,9 +63,8 @@ export function parseGrants(
   );
   // Different YAML parsers could read some values differently. `readYaml` reports such a value, and
   // puts undefined in its place. The schema's error about that undefined would only confuse, so it
-  // is left out.
-  const misread = new Set(source.misreadings.map(({ path }) => JSON.stringify(path)));
-  const issues = (shape.error?.issues ?? []).filter(({ path }) => !misread.has(JSON.stringify(path)));
+  // is left out, also where an alias repeats the value.
+  const issues = (shape.error?.issues ?? []).filter(({ path }) => !isMisread(source.value, path));
 
   const place = (finding: Finding): Problem => ({
     file: fileName,
@@ -155,4 +154,12 @@ function policyOf(
       }),
     })),
   };
+}
+
+/** Whether a file has a value at the path, and the value was replaced by undefined. */
+function isMisread(value: unknown, path: readonly PropertyKey[]): boolean {
+  const [key, ...rest] = path;
+  if (key === undefined) return value === undefined;
+  if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) return false;
+  return isMisread((value as Record<PropertyKey, unknown>)[key], rest);
 }

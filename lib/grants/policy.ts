@@ -33,7 +33,7 @@ export interface Grant {
   readonly principalOrgId?: string;
   /**
    * Methods that the service calls for the caller, with `*` and `?`. Such a grant gives calls and
-   * no token; a grant without allows tokens but no calls.
+   * no token. A grant without `methods` gives tokens and no calls.
    */
   readonly methods?: readonly string[];
   /** From then on the grant is over. No token outlives it. */
@@ -56,7 +56,7 @@ export interface TokenRequest {
   readonly accountId?: number;
 }
 
-/** A request to have one method of the Management API called. */
+/** A request for a call of one method of the Management API. */
 export interface MethodRequest {
   readonly serviceAccount: string;
   readonly method: string;
@@ -73,9 +73,9 @@ export function methodOf(request: AccessRequest): string | undefined {
 }
 
 /**
- * The service accounts that a grant of tokens, or of calls, names. vend-token reads the keys of the
- * first alone, and call-method those of the second. Without a grant of calls, call-method is not
- * deployed.
+ * The service accounts in grants that give tokens, or in grants that give calls. vend-token reads
+ * only the keys for `tokens`, and call-method only the keys for `calls`. If no grant gives calls,
+ * call-method is not deployed.
  */
 export function serviceAccountsFor(
   use: "tokens" | "calls",
@@ -95,7 +95,7 @@ export interface Allowance {
   readonly grant: string;
   /** {@link PrincipalPattern.arn} that matched the caller. */
   readonly pattern: string;
-  /** {@link Grant.until} of that grant: the token ends by then, however late it is minted. */
+  /** {@link Grant.until} of that grant. The token ends by then, even if it is minted late. */
   readonly until?: EpochMs;
 }
 
@@ -107,10 +107,13 @@ export type Denial =
   | { readonly reason: "access_denied"; readonly detail: string }
   | { readonly reason: "ttl_too_long"; readonly maxTtlSeconds: number; readonly detail: string };
 
-/** One service account that a caller may have tokens of, or may have methods called of. */
+/**
+ * What a caller may get of one service account: tokens, calls of methods, or both. Each field joins
+ * all grants of the caller, so a single grant may give less: tokens for one child account only.
+ */
 export interface Entitlement {
   readonly name: string;
-  /** Of a token. Absent if the caller may have methods called only. */
+  /** The longest lifetime of a token. Absent if the caller may get calls only. */
   readonly maxTtlSeconds?: number;
   readonly childAccountIds: readonly number[];
   /** Patterns, sorted. Empty if the caller may have tokens only. */
@@ -135,11 +138,11 @@ export function wrongAccount(
 }
 
 /**
- * Limits of a token's lifetime in seconds: see docs/clients.md. Voximplant refuses an `exp` more
+ * Limits of a token's lifetime in seconds: see docs/grants.md. Voximplant refuses an `exp` more
  * than 3600 after `iat` (error 454).
  */
 export const MIN_TTL_SECONDS = 30;
 export const DEFAULT_TTL_SECONDS = 300;
 export const MAX_TTL_SECONDS = 3600;
-/** Of the token with which the service calls a method. It never leaves the service. */
+/** Lifetime of a token with which the service calls a method. The caller never gets this token. */
 export const METHOD_TTL_SECONDS = 60;

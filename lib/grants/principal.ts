@@ -54,8 +54,8 @@ export function checkPrincipal(text: string): PrincipalCheck {
   if (kind === "user" || path === "") return { ok: true, principal: { ...parts, arn: text } };
   if (/^[*?]+$/.test(ownName)) {
     return bad(
-      `API Gateway does not report the path of a role, so that this would match every role of the account, not only ` +
-        `those below ${path}: name the roles`,
+      `API Gateway does not report the path of a role, so this would match every role of the ` +
+        `account, not only those below ${path}: name the roles`,
     );
   }
   const arn = `arn:${partition}:iam::${accountId}:role/${ownName}`;

@@ -71,7 +71,7 @@ export function salvageOutline(value: unknown): Outline {
 export interface References {
   readonly problems: readonly Finding[];
   readonly warnings: readonly Finding[];
-  /** Canonical, by the ARN as written. */
+  /** The canonical principal for each ARN as written. */
   readonly principals: ReadonlyMap<string, Principal>;
 }
 
@@ -126,7 +126,7 @@ export function checkReferences(
       if (!principal) return;
       if (principalOrgId === undefined && hasWildcard(principal.accountId)) {
         const message = "a wildcard in the account needs principalOrgId beside principals";
-        problems.push({ path, message: `${message}, or any account of AWS could match` });
+        problems.push({ path, message: `${message}; otherwise any account of AWS could match` });
       }
       if (typeof entry === "string") return;
       const idKind = kindOfUniqueId(entry.uniqueId);

@@ -10,7 +10,7 @@ import {
   type PrincipalPattern,
 } from "./policy.ts";
 
-/** A pattern of principals, with the conditions of its grant for who may use it. */
+/** A pattern of principals, with all conditions of the grant about the caller. */
 export interface Callers {
   readonly arn: string;
   readonly uniqueId?: string;
@@ -18,13 +18,13 @@ export interface Callers {
 }
 
 /**
- * One thing that one principal of one grant gives: tokens or calls of one method, of one account of
- * one service account. What a policy gives is the sum of its rules.
+ * What one principal of one grant gives for one account of one service account: tokens, or calls of
+ * one method pattern. What a policy gives is the sum of its rules.
  */
 export interface Rule {
   /**
-   * A grant of this one thing. Its maximum is the longest lifetime that it can still give, by the
-   * service account's maximum and by the time that is left.
+   * A grant of this rule alone. Its `maxTtlSeconds` is the longest lifetime that is still possible:
+   * it respects the service account's maximum and the time until the grant ends.
    */
   readonly candidate: Candidate;
   readonly callers: Callers;
@@ -35,7 +35,7 @@ export interface Rule {
   readonly accountId: number | undefined;
   /** A pattern; undefined for tokens. */
   readonly method: string | undefined;
-  /** Without regard to the end. */
+  /** The longest lifetime, without regard to `until`. */
   readonly maxTtlSeconds: number;
   /** Infinity if it does not end. */
   readonly until: number;
@@ -96,7 +96,7 @@ function ruleOf(
 /** The rules of one policy, to look up those that are for certain callers. */
 export interface RuleIndex {
   readonly rules: readonly Rule[];
-  /** Rules that are for all callers that a rule of either policy is for. */
+  /** Rules for the same service account that are for all callers of a rule of either policy. */
   readonly covering: (rule: Rule) => Rule[];
 }
 
@@ -105,7 +105,7 @@ export function indexRules(rules: readonly Rule[]): RuleIndex {
   const wildcards = rules.filter(({ candidate }) => hasWildcard(candidate.pattern.arn));
   const forCallersOf = (rule: Rule): Rule[] => {
     const { arn } = rule.candidate.pattern;
-    // Without a wildcard, an ARN covers itself alone.
+    // An ARN without a wildcard covers only itself, so it covers no pattern with a wildcard.
     const near = hasWildcard(arn) ? wildcards : [...(byArn.get(arn) ?? []), ...wildcards];
     return near.filter((other) => coversCallers(other.candidate, rule.candidate));
   };
@@ -122,9 +122,9 @@ export function indexRules(rules: readonly Rule[]): RuleIndex {
 }
 
 /**
- * Rules of one policy that no single rule of another covers. If a request gets more from one policy
- * than from another, then it fits one of these: the rule that decides it in the first policy. If a
- * rule of the other policy covered that one, the request would get as much there.
+ * Rules of one policy that no single rule of the other policy covers. If a request gets more from
+ * the first policy, the rule that decides the request there is one of these. If a rule of the other
+ * policy covered this rule, the request would get as much there.
  */
 export function uncovered({ rules }: RuleIndex, { covering }: RuleIndex): Rule[] {
   return rules.filter(

@@ -35,7 +35,7 @@ const serviceAccount = z
         ),
       maxTtlSeconds: ttlSeconds
         .default(MAX_TTL_SECONDS)
-        .describe("Longest lifetime of a token of this service account, in seconds, whatever a grant says."),
+        .describe("Longest lifetime of a token, in seconds, even if a grant allows more."),
       claims: z
         .enum(["standard", "minimal"], { error: 'must be "standard" or "minimal"' })
         .default("standard")
@@ -54,7 +54,7 @@ const serviceAccount = z
       unknownKeys: z
         .enum(["report", "delete"], { error: 'must be "report" or "delete"' })
         .default("report")
-        .describe("What reconciliation does with a key that nobody knows."),
+        .describe("What reconciliation does with a key that no secret holds."),
     },
     { error: "must be a mapping with at least a `secret`" },
   )
@@ -77,7 +77,7 @@ const pinnedPrincipal = z.strictObject(
       .optional()
       .describe("Only this very role (AROA…) or user (AIDA…), not one made later under the same name."),
   },
-  { error: "must have the fields `arn` and `uniqueId`" },
+  { error: "must have the field `arn`, and may have `uniqueId`" },
 );
 
 const childIdError = "must be the id of a child account: a whole number, without quotes";
@@ -85,10 +85,11 @@ const childAccountId = z.int({ error: childIdError }).min(1);
 const orgError = "must be the id of an AWS organisation: o- and 10 to 32 of a-z and 0-9";
 const organizationId = z.string({ error: orgError }).regex(/^o-[a-z0-9]{10,32}$/);
 
-const methodError = "must be the name of a method: 1 to 64 letters, digits and _, with * and ?";
+const methodError = "must be the name of a method: 1 to 64 letters, digits, _ and the wildcards * and ?";
 
 const untilError =
-  "must be its last day in UTC, as 2026-12-31, or a time with its offset, as 2026-12-31T18:00:00+01:00";
+  "must be the grant's last day in UTC, such as 2026-12-31, or a time with its offset, " +
+  "such as 2026-12-31T18:00:00+01:00";
 
 const grant = z
   .strictObject(
@@ -101,9 +102,9 @@ const grant = z
           { error: "must be a list of ARNs" },
         )
         .min(1, { error: "must name at least one role or user" })
-        .describe("The IAM roles and users that may have the tokens."),
+        .describe("The IAM roles and users that get what the grant gives."),
       serviceAccounts: z
-        .array(z.string({ error: "must be the name of a service account; a number needs quotes" }), {
+        .array(z.string({ error: "must be the name of a service account (quote a number)" }), {
           error: "must be a list of names from the serviceAccounts of this file",
         })
         .min(1, { error: "must name at least one service account" })
@@ -122,7 +123,7 @@ const grant = z
         .array(z.string({ error: methodError }).regex(METHOD_PATTERN), {
           error: "must be a list of methods",
         })
-        .min(1, { error: "must name at least one method; without methods the grant gives tokens" })
+        .min(1, { error: "must name at least one method (without methods the grant gives tokens)" })
         .optional()
         .describe(
           "Methods that the service calls for these callers, with `*` and `?`. Such a grant gives no token.",
@@ -135,7 +136,7 @@ const grant = z
     },
     { error: "must be a mapping with `principals` and `serviceAccounts`" },
   )
-  .describe("Who may have tokens of what. Several grants for one caller add up.");
+  .describe("Who may get tokens or calls of which service account. Grants for one caller add up.");
 
 const timeError = "must be a time with its offset, as 2026-12-31T18:00:00+01:00";
 const methodNameError = "must be the name of a method, without wildcards";
@@ -149,20 +150,24 @@ const test = z
       serviceAccount: z
         .string({ error: "must be the name of a service account" })
         .describe("Name from the serviceAccounts of this file."),
-      uniqueId: uniqueId.optional().describe("Its AROA… or AIDA…, where a grant is pinned."),
-      principalOrgId: organizationId.optional().describe("Its AWS organisation, where a grant asks for one."),
+      uniqueId: uniqueId
+        .optional()
+        .describe("The principal's unique id (AROA… or AIDA…), if a grant has a uniqueId."),
+      principalOrgId: organizationId
+        .optional()
+        .describe("The principal's AWS organisation, if a grant has a principalOrgId."),
       ttlSeconds: ttlSeconds.optional().describe("The lifetime it asks for."),
       accountId: childAccountId.optional().describe("The child account it asks for."),
       method: z
         .string({ error: methodNameError })
         .regex(METHOD_NAME)
         .optional()
-        .describe("The method it wants to have called, instead of a token."),
+        .describe("The method to call. Without it, the request is for a token."),
       at: z
         .string({ error: timeError })
         .refine((text) => parseTime(text) !== undefined)
         .optional()
-        .describe("When it asks. Without it: when the file is checked."),
+        .describe("The time of the request. Default: the time when the tests run."),
       expect: z
         .enum(["allowed", "denied"], { error: 'must be "allowed" or "denied"' })
         .describe("What the decision must be."),
@@ -178,7 +183,7 @@ export const grantsFile = z
         .record(serviceAccountName, serviceAccount, {
           error: "must be a mapping from names to service accounts ({} for none)",
         })
-        .describe("The service accounts, by the name that stands in the request's path."),
+        .describe("The service accounts, by the name that callers put into the request's path."),
       grants: z
         .array(grant, { error: "must be a list of grants ([] for none)" })
         .describe("Deny by default: only what stands here is allowed. The order does not matter."),
@@ -189,20 +194,20 @@ export const grantsFile = z
     },
     { error: "must be a mapping with `serviceAccounts` and `grants`" },
   )
-  .describe("Which IAM principal may have a token of which Voximplant service account.");
+  .describe("Which IAM principal may get tokens or calls of which Voximplant service account.");
 
 export type GrantsFile = z.output<typeof grantsFile>;
 
 /**
- * grants.schema.json, with which editors complete and check a grants file. It has the shape alone:
- * `voxtoken admin lint` checks that names exist and principals do not collide.
+ * grants.schema.json, with which editors complete and check a grants file. It has only the shape;
+ * `voxtoken admin lint` also checks that names exist and principals do not collide.
  */
 export function grantsJsonSchema(): object {
   // Draft 7 is what the YAML extensions of editors understand best.
   const { $schema, ...schema } = z.toJSONSchema(grantsFile, {
     target: "draft-7",
     io: "input",
-    // Editors show this one with its code in a code font.
+    // Editors show `markdownDescription` as Markdown, with code in a code font.
     override: ({ jsonSchema }) => {
       if (jsonSchema.description !== undefined) jsonSchema["markdownDescription"] = jsonSchema.description;
     },

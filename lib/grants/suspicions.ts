@@ -20,7 +20,7 @@ export function findSuspicions(policy: Policy, now?: EpochMs): Finding[] {
       const cover = redundant.get(grant);
       return [
         ...(cover
-          ? [{ path, message: `gives nothing that the grant of ${cover.source} does not give` }]
+          ? [{ path, message: `is redundant: the grant of ${cover.source} gives the same or more` }]
           : []),
         ...grant.principals.flatMap((pattern, j) => principalSuspicions(pattern, [...path, "principals", j])),
         ...(now === undefined ? [] : endings(grant, now, [...path, "until"])),
@@ -75,10 +75,10 @@ function principalSuspicions({ arn, uniqueId }: PrincipalPattern, path: Path): F
   if (/^[*?]+$/.test(name))
     messages.push(`matches every ${kind} of the account, including those created later`);
   if (SSO_ROLE.test(name)) {
-    const pattern = name.replace(/_[0-9a-f]+$/, "") + "_*";
+    const pattern = name.replace(/_[0-9a-f]{16}$/, "") + "_*";
     messages.push(
-      `IAM Identity Center ends this role's name in random characters, and new ones when it creates the role again: ` +
-        `write ${pattern}`,
+      `IAM Identity Center puts random characters at the end of this role's name, ` +
+        `and they change when the role is created again: write ${pattern}`,
     );
   }
   if (SERVICE_LINKED_ROLE.test(name)) {
@@ -87,9 +87,7 @@ function principalSuspicions({ arn, uniqueId }: PrincipalPattern, path: Path): F
     );
   }
   if (kind === "user" && uniqueId === undefined && !hasWildcard(name)) {
-    messages.push(
-      "is not pinned: a user created later under this name gets the grant; add its uniqueId (AIDA…)",
-    );
+    messages.push("has no uniqueId (AIDA…): add it, or a user created later with this name gets the grant");
   }
   return messages.map((message) => ({ path, message }));
 }
@@ -113,8 +111,8 @@ function methodSuspicions({ methods = [] }: Grant, path: Path): Finding[] {
     }
     if (knownMethods.some((known) => matchesMethod(method, known))) return [];
     const message = hasWildcard(method)
-      ? `${method} matches no method of Voximplant's reference that a wildcard can match`
-      : `Voximplant's reference has no method ${method}${didYouMean(method, knownMethods)}`;
+      ? `${method} matches no known method of Voximplant that a wildcard can match`
+      : `Voximplant has no known method ${method}${didYouMean(method, knownMethods)}`;
     return [{ path: at, message }];
   });
 }
@@ -141,8 +139,8 @@ function repeated(items: readonly string[], path: Path): Finding[] {
 }
 
 /**
- * For each grant that could be removed without a loss for any caller: another grant that gives
- * everything that it gives.
+ * For each grant that could be removed without a loss for any caller: another grant that gives the
+ * same or more.
  */
 export function findRedundantGrants(grants: readonly Grant[], index: GrantIndex): Map<Grant, Grant> {
   const order = new Map(grants.map((grant, i) => [grant, i]));
@@ -162,7 +160,7 @@ export function findRedundantGrants(grants: readonly Grant[], index: GrantIndex)
   return redundant;
 }
 
-/** Grants whose patterns match another pattern, read as if it were an ARN. */
+/** Grants with a pattern that matches the given pattern, if its text is taken for an ARN. */
 function grantsNaming({ arn }: PrincipalPattern, index: GrantIndex): Grant[] {
   const parts = splitPrincipalArn(arn);
   return parts ? candidatesFor(index, { principal: arn, ...parts }).map(({ grant }) => grant) : [];

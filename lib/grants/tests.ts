@@ -21,7 +21,7 @@ export interface TestResult {
   readonly why: string;
 }
 
-/** What the policy decides for each test. One passes if `actual` is what it expects. */
+/** What the policy decides for each test. A test passes if `actual` is equal to `expect`. */
 export function runTests(policy: Policy, tests: readonly GrantTest[], now: EpochMs): TestResult[] {
   const index = indexGrants(policy);
   return tests.map((test) => {
@@ -37,8 +37,8 @@ export function hasPassed({ test, actual }: TestResult): boolean {
 }
 
 /**
- * What a test expected, what is, and the grants that decide it, in the words of `voxtoken admin
- * explain`. What prints the lines wraps them.
+ * The expected and the actual decision, then the grants that fit or the nearest ones, in the words
+ * of `voxtoken admin explain`. The caller of this function wraps the lines, if it prints text.
  */
 export function describeFailure({ test, actual, why }: TestResult, policy: Policy, now: EpochMs): string[] {
   const { grants } = explain(policy, test.caller, test.request, test.at ?? now);
@@ -46,7 +46,7 @@ export function describeFailure({ test, actual, why }: TestResult, policy: Polic
 }
 
 /**
- * Grants without which every test that passes would still pass: a mistake in them goes unnoticed.
+ * Grants that can be removed without a failing test. The tests do not notice a mistake in them.
  */
 export function untestedGrants(policy: Policy, tests: readonly GrantTest[], now: EpochMs): Grant[] {
   const passing = runTests(policy, tests, now)

@@ -1,7 +1,7 @@
 import type { EpochMs } from "../epoch.ts";
 
 const DAY = /^\d{4}-\d\d-\d\d$/;
-/** RFC 3339 §5.6, with capital letters and at most milliseconds. */
+/** RFC 3339 §5.6, with capital letters, seconds optional, and at most milliseconds. */
 const TIME =
   /^(\d{4}-\d\d-\d\d)T([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,3})?)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$/;
 
@@ -24,7 +24,7 @@ function startOfDay(text: string): EpochMs | undefined {
   if (!DAY.test(text)) return undefined;
   const midnight = new Date(`${text}T00:00:00Z`);
   if (Number.isNaN(midnight.getTime())) return undefined;
-  // Date takes the 31st of February for a day in March.
+  // Date reads the 31st of February as a day in March.
   return midnight.toISOString().startsWith(text) ? midnight.getTime() : undefined;
 }
 

@@ -1,7 +1,17 @@
-import { isAlias, isMap, isNode, isSeq, LineCounter, parseDocument, type Alias, type Node } from "yaml";
+import {
+  isAlias,
+  isMap,
+  isNode,
+  isSeq,
+  Lexer,
+  LineCounter,
+  parseDocument,
+  type Alias,
+  type Node,
+} from "yaml";
 import { keyText, misread, type Path, startReading, valueOf } from "./yaml-value.ts";
 
-/** A problem without its line: it is at the value of `path`, or at its key. */
+/** A problem without its line. It is at the value at `path`, or at the key if `onKey` is true. */
 export interface Finding {
   readonly path: Path;
   readonly onKey?: boolean;
@@ -35,7 +45,7 @@ function notYaml(syntaxErrors: YamlSource["syntaxErrors"]): YamlSource {
   return { value: undefined, syntaxErrors, misreadings: [], locate: () => ({ line: 1, column: 1 }) };
 }
 
-/** What editors and git leave behind, which a YAML parser would report as something else. */
+/** Errors left by editors and git, for which a YAML parser would give a misleading message. */
 function unreadableCharacters(text: string): YamlSource["syntaxErrors"] {
   if (text.includes("\0")) {
     return [{ line: 1, column: 1, message: "not UTF-8 text (UTF-16?): save the file as UTF-8" }];
@@ -55,11 +65,11 @@ const MAX_DEPTH = 50;
 
 /**
  * The first line that is nested too deeply. The parser is recursive, and V8 ends the process if a
- * regular expression is compiled at the end of the stack: so it must not get there. Depth counts
- * brackets, levels of indentation, and `- - -` on one line; it is never less than the parser's.
+ * regular expression is compiled when the stack is almost full. So a deep file is refused before it
+ * is parsed. Depth counts brackets, levels of indentation, and `- - -` on one line.
  */
 function tooDeep(text: string): YamlSource["syntaxErrors"] {
-  let brackets = 0;
+  const brackets = deepestBrackets(text);
   const indentations: number[] = [];
   for (const [index, line] of text.split("\n").entries()) {
     if (/^\s*#/.test(line)) continue;
@@ -68,16 +78,33 @@ function tooDeep(text: string): YamlSource["syntaxErrors"] {
     while (indentation >= 0 && (indentations.at(-1) ?? -1) >= indentation) indentations.pop();
     if (indentation >= 0) indentations.push(indentation);
     const indicators = start.replace(/\s/g, "").length;
-    let deepest = brackets;
-    for (const character of line) {
-      if (character === "[" || character === "{") deepest = Math.max(deepest, ++brackets);
-      if (character === "]" || character === "}") brackets = Math.max(0, brackets - 1);
-    }
-    if (deepest + indentations.length + indicators > MAX_DEPTH) {
+    if ((brackets.get(index) ?? 0) + indentations.length + indicators > MAX_DEPTH) {
       return [{ line: index + 1, column: 1, message: `nested more than ${MAX_DEPTH} levels deep` }];
     }
   }
   return [];
+}
+
+/** The mark with which the lexer announces the text of a scalar. */
+const SCALAR = "\u001f";
+
+/**
+ * The depth of brackets on each line that has one, from line 0. The lexer of the parser tells a
+ * bracket from one in quotes or in a comment, and is not recursive.
+ */
+function deepestBrackets(text: string): ReadonlyMap<number, number> {
+  const deepest = new Map<number, number>();
+  let depth = 0;
+  let line = 0;
+  let isScalar = false;
+  for (const token of new Lexer().lex(text)) {
+    if (!isScalar && (token === "[" || token === "{")) depth += 1;
+    deepest.set(line, Math.max(depth, deepest.get(line) ?? 0));
+    if (!isScalar && (token === "]" || token === "}")) depth -= 1;
+    line += token.split("\n").length - 1;
+    isScalar = token === SCALAR;
+  }
+  return deepest;
 }
 
 function readDocument(text: string): YamlSource {
@@ -110,7 +137,7 @@ function readDocument(text: string): YamlSource {
   return { value, syntaxErrors, misreadings, locate };
 }
 
-/** Replaces the parser's messages that are written for programmers, by error code. */
+/** By error code: our messages in place of the parser's, which are written for programmers. */
 const SYNTAX_MESSAGES: Readonly<Partial<Record<string, string>>> = {
   BAD_ALIAS: "put a value that begins with * in quotes",
   BAD_SCALAR_START: "put a value that begins with this character in quotes",

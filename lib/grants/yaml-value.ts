@@ -30,7 +30,7 @@ export function misread(reading: Reading, path: Path, at: Node | number, message
   return undefined;
 }
 
-/** The plain data of a node. Objects come from entries, so that no key changes a prototype. */
+/** The plain data of a node. `Object.fromEntries` makes the objects, so no key sets a prototype. */
 export function valueOf(node: Node, path: Path, reading: Reading): unknown {
   if (isAlias(node)) return aliasedValue(node, path, reading);
   const before = reading.values++;

@@ -102,8 +102,17 @@ it.each([
   ["mappings", Array.from({ length: 3_000 }, (_, depth) => `${" ".repeat(depth)}a:`).join("\n"), 51],
   ["lists", `grants:\n  ${"- ".repeat(10_000)}a`, 2],
   ["keys", `grants:\n  ${"? ".repeat(10_000)}a`, 2],
+  ["brackets beside a closing one in quotes", `x: ${'["]",'.repeat(100)}${"]".repeat(100)}`, 1],
+  ["brackets beside a closing one in a comment", `x:\n${"  [ # ]\n".repeat(100)}`, 50],
+  ["braces beside a closing one in a key", `x: ${'{"}": '.repeat(60)}1${"}".repeat(60)}`, 1],
 ])("refuses %s that are nested more than 50 levels deep", (_kind, text, line) => {
   expect(problemsOf(text)).toBe(`grants.yml:${line}:1: nested more than 50 levels deep`);
+});
+
+it("counts no bracket in quotes, in a block of text or in a comment as a level", () => {
+  const brackets = "[".repeat(60);
+  const text = `serviceAccounts: {} # ${brackets}\ngrants: []\na: "${brackets}"\nb: |\n  ${brackets}\n`;
+  expect(problemsOf(text)).not.toContain("nested");
 });
 
 it.each([
@@ -381,8 +390,8 @@ it("refuses principals that would match everybody", () => {
     grants.yml:7:9: an account is refused, because it would match every principal in it: name its roles and users, such as arn:aws:iam::111122223333:role/<name>
     grants.yml:8:9: an account is refused, because it would match every principal in it: name its roles and users, such as arn:aws:iam::111122223333:role/<name>
     grants.yml:9:9: role/ or user/ must be written out in front of a wildcard: write arn:aws:iam::<account>:role/<name> or arn:aws:iam::<account>:user/<path/name>
-    grants.yml:10:9: a wildcard in the account needs principalOrgId beside principals, or any account of AWS could match
-    grants.yml:11:9: a wildcard in the account needs principalOrgId beside principals, or any account of AWS could match"
+    grants.yml:10:9: a wildcard in the account needs principalOrgId beside principals; otherwise any account of AWS could match
+    grants.yml:11:9: a wildcard in the account needs principalOrgId beside principals; otherwise any account of AWS could match"
   `);
 });
 
@@ -482,7 +491,7 @@ it("refuses two roles that differ only by their path", () => {
   ).toMatchInlineSnapshot(`
     "grants.yml:7:9: differs only by its path from arn:aws:iam::111122223333:role/team-a/deploy in line 6, and API Gateway reports no paths: write arn:aws:iam::111122223333:role/deploy for both if they are one role, or rename one
     grants.yml:9:18: differs only by its path from arn:aws:iam::111122223333:role/team-a/deploy in line 6, and API Gateway reports no paths: write arn:aws:iam::111122223333:role/deploy for both if they are one role, or rename one
-    grants.yml:11:18: API Gateway does not report the path of a role, so that this would match every role of the account, not only those below team-a/: name the roles"
+    grants.yml:11:18: API Gateway does not report the path of a role, so this would match every role of the account, not only those below team-a/: name the roles"
   `);
 });
 
@@ -525,4 +534,10 @@ it("refuses an organisation id of another form", () => {
     "grants.yml:7:21: principalOrgId must be the id of an AWS organisation: o- and 10 to 32 of a-z and 0-9, not the text "my-company"
     grants.yml:10:20: principalOrgId must be the id of an AWS organisation: o- and 10 to 32 of a-z and 0-9, not empty"
   `);
+});
+
+it("reports a value that could be misread once, although an alias repeats it", () => {
+  const grant = (principals: string) => `  - principals: ${principals}\n    serviceAccounts: [calls]\n`;
+  const file = `serviceAccounts:\n  calls: { secret: calls }\ngrants:\n${grant("&who [on]")}${grant("*who")}`;
+  expect(problemsOf(file).split("\n")).toEqual([expect.stringMatching(/^grants\.yml:4:23: /)]);
 });

@@ -86,7 +86,7 @@ grants:
   it("is accepted if it is the sample at the root", async () => {
     const { policy, warnings } = parsed(await readFile(new URL("../../grants.yml", import.meta.url), "utf8"));
     expect(policy.grants).toHaveLength(2);
-    expect(warnings).toEqual([expect.stringContaining("is not pinned")]);
+    expect(warnings).toEqual([expect.stringContaining("has no uniqueId")]);
   });
 
   it.each([

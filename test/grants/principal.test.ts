@@ -12,7 +12,7 @@ const other = (text: string) => `"${text}" is not an IAM role or user: ${FORMS}`
 const name = (text: string) =>
   `"${text}" is not a name that IAM allows: A-Z, a-z, 0-9 and +=,.@_- (and the wildcards * and ?)`;
 const everyRole = (path: string) =>
-  "API Gateway does not report the path of a role, so that this would match every role of the account, not only " +
+  "API Gateway does not report the path of a role, so this would match every role of the account, not only " +
   `those below ${path}: name the roles`;
 const colons = (right: string) => `the colons are not where an ARN has them: write ${right}`;
 

@@ -28,11 +28,11 @@ const child = "must be the id of a child account: a whole number, without quotes
 const keyId = "must be the id of a Voximplant key, as GetKeys shows it";
 const uniqueId = "must be the unique id of a role (AROA…) or a user (AIDA…), as `aws iam get-role` shows it";
 const organisation = "must be the id of an AWS organisation: o- and 10 to 32 of a-z and 0-9";
-const pattern = "must be the name of a method: 1 to 64 letters, digits and _, with * and ?";
+const pattern = "must be the name of a method: 1 to 64 letters, digits, _ and the wildcards * and ?";
 const method = "must be the name of a method, without wildcards";
 const time = "must be a time with its offset, as 2026-12-31T18:00:00+01:00";
 const until =
-  "must be its last day in UTC, as 2026-12-31, or a time with its offset, as 2026-12-31T18:00:00+01:00";
+  "must be the grant's last day in UTC, such as 2026-12-31, or a time with its offset, such as 2026-12-31T18:00:00+01:00";
 
 describe("a field of the grants file", () => {
   it.each<[path: string, value: unknown, message: string]>([
@@ -86,7 +86,7 @@ describe("a field of the grants file", () => {
     [
       "grants.0.serviceAccounts",
       [5],
-      "serviceAccounts[0] must be the name of a service account; a number needs quotes, not the number 5",
+      "serviceAccounts[0] must be the name of a service account (quote a number), not the number 5",
     ],
     ["grants.0.maxTtlSeconds", 3601, `maxTtlSeconds ${ttl}, not the number 3601`],
     ["grants.0.childAccountIds", 5, "childAccountIds must be a list of account ids, not the number 5"],
@@ -103,7 +103,7 @@ describe("a field of the grants file", () => {
     [
       "grants.0.methods",
       [],
-      "methods must name at least one method; without methods the grant gives tokens, not an empty list",
+      "methods must name at least one method (without methods the grant gives tokens), not an empty list",
     ],
     ["grants.0.methods", ["a.b"], `methods[0] ${pattern}, not the text "a.b"`],
     ["grants.0.methods", [5], `methods[0] ${pattern}, not the number 5`],
