@@ -21,7 +21,7 @@ export interface UpstreamOptions {
   /** The Management API, for requests with a token. */
   readonly apiUrl: string;
   readonly fetch: typeof fetch;
-  /** Milliseconds of a clock that is never set. */
+  /** Milliseconds of a clock that no one can set back, as `performance.now`. */
   readonly monotonic: () => number;
 }
 
@@ -29,28 +29,28 @@ export interface UpstreamOptions {
 export interface Upstream {
   /** For the client's credentials file. */
   readonly accountId: number;
-  /** For the user. */
+  /** What is served, for the message to the user. */
   readonly what: string;
   readonly forward: typeof fetch;
-  /** Rejects if a request that is accepted now would fail. */
+  /** Rejects if requests cannot be served now. */
   readonly checkHealth: () => Promise<unknown>;
 }
 
 /**
- * Sends requests with a vended token if the grant gives tokens. Otherwise the service makes the
- * calls.
+ * Sends requests to Voximplant with a vended token if the grant gives tokens. Otherwise sends them
+ * to the vendor, which calls the methods.
  *
- * Asks for the entitlements first: the IAM policy of a caller who gets no token does not allow the
- * path of a token, so API Gateway would refuse that request, and nothing would show that calls
- * work.
+ * Asks for the entitlements first, not for a token. If the grant gives calls, the caller's IAM
+ * policy does not allow the token route. API Gateway would refuse the request, and the refusal
+ * would not show that the grant gives calls.
  *
- * @throws TokenError there is no grant, or the service does not answer
+ * @throws TokenError there is no grant, or the vendor does not answer
  */
 export async function openUpstream(options: UpstreamOptions): Promise<Upstream> {
   const serviceAccount = parseServiceAccount(options.serviceAccount);
   checkWishes(options);
   const entitlement = await findEntitlement(options.vendor, serviceAccount).catch((error: unknown) => {
-    // A policy written by hand may allow the path of a token alone.
+    // A policy written by hand may allow the token route and not the list of entitlements.
     if (error instanceof TokenError && error.code === "not_authorized") return undefined;
     throw error;
   });
@@ -84,15 +84,18 @@ async function openTokens(options: UpstreamOptions): Promise<Upstream> {
 }
 
 function openCalls(
-  { vendor, accountId: childAccountId, monotonic }: UpstreamOptions,
+  { vendor, accountId: childAccountId, apiUrl, monotonic }: UpstreamOptions,
   serviceAccount: string,
   { methods = [], child_account_ids }: Entitlement,
 ): Upstream {
   if (childAccountId !== undefined && !child_account_ids.includes(childAccountId)) {
     throw new TokenError("access_denied", `the grant does not list the child account ${childAccountId}`);
   }
-  const send = connect(parseVendorOptions({ ...vendor, ...CALL_LIMITS }));
-  // Official clients want an account in their file. The service knows the key's own.
+  const { timeoutMs = CALL_TIMEOUT_MS } = vendor;
+  const attemptTimeoutMs = Math.min(timeoutMs, CALL_ATTEMPT_TIMEOUT_MS);
+  const send = connect(parseVendorOptions({ ...vendor, timeoutMs, attemptTimeoutMs }));
+  // Official clients need an account id in their credentials file. The placeholder 1 stands for the
+  // key's own account, which the vendor knows.
   const accountId = childAccountId ?? 1;
   return {
     accountId,
@@ -107,6 +110,7 @@ function openCalls(
           signal,
         }),
       accountId,
+      apiUrl,
     ),
     checkHealth: atMostEvery(HEALTH_MS, monotonic, async () => {
       const entitlement = await findEntitlement(vendor, serviceAccount);
@@ -115,10 +119,11 @@ function openCalls(
   };
 }
 
-/** Longer than the service waits for Voximplant. */
-const CALL_LIMITS = { timeoutMs: 60_000, attemptTimeoutMs: 30_000 };
+const CALL_TIMEOUT_MS = 60_000;
+/** Longer than the vendor waits for Voximplant. */
+const CALL_ATTEMPT_TIMEOUT_MS = 30_000;
 
-/** Probes ask every few seconds, and each answer of the service is paid for. */
+/** Health probes ask every few seconds, and each request to the vendor costs money. */
 const HEALTH_MS = 60_000;
 
 /** Runs a check again only if the last one that succeeded is older than `ms`. */

@@ -7,16 +7,19 @@ import { errorCodes, networkReason, wasNotSent } from "../voximplant/errors.ts";
 import type { ThrowawayKey } from "./throwaway-key.ts";
 
 export interface ServeOptions {
-  /** Sends a request that was accepted: with a vended token, or to the service. */
+  /** Sends an accepted request to Voximplant with a vended token, or to the vendor. */
   readonly forward: typeof fetch;
-  /** Rejects if a request that is accepted now would fail. */
+  /** Rejects if requests cannot be served now. */
   readonly checkHealth: () => Promise<unknown>;
   readonly key: Pick<ThrowawayKey, "findFault">;
-  /** The Management API. Every request is sent there, whatever its URL says. */
+  /** The Management API. `forward` gets a URL below this one, whatever host a request names. */
   readonly apiUrl: string;
-  /** Called once for each request, when it ends. Holds no query, body or token. */
+  /**
+   * Called when a request ends, except after a successful health probe. The line contains no query,
+   * body or token.
+   */
   readonly log: (line: string) => void;
-  /** Milliseconds of a clock that is never set. */
+  /** Milliseconds of a clock that no one can set back, as `performance.now`. */
   readonly monotonic: () => number;
 }
 
@@ -66,8 +69,8 @@ class Refusal extends Error {
  * Passes requests of an official client on, without the client's own token. The caller of `listen`
  * must choose a loopback address.
  *
- * A request is refused unless the throwaway key has signed its token, so that no other program of
- * this machine and no website can use the token. Bodies are streamed.
+ * A request is refused unless the throwaway key has signed its token, so that websites and programs
+ * without the credentials file cannot use the caller's grant. Bodies are streamed.
  */
 export function createTokenProxy(options: ServeOptions): Server {
   const { log, monotonic } = options;
@@ -77,7 +80,7 @@ export function createTokenProxy(options: ServeOptions): Server {
     response.on("close", () => {
       const took = Math.round(monotonic() - startedAt);
       const status = response.writableFinished ? response.statusCode : "aborted";
-      // Probes ask every few seconds.
+      // Not logged, because health probes ask every few seconds.
       if (pathOf(request) === HEALTH && status === 200) return;
       log(`${request.method ?? ""} ${pathOf(request).slice(0, 200)} ${status} ${took} ms`);
     });
@@ -201,7 +204,7 @@ function statusOf({ code, denied, mayHaveTakenEffect, retryable }: TokenError): 
   return retryable ? 503 : 502;
 }
 
-/** HTTP's code, because the platform's code for its own failures is not known. */
+/** The HTTP status, because the platform's error code for its own failures is not known. */
 const INTERNAL_ERROR = 500;
 
 /**

@@ -6,7 +6,7 @@ import { JOSEError } from "jose/errors";
 /** The e-mail address in the credentials file. It marks the file as one of a throwaway key. */
 const THROWAWAY_EMAIL = "throwaway@voxtoken.invalid";
 
-/** A key that the platform does not know. It proves that a request comes from our client. */
+/** A key that the platform does not know. It proves that a client has the credentials file. */
 export interface ThrowawayKey {
   /** JSON in the form that the control panel gives and the official clients read. */
   readonly credentialsFile: string;
@@ -45,7 +45,7 @@ export async function makeThrowawayKey(accountId: number): Promise<ThrowawayKey>
         const { payload, protectedHeader } = await jwtVerify(token, publicKey, {
           algorithms: ["RS256"],
           requiredClaims: ["iss", "exp"],
-          // The .NET client signs for an hour, which is the longest.
+          // An hour is the longest lifetime that an official client uses (.NET).
           maxTokenAge: 3_600,
           clockTolerance: 5,
         });
@@ -55,7 +55,7 @@ export async function makeThrowawayKey(accountId: number): Promise<ThrowawayKey>
         return `the token is for another account than ${accountId}: start voxtoken serve with --account-id`;
       } catch (error) {
         if (!(error instanceof JOSEError)) throw error;
-        return `the token is not accepted (${error.code}): is the credentials file of this run in use?`;
+        return `the token is not accepted (${error.code}): does the client use this run's file?`;
       }
     },
   };
@@ -65,7 +65,7 @@ export async function makeThrowawayKey(accountId: number): Promise<ThrowawayKey>
  * Writes the credentials file whole or not at all, with mode 0600. Replaces only a file of an
  * earlier run, because any other file may be a real key.
  *
- * @throws Error another file is there, or it cannot be written
+ * @throws Error another file exists there, or the credentials file cannot be written
  */
 export async function writeCredentials(file: string, { credentialsFile }: ThrowawayKey): Promise<void> {
   const existing = await readIfThere(file);

@@ -2,7 +2,7 @@ import { TokenError } from "../client/errors.ts";
 import type { PlatformAnswer } from "../client/answer.ts";
 import type { MethodParameters } from "../client/requests.ts";
 
-/** Has the service call a method. */
+/** Asks the vendor to call a method. */
 export type CallMethod = (
   method: string,
   parameters: MethodParameters,
@@ -10,17 +10,19 @@ export type CallMethod = (
   signal: AbortSignal,
 ) => Promise<PlatformAnswer>;
 
-/** The service takes 256 KiB; a multipart form is longer than the same parameters in JSON. */
+/** The vendor accepts 256 KiB of JSON. A multipart form of the same parameters is longer. */
 const MAX_BODY_BYTES = 512 * 1024;
 
 /**
- * A `fetch` that has the service call the method which a request of an official client names: in
- * the path, or in `cmd`. Parameters stand in the query, in a form or in a multipart form.
+ * A `fetch` for requests of an official client. It asks the vendor to call the method that the path
+ * or the field `cmd` names. Parameters are in the query, in a form or in a multipart form.
  *
- * @param ownAccountId the account of the client's credentials file. A client may send it; it says
- *   nothing.
+ * @param ownAccountId the account of the client's credentials file. An `account_id` with this value
+ *   is ignored.
+ * @param apiUrl the Management API of the requests
  */
-export function vendorCalls(call: CallMethod, ownAccountId: number): typeof fetch {
+export function vendorCalls(call: CallMethod, ownAccountId: number, apiUrl: string): typeof fetch {
+  const basePath = new URL(apiUrl).pathname.replace(/\/+$/, "");
   return async (input, init) => {
     const request = new Request(input, init);
     const { pathname, searchParams } = new URL(request.url);
@@ -29,7 +31,9 @@ export function vendorCalls(call: CallMethod, ownAccountId: number): typeof fetc
       if (fields.has(name)) throw new TokenError("invalid_request", `${name}: appears twice`);
       fields.set(name, value);
     }
-    const named = /\/platform_api\/(\w+)\/?$/.exec(pathname)?.[1];
+    const named = pathname.startsWith(basePath)
+      ? /^\/(\w+)\/?$/.exec(pathname.slice(basePath.length))?.[1]
+      : undefined;
     const command = fields.get("cmd");
     const method = named ?? command;
     if (method === undefined) throw new TokenError("invalid_request", "the request names no method");
@@ -67,6 +71,6 @@ async function formOf(request: Request): Promise<[string, string][]> {
   });
   return [...form].map(([name, value]) => {
     if (typeof value === "string") return [name, value];
-    throw new TokenError("invalid_request", `${name}: the service passes no files on`);
+    throw new TokenError("invalid_request", `${name}: the vendor does not forward files`);
   });
 }

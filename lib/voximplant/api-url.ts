@@ -35,7 +35,8 @@ export function apiUrlProblem(text: string): string | undefined {
       `because tokens and keys are sent there; it names ${url.protocol}//${url.host}`
     );
   }
-  if (url.search !== "" || url.hash !== "") return "must have no query and no fragment";
+  // Also an empty one: in `https://example.com/?`, a method's name would follow the "?".
+  if (/[?#]/.test(url.href)) return "must have no query and no fragment";
   return undefined;
 }
 

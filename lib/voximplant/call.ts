@@ -67,8 +67,8 @@ const MAX_ATTEMPTS = 5;
  *
  * Reads the body for every HTTP status, because the platform does not document the status of
  * errors. Retries with full jitter after error 340 and HTTP 429, where the method did not run.
- * After error 515, a lost connection, a time-out or a 5xx the method may have taken effect, so it
- * retries only if `repeatable`.
+ * After error 515, a lost connection, a time-out or a 5xx, the method may have taken effect. Then
+ * the call is retried only if `repeatable`.
  *
  * @param repeatable whether running the method twice has the same effect as once. `CreateKey` is
  *   not repeatable.
@@ -85,7 +85,7 @@ export async function callMethod(
   parameters: Parameters,
   { repeatable }: { readonly repeatable: boolean },
 ): Promise<Record<string, unknown>> {
-  // Usually checked before, with the name of the setting. Here it also covers other callers.
+  // Most callers check the URL before, with the name of the setting. This check covers the others.
   parseApiUrl(connection.url, "the URL of the Management API");
   const { now, sleep, random, deadlineMs = 30_000 } = connection;
   const deadline = now() + deadlineMs;
@@ -121,13 +121,13 @@ async function attemptOnce(
   return understand(method, sent.status, sent.contentType, sent.text);
 }
 
-/** Parses a body. Its text never goes into an error, because it may hold a private key. */
+/** Parses a body. Error messages quote only the field `msg`: the rest may hold a private key. */
 function understand(method: string, status: number, contentType: string, text: string): Attempt {
   let body: unknown;
   try {
     body = JSON.parse(text);
   } catch {
-    // HTML is the page of a proxy, and a lost answer.
+    // HTML is the page of a proxy: the platform's answer was lost.
     if (status === 200 && contentType !== "" && !/json|html/i.test(contentType)) {
       const error = new VoximplantFileError(method, contentType, text);
       return { answered: false, error, tookEffect: "unknown" };

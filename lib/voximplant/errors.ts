@@ -24,7 +24,7 @@ const remedies: Record<ErrorCodeName, string> = {
     "The key is unknown to the account, or lacks the role that this method needs, or this machine's clock is wrong.",
   forbidden: "Give the service account a role that allows this method; `GetRoles` lists them.",
   rateLimited: "Call less often; try again in a few seconds.",
-  invalidKeyId: "The key does not exist, or no longer: see `voxtoken admin keys`.",
+  invalidKeyId: "The key never existed or was deleted: see `voxtoken admin keys`.",
   invalidRoleSet: "The key may not give these roles: set them in the control panel, under Service accounts.",
   tooManyKeys:
     "The account has the maximum number of keys. Delete unused ones; `voxtoken admin keys` lists them.",
@@ -84,7 +84,7 @@ export class VoximplantFileError extends Error {
   }
 }
 
-/** What an error is known to have, whichever realm and library it comes from. */
+/** The fields that an error from any realm or library may have. */
 interface ErrorLike {
   readonly message?: unknown;
   readonly code?: unknown;
@@ -94,7 +94,7 @@ interface ErrorLike {
   readonly errors?: readonly ErrorLike[];
 }
 
-/** More causes than any library nests. A cause may be its own cause. */
+/** More causes than any library nests. The limit ends a loop of causes. */
 const MAX_CAUSES = 10;
 
 /** The errors at the root. An AggregateError has one for each address that was tried. */
@@ -145,7 +145,7 @@ export function isRefusal(error: unknown, ...names: readonly ErrorCodeName[]): e
 
 /**
  * Whether a new token may help: the token has expired, its key was rotated or deleted, or the
- * platform does not say.
+ * platform gives no exact reason.
  */
 export function isTokenRefusal(code: unknown): boolean {
   const { tokenExpired, invalidToken, invalidKeyId, authorizationFailed } = errorCodes;

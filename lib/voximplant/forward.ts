@@ -6,13 +6,13 @@ import { sendOnce } from "./send.ts";
 export interface PlatformAnswer {
   readonly status: number;
   readonly body: string;
-  /** Of the error in it, if there is one. */
+  /** The code of the error in `body`, if there is one. */
   readonly errorCode?: number;
 }
 
 /** Why there is no answer to pass on. `detail` is for the audit record. */
 export type CallFailure =
-  /** The connection was refused, or the answer is not JSON. */
+  /** The platform was not reached, or its answer is a redirect, not JSON, or repeats the token. */
   | { readonly reason: "platform_unavailable"; readonly detail: string }
   /** Whether the method took effect is not known. */
   | { readonly reason: "platform_timeout"; readonly detail: string }
@@ -20,7 +20,7 @@ export type CallFailure =
 
 /**
  * Calls a method once and returns the platform's answer unchanged. An answer that repeats a part of
- * the token is not returned, so that no token leaves by it.
+ * the token is not returned, so that the caller gets no token.
  *
  * @param timeoutMs for the whole exchange
  */
@@ -34,7 +34,7 @@ export async function forwardMethod(
   const headers = {
     authorization: `Bearer ${token}`,
     // Lambda freezes between invocations, and the platform may close a kept connection meanwhile.
-    // A call over it would be lost, and must not be repeated.
+    // A call over a closed connection would be lost, and must not be repeated.
     connection: "close",
   };
   const sent = await sendOnce(connection, method, headers, new URLSearchParams([...parameters]), timeoutMs);
@@ -65,7 +65,7 @@ export async function forwardMethod(
   return { status, body: text, ...(typeof errorCode === "number" && { errorCode }) };
 }
 
-/** Whether a text has the token's payload or signature. Its header is the same in every token. */
+/** Whether a text has the token's payload or signature. All tokens of a key share one header. */
 function repeats(token: string, text: string): boolean {
   const [, payload = "", signature = ""] = token.split(".");
   return text.includes(payload) || text.includes(signature);

@@ -39,7 +39,7 @@ const Rule = z.looseObject({
 export type Account = z.infer<typeof Account>;
 export type Role = z.infer<typeof Role>;
 export type Key = z.infer<typeof Key>;
-/** The credentials file as an object. The platform shows the private key only here. */
+/** The credentials file as an object. The platform shows the private key in no other answer. */
 export type CreatedKey = z.infer<typeof CreatedKey>;
 type Rule = z.infer<typeof Rule>;
 
@@ -55,10 +55,11 @@ export interface ManagementApi {
   getKeys(): Promise<Key[]>;
   updateKey(keyId: string, change: { name: string; description: string }): Promise<void>;
   /**
-   * `absent`: the key did not exist, as after a repeated call.
+   * `absent`: the key did not exist, for example because an earlier attempt deleted the key.
    *
-   * @param options.repeatable false: not retried. A retry may come after the key is in use again.
-   * @throws VoximplantError the platform refuses the caller's own key
+   * @param options.repeatable false: not retried if the call may have taken effect, because the key
+   *   may be in use again by the time of the retry.
+   * @throws VoximplantError the platform refuses the call or the caller's own key
    */
   deleteKey(keyId: string, options?: { readonly repeatable: boolean }): Promise<"deleted" | "absent">;
   getKeyRoles(keyId: string): Promise<Role[]>;

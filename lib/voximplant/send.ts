@@ -7,8 +7,8 @@ export type Sent =
   | { readonly status: number; readonly contentType: string; readonly text: string }
   | {
       /**
-       * `unreachable`: nothing was sent. `redirected`: nothing was sent on. `timeout`, `lost` and
-       * `too_large`: the method may have taken effect.
+       * `unreachable`: nothing was sent. `redirected`: the redirect was not followed. `timeout`,
+       * `lost` and `too_large`: the method may have taken effect.
        */
       readonly failure: "unreachable" | "redirected" | "timeout" | "lost" | "too_large";
       readonly detail: string;

@@ -167,7 +167,7 @@ describe("voxtoken admin probe", () => {
       future: `HTTP 200, error 455 | ${NOTHING}`,
       too_long: `HTTP 200, error 454 | ${NOTHING}`,
       unknown_key: `HTTP 200, error 433 | ${NOTHING}`,
-      child: "GetChildrenAccounts: HTTP 200, error 104; name one with --child ID",
+      child: "GetChildrenAccounts: HTTP 200, error 104; use --child ID",
       roleless_create: "yes | unknownKeys: delete; maxTtlSeconds: 300 or less",
       roleless_update: `yes | ${NOTHING}`,
       roleless_delete: "yes | maxTtlSeconds: 300 or less",
@@ -288,7 +288,7 @@ describe("voxtoken admin probe", () => {
             ? forward().then(() => Response.json({ result: [{ role_id: 3 }] }))
             : undefined,
         {
-          roleless_create: "a new key has roles here from the start",
+          roleless_create: "the platform gives roles to a new key",
         },
       ],
     ];
@@ -346,11 +346,11 @@ describe("voxtoken admin probe", () => {
       await start();
       const { answers, status } = await run([], ({ kid }) => (kid === GIVEN ? undefined : refused(100)));
       expect(answers).toMatchObject({
-        new_key_signs: "not within 60 s | nothing helps: rotation would fail; please report it",
+        new_key_signs: "not within 60 s | no setting helps: rotation would fail; please report it",
         new_key_listed: `within 0.1 s | ${NOTHING}`,
         claims: "the new key was not accepted within 60 s",
         roleless_create: "the new key was not accepted within 60 s",
-        deleted_old_token: "the token was refused before (HTTP 200, error 100)",
+        deleted_old_token: "the token was refused before DeleteKey (HTTP 200, error 100)",
         deleted_unlisted: `within 0.1 s | ${NOTHING}`,
       });
       expect(status).toBe(0);
@@ -394,7 +394,7 @@ describe("voxtoken admin probe", () => {
       [
         "no child account if the list cannot be read",
         { result: "?" },
-        "GetChildrenAccounts: another shape than documented; name one with --child ID",
+        "GetChildrenAccounts: another shape than documented; use --child ID",
       ],
     ])("uses %s", async (_, body, expected) => {
       await start();
@@ -465,7 +465,7 @@ describe("voxtoken admin probe", () => {
 
   describe("continues if one question has no answer", () => {
     it.each([
-      ["GetKeyRoles", "GetKeyRoles: HTTP 200, error 100", "new_key_found", "roleless_update"],
+      ["GetKeyRoles", "GetKeyRoles: HTTP 200, error 100", "roleless_update", "claims"],
       ["GetRoles", "GetRoles: HTTP 200, error 100", "roleless_set_roles", "roleless_update"],
       ["UpdateKey", "no (HTTP 200, error 100) | nothing", "roleless_update", "claims"],
     ])("%s", async (method, why, unanswered, other) => {
@@ -475,6 +475,18 @@ describe("voxtoken admin probe", () => {
       expect(answers[other]).toMatch(/^yes/);
       expect(status).toBe(0);
       expectOnlyForeignKeys();
+    });
+
+    it("but removes the role that a key may have given itself", async () => {
+      await start();
+      let isRaising = false;
+      const { answers } = await run([], ({ method }) => {
+        if (method === "SetKeyRoles") isRaising = true;
+        if (method !== "GetKeyRoles" || !isRaising) return undefined;
+        return Promise.resolve(new Response("", { status: 502 }));
+      });
+      expect(answers["roleless_set_roles"]).toBe("GetKeyRoles: HTTP 502 without JSON");
+      expect(api.calls.map(({ method }) => method)).toContain("RemoveKeyRoles");
     });
 
     it("without printing the platform's text, which may contain an account's name", async () => {
@@ -564,7 +576,7 @@ describe("voxtoken admin probe", () => {
     it("even if the keys cannot be listed", async () => {
       await start({ fault: (method) => (method === "GetKeys" ? platformFault(100) : undefined) });
       const { status, err, answers } = await run();
-      expect(err).toContain("Warning: keys of an earlier run cannot be found: GetKeys");
+      expect(err).toContain("Warning: cannot look for keys of an earlier run: GetKeys");
       expect(answers).toMatchObject({
         new_key_listed: "GetKeys: HTTP 200, error 100",
         claims: "yes, both | claims: standard (the default)",
@@ -730,7 +742,7 @@ describe("voxtoken admin probe", () => {
       });
       const { status, err } = await run();
       expect(err).toMatch(
-        /Key of unknown id, named vtv-probe-\w+-1, may still exist: CreateKey was not answered/,
+        /Key of unknown id, named vtv-probe-\w+-1, may still exist: CreateKey gave no key id/,
       );
       expect(status).toBe(1);
     });

@@ -19,12 +19,16 @@ const entitled = (...service_accounts: Entitlement[]): Behaviour =>
 /** As API Gateway answers where the caller's IAM policy does not allow the path. */
 const forbidden = refuses(403, "not_authorized", "User: … is not authorized to perform: execute-api:Invoke");
 
-async function open(behaviours: readonly Behaviour[], options: Partial<UpstreamOptions> = {}) {
+async function open(
+  behaviours: readonly Behaviour[],
+  options: Partial<UpstreamOptions> = {},
+  timeoutMs?: number,
+) {
   const vendor = await startVendor(behaviours);
   onTestFinished(vendor.close);
   const clock = { ms: 0 };
   const opening = openUpstream({
-    vendor: { url: vendor.url, credentials, rounds: 1 },
+    vendor: { url: vendor.url, credentials, rounds: 1, timeoutMs },
     serviceAccount: "outbound-calls",
     ttlSeconds: undefined,
     accountId: undefined,
@@ -99,4 +103,11 @@ describe("the health of a caller who gets no token", () => {
     }
     expect(paths()).toHaveLength(4);
   });
+});
+
+it("a call of a method ends with the time limit that was given", async () => {
+  const { opening } = await open([entitled(methodsOnly), () => undefined], {}, 300);
+  const { forward } = await opening;
+  const url = "https://api.voximplant.com/platform_api/StartScenarios";
+  await expect(forward(url, { method: "POST" })).rejects.toMatchObject({ code: "timeout" });
 });

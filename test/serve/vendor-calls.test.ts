@@ -4,13 +4,17 @@ import { vendorCalls } from "../../lib/serve/vendor-calls.ts";
 const URL_OF_API = "https://api.voximplant.com/platform_api";
 
 /** What the service is asked, for a request of an official client. */
-async function asked(path: string, init: RequestInit = { method: "POST" }) {
+async function asked(path: string, init: RequestInit = { method: "POST" }, apiUrl = URL_OF_API) {
   const calls: unknown[] = [];
-  const forward = vendorCalls((...call) => {
-    calls.push(call.slice(0, 3));
-    return Promise.resolve({ status: 200, text: '{"result": 1}', body: { result: 1 } });
-  }, 1);
-  const response = await forward(`${URL_OF_API}${path}`, init);
+  const forward = vendorCalls(
+    (...call) => {
+      calls.push(call.slice(0, 3));
+      return Promise.resolve({ status: 200, text: '{"result": 1}', body: { result: 1 } });
+    },
+    1,
+    apiUrl,
+  );
+  const response = await forward(`${apiUrl}${path}`, init);
   return { calls, response };
 }
 
@@ -38,6 +42,17 @@ describe("a request of an official client", () => {
     expect([response.status, await response.text()]).toEqual([200, '{"result": 1}']);
   });
 
+  it.each(["https://example.com/vox", "https://example.com"])(
+    "names the method in its path, below another Management API: %s",
+    async (apiUrl) => {
+      const { calls } = await asked("/StartScenarios", form({ rule_id: "42" }), apiUrl);
+      expect(calls).toEqual([["StartScenarios", { rule_id: "42" }, undefined]]);
+      expect((await asked("", form({ cmd: "GetRules" }), apiUrl)).calls).toEqual([
+        ["GetRules", {}, undefined],
+      ]);
+    },
+  );
+
   it("for a child account names that account as a number", async () => {
     const { calls } = await asked("/GetRules?account_id=7654321");
     expect(calls).toEqual([["GetRules", {}, 7654321]]);
@@ -45,7 +60,7 @@ describe("a request of an official client", () => {
 
   it("comes back with the platform's own error, status and body unchanged", async () => {
     const text = '{"error": {"code": 104, "msg": "No."}}';
-    const forward = vendorCalls(() => Promise.resolve({ status: 403, text, body: {} }), 1);
+    const forward = vendorCalls(() => Promise.resolve({ status: 403, text, body: {} }), 1, URL_OF_API);
     const response = await forward(`${URL_OF_API}/CreateKey`, { method: "POST" });
     expect([response.status, await response.text()]).toEqual([403, text]);
   });

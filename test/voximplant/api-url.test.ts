@@ -21,6 +21,8 @@ const refused: [url: string, why: string][] = [
   ["https://user:secret@api.voximplant.com/", "must hold no user name or password"],
   ["https://api.voximplant.com/platform_api?a=1", "must have no query and no fragment"],
   ["https://api.voximplant.com/platform_api#a", "must have no query and no fragment"],
+  ["https://api.voximplant.com/platform_api?", "must have no query and no fragment"],
+  ["https://api.voximplant.com/platform_api#", "must have no query and no fragment"],
   ["ftp://localhost/", "must be https"],
   ["api.voximplant.com", "must be a URL"],
   ["https://", "must be a URL"],

@@ -6,7 +6,7 @@ export interface Answer {
   readonly answer: string;
   /** What to set in grants.yml. */
   readonly set: string;
-  /** The same for programs: numbers, codes, yes and no. */
+  /** The answer for programs: booleans, numbers and strings. */
   readonly facts: Readonly<Record<string, boolean | number | string>>;
 }
 

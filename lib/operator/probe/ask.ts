@@ -5,8 +5,8 @@ import { errorCodes } from "../../voximplant/errors.ts";
 import { readBounded } from "../../voximplant/read-bounded.ts";
 
 /**
- * The platform's answer, with the HTTP status. Contains no text of the platform, because it is
- * printed and written to a file, and a text may name an account or a key.
+ * The platform's answer, with the HTTP status. A refusal has no message of the platform: refusals
+ * are printed and written to a file, and a message may name an account or a key.
  */
 export type Reply =
   | {
@@ -110,7 +110,7 @@ function understand(status: number, text: string): Attempt {
   return { why: `HTTP ${status} with neither result nor error`, tookEffect };
 }
 
-/** Has only the code, such as `ECONNREFUSED`. The message names addresses. */
+/** Gives only the code, such as `ECONNREFUSED`: the error's message contains addresses. */
 function networkFailure(error: unknown): string {
   const cause = error instanceof Error ? error.cause : undefined;
   const code = cause instanceof Error && "code" in cause ? ` (${String(cause.code)})` : "";

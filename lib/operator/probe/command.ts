@@ -40,8 +40,8 @@ export function probeCommand(io: Io): Command {
       "after",
       `
 It changes only throw-away keys, named vtv-probe-…, and always deletes them,
-also on Ctrl-C. After a run that was killed, the next run deletes its keys
-first. Takes one to three minutes. Run only one at a time.
+also on Ctrl-C. If a run is killed, the next run first deletes the keys of the
+killed run. A run takes one to three minutes. Run only one at a time.
 
 Exit status: 0 all questions were asked and the keys are deleted, 1 failure or
 keys are left, 2 wrong usage.
@@ -168,7 +168,7 @@ async function removeLeftovers(io: Io, keys: ThrowAwayKeys, signal: AbortSignal)
       io.stderr.write(`Deleted ${count(removed, "throw-away key")} that an earlier run left behind.\n`);
   } catch (error) {
     if (!(error instanceof NoAnswerError)) throw error;
-    io.stderr.write(`Warning: keys of an earlier run cannot be found: ${error.message}.\n`);
+    io.stderr.write(`Warning: cannot look for keys of an earlier run: ${error.message}.\n`);
   }
 }
 

@@ -4,8 +4,8 @@ import { NoAnswerError, pause } from "./ask.ts";
 /** How long one wait for the platform may take. */
 export const WAIT_MS = 60_000;
 /**
- * An answer counts after so many equal ones in a row, because several servers may answer, and each
- * may know a key at another time.
+ * An answer counts after this many equal answers in a row, because several servers may answer, and
+ * each may learn of a key at a different time.
  */
 const STREAK = 3;
 const MAX_FAILURES = 5;
@@ -25,7 +25,7 @@ export type Timing =
 type Check = () => Promise<boolean>;
 
 /**
- * Repeats all checks until each was true three times in a row, for at most 60 s.
+ * Repeats each check until three results in a row were true, for at most 60 s after `since`.
  *
  * @param since the time of the change that the checks wait for, in milliseconds since 1970
  */

@@ -9,7 +9,7 @@ import { askAsGiven, makeKey, newKey, type Probe, tryToken } from "./with-key.ts
 /** More keys than any account is known to allow. Without it, --fill might never end. */
 const MAX_FILL = 500;
 const MAX_FILL_MS = 10 * 60_000;
-/** The default lifetime of a vended token, which a caller may still use when its key is deleted. */
+/** The default lifetime of a vended token. Callers may still use such tokens of a deleted key. */
 const VENDED_TTL_SECONDS = 300;
 
 export async function askShape(probe: Probe): Promise<Answer> {
@@ -39,7 +39,7 @@ export async function askNewKey(probe: Probe): Promise<Outcome[]> {
   );
   probe.isKeyAccepted = timings[0]?.kind !== "not settled";
   return timings.map((timing) =>
-    timingAnswer(timing, NOTHING_TO_SET, "nothing helps: rotation would fail; please report it"),
+    timingAnswer(timing, NOTHING_TO_SET, "no setting helps: rotation would fail; please report it"),
   );
 }
 
@@ -61,7 +61,8 @@ export async function askDeletedKey(probe: Probe): Promise<Outcome[]> {
     signal,
   );
   return timings.map((timing, index) => {
-    if (index < 2 && !wasAccepted.accepted) return `the token was refused before (${describe(wasAccepted)})`;
+    if (index < 2 && !wasAccepted.accepted)
+      return `the token was refused before DeleteKey (${describe(wasAccepted)})`;
     return timingAnswer(timing, NOTHING_TO_SET, index < 2 ? "maxTtlSeconds: 300 or less" : NOTHING_TO_SET);
   });
 }
@@ -86,7 +87,7 @@ export async function askLimit(probe: Probe): Promise<Answer> {
     const limit = others.length + made.size;
     return answered(
       `${limit} (then ${describe(created)})`,
-      // Each has a current key, and during a rotation a pending and a superseded one.
+      // Each service account has a current key, and in a rotation a pending and a superseded one.
       `serviceAccounts: at most ${Math.floor(limit / 3)} in one account`,
       { limit, ...replyFacts(created) },
     );

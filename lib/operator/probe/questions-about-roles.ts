@@ -6,15 +6,16 @@ import { signPlain } from "./signer.ts";
 import type { ThrowAwayKey } from "./throw-away-keys.ts";
 import { askAsGiven, makeKey, type Probe, withAcceptedKey } from "./with-key.ts";
 
-/** Asks with a key without roles. If new keys have roles here, there is no answer. */
+/** Asks with a key without roles. Throws if the platform gives roles to new keys. */
 async function withoutRoles(
   probe: Probe,
   run: (key: ThrowAwayKey, token: string) => Promise<Answer>,
 ): Promise<Answer> {
   return withAcceptedKey(probe, async (key) => {
     const roles = await askAsGiven(probe, "GetKeyRoles", { key_id: key.keyId });
+    if (!roles.accepted) throw new NoAnswerError(`GetKeyRoles: ${describe(roles)}`);
     if (rolesIn(roles).length > 0) {
-      throw new NoAnswerError("a new key has roles here from the start");
+      throw new NoAnswerError("the platform gives roles to a new key");
     }
     return run(key, await signPlain(key.signer, probe.connection.now()));
   });
@@ -26,7 +27,7 @@ function reachAnswer(reply: Reply, ifReached: string, ifNot: string = NOTHING_TO
   if (reply.accepted) return answered("yes", ifReached, { reached: true, ...replyFacts(reply) });
   const reached = !FORBIDDEN.has(reply.code);
   return answered(
-    reached ? `reached, and refused for another reason (${describe(reply)})` : `no (${describe(reply)})`,
+    reached ? `refused, not for the missing role (${describe(reply)})` : `no (${describe(reply)})`,
     reached ? ifReached : ifNot,
     { reached, ...replyFacts(reply) },
   );
@@ -82,7 +83,7 @@ interface RoleView {
 
 /**
  * Tries the role Admin first, as a thief would, and then one other role, but never Owner. Removes
- * the role at once. The key is deleted at most a minute later.
+ * the role at once. The next step deletes the key.
  */
 export async function askRaise(probe: Probe): Promise<Answer> {
   return withoutRoles(probe, async (key, token) => {
@@ -96,15 +97,22 @@ export async function askRaise(probe: Probe): Promise<Answer> {
     let reply: (Reply & { readonly accepted: false }) | undefined;
     for (const { role_id, role_name } of new Set(tried)) {
       const parameters = { key_id: key.keyId, role_id: String(role_id) };
-      const attempt = await ask(probe.connection, token, "SetKeyRoles", parameters, { signal: probe.signal });
-      if (!attempt.accepted) {
-        reply = attempt;
-        continue;
+      let attempt: Reply | undefined;
+      let roles: Reply;
+      try {
+        attempt = await ask(probe.connection, token, "SetKeyRoles", parameters, { signal: probe.signal });
+        if (!attempt.accepted) {
+          reply = attempt;
+          continue;
+        }
+        roles = await askAsGiven(probe, "GetKeyRoles", { key_id: key.keyId });
+      } finally {
+        // Also if an answer was lost. If this fails, the key loses the role when it is deleted.
+        if (attempt?.accepted !== false)
+          await ask(probe.connection, token, "RemoveKeyRoles", parameters).catch(() => undefined);
       }
-      const roles = await askAsGiven(probe, "GetKeyRoles", { key_id: key.keyId });
+      if (!roles.accepted) throw new NoAnswerError(`GetKeyRoles: ${describe(roles)}`);
       const isThere = rolesIn(roles).some((role) => role.role_id === role_id);
-      // If this fails, the key is still deleted.
-      await ask(probe.connection, token, "RemoveKeyRoles", parameters).catch(() => undefined);
       const name = String(role_name)
         .replace(/[^\w -]/g, "?")
         .slice(0, 30);

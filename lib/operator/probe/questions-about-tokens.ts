@@ -14,7 +14,9 @@ export async function askIss(probe: Probe): Promise<Answer> {
     const say = (reply: Reply) => (reply.accepted ? "yes" : `no (${describe(reply)})`);
     return answered(
       `number: ${say(number)}; string: ${say(string)}`,
-      number.accepted ? NOTHING_TO_SET : "nothing helps: vended tokens have a number; please report it",
+      number.accepted
+        ? NOTHING_TO_SET
+        : "no setting helps: vended tokens have a numeric iss; please report it",
       { number: number.accepted, string: string.accepted },
     );
   });
@@ -87,10 +89,10 @@ export async function askChild(probe: Probe): Promise<Answer> {
 async function findChild(probe: Probe): Promise<number | undefined> {
   const reply = await askAsGiven(probe, "GetChildrenAccounts", { child_account_id: "any", count: 1 });
   if (!reply.accepted) {
-    throw new NoAnswerError(`GetChildrenAccounts: ${describe(reply)}; name one with --child ID`);
+    throw new NoAnswerError(`GetChildrenAccounts: ${describe(reply)}; use --child ID`);
   }
   const [first] = [reply.result].flat() as ({ account_id?: unknown } | null)[];
   if (first === undefined) return undefined;
   if (typeof first?.account_id === "number") return first.account_id;
-  throw new NoAnswerError("GetChildrenAccounts: another shape than documented; name one with --child ID");
+  throw new NoAnswerError("GetChildrenAccounts: another shape than documented; use --child ID");
 }

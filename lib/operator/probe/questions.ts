@@ -59,7 +59,7 @@ export const steps: readonly Step[] = [
   question("roleless_delete", "No role: DeleteKey", "calling DeleteKey without a role", askDelete),
   question("roleless_set_roles", "No role: SetKeyRoles", "calling SetKeyRoles without a role", askRaise),
   {
-    doing: "waiting for the end of a deleted key (60 s at most)",
+    doing: "waiting for the deletion to take effect (60 s at most)",
     questions: [
       { id: "deleted_old_token", text: "Deleted: old token refused" },
       { id: "deleted_new_token", text: "Deleted: new token refused" },

@@ -7,7 +7,7 @@ export interface Row {
 }
 
 const HEADER = ["QUESTION", "ANSWER", "SET IN GRANTS.YML"] as const;
-/** With two spaces between the columns, a row has 80. */
+/** With two spaces between the columns, a row is 80 characters wide. */
 const WIDTHS = [27, 27, 22] as const;
 
 export function table(rows: readonly Row[]): string {
@@ -44,8 +44,8 @@ function wrap(text: string, width: number): string[] {
 }
 
 /**
- * The report to share. It has no account, e-mail address, key or token, and says only whether the
- * platform's host is Voximplant's.
+ * The report to share. It has no account, e-mail address, key or token. Instead of the platform's
+ * URL, it says whether the URL is the default URL.
  */
 export function json(
   rows: readonly Row[],

@@ -33,9 +33,9 @@ export interface ListedKey {
 /** A key that must not be left behind. */
 interface Target {
   readonly name: string;
-  /** Undefined if CreateKey gave no answer and the key was not listed yet. */
+  /** Undefined if CreateKey gave no usable answer and the key was not listed yet. */
   keyId: string | undefined;
-  /** Deletes the key if the given key may not. Undefined for a key of an earlier run. */
+  /** Deletes this key if the given key is refused. Undefined if the private key is unknown. */
   signer?: Signer;
   /** When CreateKey was called; 0 for a key of an earlier run. */
   readonly askedAt: number;
@@ -59,7 +59,8 @@ const PAGE_SIZE = 100;
 const MAX_PAGES = 100;
 
 /**
- * @param given the key of the credentials file. It creates, lists and deletes, and never changes.
+ * @param given the key of the credentials file. Its tokens create, list and delete throw-away keys.
+ *   The key itself is never changed.
  */
 export function openThrowAwayKeys(connection: Connection, given: Signer) {
   const prefix = `vtv-probe-${randomBytes(6).toString("hex")}-`;
@@ -72,7 +73,7 @@ export function openThrowAwayKeys(connection: Connection, given: Signer) {
     return target;
   };
 
-  /** Never the given key, whatever its name is. */
+  /** False for the given key, whatever the name of that key is. */
   const isThrowAway = ({ keyId, name }: ListedKey) => NAME.test(name) && keyId !== given.signingKey.keyId;
 
   /** Lists all keys of the account, without items that cannot be read. @throws NoAnswerError */
@@ -94,8 +95,8 @@ export function openThrowAwayKeys(connection: Connection, given: Signer) {
   }
 
   /**
-   * Creates a key without roles. An interrupt does not stop it: the key of an aborted CreateKey
-   * cannot be found until the platform lists it.
+   * Creates a key without roles. An interrupt does not end the call, because the key of an aborted
+   * CreateKey cannot be found until the platform lists the key.
    *
    * @param token the token that calls CreateKey
    * @returns the key, or the platform's refusal
@@ -128,7 +129,7 @@ export function openThrowAwayKeys(connection: Connection, given: Signer) {
   }
 
   /**
-   * Deletes one key with this token, in one call whose answer is returned. @throws NoAnswerError
+   * Deletes one key with this token. @returns the answer, also a refusal. @throws NoAnswerError
    */
   async function deleteWith(token: string, keyId: string, signal: AbortSignal): Promise<Reply> {
     const reply = await ask(connection, token, "DeleteKey", { key_id: keyId }, { signal });
@@ -137,7 +138,11 @@ export function openThrowAwayKeys(connection: Connection, given: Signer) {
     return reply;
   }
 
-  /** Deletes a key with the given key or with itself. @returns whether the platform answered */
+  /**
+   * Deletes a key with a token of the given key or, if that is refused, of the key to delete.
+   *
+   * @returns whether the platform answered
+   */
   async function tryToDelete(target: Target, signal: AbortSignal): Promise<boolean> {
     const askToDelete = (signer: Signer) =>
       askAs(signer, connection, "DeleteKey", { key_id: target.keyId }, { signal });
@@ -155,14 +160,15 @@ export function openThrowAwayKeys(connection: Connection, given: Signer) {
   }
 
   /**
-   * A key is gone once a DeleteKey has succeeded and the platform no longer lists it. "Unknown key"
-   * is not enough for a key younger than a minute, which the platform may not know yet. If the keys
-   * cannot be listed, "unknown key" after a successful DeleteKey must suffice.
+   * An unlisted key is gone if a DeleteKey has succeeded, or if DeleteKey answers "unknown key" a
+   * minute or more after CreateKey. Before that, the platform may not know the key yet. If the keys
+   * cannot be listed, a key is gone if DeleteKey has succeeded and then answers "unknown key".
    */
   function judge(target: Target, listed: ReadonlySet<string> | undefined, whyUnlisted: string): void {
     const { keyId, deleted, unknown, askedAt } = target;
     const isOld = connection.now() - askedAt >= WAIT_MS;
-    if (keyId === undefined) target.why = whyUnlisted || "CreateKey was not answered, and it is not listed";
+    if (keyId === undefined)
+      target.why = whyUnlisted || "CreateKey gave no key id, and the key is not listed";
     else if (listed === undefined) target.gone = deleted && unknown;
     else target.gone = !listed.has(keyId) && (deleted || (unknown && isOld));
     if (!target.gone) target.why ||= whyUnlisted || "it is still listed";
@@ -186,7 +192,7 @@ export function openThrowAwayKeys(connection: Connection, given: Signer) {
       let failures = 0;
       for (const target of targets) {
         if (target.gone || target.keyId === undefined || (target.deleted && !repeatsAll)) continue;
-        // After three time-outs the platform is unreachable: a hundred more would take hours.
+        // Stop after three failures in a row: a hundred more may take more than an hour.
         if (failures === 3 || signal.aborted) break;
         failures = (await tryToDelete(target, signal)) ? 0 : failures + 1;
       }
@@ -212,7 +218,7 @@ export function openThrowAwayKeys(connection: Connection, given: Signer) {
     deleteWith,
     /** How often CreateKey was called. */
     count: () => calls,
-    /** Deletes the keys of an earlier run. @returns how many. @throws NoAnswerError no list */
+    /** Deletes the keys of an earlier run. @returns how many are gone. @throws NoAnswerError */
     async removeLeftovers(signal: AbortSignal): Promise<number> {
       for (const key of (await list(signal)).filter(isThrowAway)) adopt(key);
       const found = targets.length;

@@ -13,10 +13,10 @@ export interface Probe {
   readonly child: number | undefined;
   /** The throw-away key that most questions are about. */
   key?: ThrowAwayKey;
-  /** Another throw-away key, which a token of the first is to delete. */
+  /** Another throw-away key. A question tries to delete this key with a token of `key`. */
   other?: ThrowAwayKey;
   /**
-   * Whether the platform accepts tokens of `key`. If not, its refusals are not answers.
+   * False if tokens of `key` were not accepted within 60 s. Refusals are then not answers.
    */
   isKeyAccepted?: boolean;
 }
@@ -43,8 +43,8 @@ export function newKey({ key }: Probe): ThrowAwayKey {
 }
 
 /**
- * Asks with the throw-away key, then tries a plain token of it. If that is refused too, the refusal
- * has another cause and is not an answer.
+ * Runs a question with the throw-away key, and then tries a token with only the required claims.
+ * If the platform refuses that token, the result of the question is not an answer.
  */
 export async function withAcceptedKey<T>(probe: Probe, run: (key: ThrowAwayKey) => Promise<T>): Promise<T> {
   const key = newKey(probe);
