@@ -28,7 +28,7 @@ export async function findSecret(store: SecretStore, secret: string): Promise<Se
 
 /**
  * Stores a credentials file as the current version of a secret, and waits until Secrets Manager
- * reports it as current. Then takes AWSPENDING off an older version, so that no rotation makes that
+ * reports it as current. Then takes AWSPENDING off another version, so that no rotation makes that
  * one current again, and records the key's roles.
  *
  * @returns what was not done although the key is current, each a sentence
@@ -59,11 +59,11 @@ export async function storeKey(
       leftToDo.push(`${what}: ${messageOf(error)}.`);
     }
   };
-  await attempt("AWSPENDING was not taken off an older version", async () =>
+  await attempt("AWSPENDING was not taken off another version", async () =>
     (await dropPending(store, secret.arn, io)) === "clean"
       ? undefined
-      : "A replica is behind, so AWSPENDING stays on an older version. rotate-key never makes that version " +
-        `current. If the next rotation fails, run \`voxtoken admin rotate\`.`,
+      : "A replica is behind, so AWSPENDING stays on another version. rotate-key makes no version current " +
+        `that is older. If the next rotation fails, run \`voxtoken admin rotate\`.`,
   );
   await attempt("The secret could not be read back", () => readBack(io, store, secret, versionId, value));
   await attempt("The key's roles were not recorded", async () =>

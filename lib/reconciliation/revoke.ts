@@ -52,8 +52,8 @@ interface RevocationRequest {
  *
  * - `list`: the platform no longer lists the key.
  * - `token`: the platform refuses a token of the key.
- * - `labels`: no version older than the current one has AWSPENDING, so the next rotation does not
- *   continue with an old key.
+ * - `labels`: only the current version may have AWSPENDING, so the next rotation does not continue
+ *   with another key. This ends a rotation that is under way.
  * - `containers`: the functions' containers drop their keys.
  */
 interface RevocationStep {
@@ -138,11 +138,11 @@ export async function revokeKey(
   for (const { secret } of new Set([named, ...affected.map(({ serviceAccount }) => serviceAccount)])) {
     await step("labels", async () => {
       const outcome = await dropPending(ports.store, secret, ports);
-      if (outcome === "clean") return "no older version of the secret has the label AWSPENDING";
+      if (outcome === "clean") return "no other version of the secret has the label AWSPENDING";
       throw new KeyLifecycleError(
-        `An older version of ${secret} still has the label AWSPENDING. The label stays, because labels must ` +
-          "not be moved while the copies of the secret in other regions are behind. This is harmless: rotate-key " +
-          "does not make an older version current.",
+        `Another version of ${secret} still has the label AWSPENDING. The label stays, because labels must not be ` +
+          "moved while the copies of the secret in other regions are being written. This is harmless: rotate-key " +
+          "makes no version current that is older than the current one.",
       );
     });
   }

@@ -93,7 +93,7 @@ export async function rollBack(
       return undefined;
     }
   };
-  const pending = await attempt("AWSPENDING was not taken off an older version", () =>
+  const pending = await attempt("AWSPENDING was not taken off another version", () =>
     dropPending(store, state.arn, { sleep }),
   );
   const snapshot = await attempt("The secret could not be read again", () => readSecret(serviceAccount));

@@ -182,7 +182,7 @@ describe("the report of a revocation", () => {
     const report = await revoke({ ...world.ports, forgetKeys }, policyFor(), leaked);
     expect(linesOf(report)).toEqual([
       `ok replace: the current key is now ${key()}`,
-      "ok labels: no older version of the secret has the label AWSPENDING",
+      "ok labels: no other version of the secret has the label AWSPENDING",
       `ok rules: now bound to key ${key()}`,
       "ok delete: the platform deleted it",
       `ok list: the platform no longer lists it (asked with key ${key()})`,
@@ -201,14 +201,15 @@ describe("the report of a revocation", () => {
     expect(report.proved).toBe(true);
   });
 
-  it("says that an older version keeps its label while a replica is behind", async () => {
+  it("says that another version keeps its label while a replica is being written", async () => {
     world = await startWorld({ secretsManager: { replicaRegions: ["eu-west-1"] } });
     world.stagePending();
     world.secret().replicas = [{ Region: "eu-west-1", Status: "InProgress" }];
     const report = await revoke(world.ports, policyFor(), key());
     expect(linesOf(report)).toContain(
-      "FAIL labels: An older version of voximplant/outbound-calls still has the label AWSPENDING. The label stays, because labels must not be moved " +
-        "while the copies of the secret in other regions are behind. This is harmless: rotate-key does not make an older version current.",
+      "FAIL labels: Another version of voximplant/outbound-calls still has the label AWSPENDING. The label stays, " +
+        "because labels must not be moved while the copies of the secret in other regions are being written. This is " +
+        "harmless: rotate-key makes no version current that is older than the current one.",
     );
     expect(report).toMatchObject({ proved: true, withoutKey: [] });
   });
@@ -262,7 +263,7 @@ describe("a revocation with --delete-first", () => {
     const leaked = key();
     const report = await revoke(world.ports, policyFor(), leaked, { deleteFirst: true });
     expect(linesOf(report)).toEqual([
-      "ok labels: no older version of the secret has the label AWSPENDING",
+      "ok labels: no other version of the secret has the label AWSPENDING",
       "FAIL rules: There is no new key, so routing rules that are bound to the leaked key stay bound to it.",
       "ok delete: the platform deleted it",
       "FAIL list: there is no other key of this Voximplant account to ask with",

@@ -150,7 +150,7 @@ describe("after the label has moved, a rollback", () => {
     expect(world.clock.now - startedAt).toBeLessThan(30_000);
   });
 
-  it("says that AWSPENDING stays on an older version if a replica is behind", async () => {
+  it("says that AWSPENDING stays on another version while a replica is being written", async () => {
     versionOf("AWSPREVIOUS")?.stages.add("AWSPENDING");
     versionOf("AWSCURRENT")?.stages.delete("AWSPENDING");
     const describe: SecretStore["describe"] = async (id) => ({
@@ -167,7 +167,7 @@ describe("after the label has moved, a rollback", () => {
 
   it.each<[text: string, pending: string | undefined, rollback: () => Promise<unknown>]>([
     [
-      "AWSPENDING was not taken off an older version: no answer",
+      "AWSPENDING was not taken off another version: no answer",
       undefined,
       async () => {
         let described = 0;
