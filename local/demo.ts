@@ -93,14 +93,14 @@ async function showMethods(stack: Stack): Promise<void> {
   });
   show("Who called", `${arnOf(stack, "role/dialer")}, whose grant lists methods and gives no token`);
   const { result } = await call("StartScenarios", { rule_id: 1 });
-  show("StartScenarios", `${String(result)}, Voximplant's own answer; the service signed the call`);
+  show("StartScenarios", `${String(result)}, Voximplant's own answer; the vendor signed the call`);
   expect(result === 1, "StartScenarios was not called.");
   const refusal: unknown = await call("CreateKey").catch((error: unknown) => error);
   expect(refusal instanceof TokenError && refusal.code === "not_authorized", "CreateKey was not refused.");
   show(
     "CreateKey",
     `${refusal.status ?? ""} ${refusal.code}: the role's IAM policy, as voxtoken admin iam-policy prints it, ` +
-      "has no such path, so the gateway refuses before the service is asked",
+      "has no such path, so the gateway refuses before the vendor is asked",
   );
 }
 

@@ -39,7 +39,7 @@ export function suggestions(
     ...(granted ? [`A token, as ${granted.userArn}:`, curl(granted, tokenUrl), ""] : []),
     ...(calling && callable
       ? [
-          `A method called by the service, without a token, as ${calling.userArn}:`,
+          `A method called by the vendor, without a token, as ${calling.userArn}:`,
           curl(calling, `${url}${methodPath(callable.name, method)}`),
           "",
         ]

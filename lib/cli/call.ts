@@ -7,7 +7,7 @@ import { addAccountOption, addVendorOptions, type VendorFlags, vendorOptions } f
 
 export function callCommand(io: Io): Command {
   return addAccountOption(addVendorOptions(new Command("call")))
-    .description("have the service call one method, without a token")
+    .description("have the vendor call one method, without a token")
     .argument("<service-account>", "a name that voxtoken whoami lists")
     .argument("<Method>", "one that voxtoken whoami lists")
     .argument("[name=value...]", "the method's parameters")
@@ -17,7 +17,7 @@ export function callCommand(io: Io): Command {
 Example:
   $ voxtoken call outbound-calls StartScenarios rule_id=1 | jq .result
 
-The whole answer is printed as JSON. The service waits 25 s for Voximplant. If
+The whole answer is printed as JSON. The vendor waits 25 s for Voximplant. If
 an answer is lost, voxtoken repeats the call only for methods named Get….`,
     )
     .action(

@@ -141,7 +141,7 @@ async function* tryToken(
     yield fine("Voximplant accepts the token (GetAccountInfo)");
   } catch (error) {
     const refused = error instanceof VoximplantError && isTokenRefusal(error.code);
-    const next = "ask the service's owner to check its key with voxtoken admin keys";
+    const next = "ask the vendor's owner to check its key with voxtoken admin keys";
     yield problem("Voximplant", error, refused ? next : undefined);
   }
 }

@@ -16,10 +16,10 @@ const HINTS: Readonly<Partial<Record<TokenErrorCode, string>>> = {
   invalid_response: "is --url the token vendor, with its stage (…/prod)?",
   not_found: "is --url the token vendor, with its stage (…/prod)?",
   throttled: "too many requests: wait, and do not use --no-cache in scripts",
-  internal_error: "ask the owner of the service to look up the request id in the service's log",
-  signing_key_unavailable: "the service cannot read its key at the moment: try again in a minute",
-  platform_unavailable: "Voximplant is unreachable from the service: try again in a minute",
-  platform_timeout: "Voximplant did not answer the service in time: try again in a minute",
+  internal_error: "ask the owner of the vendor to look up the request id in the vendor's log",
+  signing_key_unavailable: "the vendor cannot read its key at the moment: try again in a minute",
+  platform_unavailable: "Voximplant is unreachable from the vendor: try again in a minute",
+  platform_timeout: "Voximplant did not answer the vendor in time: try again in a minute",
   response_too_large: "ask for less at a time (count, offset)",
 };
 

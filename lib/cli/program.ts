@@ -42,7 +42,7 @@ To begin with:
   $ voxtoken exec call-history -- ./report.sh  # run a program with a token
   $ voxtoken doctor                            # if any of these fails
 
-Ask the owner of the service for the url. npm start prints a local stack's url.
+Ask the owner of the vendor for the url. npm start prints a local stack's url.
 AWS credentials are found in the same order as by the AWS CLI.
 
 Exit status: 0 done, 1 failure, 2 wrong usage, 3 denied. Errors go to stderr.`,

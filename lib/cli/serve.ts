@@ -39,7 +39,7 @@ Example:
 
 The file holds a throwaway key, with which the client signs its own tokens.
 voxtoken checks these tokens. It then sends the request to Voximplant with a
-vended token, or lets the service call the method if the grant lists methods.
+vended token, or lets the vendor call the method if the grant lists methods.
 The file is written as soon as requests can be served. While they can be served,
 GET /health answers 200. docs/clients.md shows the settings for each client.`,
     )

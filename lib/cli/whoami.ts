@@ -9,7 +9,7 @@ import { addVendorOptions, startDeadline, type VendorFlags, vendorOptions } from
 
 export function whoamiCommand(io: Io): Command {
   return addVendorOptions(new Command("whoami"))
-    .description("show your identity as the service sees it, and what you may request")
+    .description("show your identity as the vendor sees it, and what you may request")
     .addOption(
       new Option("-o, --output <format>", "for people or for programs")
         .choices(["text", "json"])

@@ -33,7 +33,7 @@ const entitlementsResponse = z.object({
   ),
 }) satisfies z.ZodMiniType<EntitlementsResponse>;
 
-/** The service's own form, or API Gateway's and Lambda's (`message`, `Message`). */
+/** The vendor's own form, or API Gateway's and Lambda's (`message`, `Message`). */
 const errorResponse = z.object({
   error: z.optional(z.string()),
   error_description: z.optional(z.string()),
@@ -91,7 +91,7 @@ export function readPlatformAnswer(answer: Answer, repeatable: boolean): Platfor
   }
   if (result !== undefined && typeof error !== "string") return { status, text, body };
   if (status !== 200) throw refusal(answer, repeatable);
-  throw new TokenError("invalid_response", "the answer is not from the service: it has no result", {
+  throw new TokenError("invalid_response", "the answer is not from the vendor: it has no result", {
     ...details(answer),
     mayHaveTakenEffect: !repeatable,
   });
@@ -105,13 +105,13 @@ function read<T>(answer: Answer, schema: z.ZodMiniType<T>): T {
   const fields = [...new Set(result.error.issues.map(({ path }) => path.join(".") || "the body"))].join(", ");
   throw new TokenError(
     "invalid_response",
-    `the answer is not from the service; missing or invalid: ${fields}`,
+    `the answer is not from the vendor; missing or invalid: ${fields}`,
     details(answer),
   );
 }
 
 /**
- * With these codes, the service refused before it called the method. After any other error, the
+ * With these codes, the vendor refused before it called the method. After any other error, the
  * method may have run.
  */
 const NOTHING_RAN: ReadonlySet<TokenErrorCode> = new Set([

@@ -33,8 +33,12 @@ export function requestToken(
   );
 }
 
+/** A grant may list any number of child accounts: this is enough for 100,000. */
+const MAX_ENTITLEMENTS_BYTES = 2 * 1024 * 1024;
+
 export function requestEntitlements(send: Send, atMostMs?: number): Promise<EntitlementsResponse> {
-  return send({ ...routes.listEntitlements, body: "" }, readEntitlements, atMostMs);
+  const request = { ...routes.listEntitlements, body: "", maxAnswerBytes: MAX_ENTITLEMENTS_BYTES };
+  return send(request, readEntitlements, atMostMs);
 }
 
 export interface MethodRequest {
@@ -48,10 +52,10 @@ export interface MethodRequest {
 
 type Value = string | number | boolean;
 
-/** The service writes a list as `a;b;c` for the platform. Undefined values are left out. */
+/** The vendor writes a list as `a;b;c` for the platform. Undefined values are left out. */
 export type MethodParameters = Readonly<Record<string, Value | readonly Value[] | undefined>>;
 
-/** The service passes on at most 5 MiB. The limit here has a margin. */
+/** The vendor passes on at most 5 MiB. The limit here has a margin. */
 const MAX_METHOD_ANSWER_BYTES = 8 * 1024 * 1024;
 
 /**

@@ -70,7 +70,7 @@ export type ConditionsOf<G extends Grant, P extends PrincipalPattern> = Readonly
 /**
  * All conditions of a grant. Five places use this table: the decision, its explanation, the list of
  * entitlements, the search for redundant grants, and the diff of two policies. If one of these
- * places missed a field, the service would give a token that the grant does not allow, lint would
+ * places missed a field, the vendor would give a token that the grant does not allow, lint would
  * recommend the removal of a grant that is needed, or the diff would miss a gain. If a field is
  * added to {@link Grant} or {@link PrincipalPattern} without an entry here, the code does not
  * compile.

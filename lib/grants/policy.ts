@@ -32,7 +32,7 @@ export interface Grant {
   readonly childAccountIds: readonly number[];
   readonly principalOrgId?: string;
   /**
-   * Methods that the service calls for the caller, with `*` and `?`. Such a grant gives calls and
+   * Methods that the vendor calls for the caller, with `*` and `?`. Such a grant gives calls and
    * no token. A grant without `methods` gives tokens and no calls.
    */
   readonly methods?: readonly string[];
@@ -144,5 +144,5 @@ export function wrongAccount(
 export const MIN_TTL_SECONDS = 30;
 export const DEFAULT_TTL_SECONDS = 300;
 export const MAX_TTL_SECONDS = 3600;
-/** Lifetime of a token with which the service calls a method. The caller never gets this token. */
+/** Lifetime of a token with which the vendor calls a method. The caller never gets this token. */
 export const METHOD_TTL_SECONDS = 60;

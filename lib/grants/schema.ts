@@ -126,7 +126,7 @@ const grant = z
         .min(1, { error: "must name at least one method (without methods the grant gives tokens)" })
         .optional()
         .describe(
-          "Methods that the service calls for these callers, with `*` and `?`. Such a grant gives no token.",
+          "Methods that the vendor calls for these callers, with `*` and `?`. Such a grant gives no token.",
         ),
       until: z
         .string({ error: untilError })

@@ -160,7 +160,7 @@ function checkName(name: string): void {
       `${shown}: the name of a parameter must begin with a-z, and have at most 64 of a-z, 0-9 and _`,
     );
   }
-  if (AUTHENTICATION.has(name)) throw new Wrong(`${name}: must be left out; the service signs the call`);
+  if (AUTHENTICATION.has(name)) throw new Wrong(`${name}: must be left out; the vendor signs the call`);
   if (name === METHOD_PARAMETER) throw new Wrong(`${name}: must be left out; the path names the method`);
 }
 

@@ -1,5 +1,5 @@
 /**
- * What travels between the service and its callers; docs/openapi.yaml describes it. The
+ * What travels between the vendor and its callers; docs/openapi.yaml describes it. The
  * client may import no other file of lib/http/.
  */
 
@@ -45,7 +45,7 @@ export interface EntitlementsResponse {
     /** The longest lifetime of a token; absent if `tokens` is false. */
     readonly max_ttl_seconds?: number | undefined;
     readonly child_account_ids: readonly number[];
-    /** Patterns of the methods that the service calls for the caller; absent if there are none. */
+    /** Patterns of the methods that the vendor calls for the caller; absent if there are none. */
     readonly methods?: readonly string[] | undefined;
   }[];
 }

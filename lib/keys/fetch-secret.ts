@@ -19,7 +19,7 @@ export interface FetchedSecret {
  */
 export type FetchSecret = (secret: string) => Promise<FetchedSecret>;
 
-/** No request waits longer for Secrets Manager. See docs/runbook.md, Latency. */
+/** No fetch takes longer. See docs/runbook.md, Latency. */
 const FETCH_DEADLINE_MS = 2_800;
 
 /**

@@ -119,7 +119,7 @@ function lateRetirement(
   now: EpochMs,
   graceMs: number,
 ): Finding[] {
-  // Infinity: another finding says why the key is kept.
+  // Infinity: a version was not read, or a copy in another region is behind. Both have findings.
   if (state.state !== "superseded" || state.retireAt <= now || state.retireAt === Infinity) return [];
   const { serviceAccount } = state;
   const secret = secrets.find((one) => one.serviceAccount === serviceAccount);

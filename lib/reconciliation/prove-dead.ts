@@ -84,7 +84,10 @@ export async function lookInAccounts(
 async function lookAtToken(leaked: AccountKey | undefined): Promise<Look> {
   const look = (ok: boolean, seen: string): Look => ({ step: "token", ok, seen });
   if (leaked === undefined)
-    return look(false, "no version of a secret holds its private key, so no token of it can be tried");
+    return look(
+      false,
+      "no readable version of a secret holds its private key, so no token of it can be tried",
+    );
   try {
     await leaked.api.getAccountInfo();
     return look(false, "the platform still accepts a token of it");

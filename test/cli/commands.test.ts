@@ -67,7 +67,7 @@ describe("voxtoken token", () => {
       "a server that is not the service",
       answers(200, "<html>"),
       1,
-      "voxtoken: invalid_response: the answer is not from the service; missing or invalid: the body",
+      "voxtoken: invalid_response: the answer is not from the vendor; missing or invalid: the body",
     ],
   ])("reports a refusal by %s in one line with a hint", async (_who, behaviour, status, line) => {
     const { run } = await setUpCli([behaviour]);

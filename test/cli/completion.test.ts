@@ -33,7 +33,7 @@ describe("voxtoken completion", () => {
   it("prints one line with a description for each word in fish", async () => {
     const lines = (await script("fish")).split("\n");
     expect(lines).toContain(
-      "complete -c voxtoken -n '__fish_use_subcommand' -f -a whoami -d 'show your identity as the service sees it, and what you may request'",
+      "complete -c voxtoken -n '__fish_use_subcommand' -f -a whoami -d 'show your identity as the vendor sees it, and what you may request'",
     );
     expect(
       lines.some((line) => line.includes("__fish_seen_subcommand_from admin") && line.includes("-a lint")),

@@ -108,7 +108,7 @@ describe("the parameters of a method", () => {
     ..."api_key session_id access_token jwt account_name account_email account_password".split(" "),
     ..."admin_user_id admin_user_name admin_user_api_key admin_user_password".split(" "),
   ])("refuses %s, which says who calls", (parameter) => {
-    const detail = `${parameter}: must be left out; the service signs the call`;
+    const detail = `${parameter}: must be left out; the vendor signs the call`;
     expect(detailOf(JSON.stringify({ [parameter]: "x" }), JSON_TYPE)).toBe(detail);
     expect(detailOf(`${parameter}=x`, FORM_TYPE)).toBe(detail);
   });

@@ -24,7 +24,7 @@ export const { provider } = rest;
 export const sampleGrants = readFileSync(join(root, "local", "grants.yml"), "utf8");
 
 /** The same without the grant of methods: a deployment that has no function for calls. */
-export const grantsOfTokens = sampleGrants.replace(/ {2}# Calls through the service[^]*$/, "");
+export const grantsOfTokens = sampleGrants.replace(/ {2}# Calls through the vendor[^]*$/, "");
 
 /** The parameters' defaults, as serverless.yml has them. */
 export const defaults = params.default;

@@ -129,7 +129,7 @@ describe("a change of the grants", () => {
 
   it("to methods alone leaves vend-token without any key", () => {
     const grants = sampleGrants
-      .replace(/^grants:[^]*?(?= {2}# Calls through the service)/m, "grants:\n")
+      .replace(/^grants:[^]*?(?= {2}# Calls through the vendor)/m, "grants:\n")
       .replace(/^tests:[^]*/m, "");
     const after = stackOf({}, { grants });
     expect(permissions(after, "VendTokenRole").filter((one) => !/ (logs|xray):/.test(one))).toEqual([]);

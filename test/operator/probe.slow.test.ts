@@ -569,7 +569,7 @@ describe("voxtoken admin probe", () => {
       await start({ fault: lost });
       const { status, err } = await run();
       expect(status).toBe(1);
-      expect(err).toContain("no throw-away key was created");
+      expect(err).toContain("no throw-away key could be used");
       expectOnlyForeignKeys();
     });
 
@@ -813,7 +813,7 @@ describe("voxtoken admin probe", () => {
       await start({ keyLimit: 2 });
       const { status, err, report } = await run();
       expect(status).toBe(1);
-      expect(err).toContain("no throw-away key was created: CreateKey: HTTP 200, error 437");
+      expect(err).toContain("no throw-away key could be used: CreateKey: HTTP 200, error 437");
       expect(report?.answers.every(({ answer }) => answer === undefined)).toBe(true);
       expectOnlyForeignKeys();
     });

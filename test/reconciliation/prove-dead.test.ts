@@ -121,7 +121,7 @@ describe("a key is not proved dead", () => {
     expect((await prove([keyThat("new", { getKeys: [[]] })], undefined))[1]).toEqual({
       step: "token",
       ok: false,
-      seen: "no version of a secret holds its private key, so no token of it can be tried",
+      seen: "no readable version of a secret holds its private key, so no token of it can be tried",
     });
   });
 

@@ -233,7 +233,7 @@ describe("the report of a revocation", () => {
     expect(linesOf(report).slice(-3)).toEqual([
       "ok delete: the platform deleted it",
       `ok list: the platform no longer lists it (asked with key ${current})`,
-      "FAIL token: no version of a secret holds its private key, so no token of it can be tried",
+      "FAIL token: no readable version of a secret holds its private key, so no token of it can be tried",
     ]);
     const again = `voxtoken admin revoke outbound-calls --key ${keyId}`;
     expect(report).toMatchObject({

@@ -34,7 +34,7 @@ export interface AskOptions {
 const Code = z.looseObject({ code: z.coerce.number() });
 const Answer = z.looseObject({ error: z.nullish(Code), errors: z.nullish(z.array(Code)) });
 
-/** Temporary refusals: the method did not run. */
+/** Temporary refusals. After 515 the method may have run: cleanUp finds a second key by name. */
 const PASSING = new Set<number>([errorCodes.rateLimited, errorCodes.sameOperationRecently]);
 const ATTEMPT_TIMEOUT_MS = 10_000;
 const MAX_BYTES = 8 * 1024 * 1024;

@@ -218,7 +218,7 @@ function conclude(
   const shape = rows.find(({ question }) => question.id === "create_key_result");
   if (typeof shape?.answer === "string") {
     const hint = "use a key that may call CreateKey, or delete a key if the account is full";
-    throw new CliError(`no throw-away key was created: ${shape.answer}`, EXIT.failure, hint);
+    throw new CliError(`no throw-away key could be used: ${shape.answer}`, EXIT.failure, hint);
   }
 }
 
