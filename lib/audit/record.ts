@@ -24,7 +24,10 @@ export interface Facts {
   allowance?: Allowance;
   key?: KeyOutcome;
   claims?: TokenClaims;
-  /** The id of the record, a UUID. Set when a token is signed; a `jti` claim has the same value. */
+  /**
+   * The id of the record, a UUID. Set when a token is signed. If the token has a `jti` claim, the
+   * claim has this value.
+   */
   jti?: string;
   tokenSha256?: string;
   call?: PlatformCall;

@@ -23,7 +23,7 @@ export interface CacheKey {
   readonly ttlSeconds: number | undefined;
 }
 
-/** The name of an entry's file: a hash of JSON, because different keys have different JSON. */
+/** The name of an entry's file. Different keys have different JSON, so their hashes differ too. */
 export function cacheFileName(key: CacheKey): string {
   const { urls, identity, serviceAccount, accountId = null, ttlSeconds = null } = key;
   const encoded = JSON.stringify([urls, identity, serviceAccount, accountId, ttlSeconds]);
@@ -124,7 +124,10 @@ async function mintInto(
   return minted.response;
 }
 
-/** Whether the entry's time `before` is in the future, and the token is valid as long as needed. */
+/**
+ * Whether the token may be used: the entry's time that `before` names is still in the future, the
+ * token stays valid for as long as needed, and the platform has not refused it.
+ */
 function good(
   entry: CacheEntry | undefined,
   before: "renewFrom" | "renewBy" | "endsAt",

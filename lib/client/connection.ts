@@ -21,7 +21,8 @@ interface VendorRequest extends ExchangeOptions {
 
 /**
  * Sends a request, with retries, until there is an answer. `read` turns the answer into a value or
- * throws a TokenError. `atMostMs` shortens the time limit of the vendor's options.
+ * throws a TokenError. `atMostMs` limits the time further, if it is less than the limit in
+ * `Vendor`.
  */
 export type Send = <T>(request: VendorRequest, read: (answer: Answer) => T, atMostMs?: number) => Promise<T>;
 
@@ -84,7 +85,10 @@ export function connect(vendor: Vendor): Send {
     emit({ type: "clock_corrected", skewMs });
   }
 
-  /** Corrects a wrong clock or expired credentials after a refusal, and tries once more. */
+  /**
+   * If a request is refused because of a wrong clock or expired credentials, sends it once more:
+   * signed with the server's time, or with renewed credentials.
+   */
   async function sendCorrected<T>(send: (forceRefresh: boolean) => Promise<T>): Promise<T> {
     const skewBefore = skewMs;
     try {

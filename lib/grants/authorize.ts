@@ -9,8 +9,8 @@ import type { AccessRequest, Allowance, Denial, Entitlement, Policy, ServiceAcco
 export interface GrantIndex {
   readonly serviceAccounts: ReadonlyMap<string, ServiceAccount>;
   /**
-   * By the principal's ARN. Both are Maps: an object would always find something for `constructor`,
-   * which is a legal name of a service account.
+   * By the principal's ARN. This field and `serviceAccounts` are Maps. An object would always find
+   * something for `constructor`, which is a legal name of a service account.
    */
   readonly exact: ReadonlyMap<string, readonly Candidate[]>;
   /** Every one is compared with every caller. */

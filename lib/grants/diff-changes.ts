@@ -25,7 +25,10 @@ export interface RuleChange {
   /** For `longer` and `shorter`: seconds. For `later` and `sooner`: milliseconds, or Infinity. */
   readonly from?: number;
   readonly to?: number;
-  /** Of what is gained or lost: the longest lifetime in seconds, and the latest end or Infinity. */
+  /**
+   * `maxTtlSeconds` is the longest lifetime of what is gained or lost, in seconds. `until` is its
+   * latest end, or Infinity if it does not end.
+   */
   readonly maxTtlSeconds: number;
   readonly until: number;
   /** The place in the file that causes the change. */
@@ -39,15 +42,24 @@ export interface Place {
 
 /** What is known of the callers of one pattern at one service account. */
 export interface Comparison {
-  /** Rules of exactly these callers that the other policy does not cover. */
+  /**
+   * Gains: the new rules of exactly this pattern that the old policy does not cover. Losses: the
+   * old rules of exactly this pattern that the new policy does not cover.
+   */
   readonly gains: readonly Rule[];
   readonly losses: readonly Rule[];
-  /** All rules that are for these callers, before and after. */
+  /**
+   * All rules whose pattern covers these callers, also those of a wider pattern: `was` before the
+   * change, `is` after it.
+   */
   readonly was: readonly Rule[];
   readonly is: readonly Rule[];
   /** The rules of exactly these callers after the change. A loss is reported at one of them. */
   readonly successors: readonly Rule[];
-  /** Whether the old and the new policy name these callers, for any service account. */
+  /**
+   * Whether a policy has a rule for exactly this pattern, at any service account: `knewCallers` for
+   * the old policy, `knowsCallers` for the new one.
+   */
   readonly knewCallers: boolean;
   readonly knowsCallers: boolean;
 }

@@ -83,8 +83,8 @@ export function classifyKeys(keys: readonly Key[], context: ClassificationContex
 }
 
 /**
- * Until when the key in a version that was not read may be in use. Infinity: the version is current
- * or pending, or its secret was not read at all. 0: every version was read.
+ * Returns the time until which a key in an unread version may be in use. Infinity: such a version
+ * is current or pending, or a secret was not read at all. 0: every version was read.
  */
 function unreadVersionsMatterUntil(context: ClassificationContext): EpochMs {
   const { serviceAccounts, secrets, absent = [] } = context;
@@ -130,9 +130,10 @@ function stateIn(secret: SecretSnapshot, key: Key, context: ClassificationContex
 }
 
 /**
- * When the grace of superseded keys ends. Infinity: a region has no copy of the secret, or an old
- * copy, or COPIES_TAG still says so. In the last case, the region signed with a superseded key
- * until its copy was updated. Reconciliation then changes the tag, and this starts the grace again.
+ * When the grace of superseded keys ends. Infinity: a region has no copy of the secret or an old
+ * copy, or COPIES_TAG still says that a copy is behind. In the last case, the copy may be up to
+ * date now, but its region signed with a superseded key until then. Reconciliation will change the
+ * tag, and this change starts the grace again.
  */
 function graceEnd(
   { state }: SecretSnapshot,

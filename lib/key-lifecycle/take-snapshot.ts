@@ -50,8 +50,9 @@ interface Problem {
  * Compares the keys that the platform lists with the keys in the secrets. Changes nothing.
  *
  * Reads the secrets twice. The first read gives the keys to sign in with. The second read comes
- * after the listing, and gives the result. Otherwise a key that a rotation stores between the first
- * read and the listing would be listed, but would be in no secret that was read.
+ * after the listing, and gives the result. If the result came from the first read, a key that a
+ * rotation stores between the first read and the listing would be listed, but would be in no secret
+ * that was read.
  */
 export async function takeSnapshot(ports: SnapshotPorts, policy: Policy): Promise<Snapshot> {
   const { serviceAccounts } = policy;
@@ -184,7 +185,8 @@ async function listAccount(
     }
   }
   if (listing !== undefined) return { accountId, current, ...listing };
-  // Without this, nothing would say that an account in which no key is current was not listed.
+  // An account may have only keys that are not current. If its keys could not be listed, only
+  // these failures report that.
   for (const [serviceAccount, error] of unanswered)
     if (!failures.some((one) => one.serviceAccount === serviceAccount))
       failures.push({ serviceAccount, error });

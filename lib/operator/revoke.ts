@@ -99,8 +99,9 @@ export async function revoke(io: Io, name: string, flags: RevokeFlags): Promise<
 
 /**
  * Names each superseded key of the service account that still works, and the command that revokes
- * the key. After a rotation, the leaked key is superseded. Without this list, an operator could
- * revoke only the current key. A failure does not stop the revocation.
+ * the key. If the key was rotated after the leak, the leaked key is superseded. Without this
+ * list, an operator might revoke the current key and leave the leaked one. A failure does not stop
+ * the revocation.
  */
 async function nameSuperseded(io: Io, run: RunCommand, name: string, revokedId: string): Promise<void> {
   const notKnown = (reason: string) => [

@@ -16,9 +16,10 @@ import type { Rotation } from "./rotation.ts";
  * until the platform knows the key.
  *
  * The platform shows a private key once. If the step is killed between `CreateKey` and
- * `PutSecretValue`, that key's private key is lost, and the next attempt makes another key. The
- * step must not delete the first key: a second delivery of the same step may be about to store it.
- * Reconciliation deletes it once the version holds a key.
+ * `PutSecretValue`, that key's private key is lost, and the next attempt makes another key. It
+ * does not delete the first key, because it cannot know that the first attempt was killed:
+ * another run of the same step may still be about to store that key. Reconciliation deletes the
+ * first key once the version holds another one. (If the account is full, see makeRoom.)
  */
 export async function createSecret(rotation: Rotation): Promise<void> {
   const { store, secret, versionId, current, openKey, log } = rotation;

@@ -69,8 +69,9 @@ class Refusal extends Error {
  * Passes requests of an official client on, without the client's own token. The caller of `listen`
  * must choose a loopback address.
  *
- * A request is refused unless the throwaway key has signed its token, so that websites and programs
- * without the credentials file cannot use the caller's grant. Bodies are streamed.
+ * A request is refused unless the throwaway key has signed its token. So websites, and programs
+ * without the credentials file, cannot use the grant of the role or user that runs `serve`. Bodies
+ * are streamed.
  */
 export function createTokenProxy(options: ServeOptions): Server {
   const { log, monotonic } = options;
@@ -204,7 +205,10 @@ function statusOf({ code, denied, mayHaveTakenEffect, retryable }: TokenError): 
   return retryable ? 503 : 502;
 }
 
-/** The HTTP status, because the platform's error code for its own failures is not known. */
+/**
+ * The error code in such an answer. It is the number of an HTTP status, because it is not known
+ * which error code the platform uses for its own failures.
+ */
 const INTERNAL_ERROR = 500;
 
 /**

@@ -85,7 +85,8 @@ export async function callMethod(
   parameters: Parameters,
   { repeatable }: { readonly repeatable: boolean },
 ): Promise<Record<string, unknown>> {
-  // Most callers check the URL before, with the name of the setting. This check covers the others.
+  // Most callers have checked the URL already, and their error names the setting. This check is for
+  // the other callers.
   parseApiUrl(connection.url, "the URL of the Management API");
   const { now, sleep, random, deadlineMs = 30_000 } = connection;
   const deadline = now() + deadlineMs;
