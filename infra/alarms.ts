@@ -170,7 +170,7 @@ function keyAlarms(options: Options): Readonly<Record<string, Alarm>> {
     },
     "unknown-keys": {
       runbook: "unknown-keys",
-      meaning: "Voximplant knows a key of a managed account that no secret holds.",
+      meaning: "A managed account at Voximplant has a key that no secret holds.",
       metric: metric.own("UnknownKeys", options),
       statistic: "Maximum",
       threshold: 1,
@@ -204,7 +204,8 @@ function keyAlarms(options: Options): Readonly<Record<string, Alarm>> {
     "key-life-overdue": {
       runbook: "key-life-overdue",
       meaning:
-        "A key is older than twice its rotation days, a rotation has not ended for a day, or a replica is a day behind.",
+        "A key is older than twice its rotation days, a rotation has been unfinished for a day, a superseded key is not " +
+        "deleted, or a replica failed or is a day behind.",
       metric: metric.own("KeyLifeOverdue", options),
       statistic: "Maximum",
       threshold: 1,

@@ -26,8 +26,8 @@ interface ApiMethod {
 }
 
 /**
- * Each route is AWS_IAM. There is no OPTIONS, so CORS is off. The parameters of a method are the
- * platform's, so the route that calls one has no model: the function checks form and size.
+ * Each route is AWS_IAM. There is no OPTIONS, so CORS is off. Voximplant defines the parameters of
+ * its methods, so the route callMethod has no model: the function checks form and size.
  */
 const methodsOf = ({ callsMethods }: Options): readonly ApiMethod[] => [
   { ...routes.listEntitlements, function: "vend-token" },
@@ -186,8 +186,8 @@ export function apiResources(policy: Policy, options: Options): Resources {
 }
 
 /**
- * A deployment is a snapshot: a change of the resource policy, a route or a gateway response is
- * served only once a new one is made. So its logical id carries a hash of all that it depends on.
+ * A deployment is a snapshot: a change of the resource policy, a route or a gateway response needs
+ * a new deployment. So the logical id contains a hash of all that the deployment depends on.
  */
 const deploymentId = (api: Resources) =>
   `ApiDeployment${createHash("sha256").update(JSON.stringify(api)).digest("hex").slice(0, 16)}`;

@@ -1,6 +1,6 @@
 /**
- * The part of CloudFormation's language that this folder uses. Every file here has functions from
- * the policy and the options to resources, as plain JSON. Nothing here calls AWS.
+ * The part of CloudFormation's language that this folder uses. The files of this folder compute
+ * resources, as plain JSON, from the policy and the options. Nothing here calls AWS.
  */
 export interface Resource {
   readonly Type: string;
@@ -35,7 +35,7 @@ export const getAtt = (logicalId: string, attribute: string) => ({ "Fn::GetAtt":
 export const sub = (template: string) => (template.includes("${") ? { "Fn::Sub": template } : template);
 
 export const account = ref("AWS::AccountId");
-/** The stack's own account: every principal there that IAM also allows. */
+/** The stack's own account as a principal: IAM decides which of its principals may act. */
 export const accountPrincipal = { AWS: sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:root") };
 
 export const policyDocument = (statements: readonly Statement[]) => ({

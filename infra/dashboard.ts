@@ -16,7 +16,8 @@ type Series = readonly [source: MetricSource, statistic: string, label: string];
 
 /**
  * The dashboard: tokens by principal and service account, refusals by reason, latency, key age. It
- * has one line per service account of the grants, so a new one appears with its deployment.
+ * has one line per service account of the grants. A new service account appears after the next
+ * deployment.
  */
 export function dashboardResources(policy: Policy, options: Options): Resources {
   const perAccount = (
@@ -53,7 +54,7 @@ export function dashboardResources(policy: Policy, options: Options): Resources 
       query: `${functions.map((name) => `SOURCE '${logGroupName(name, options)}'`).join(" | ")} | ${query}`,
     },
   });
-  // Both functions write it, with the same dimension.
+  // Both functions write LatencyMs, with the same dimension.
   const functionsShown = options.callsMethods ? "functions, with calls" : "function";
   const places = place([
     metricsWidget("Tokens by service account", perAccount("TokensVended", "Sum")),
@@ -88,7 +89,7 @@ export function dashboardResources(policy: Policy, options: Options): Resources 
             "Calls of methods by service account",
             perAccount("MethodsCalled", "Sum", serviceAccountsFor("calls", policy)),
           ),
-          logWidget("Who has which methods called", callQueries["calls by principal"], ["call-method"]),
+          logWidget("Calls of methods by principal", callQueries["calls by principal"], ["call-method"]),
           logWidget("Errors of calls", callQueries["errors of calls"], ["call-method"]),
           metricsWidget("Voximplant's answers in milliseconds", [
             [metric.own("PlatformLatencyMs", options), "p50", "median"],

@@ -7,8 +7,8 @@ import { tagged } from "./tags.ts";
 import { template } from "./template.ts";
 
 /**
- * Refuses parameters on the command line, which a later deployment would not have, and unknown
- * names.
+ * Refuses unknown names, and parameters on the command line: a later deployment would not have
+ * these parameters.
  */
 export function checkParameters(
   stage: string,
@@ -18,7 +18,7 @@ export function checkParameters(
   const nameOf = (argument: string) => argument.split("=")[0] ?? "";
   if (onCommandLine.length > 0) {
     throw new DeploymentError(
-      `--param ${onCommandLine.map(nameOf).join(", ")}: parameters belong into serverless.yml, below params.${stage}. ` +
+      `--param ${onCommandLine.map(nameOf).join(", ")}: parameters belong in serverless.yml, below params.${stage}. ` +
         "The next deployment would not have them, and would remove the resources that they create.",
     );
   }
@@ -62,7 +62,7 @@ export function describeDeployment(
   };
 }
 
-/** The function that calls methods, which a deployment without grants of methods has not. */
+/** The function that calls methods. It is deployed only if a grant has methods. */
 function callFunctions(options: Options) {
   if (!options.callsMethods) return {};
   return {
@@ -83,7 +83,7 @@ function callFunctions(options: Options) {
   };
 }
 
-/** The two functions of a key's life, which a secondary region has not. */
+/** The functions that rotate and reconcile keys. A secondary region does not have them. */
 function keyFunctions(options: Options) {
   if (options.secondary) return {};
   const common = {
@@ -106,7 +106,7 @@ function keyFunctions(options: Options) {
       ...common,
       name: functionName("reconcile-keys", options),
       description:
-        "Finds keys at Voximplant that no secret holds; deletes superseded ones; revokes, rolls back.",
+        "Finds keys at Voximplant that no secret holds; deletes superseded keys; revokes, rolls back.",
       // A revocation: up to 300 s for the replacement, a minute for the proof, a minute for the
       // containers.
       timeout: 600,

@@ -65,10 +65,9 @@ export const gatewayResponses: Readonly<Record<string, GatewayResponse>> = {
 };
 
 /**
- * Where methods are called, only a call can take longer than the 29 s for which API Gateway waits:
- * every other function is stopped before. The call goes on meanwhile, so this answer must not say
- * that nothing has happened, as a client may conclude from a 500 and repeat the call. Every other
- * fault of a function stays a 500.
+ * API Gateway waits for 29 s. Only call-method can take longer: vend-token is stopped before. The
+ * call of the method goes on, so this answer is a 504. From a 500, a client may conclude that
+ * nothing has happened, and repeat the call. Every other fault of a function stays a 500.
  */
 const whereMethodsAreCalled: typeof gatewayResponses = {
   INTEGRATION_TIMEOUT: {

@@ -6,8 +6,8 @@ import type { Options } from "./options.ts";
  * The schedules: of reconciliation, and of rotation for the service accounts that `rotate` names
  * (or `all`).
  *
- * A secret gets its rotation schedule only in a deployment after its import. Secrets Manager tries
- * a new schedule at once. With RotateImmediatelyOnUpdate false it runs only testSecret, on a
+ * Import a secret before `rotate` names its service account: Secrets Manager tries a new schedule
+ * at once. With RotateImmediatelyOnUpdate false it runs only testSecret, on a
  * temporary AWSPENDING version. Before the import there is no value for that version, and AWS does
  * not document what happens to the stack then.
  * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html
@@ -49,7 +49,7 @@ function reconciliationResources({ reconcileMinutes, prefix }: Options): Resourc
     ReconciliationSchedule: {
       Type: "AWS::Events::Rule",
       Properties: {
-        // CloudFormation's own name would not begin with the whole prefix: see roleName.
+        // A name made by CloudFormation may not begin with the whole prefix: see roleName.
         Name: `${prefix}-reconcile`,
         Description: "Compares the keys at Voximplant with those that the secrets hold.",
         ScheduleExpression: `rate(${plural(reconcileMinutes, "minute")})`,

@@ -67,11 +67,11 @@ const MAX_RESOURCES = 500;
 /** osls's bucket and its policy. */
 const OTHER_RESOURCES = 2;
 
-/** A reserve for the random end of an ARN, and for a longer partition than `aws`. */
+/** Stands for the whole length of an unknown ARN, with room for a longer partition than `aws`. */
 const ARN_LENGTH = 110;
 
 /**
- * Measures each policy as AWS counts it, so that one that does not fit is refused before the
+ * Measures each policy as AWS counts it. A policy that does not fit is refused before the
  * deployment.
  *
  * @throws DeploymentError naming each policy that is too long, its length, and what to do
@@ -93,7 +93,7 @@ export function checkLimits(resources: Resources, secrets: readonly GrantedSecre
   if (problems.length > 0) throw new DeploymentError(problems.join("\n"));
 }
 
-/** The length once CloudFormation has filled in the intrinsic functions; never less than that. */
+/** The length after CloudFormation has resolved the functions; an estimate, usually too long. */
 function lengthOf(
   limit: Limit,
   { Properties = {} }: Resource,

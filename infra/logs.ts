@@ -15,7 +15,7 @@ export function logResources(options: Options): Resources {
     [accessLogGroup]: logGroup(`/aws/apigateway/${options.prefix}/access`, options),
     ...accessMetrics({
       GatewayRefusals: '{ ($.status = "403") && ($.gatewayError != "-") }',
-      GatewayThrottled: '{ $.status = "429" }',
+      GatewayThrottled: '{ ($.status = "429") && ($.gatewayError != "-") }',
     }),
     ...auditSubscriptions(functions, options),
   };
@@ -64,7 +64,7 @@ function accessMetrics(patterns: Readonly<Record<AccessMetric, string>>): Resour
 
 /**
  * Sends the audit records, and nothing else of the functions' logs, to a destination that a
- * security account owns. No one in this account can delete a record there.
+ * security account owns. No one in the vendor's account can delete a record there.
  * https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CrossAccountSubscriptions.html
  */
 function auditSubscriptions(functions: readonly FunctionName[], options: Options): Resources {

@@ -38,8 +38,8 @@ export const metric = {
 };
 
 /**
- * How long callers wait for a token. Where methods are called as well, the stage's own metric also
- * has the platform's time, so it is that of the route: stage.ts switches it on.
+ * How long callers wait for a token. If a grant has methods, the stage's metric includes the
+ * platform's time. In this case, it is the metric of the route, which stage.ts switches on.
  */
 export function tokenLatency(options: Options): MetricSource {
   const { method, path } = routes.vendToken;

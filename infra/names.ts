@@ -26,14 +26,14 @@ export const logGroupName = (name: FunctionName, options: Options) =>
   `/aws/lambda/${functionName(name, options)}`;
 
 export const roleOf = (name: FunctionName) => `${logicalNames[name]}Role`;
-/** osls makes the names of the functions from their keys in serverless.yml. */
+/** The logical id that osls derives from a function's property name in serverless.yml. */
 export const lambdaOf = (name: FunctionName) => `${logicalNames[name]}LambdaFunction`;
 export const logGroupOf = (name: FunctionName) => `${logicalNames[name]}LogGroup`;
 
 export const isKeyReader = (name: FunctionName): name is KeyReader =>
   name === "vend-token" || name === "call-method";
 
-/** Only where a grant has methods is there a function that calls them. */
+/** The function call-method exists only if a grant has methods. */
 export const keyReadersOf = ({ callsMethods }: Options): readonly KeyReader[] =>
   callsMethods ? ["vend-token", "call-method"] : ["vend-token"];
 
@@ -43,7 +43,7 @@ export const functionsOf = (options: Options): readonly FunctionName[] => [
   ...(options.secondary ? [] : (["rotate-key", "reconcile-keys"] as const)),
 ];
 
-/** A role's name takes 64 characters, and `vend-token` fills them in the worst case. */
+/** A role's name has at most 64 characters. In the worst case, `vend-token` leaves none free. */
 const roleNameEndings = {
   "vend-token": "vend-token",
   "call-method": "call",
@@ -51,9 +51,9 @@ const roleNameEndings = {
   "reconcile-keys": "reconcile",
 } as const satisfies Record<FunctionName, string>;
 /**
- * Fixed, because a policy in the primary region names the readers' roles of every region, and
- * because CloudFormation shortens the stack's name in the names that it makes itself:
- * docs/policies/deployer.json names the roles by their prefix.
+ * The name is fixed, because a secret's policy in the primary region names the readers' roles of
+ * every region. CloudFormation would make a name with a shortened stack name, and
+ * docs/policies/deployer.json names the roles by their whole prefix.
  */
 export const roleName = (name: FunctionName, region: string, { prefix }: Options) =>
   `${prefix}-${region}-${roleNameEndings[name]}`;
@@ -76,7 +76,7 @@ export interface GrantedSecret {
   readonly name: string;
   readonly serviceAccounts: readonly string[];
   readonly logicalId: string;
-  /** Of the functions that hold keys, those for which there is a grant of its service accounts. */
+  /** The key readers for whose use (tokens or calls) a grant names one of its service accounts. */
   readonly readers: readonly FunctionName[];
 }
 
@@ -122,7 +122,7 @@ export const pascalCase = (text: string) =>
 export const secretArnPattern = (name: string, region = "${AWS::Region}") =>
   sub(`arn:\${AWS::Partition}:secretsmanager:${region}:\${AWS::AccountId}:secret:${name}-??????`);
 
-/** Whether this stack makes the secrets and their KMS key, so that it can refer to them. */
+/** Whether this stack makes the secrets. If so, it refers to them by their logical ids. */
 export const makesSecrets = ({ secondary, secrets }: Options) => !secondary && secrets === "create";
 
 /** For a role's `Resource`: the secret, or its ARN pattern if this stack does not make it. */

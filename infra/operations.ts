@@ -14,8 +14,8 @@ const alarmTopic = "AlarmTopic";
 /** The topic of the alarms: the deployment's own, or an existing one. */
 export const topicArn = ({ alarmTopicArn }: Options) => alarmTopicArn ?? ref(alarmTopic);
 /**
- * A second KMS key, because AWS services use it: the alarms' topic, and the logs with
- * `encryptLogs`.
+ * A second KMS key, because its policy must let AWS services use it: for the alarms' topic and,
+ * with `encryptLogs`, for the logs.
  */
 export const operationsKey = "OperationsKey";
 
@@ -60,7 +60,7 @@ const statementFor = (
  * Creates one encrypted topic for the alarms, unless an existing one is configured.
  *
  * The key is our own because CloudWatch cannot publish to a topic under the AWS-managed
- * `alias/aws/sns`: that key's policy cannot be given a statement for it.
+ * `alias/aws/sns`: no one can add a statement for CloudWatch to the policy of that key.
  * https://docs.aws.amazon.com/sns/latest/dg/sns-enable-encryption-for-topic-sqs-queue-subscriptions.html
  */
 export function operationsResources(options: Options): Resources {
@@ -70,8 +70,8 @@ export function operationsResources(options: Options): Resources {
   return {
     [operationsKey]: {
       Type: "AWS::KMS::Key",
-      // Log groups may outlive the stack, and old events the option. Without the key, no one can
-      // read what it encrypted.
+      // Log groups may outlive the stack, and encrypted events may outlive the option encryptLogs.
+      // Without the key, no one can read them.
       ...((options.encryptLogs || options.retainLogs) && retained),
       Properties: {
         Description: `Encrypts the alarms of ${options.prefix}${options.encryptLogs ? " and its logs" : ""}.`,

@@ -16,7 +16,12 @@ const optional = (pattern: RegExp, what: string) =>
     .string()
     .regex(new RegExp(`^$|${pattern.source}`), what)
     .transform((text) => (text === "" ? undefined : text));
-const whole = (minimum: number, maximum: number) => z.coerce.number().int().min(minimum).max(maximum);
+/** Without the first step, an empty text would count as 0. */
+const whole = (minimum: number, maximum: number) =>
+  z.preprocess(
+    (value) => (typeof value === "string" && value.trim() === "" ? undefined : value),
+    z.coerce.number().int().min(minimum).max(maximum),
+  );
 const optionalWhole = (minimum: number, maximum: number) =>
   z.union([z.literal("").transform(() => undefined), whole(minimum, maximum)]);
 const flag = z.enum(["true", "false"], "true or false").transform((text) => text === "true");
@@ -59,7 +64,7 @@ const parameters = z.strictObject({
   rotate: list,
   rotationDays: whole(1, 1_000),
   replicate: list,
-  // An alarm looks at three turns, and CloudWatch looks back a day.
+  // An alarm covers three turns of reconciliation, and CloudWatch allows a day at most.
   reconcileMinutes: whole(1, 480),
   logRetentionDays: z.coerce
     .number()
@@ -108,7 +113,7 @@ export interface Options extends z.infer<typeof parameters> {
    * that rotate them run in the primary region.
    */
   readonly secondary: boolean;
-  /** A grant has methods: there is a function that calls them, and what belongs to it. */
+  /** Whether a grant has methods. If so, the stack has call-method and its resources. */
   readonly callsMethods: boolean;
 }
 
@@ -117,7 +122,8 @@ export class DeploymentError extends Error {
 }
 
 /**
- * Reads a deployment's parameters. All problems are reported at once.
+ * Reads a deployment's parameters. Reports all wrong values at once. If there is none, it reports
+ * all contradictions between them.
  * @throws DeploymentError naming each wrong parameter and what it accepts.
  */
 export function parseOptions(
@@ -133,7 +139,7 @@ export function parseOptions(
       problems.push(name === undefined ? issue.message : `${String(name)}: ${issue.message}`);
     }
   }
-  // Role names take 64 characters and carry prefix, region and function (see roles.ts).
+  // A role's name has at most 64 characters: prefix, region and function (names.ts, roleName).
   if (!/^[a-z0-9-]{1,14}$/.test(deployment.stage)) {
     problems.push(`--stage ${deployment.stage}: 1 to 14 of a-z, 0-9 and "-"`);
   }

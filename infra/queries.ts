@@ -12,7 +12,7 @@ export const queries = {
     "filter outcome = 'vended' | stats max(KeyAgeSeconds) / 86400 as days, count(*) as tokens by service_account, kid | sort days desc",
 } as const;
 
-/** The same of calls of methods, where a grant has methods. */
+/** Queries for the audit records of calls of methods. Used if a grant has methods. */
 export const callQueries = {
   "calls by principal":
     "filter outcome = 'called' | stats count(*) as calls by principal, service_account, platform_method, grant | sort calls desc | limit 50",

@@ -27,7 +27,7 @@ const secretActions = {
     "PutSecretValue",
     "UpdateSecretVersionStage",
   ],
-  // It writes values and labels only to revoke and to roll back; the scheduled run writes a tag.
+  // It writes values and labels only to revoke and to roll back; the scheduled run writes tags.
   "reconcile-keys": [
     "DescribeSecret",
     "GetSecretValue",
@@ -87,7 +87,7 @@ function statements(
 ): readonly Statement[] {
   const readable = secrets.filter((secret) => mayRead(name, secret));
   return [
-    // Without a grant of tokens, vend-token answers `whoami` and refusals, and needs no key.
+    // Without a grant of tokens, vend-token needs no key: it only answers `whoami` and refuses.
     ...(readable.length > 0 ? keyStatements(name, readable, options) : []),
     {
       Sid: "OwnLog",
@@ -117,9 +117,9 @@ function keyStatements(
       Effect: "Allow",
       Action: secretActions[name].map((action) => `secretsmanager:${action}`),
       Resource: secrets.map((secret) => secretArn(secret, options)),
-      // These tags and no other. An action that sets no tag has no aws:TagKeys, and ForAllValues
-      // lets it through. One statement, because a second list of all secrets would halve how many
-      // secrets fit.
+      // Allows these tags and no other. An action that sets no tag has no aws:TagKeys, and
+      // ForAllValues allows it. A second statement would repeat the list of secrets, and half as
+      // many secrets would fit into the policy.
       ...(name === "reconcile-keys" && {
         Condition: { "ForAllValues:StringEquals": { "aws:TagKeys": [ROLES_TAG, COPIES_TAG] } },
       }),

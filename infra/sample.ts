@@ -6,9 +6,8 @@ import type { Policy } from "../lib/grants/policy.ts";
 const SAMPLE_ACCOUNT = "111122223333";
 
 /**
- * Finds the sample's principals in a policy, which must be replaced before a deployment. Deployed
- * unchanged, they would lock every real caller out, and the API's resource policy would admit an
- * account that is not yours.
+ * Finds the sample's principals in a policy. They must be replaced before a deployment. Otherwise
+ * every real caller is refused, and the API's resource policy admits an account that is not yours.
  *
  * @returns the message; undefined if the policy has none of them
  */

@@ -22,11 +22,11 @@ import type { Options } from "./options.ts";
 import { inRegion, signingKeysKeyArn } from "./signing-keys-key.ts";
 
 /**
- * The secrets, without a value, which an operator imports. Secrets and policies outlive the stack,
- * because Voximplant keeps no copy of a private key. With `secrets: existing` the stack makes only
- * the policies, for secrets that an earlier stack has left. A secondary region has none of them: it
- * reads the primary's replicas. A secret is replicated only in a deployment after its import: AWS
- * removes the replicas of a secret without a value.
+ * The secrets without a value, and their policies. An operator imports the value. Secrets and
+ * policies outlive the stack, because Voximplant keeps no copy of a private key. With
+ * `secrets: existing` the stack makes only the policies, for secrets that an earlier stack has
+ * left. A secondary region makes neither: it reads the primary's replicas. Import a secret before
+ * `replicate` names it: AWS removes the replicas of a secret without a value.
  */
 export function secretResources(
   secrets: readonly GrantedSecret[],
@@ -125,8 +125,8 @@ export function secretResourcePolicy(
         ],
       },
     }),
-    // Not by aws:CalledVia alone: with {{resolve:secretsmanager:…}} in a template, anyone who may
-    // deploy any stack could read the key.
+    // The exception needs the deployer's ARN, not only aws:CalledVia. Otherwise anyone who may
+    // deploy a stack could read the key with {{resolve:secretsmanager:…}} in a template.
     ...(deployer.length > 0
       ? [
           deny("TheDeployerReadsItOnlyThroughCloudFormation", {

@@ -37,7 +37,7 @@ export function signingKeysKeyArn({ kmsKeyArn, region, secrets }: Options) {
 }
 
 /**
- * For a role's statement: the key as its resource, through Secrets Manager. The key's own policy
+ * For a role's statement: allows the key's use through Secrets Manager. The key's own policy
  * limits it to these secrets, so the role does not repeat their names: IAM accepts 10,240
  * characters. The ARN of a key that an earlier stack left is not known, so a condition names its
  * alias.
@@ -101,7 +101,7 @@ function keyPolicy(secrets: readonly GrantedSecret[], options: Options): readonl
   return [
     {
       // Administration through IAM. Without this statement no one could change this policy again.
-      // No cryptography.
+      // It allows no use of the key for cryptography.
       Sid: "AdministerThroughIam",
       Effect: "Allow",
       Principal: accountPrincipal,
@@ -134,8 +134,8 @@ function keyPolicy(secrets: readonly GrantedSecret[], options: Options): readonl
       Condition: throughSecretsManager(
         [
           ...secrets.flatMap(({ name }) => regions.map((region) => secretArnPattern(name, region))),
-          // Secrets Manager tries the key with this value before it uses it; nothing is encrypted
-          // under it.
+          // Secrets Manager uses this value instead of an ARN when it checks its access to the key.
+          // No secret is encrypted with this value.
           "RequestToValidateKeyAccess",
         ],
         regions,

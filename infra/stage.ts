@@ -7,10 +7,9 @@ import { roleSettings } from "./roles.ts";
 export const accessLogGroup = "AccessLogGroup";
 
 /**
- * One line of JSON per request. It has only variables into which no caller of ours can put a
- * quotation mark: an IAM user of another account can have one in its path, which is a part of
- * `userArn`. The user agent is in the audit record instead, which is built by JSON.stringify. A
- * variable without a value is logged as `-`.
+ * One line of JSON per request. Of its variables, only `userArn` can contain a quotation mark, and
+ * only for an IAM user whose path has one. The user agent is in the audit record instead, which is
+ * built by JSON.stringify. A variable without a value is logged as `-`.
  * https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-variables-for-access-logging.html
  */
 const accessLogFormat = ({ prefix }: Options) =>
@@ -62,7 +61,7 @@ function methodSettings(options: Options) {
   const common = {
     HttpMethod: "*",
     ResourcePath: "/*",
-    // Per method, and billed. The alarms use the metrics of the stage, which are free.
+    // Metrics per method are billed. Most alarms use the metrics of the stage, which are free.
     MetricsEnabled: false,
     ThrottlingRateLimit: options.throttlingRateLimit,
     ThrottlingBurstLimit: options.throttlingBurstLimit,
@@ -74,7 +73,7 @@ function methodSettings(options: Options) {
   const { vendToken, callMethod } = routes;
   return [
     common,
-    // The stage's latency is then also that of the platform, so the alarm needs the route's own.
+    // The stage's latency then includes the platform's time: the latency alarm uses this metric.
     {
       ...common,
       HttpMethod: vendToken.method,
@@ -92,7 +91,7 @@ function methodSettings(options: Options) {
 }
 
 /**
- * As CloudFormation wants the path of a resource that has more than one segment.
+ * The form that CloudFormation requires for a path with more than one segment.
  * https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-stage-methodsetting.html
  */
 const escaped = (path: string) => `/${path.replaceAll("/", "~1")}`;
@@ -100,7 +99,7 @@ const escaped = (path: string) => `/${path.replaceAll("/", "~1")}`;
 /**
  * API Gateway writes the logs of all APIs of an account and region with one role. Without it, a
  * stage with an access log is refused. The role outlives the stack, because other APIs may use it.
- * If the account has one: `apiGatewayLogRole: existing`.
+ * If the account already has such a role, set `apiGatewayLogRole: existing`.
  * https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-logging.html
  */
 const accountLogRole = (options: Options): Resources => ({

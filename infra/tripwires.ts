@@ -15,7 +15,7 @@ interface Tripwire {
   readonly detail: Readonly<Record<string, unknown>>;
 }
 
-/** Characters for the secrets of one rule. The whole pattern may have 2,048. */
+/** The most characters for the secrets in one rule's pattern. The whole pattern may have 2,048. */
 const SECRETS_PER_RULE = 1_200;
 
 /**
@@ -65,7 +65,7 @@ function tripwires(secrets: readonly GrantedSecret[], options: Options): Readonl
         eventName: [
           "UpdateFunctionCode20150331v2",
           "UpdateFunctionConfiguration20150331v2",
-          // Who may invoke the function may impersonate every caller.
+          // A principal that may invoke the function can impersonate every caller.
           "AddPermission20150331v2",
           { prefix: "CreateFunctionUrlConfig" },
         ],
@@ -159,6 +159,6 @@ export function tripwireResources(secrets: readonly GrantedSecret[], options: Op
 /** The roles that make these changes in normal operation. */
 const expected = (options: Options) => [
   ...(options.deployerArn === undefined ? [] : [options.deployerArn]),
-  // It makes the functions that hold keys forget a revoked one, in every region.
+  // After a revocation, it reconfigures the functions that hold keys, in every region.
   roleArnIn("reconcile-keys", options.primaryRegion ?? options.region, options),
 ];

@@ -26,7 +26,7 @@ export async function buildRelease(folder: string, stage: string): Promise<void>
   const { version } = packageJson;
   const sbom = billOfMaterials({ name: SERVICE, version }, contents, lock);
   await writeFile(join(folder, "sbom.cdx.json"), `${JSON.stringify(sbom, undefined, 2)}\n`);
-  // Its script `prepack` builds the client and the command line.
+  // The npm script `prepack` builds the client and the command line.
   const pack = ["pack", "--silent", "--pack-destination", folder];
   execFileSync("npm", pack, { cwd: root, stdio: ["ignore", "ignore", "inherit"] });
   await writeFile(join(folder, CHECKSUMS), await checksums(folder));

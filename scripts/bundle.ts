@@ -23,8 +23,8 @@ export async function bundleFunctions(policy: Policy, out: string): Promise<Bund
   const names = (await readdir(join(root, "functions")))
     .filter((file) => file.endsWith(".ts") && !file.endsWith(".d.ts"))
     .map((file) => basename(file, ".ts"));
-  // Source maps name the sources relative to the output. So esbuild gets one fixed folder: with the
-  // folder of the caller, the same sources would give other bytes elsewhere.
+  // Source maps name the sources relative to the output. So esbuild gets one fixed folder: with
+  // `out`, the same sources would give different bytes in different folders.
   const outdir = join(root, "dist", "functions");
   const { metafile, outputFiles } = await build({
     absWorkingDir: root,
@@ -77,8 +77,9 @@ const credentialsFromEnvironment: Plugin = {
 };
 
 /**
- * No operation that the functions call streams events. The SDK imports this module dynamically, and
- * esbuild would wrap all modules that it shares, which adds a tenth to the bundle and to its start.
+ * The functions call no operation that streams events. The SDK imports its module for them
+ * dynamically, so esbuild would wrap every module that this module also imports. That adds a tenth
+ * to the bundle and to its start.
  */
 const withoutEventStreams: Plugin = {
   name: "without-event-streams",

@@ -1,6 +1,5 @@
 /**
- * Plays the property tests at length, with another seed in each round, until the time is over or a
- * test fails.
+ * Runs the property tests with another seed in each round, until the time is over or a test fails.
  *
  *   npm run fuzz -- [--minutes N] [--seed S]
  */
@@ -21,7 +20,7 @@ for (let round = 0; round === 0 || performance.now() < end; round += 1) {
   const left = Math.max(0, Math.ceil((end - performance.now()) / 60_000));
   console.log(`round ${round + 1}, seed ${current}, ${left} min left`);
   if (!(await play(current))) {
-    console.log(`\nTo play this round again: npm run fuzz -- --seed ${current} --minutes 0`);
+    console.log(`\nTo repeat this round: npm run fuzz -- --seed ${current} --minutes 0`);
     process.exit(1);
   }
 }

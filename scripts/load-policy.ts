@@ -8,7 +8,7 @@ import { wrap, wrapLines } from "../lib/operator/wrap.ts";
 
 /**
  * The grants file cannot be used. The message has one line for each problem, with its place in the
- * file.
+ * file. A test that fails has more lines.
  */
 export class InvalidGrantsError extends Error {
   override readonly name = "InvalidGrantsError";

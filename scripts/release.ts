@@ -19,7 +19,7 @@ async function build(out: string, stage: string): Promise<void> {
   if (existsSync(out) && (await readdir(out)).length > 0) fail(`${out} is not empty: name another folder`);
   await buildRelease(out, stage);
   console.log(await readFile(join(out, CHECKSUMS), "utf8"));
-  console.log(`Next: npm run verify-release -- ${out}`);
+  console.log(`Next: npm run verify-release -- ${out} --stage ${stage}`);
 }
 
 async function verify(given: string, stage: string): Promise<void> {

@@ -45,7 +45,7 @@ const { url, ungranted, region, count, "service-account": serviceAccount } = orU
 
 interface Check {
   readonly promise: string;
-  /** @returns what was seen; throws if the promise is broken */
+  /** @returns what was seen; throws if the deployment does not do what `promise` says */
   readonly see: () => Promise<string>;
 }
 
@@ -59,7 +59,7 @@ async function refusal(name: string): Promise<string> {
     await vend(name);
   } catch (error) {
     if (!(error instanceof TokenError) || !error.denied) throw error;
-    return `${error.code}${error.code === "not_authorized" ? " (by IAM, before the grants were checked)" : ""}`;
+    return `${error.code}${error.code === "not_authorized" ? " (by API Gateway, before the grants were checked)" : ""}`;
   }
   throw new Error(`a token came back for ${name}`);
 }

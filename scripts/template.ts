@@ -1,7 +1,7 @@
 /**
- * The stack as a plain CloudFormation template, for teams that do not deploy with osls: the
- * template and the functions' zips in one folder, which `aws cloudformation package` and `deploy`
- * take.
+ * Writes the stack as a plain CloudFormation template, for teams that do not deploy with osls. The
+ * template and the functions' zips are in one folder, for `aws cloudformation package` and
+ * `deploy`.
  *
  *   npm run template -- --stage STAGE --region REGION [--out DIR]
  */
@@ -126,7 +126,7 @@ function readArguments() {
         out: { type: "string", default: join("dist", "cloudformation") },
       },
     }).values;
-    if (stage === undefined || region === undefined) throw new Error("--stage and --region are missing");
+    if (stage === undefined || region === undefined) throw new Error("--stage and --region are required");
     return { stage, region, out };
   } catch (error) {
     throw new UsageError(`${(error as Error).message}\n${usage}`, { cause: error });

@@ -20,7 +20,7 @@ const planted = weaknesses.filter(({ name }) => wanted === undefined || name ===
 if (planted.length === 0)
   throw new Error(`There is no weakness "${wanted}". See test/security/weaknesses.ts.`);
 
-/** Titles of the tests of a file that passed, and of those that failed. */
+/** The titles of the tests in one file: of those that passed, and of those that failed. */
 interface TestRun {
   readonly passed: readonly string[];
   readonly failed: readonly string[];
@@ -50,7 +50,7 @@ try {
 async function plant({ file, changes, caughtBy }: Weakness): Promise<string> {
   const isExpected = titleMatcher(caughtBy.title);
   const before = (unplanted[caughtBy.file] ??= await runTests(caughtBy.file));
-  if (before.failed.length > 0) return `${caughtBy.file} fails without it`;
+  if (before.failed.length > 0) return `${caughtBy.file} fails even without the weakness`;
   if (!before.passed.some(isExpected)) return `no test "${caughtBy.title}" in ${caughtBy.file}`;
 
   const path = join(copy, file);
@@ -68,12 +68,12 @@ async function plant({ file, changes, caughtBy }: Weakness): Promise<string> {
 function changed(text: string, { file, changes }: Pick<Weakness, "file" | "changes">): string {
   return changes.reduce((before, [from, to]) => {
     const parts = before.split(from);
-    if (parts.length !== 2) throw new Error(`${file} has ${parts.length - 1} times: ${from}`);
+    if (parts.length !== 2) throw new Error(`${file}: ${parts.length - 1} times instead of once: ${from}`);
     return parts.join(to);
   }, text);
 }
 
-/** `%s` and its like stand for any text. */
+/** `%s` and the other placeholders of a table's title match any text. */
 function titleMatcher(title: string): (actual: string) => boolean {
   const pattern = title
     .split(/%[a-z]/)

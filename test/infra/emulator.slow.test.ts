@@ -50,7 +50,7 @@ describe("serverless deploy", () => {
 
   it("refuses parameters on the command line and misspelt ones in serverless.yml", async () => {
     await expect(runs.run({ args: ["--param=alarmEmail=a@example.com"] })).rejects.toMatchObject({
-      stdout: expect.stringContaining("parameters belong into serverless.yml, below params.dev") as string,
+      stdout: expect.stringContaining("parameters belong in serverless.yml, below params.dev") as string,
     });
     await expect(runs.run({ params: { alarmMail: "a@example.com" } })).rejects.toMatchObject({
       stdout: expect.stringContaining("no such parameter: alarmMail") as string,

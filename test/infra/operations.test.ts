@@ -270,7 +270,7 @@ describe("the dashboard", () => {
   it("shows calls by service account, of those alone that have a grant of methods", () => {
     const [first, ...others] = widget("Calls of methods by service account")?.metrics ?? [];
     expect([first?.[1], first?.[5], others]).toEqual(["MethodsCalled", "outbound-calls", []]);
-    expect(widget("Who has which methods called")?.query).toMatch(
+    expect(widget("Calls of methods by principal")?.query).toMatch(
       /^SOURCE '\/aws\/lambda\/voximplant-token-vendor-dev-call-method' \| .*platform_method/,
     );
   });

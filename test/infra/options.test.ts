@@ -88,7 +88,7 @@ describe("parameters outside serverless.yml's params", () => {
   it("are refused on the command line, because the next deployment would forget them", () => {
     expect(() => {
       checkParameters("prod", ["alarmEmail=a@example.com", "rotate=all"], []);
-    }).toThrow(/^--param alarmEmail, rotate: parameters belong into serverless.yml, below params.prod\./);
+    }).toThrow(/^--param alarmEmail, rotate: parameters belong in serverless.yml, below params.prod\./);
   });
 
   it("are refused if they are misspelt in serverless.yml", () => {
