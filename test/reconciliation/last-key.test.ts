@@ -3,10 +3,12 @@ import { afterEach, describe, expect, it } from "vitest";
 import type { Policy } from "../../lib/grants/policy.ts";
 import { keyName } from "../../lib/key-lifecycle/key-label.ts";
 import { COPIES_TAG, type SecretStore } from "../../lib/key-lifecycle/secret-store.ts";
-import { secretReader } from "../../lib/key-lifecycle/snapshot.ts";
+import { secretReader, type SecretSnapshot } from "../../lib/key-lifecycle/snapshot.ts";
+import { whyLast } from "../../lib/reconciliation/last-key.ts";
 import { reconcileKeys } from "../../lib/reconciliation/reconcile-keys.ts";
 import { rollBack } from "../../lib/reconciliation/rollback.ts";
 import { rotateKey } from "../../lib/rotation/rotate-key.ts";
+import type { ManagementApi } from "../../lib/voximplant/methods.ts";
 import { platformFault } from "../../local/voximplant/error.ts";
 import { rsaPem } from "../fakes/rsa-keys.ts";
 import {
@@ -22,7 +24,8 @@ const OTHER_ACCOUNT = 7654321;
 const SERVICE_ACCOUNT = policyFor().serviceAccounts[0];
 
 let world: World;
-afterEach(() => world.close());
+// The tests of `whyLast` start no world.
+afterEach(() => (world as World | undefined)?.close());
 
 const exists = (keyId: string | undefined) => world.platform.keys.has(keyId ?? "");
 const graceEnds = () => void (world.clock.now += GRACE_MS + 60_000);
@@ -339,6 +342,52 @@ describe("`unknownKeys: report` of a service account counts", () => {
     await reconcileKeys(world.ports, policy);
     expect(exists(unknown)).toBe(true);
   });
+
+  it("in the wrong account whose key its secret holds", async () => {
+    world = await startWorld({ serviceAccounts: ["outbound-calls", "call-history"] });
+    for (const name of ["outbound-calls", "call-history"]) await moveToOtherAccount(name);
+    const unknown = world.platform.addKey({ accountId: OTHER_ACCOUNT, pem: rsaPem(), name: "x" }).keyId;
+
+    await reconcileKeys(
+      world.ports,
+      policyFor({
+        "outbound-calls": { unknownKeys: "delete" },
+        "call-history": { unknownKeys: "report", accountId: ACCOUNT },
+      }),
+    );
+    expect(exists(unknown)).toBe(true);
+  });
+});
+
+describe("`unknownKeys: report` of a service account does not count", () => {
+  const addUnknown = () => world.platform.addKey({ accountId: ACCOUNT, pem: rsaPem(), name: "x" }).keyId;
+
+  it("before it has a key, if grants.yml says that it is of another Voximplant account", async () => {
+    world = await startWorld({ emptySecrets: ["call-history"] });
+    const unknown = addUnknown();
+
+    await reconcileKeys(
+      world.ports,
+      policyFor({
+        "outbound-calls": { unknownKeys: "delete", accountId: ACCOUNT },
+        "call-history": { unknownKeys: "report", accountId: OTHER_ACCOUNT },
+      }),
+    );
+    expect(exists(unknown)).toBe(false);
+  });
+
+  it("without a current version, if its other keys are of another Voximplant account", async () => {
+    world = await startWorld({ emptySecrets: ["call-history"] });
+    await moveToOtherAccount("call-history");
+    for (const { stages } of world.secret("call-history").versions.values()) stages.delete("AWSCURRENT");
+    const unknown = addUnknown();
+
+    await reconcileKeys(
+      world.ports,
+      policyFor({ "outbound-calls": { unknownKeys: "delete" }, "call-history": { unknownKeys: "report" } }),
+    );
+    expect(exists(unknown)).toBe(false);
+  });
 });
 
 describe("a routing rule of a deleted key is not passed over in silence", () => {
@@ -354,6 +403,7 @@ describe("a routing rule of a deleted key is not passed over in silence", () => 
     expect(exists(keyId)).toBe(false);
     expect(world.logged).toContainEqual(
       expect.objectContaining({
+        level: "warn",
         message: expect.stringContaining(`main (2) is bound to key ${keyId}`) as unknown,
       }),
     );
@@ -511,4 +561,157 @@ it("reconciliation deletes a stray of a secret that has never held a key, after 
     { reason: "stray_key", action: "deleted" },
   ]);
   expect(exists(keyId)).toBe(false);
+});
+
+describe("a key", () => {
+  /**
+   * @param held the keys that can be read, by the label of their version
+   * @param unreadable the labels of versions that cannot be read
+   */
+  function secretOf(
+    serviceAccount: string,
+    held: Readonly<Record<string, string>>,
+    unreadable: readonly string[] = [],
+  ): SecretSnapshot {
+    const labels = [...Object.keys(held), ...unreadable];
+    return {
+      serviceAccount,
+      state: {
+        arn: `arn:${serviceAccount}`,
+        name: `voximplant/${serviceAccount}`,
+        rotationEnabled: true,
+        rotationDays: 30,
+        lastChangedAt: 0,
+        stages: new Map(labels.map((label) => [`version of ${label}`, new Set([label])])),
+        replicas: [],
+        tags: new Map(),
+      },
+      createdAt: new Map(),
+      keys: new Map(
+        Object.entries(held).map(([label, keyId]) => [`version of ${label}`, { keyId, accountId: ACCOUNT }]),
+      ),
+      unreadable: unreadable.map((label) => {
+        return { versionId: `version of ${label}`, labels: [label], error: new Error("no") };
+      }),
+    };
+  }
+
+  interface Case {
+    readonly secrets?: readonly SecretSnapshot[];
+    /** The keys that the platform lists. Undefined: the account cannot be listed. */
+    readonly listed?: readonly string[] | undefined;
+    /** By service account: the current key that the platform accepts. */
+    readonly accepted?: Readonly<Record<string, string>>;
+    readonly refused?: readonly string[];
+    readonly owner?: string;
+    readonly grants?: Parameters<typeof policyFor>[0];
+  }
+  const rotated = secretOf("calls", { AWSPREVIOUS: "old", AWSCURRENT: "new" });
+
+  /** Why the key `old` may be the last that works. */
+  function why(of: Case) {
+    const { secrets = [rotated], accepted = { calls: "new" }, refused = [], owner = "calls" } = of;
+    const listed = "listed" in of ? of.listed : ["old", "new", "other"];
+    const { grants = { calls: {}, history: {} } } = of;
+    const keyOf = (keyId: string) => {
+      const api = {} as ManagementApi;
+      return { keyId, accountId: ACCOUNT, api, apiOf: () => api };
+    };
+    const account = {
+      accountId: ACCOUNT,
+      keys: (listed ?? []).map((key_id) => {
+        const key = { key_id, key_name: null, description: null };
+        return { key, state: { state: "unknown" } as const };
+      }),
+      current: new Map(Object.entries(accepted).map(([name, keyId]) => [name, keyOf(keyId)])),
+      lister: keyOf("new"),
+    };
+    const snapshot = {
+      secrets,
+      accounts: listed === undefined ? [] : [account],
+      refused: new Map(refused.map((keyId) => [keyId, new Error("refused")])),
+      failures: [],
+    };
+    return whyLast(snapshot, policyFor(grants), { keyId: "old", owner });
+  }
+
+  it.each<[string, string, Case]>([
+    [
+      "the current version of its secret cannot be read",
+      "the secret of calls has no current version that can be read",
+      { secrets: [secretOf("calls", { AWSPREVIOUS: "old" }, ["AWSCURRENT"])] },
+    ],
+    [
+      "no version of its secret is current",
+      "the secret of calls has no current version that can be read",
+      { secrets: [secretOf("calls", { AWSPREVIOUS: "old" })] },
+    ],
+    [
+      "no version of its secret can be read",
+      "the secret of calls has no current version that can be read",
+      { secrets: [secretOf("calls", {}, ["AWSCURRENT", "AWSPREVIOUS"])] },
+    ],
+    [
+      "the platform does not list the current key",
+      "the platform does not list the current key new",
+      { listed: ["old"] },
+    ],
+    [
+      "the account of the current key could not be listed",
+      "the platform does not list the current key new",
+      { listed: undefined },
+    ],
+    [
+      "the platform refuses the current key, although it lists it",
+      "the platform refuses the current key new",
+      { refused: ["new"], accepted: {} },
+    ],
+    ["the current key was not tried", "the current key new could not be tried", { accepted: {} }],
+    [
+      "another key was current when it was tried",
+      "the current key new could not be tried",
+      { accepted: { calls: "old" } },
+    ],
+    [
+      "the current key is of another account than grants.yml says",
+      `secret voximplant/calls: key new belongs to Voximplant account ${ACCOUNT}, ` +
+        `but grants.yml says accountId ${OTHER_ACCOUNT} for calls; the key is not used`,
+      { grants: { calls: { accountId: OTHER_ACCOUNT } } },
+    ],
+    [
+      "it is only named for a secret, and the current key of that secret is refused",
+      "the platform refuses the current key new",
+      { secrets: [secretOf("calls", { AWSCURRENT: "new" })], refused: ["new"] },
+    ],
+    [
+      "another secret holds it too, and the platform does not list the current key of that secret",
+      "the platform does not list the current key other",
+      {
+        secrets: [rotated, secretOf("history", { AWSPREVIOUS: "old", AWSCURRENT: "other" })],
+        listed: ["old", "new"],
+      },
+    ],
+  ])("may be the last that works if %s", (_, reason, of) => {
+    expect(why(of)).toBe(reason);
+  });
+
+  it.each<[string, Case]>([
+    ["the platform accepts the current key of its secret", {}],
+    [
+      "only the current key of a secret that does not hold it does not work",
+      { secrets: [rotated, secretOf("history", { AWSCURRENT: "other" })], refused: ["other"] },
+    ],
+    ["it is only named for a secret, which has never held a key", { secrets: [secretOf("calls", {})] }],
+    [
+      "grants.yml says another account only for another service account",
+      {
+        secrets: [secretOf("history", { AWSPREVIOUS: "old", AWSCURRENT: "new" })],
+        accepted: { history: "new" },
+        owner: "history",
+        grants: { calls: { accountId: OTHER_ACCOUNT }, history: {} },
+      },
+    ],
+  ])("is not the last that works if %s", (_, of) => {
+    expect(why(of)).toBeUndefined();
+  });
 });

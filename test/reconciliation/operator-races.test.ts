@@ -48,7 +48,7 @@ function revoke(
   policy: Policy,
   keyId: string,
   ports = world.ports,
-  more: { readonly makeRoom?: string } = {},
+  more: { readonly makeRoom?: string; readonly deleteFirst?: boolean } = {},
 ) {
   const request = { serviceAccount: outboundCalls, keyId, timeoutSeconds: 90, deleteFirst: false, ...more };
   return revokeKey(ports, policy, request);
@@ -137,8 +137,17 @@ describe("a revocation does not report success", () => {
     const old = key();
     await moveToOtherAccount("outbound-calls");
 
-    const { leftToDo } = await revoke(both, old);
+    const { steps, leftToDo } = await revoke(both, old);
     expect(leftToDo).toEqual([expect.stringContaining(`If routing rules were bound to key ${old}`)]);
+    expect(steps.filter(({ step }) => step === "rules")).toEqual([
+      {
+        step: "rules",
+        ok: false,
+        seen:
+          `The current key is of account ${OTHER_ACCOUNT}, but the leaked key is not. ` +
+          "So rules cannot move to the current key.",
+      },
+    ]);
   });
 
   it("if no secret holds the key, and it is not known that its rules are of the current key's account", async () => {
@@ -240,6 +249,37 @@ it("a revocation of a key that is gone already is not proved while another accou
     seen: `it may be in account ${OTHER_ACCOUNT}: socket hang up`,
   });
   expect(await revoke(both, leaked)).toMatchObject({ proved: true });
+});
+
+it("a revocation of a key that is gone is proved, although a second secret holds it with a wrong account", async () => {
+  world = await startWorld({ ...TWO, accounts: [{ accountId: ACCOUNT }, { accountId: OTHER_ACCOUNT }] });
+  const { pem } = await moveToOtherAccount("call-history");
+  await rotate(both);
+  const leaked = key();
+  world.platform.keys.delete(leaked);
+  const SecretString = credentialsFile(leaked, pem, OTHER_ACCOUNT);
+  await world.secrets.call("PutSecretValue", { SecretId: "voximplant/call-history", SecretString });
+
+  const { proved, steps } = await revoke(both, leaked);
+  expect(steps.filter(({ step }) => step === "list")).toMatchObject([{ ok: true }]);
+  expect(proved).toBe(true);
+});
+
+it("a revocation moves the routing rules to a key that was imported just before the deletion", async () => {
+  world = await startWorld();
+  const leaked = key();
+  const ports = beforeDeletion(leaked, () => world.plantCurrent());
+
+  const { steps, withoutKey, leftToDo } = await revoke(policyFor(), leaked, ports, { deleteFirst: true });
+  expect(steps.filter(({ step }) => step === "rules")).toEqual([
+    { step: "rules", ok: false, seen: expect.stringContaining("There is no new key") as string },
+    { step: "rules", ok: true, seen: `now bound to key ${key()}` },
+  ]);
+  expect(world.platform.rules.get(1)?.bindKeyId).toBe(key());
+  expect({ withoutKey, leftToDo: leftToDo.join() }).toEqual({
+    withoutKey: [],
+    leftToDo: expect.not.stringContaining("routing rules") as string,
+  });
 });
 
 it("a revocation names no service account without a key if only the answer to its new key is lost", async () => {

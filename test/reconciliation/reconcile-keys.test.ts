@@ -9,7 +9,14 @@ import { reconcileKeys } from "../../lib/reconciliation/reconcile-keys.ts";
 import { keyName, labelKey } from "../../lib/key-lifecycle/key-label.ts";
 import { rotateKey } from "../../lib/rotation/rotate-key.ts";
 import { platformFault } from "../../local/voximplant/error.ts";
-import { ACCOUNT, GRACE_MS, policyFor, startWorld, type World } from "../key-lifecycle/world.ts";
+import {
+  ACCOUNT,
+  credentialsFile,
+  GRACE_MS,
+  policyFor,
+  startWorld,
+  type World,
+} from "../key-lifecycle/world.ts";
 import { rsaPem } from "../fakes/rsa-keys.ts";
 import { expectAuditRecord } from "../fakes/audit-schema.ts";
 
@@ -290,7 +297,11 @@ describe("a key of ours", () => {
       },
     });
     expect(await reconcileKeys(ports, policyFor())).toMatchObject([
-      { reason: "superseded_key", action: "failed" },
+      {
+        reason: "superseded_key",
+        action: "failed",
+        detail: expect.stringMatching(/Not deleted: a secret has changed meanwhile\.$/) as string,
+      },
     ]);
     expect(exists(before)).toBe(true);
     await world.useCurrentKey();
@@ -349,6 +360,135 @@ describe("the roles of a current key", () => {
     world.platform.keys.get(world.keyWith("AWSCURRENT") ?? "")?.roleIds.add(1);
     await rotate();
     expect(await reconcileKeys(world.ports, policyFor())).toMatchObject([{ reason: "roles_changed" }]);
+  });
+});
+
+describe("a routing rule", () => {
+  const both = policyFor({ "outbound-calls": {}, "call-history": {} });
+  const serviceAccounts = ["outbound-calls", "call-history"];
+  const bind = (bindKeyId: string) =>
+    world.platform.rules.set(2, {
+      ruleId: 2,
+      accountId: ACCOUNT,
+      applicationId: 7,
+      name: "main",
+      pattern: ".*",
+      bindKeyId,
+    });
+  const boundTo = () => world.platform.rules.get(2)?.bindKeyId;
+
+  it.each<[string, () => string | Promise<string>, unmanaged?: true]>([
+    ["unknown, and only reported", plant],
+    ["unmanaged", plant, true],
+    [
+      "a stray in its grace",
+      () => {
+        const label = labelKey(world.secret(), "11111111-1111-1111-1111-111111111111", world.clock.now);
+        return world.platform.addKey({ accountId: ACCOUNT, pem, ...label }).keyId;
+      },
+    ],
+    [
+      "pending",
+      async () => {
+        for (const event of world.stagePending().slice(0, 1))
+          await rotateKey(world.ports, policyFor(), event);
+        return world.keyWith("AWSPENDING") ?? "";
+      },
+    ],
+  ])("of a key that stays is not moved, and has no warning, if the key is %s", async (_, add, unmanaged) => {
+    world = await startWorld();
+    const keyId = await add();
+    bind(keyId);
+    await reconcileKeys(
+      world.ports,
+      policyFor({ "outbound-calls": { unmanagedKeys: unmanaged === true ? [keyId] : [] } }),
+    );
+    expect(boundTo()).toBe(keyId);
+    expect(world.logged.filter(({ level }) => level === "warn")).toEqual([]);
+  });
+
+  it("of a superseded key moves to the current key of the same service account", async () => {
+    world = await startWorld({ serviceAccounts });
+    const superseded = world.keyWith("AWSCURRENT", "call-history") ?? "";
+    await world.plantCurrent("call-history");
+    bind(superseded);
+    expect(await reconcileKeys(world.ports, both)).toEqual([]);
+    expect(boundTo()).toBe(world.keyWith("AWSCURRENT", "call-history"));
+  });
+
+  it("that cannot be looked for is a finding of the key's own service account", async () => {
+    world = await startWorld({ serviceAccounts });
+    await world.plantCurrent("call-history");
+    world.faults.platform = (method) => (method === "GetRules" ? platformFault(340) : undefined);
+    expect(await reconcileKeys(world.ports, both)).toMatchObject([
+      { reason: "not_examined", serviceAccount: "call-history" },
+    ]);
+  });
+
+  it("stays with a superseded key if the current key was deleted seconds ago, and is still accepted", async () => {
+    world = await startWorld({ deletionLag: { acceptanceMs: 30_000 } });
+    const superseded = world.keyWith("AWSCURRENT") ?? "";
+    await rotate();
+    bind(superseded);
+    const operator = await world.openProcess("operator").ports.openKey(world.fileWith(superseded) ?? "");
+    await operator.api.deleteKey(world.keyWith("AWSCURRENT") ?? "");
+    expect(await reconcileKeys(world.ports, policyFor())).toMatchObject([{ reason: "current_key_missing" }]);
+    expect(boundTo()).toBe(superseded);
+  });
+
+  it("stays with a superseded key in its grace if no version is current, which is no failure", async () => {
+    world = await startWorld();
+    await rotate();
+    const superseded = world.keyWith("AWSPREVIOUS") ?? "";
+    bind(superseded);
+    for (const { stages } of world.secret().versions.values()) stages.delete("AWSCURRENT");
+    const findings = await reconcileKeys(world.ports, policyFor());
+    expect(findings.filter(({ reason }) => reason === "not_examined")).toEqual([]);
+    expect(boundTo()).toBe(superseded);
+  });
+});
+
+describe("a key of an account in which no secret has its current key", () => {
+  const OTHER = 7654321;
+
+  it("is reported for the service account whose secret holds an older key of the account", async () => {
+    world = await startWorld({ serviceAccounts: ["outbound-calls", "call-history"], rules: [] });
+    for (const name of ["outbound-calls", "call-history"]) {
+      const { keyId } = world.platform.addKey({ accountId: OTHER, pem, roles: ["Developer", "Support"] });
+      await world.secrets.call("PutSecretValue", {
+        SecretId: `voximplant/${name}`,
+        SecretString: credentialsFile(keyId, pem, OTHER),
+      });
+    }
+    const { versions } = world.secret();
+    for (const [id, { stages }] of versions) if (!stages.has("AWSCURRENT")) versions.delete(id);
+    world.platform.keys.delete(world.keyWith("AWSPREVIOUS") ?? "");
+    const stranger = plant();
+    const findings = await reconcileKeys(
+      world.ports,
+      policyFor({ "outbound-calls": {}, "call-history": {} }),
+    );
+    expect(findings.find(({ key }) => key?.key_id === stranger)).toMatchObject({
+      reason: "unknown_key",
+      action: "reported",
+      serviceAccount: "call-history",
+    });
+  });
+
+  it("is reported, and kept, if the only secret can no longer be read after the keys were listed", async () => {
+    world = await startWorld();
+    const current = world.keyWith("AWSCURRENT") ?? "";
+    let reads = 0;
+    const ports: World["ports"] = {
+      ...world.ports,
+      readSecret: (one) =>
+        ++reads === 1 ? world.ports.readSecret(one) : Promise.reject(new Error("AccessDenied")),
+    };
+    expect(await reconcileKeys(ports, policyFor())).toMatchObject([
+      { reason: "not_examined", serviceAccount: "outbound-calls" },
+      { reason: "undetermined_key", action: "reported", key: { key_id: current } },
+    ]);
+    expect(exists(current)).toBe(true);
   });
 });
 

@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
+import { ROLES_TAG } from "../../lib/key-lifecycle/roles.ts";
 import type { SecretStore } from "../../lib/key-lifecycle/secret-store.ts";
+import { secretReader } from "../../lib/key-lifecycle/snapshot.ts";
 import type { ReplacementPorts } from "../../lib/reconciliation/replace-key.ts";
 import { rollBack } from "../../lib/reconciliation/rollback.ts";
 import { rotateKey } from "../../lib/rotation/rotate-key.ts";
@@ -25,6 +27,13 @@ function run(store: Partial<SecretStore> = {}, ports: Partial<ReplacementPorts> 
   const [serviceAccount] = policyFor({ "outbound-calls": { accountId } }).serviceAccounts;
   if (serviceAccount === undefined) throw new Error("no service account");
   return rollBack({ ...world.ports, ...ports, store: { ...world.ports.store, ...store } }, serviceAccount);
+}
+
+/** Collects the pauses from now on. The next change of the secret is later than the last one. */
+function startPauses() {
+  const pauses: number[] = [];
+  world.clock.now += 60_000;
+  return { pauses, sleep: (pause: number) => Promise.resolve(void pauses.push(pause)) };
 }
 
 /** The platform answers the n-th call of a method from now on with an error. */
@@ -59,8 +68,55 @@ describe("a rollback", () => {
       await world.ports.store.moveStage(...move);
       if (move[1] === "AWSCURRENT") throw new Error("socket hang up");
     };
-    expect(await run({ moveStage })).toMatchObject({ keyId: k0 });
+    const { pauses, sleep } = startPauses();
+    expect(await run({ moveStage }, { sleep })).toMatchObject({ keyId: k0 });
     expect(key()).toBe(k0);
+    expect(pauses).toEqual([]);
+  });
+
+  it("waits only while Secrets Manager still shows the other key as current", async () => {
+    const before = await world.ports.store.describe(SECRET);
+    /** How often the secret was described after the label moved. */
+    let looks = Number.NaN;
+    const store: Partial<SecretStore> = {
+      moveStage: async (...move) => {
+        await world.ports.store.moveStage(...move);
+        if (move[1] === "AWSCURRENT") looks = 0;
+      },
+      describe: (id) => (++looks <= 2 ? Promise.resolve(before) : world.ports.store.describe(id)),
+    };
+    const { pauses, sleep } = startPauses();
+    expect(await run(store, { sleep })).toMatchObject({ keyId: k0, pending: "clean", leftToDo: [] });
+    expect(pauses).toEqual([1_000, 2_000]);
+  });
+
+  it("starts the grace again before the label moves, by recording the roles if none are recorded", async () => {
+    world.secret().tags = [];
+    const describedAt = (await world.ports.store.describe(SECRET)).lastChangedAt;
+    world.clock.now += 60_000;
+    const moveStage = () => Promise.reject(new Error("AccessDenied"));
+    await expect(run({ moveStage })).rejects.toThrow("AccessDenied");
+    const { tags, lastChangedAt } = await world.ports.store.describe(SECRET);
+    expect(tags.get(ROLES_TAG)).toBe("3:5");
+    expect(lastChangedAt).toBeGreaterThan(describedAt);
+  });
+
+  /** A rollback that reads the secret for the first time. */
+  const runAfresh = () => run({}, { readSecret: secretReader(world.ports.store) });
+
+  it("names no superseded key, and leaves nothing to do, if the version that was current holds no key", async () => {
+    const version = versionOf("AWSCURRENT");
+    if (version) version.content = { SecretString: "not a credentials file" };
+    expect(await runAfresh()).toEqual({ keyId: k0, pending: "clean", leftToDo: [] });
+    expect(key()).toBe(k0);
+  });
+
+  it("leaves nothing to do if both versions hold the same key", async () => {
+    const [version, previous] = [versionOf("AWSCURRENT"), versionOf("AWSPREVIOUS")];
+    if (version && previous?.content) version.content = previous.content;
+    const { id } = previous ?? {};
+    expect(await runAfresh()).toEqual({ keyId: k0, pending: "clean", leftToDo: [] });
+    expect(versionOf("AWSCURRENT")?.id).toBe(id);
   });
 
   it("succeeds if the platform refuses the key for some seconds after the label has moved", async () => {
@@ -111,9 +167,13 @@ describe("a rollback is refused, and moves no label,", () => {
 
   it("as far as is known, if Secrets Manager does not answer and cannot be read", async () => {
     const fail = () => Promise.reject(new Error("no answer"));
-    await expect(run({ moveStage: fail, readCurrent: fail })).rejects.toThrow(
-      `Secrets Manager does not report key ${k0} as current: no answer`,
-    );
+    await expect(run({ moveStage: fail, readCurrent: fail })).rejects.toMatchObject({
+      name: "KeyLifecycleError",
+      message:
+        `Secrets Manager does not report key ${k0} as current: no answer ` +
+        "Look at `voxtoken admin keys` before you repeat the rollback: a second one undoes the first.",
+      cause: { message: "no answer" },
+    });
   });
 
   it("if Secrets Manager does not move the label", async () => {
