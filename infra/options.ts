@@ -16,12 +16,13 @@ const optional = (pattern: RegExp, what: string) =>
     .string()
     .regex(new RegExp(`^$|${pattern.source}`), what)
     .transform((text) => (text === "" ? undefined : text));
-/** Without the first step, an empty text would count as 0. */
+/** Decimal digits only, because the functions read the same text: lib/configuration.ts. */
 const whole = (minimum: number, maximum: number) =>
-  z.preprocess(
-    (value) => (typeof value === "string" && value.trim() === "" ? undefined : value),
-    z.coerce.number().int().min(minimum).max(maximum),
-  );
+  z.coerce
+    .string()
+    .regex(/^\d+$/, "a whole number")
+    .transform(Number)
+    .pipe(z.number().min(minimum).max(maximum));
 const optionalWhole = (minimum: number, maximum: number) =>
   z.union([z.literal("").transform(() => undefined), whole(minimum, maximum)]);
 const flag = z.enum(["true", "false"], "true or false").transform((text) => text === "true");

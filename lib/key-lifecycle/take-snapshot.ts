@@ -27,6 +27,8 @@ export interface AccountSnapshot {
   readonly keys: readonly ClassifiedKey[];
   /** By service account: the current keys of this account that were read and not refused. */
   readonly current: ReadonlyMap<string, AccountKey>;
+  /** The ids of the keys in `current` that the platform accepted in this run. */
+  readonly accepted: ReadonlySet<string>;
   /** The key that listed the keys: a current key, or another one if no current key is accepted. */
   readonly lister: AccountKey;
 }
@@ -154,6 +156,7 @@ async function listAccount(
   };
   const newestFirst = [...versions].sort((one, other) => other.createdAt - one.createdAt);
   const current = new Map<string, AccountKey>();
+  const accepted = new Set<string>();
   let listing: Pick<AccountListing, "lister" | "keys"> | undefined;
 
   for (const version of newestFirst.filter(({ isCurrent }) => isCurrent)) {
@@ -164,6 +167,7 @@ async function listAccount(
       current.set(serviceAccount, key);
       // Called with each key, because the platform may refuse a key that it lists.
       const keys = await key.api.getKeys();
+      accepted.add(key.keyId);
       listing ??= { lister: key, keys };
     } catch (error) {
       if (isUnknownKey(error)) {
@@ -184,7 +188,7 @@ async function listAccount(
         unanswered.set(version.serviceAccount, error);
     }
   }
-  if (listing !== undefined) return { accountId, current, ...listing };
+  if (listing !== undefined) return { accountId, current, accepted, ...listing };
   // An account may have only keys that are not current. If its keys could not be listed, only
   // these failures report that.
   for (const [serviceAccount, error] of unanswered)

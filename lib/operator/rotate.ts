@@ -2,8 +2,13 @@ import { RotateSecretCommand, type SecretsManagerClient } from "@aws-sdk/client-
 import { Command } from "commander";
 
 import { isRefusedByAws } from "../key-lifecycle/aws-refusal.ts";
-import { type SecretState, type SecretStore, versionWith } from "../key-lifecycle/secret-store.ts";
-import { READ_LAG_MS } from "../key-lifecycle/settle.ts";
+import {
+  type SecretState,
+  type SecretStore,
+  unfinishedVersion,
+  versionWith,
+} from "../key-lifecycle/secret-store.ts";
+import { READ_LAG_MS, readUntil } from "../key-lifecycle/settle.ts";
 import { isSupersededVersion } from "../key-lifecycle/snapshot.ts";
 import { dropPending } from "../key-lifecycle/store-current.ts";
 import { messageOf } from "../reconciliation/finding.ts";
@@ -104,13 +109,19 @@ async function start(
   } catch (error) {
     if (!(error instanceof Error) || error.name !== "InvalidRequestException")
       throw isRefusedByAws(error) ? error : notKnown(error);
-    const pending = versionWith("AWSPENDING", await store.describe(secret.arn));
-    if (!/previous rotation/i.test(error.message) || pending === undefined) {
+    if (!/previous rotation/i.test(error.message)) {
       const hint =
         "the secret needs a rotation function: " +
         "set rotate: all in serverless.yml and deploy (docs/deploy.md)";
       throw new CliError(error.message, EXIT.failure, hint, { cause: error });
     }
+    const state = await readUntil(
+      () => store.describe(secret.arn),
+      (read) => unfinishedVersion(read) !== undefined,
+      io,
+    );
+    const pending = unfinishedVersion(state);
+    if (pending === undefined) throw notKnown(error);
     io.stderr.write(`A rotation of ${secret.name} had stopped. It continues with version ${pending}.\n`);
     return pending;
   }

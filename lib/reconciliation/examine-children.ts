@@ -43,7 +43,7 @@ export async function examineChildren(
   const first = Math.floor(now() / RUN_MS) % Math.max(1, children.length);
   const deadline = now() + BUDGET_MS;
   const findings: Finding[] = [];
-  for (const [index, { accountId, serviceAccount, key }] of [
+  for (const [index, { accountId, parents }] of [
     ...children.slice(first),
     ...children.slice(0, first),
   ].entries()) {
@@ -51,38 +51,51 @@ export async function examineChildren(
       log("info", `${children.length - index} child accounts are left for the next runs.`);
       break;
     }
-    try {
-      for (const listed of await key.apiOf(accountId).getKeys()) {
-        if (inSecret.has(listed.key_id) || unmanaged.has(listed.key_id)) continue;
-        const detail =
-          `Child account ${accountId} has this key, and no secret holds it. If someone uses it on purpose, list it ` +
-          "under unmanagedKeys in grants.yml. Otherwise delete it in that account: docs/runbook.md#unknown-keys.";
-        findings.push({ ...reported("unknown_key", serviceAccount, detail), accountId, key: listed });
+    const failures: { readonly serviceAccount: string; readonly error: unknown }[] = [];
+    for (const { serviceAccount, key } of parents) {
+      try {
+        for (const listed of await key.apiOf(accountId).getKeys()) {
+          if (inSecret.has(listed.key_id) || unmanaged.has(listed.key_id)) continue;
+          const detail =
+            `Child account ${accountId} has this key, and no secret holds it. If someone uses it on purpose, list it ` +
+            "under unmanagedKeys in grants.yml. Otherwise delete it in that account: docs/runbook.md#unknown-keys.";
+          findings.push({ ...reported("unknown_key", serviceAccount, detail), accountId, key: listed });
+        }
+        failures.length = 0;
+        break;
+      } catch (error) {
+        failures.push({ serviceAccount, error });
       }
-    } catch (error) {
-      if (isUnknownKey(error) || isRefusal(error, "forbidden"))
-        log("info", `Child account ${accountId} was not examined. ${messageOf(error)}`, { serviceAccount });
-      else findings.push({ ...notExamined({ serviceAccount, error }), accountId });
     }
+    const failure = failures.find(({ error }) => !isNotAllowed(error)) ?? failures[0];
+    if (failure === undefined) continue;
+    const { serviceAccount, error } = failure;
+    if (isNotAllowed(error))
+      log("info", `Child account ${accountId} was not examined. ${messageOf(error)}`, { serviceAccount });
+    else findings.push({ ...notExamined(failure), accountId });
   }
   return findings;
 }
 
+function isNotAllowed(error: unknown): boolean {
+  return isUnknownKey(error) || isRefusal(error, "forbidden");
+}
+
 interface ChildAccount {
   readonly accountId: number;
-  readonly serviceAccount: string;
-  /** A key of its parent account. */
-  readonly key: ParentKey;
+  /** Keys of its parent account. The first that may list the child's keys is enough. */
+  readonly parents: { readonly serviceAccount: string; readonly key: ParentKey }[];
 }
 
 /** Each child account once, although several service accounts may reach it. */
 function childAccounts({ grants }: Policy, accounts: Examined["accounts"]): ChildAccount[] {
   const children = new Map<number, ChildAccount>();
   for (const [serviceAccount, key] of accounts.flatMap(({ current }) => [...current])) {
-    for (const { serviceAccounts, childAccountIds } of grants) {
-      if (!serviceAccounts.includes(serviceAccount)) continue;
-      for (const accountId of childAccountIds)
-        if (!children.has(accountId)) children.set(accountId, { accountId, serviceAccount, key });
+    const granted = grants.filter(({ serviceAccounts }) => serviceAccounts.includes(serviceAccount));
+    for (const accountId of new Set(granted.flatMap(({ childAccountIds }) => childAccountIds))) {
+      const child = children.get(accountId) ?? { accountId, parents: [] };
+      child.parents.push({ serviceAccount, key });
+      children.set(accountId, child);
     }
   }
   return [...children.values()];

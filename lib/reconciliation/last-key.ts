@@ -27,8 +27,7 @@ export function whyLast(
     if (account?.keys.some(({ key }) => key.key_id === current.keyId) !== true)
       return `the platform does not list the current key ${current.keyId}`;
     if (refused.has(current.keyId)) return `the platform refuses the current key ${current.keyId}`;
-    if (account.current.get(serviceAccount)?.keyId !== current.keyId)
-      return `the current key ${current.keyId} could not be tried`;
+    if (!account.accepted.has(current.keyId)) return `the current key ${current.keyId} could not be tried`;
     const expected = serviceAccounts.find(({ name }) => name === serviceAccount);
     const wrong = expected && wrongAccount(expected, current);
     if (wrong !== undefined) return wrong;

@@ -30,15 +30,29 @@ export async function proveDead(
   leaked: AccountKey | undefined,
   keyId: string,
 ): Promise<Look[]> {
+  const accountIds = new Set(signers.map(({ accountId }) => accountId));
+  // If the key's account is not known, the key may be in the account of any signer.
+  const accounts =
+    leaked === undefined && accountIds.size > 0
+      ? [...accountIds].map((id) => signers.filter(({ accountId }) => accountId === id))
+      : [signers];
   const startedAt = now();
   for (let looks = 0; ; looks += 1) {
-    const seen = [await lookAtList(signers, keyId), await lookAtToken(leaked)];
+    const lists = await Promise.all(accounts.map((ofAccount) => lookAtList(ofAccount, keyId)));
+    const seen = [allOf(lists), await lookAtToken(leaked)];
     const pause = SETTLING_PAUSES_MS[looks];
     if (seen.every(({ ok }) => ok) || pause === undefined) return seen;
     if (signers.length === 0 && seen[1]?.ok === true) return seen;
     if (now() - startedAt >= LOOKS_END_MS) return seen;
     await sleep(pause);
   }
+}
+
+/** One look for several lists. If some speak against a proof, it shows only these. */
+function allOf(looks: readonly Look[]): Look {
+  const failed = looks.filter(({ ok }) => !ok);
+  const shown = failed.length > 0 ? failed : looks;
+  return { step: "list", ok: failed.length === 0, seen: shown.map(({ seen }) => seen).join("; ") };
 }
 
 async function lookAtList(signers: readonly AccountKey[], keyId: string): Promise<Look> {

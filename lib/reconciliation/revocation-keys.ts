@@ -16,10 +16,13 @@ export interface CurrentKey {
 /**
  * Reads the current keys by their label, so that a failing DescribeSecret does no harm. Logs keys
  * that cannot be read.
+ *
+ * @param unreadable gets the names of service accounts whose current key cannot be read
  */
 export async function readCurrentKeys(
   { store, openKey, log }: ReplacementPorts,
   { serviceAccounts }: Policy,
+  unreadable = new Set<string>(),
 ): Promise<CurrentKey[]> {
   const found: CurrentKey[] = [];
   for (const serviceAccount of serviceAccounts) {
@@ -27,6 +30,7 @@ export async function readCurrentKeys(
       const version = await store.readCurrent(serviceAccount.secret);
       if (version !== undefined) found.push({ serviceAccount, version, key: await openKey(version.value) });
     } catch (error) {
+      unreadable.add(serviceAccount.name);
       log("warn", `The current key of ${serviceAccount.name} cannot be read: ${messageOf(error)}`);
     }
   }
@@ -42,9 +46,10 @@ export function readCurrentKeysSettled(
   ports: ReplacementPorts,
   policy: Policy,
   leakedId: string,
+  unreadable = new Set<string>(),
 ): Promise<CurrentKey[]> {
   return readUntil(
-    () => readCurrentKeys(ports, policy),
+    () => readCurrentKeys(ports, policy, unreadable),
     (found) => found.some(({ key }) => key.keyId === leakedId),
     ports,
   );

@@ -98,7 +98,8 @@ export async function revokeKey(
   };
 
   const { serviceAccount: named, keyId, makeRoom } = request;
-  const before = await readCurrentKeysSettled(ports, policy, keyId);
+  const unreadable = new Set<string>();
+  const before = await readCurrentKeysSettled(ports, policy, keyId, unreadable);
   const affected = before.filter(({ key }) => key.keyId === keyId);
   const leaked = affected[0]?.key ?? (await openMatchingKeys(ports, policy, (key) => key.keyId === keyId))[0];
   // The calls that delete and check the leaked key are signed with other keys of its Voximplant
@@ -176,6 +177,7 @@ export async function revokeKey(
     const outcome = await deleteWith(
       [...signers, ...(leaked === undefined ? [] : [leaked]), ...others],
       keyId,
+      leaked === undefined,
     );
     isDeleted = outcome === "deleted";
     return isDeleted ? "the platform deleted it" : "it was gone already";
@@ -198,12 +200,12 @@ export async function revokeKey(
       return forgetKeys(replicas.map(({ region }) => region));
     });
 
-  const after = await readCurrentKeysAfter(ports, policy, keyId);
+  const after = await readCurrentKeysAfter(ports, policy, keyId, unreadable);
   if (!rulesMoved && own === undefined) {
     const late = ownAmong(after);
     if (late !== undefined) rulesMoved = await step("rules", () => moveRulesOff(ports, keyId, late, leaked));
   }
-  const revoked = { deletedId: keyId, named: named.name, before, after, replacements };
+  const revoked = { deletedId: keyId, named: named.name, before, after, replacements, unreadable };
   const { withoutKey, unread } = await findWithoutKey(policy, revoked);
   return {
     keyId,
@@ -218,8 +220,17 @@ function distinct(keys: readonly AccountKey[]): AccountKey[] {
   return [...new Map(keys.map((key) => [key.keyId, key])).values()];
 }
 
-/** Deletes a key. Tries the signers in turn until the platform says that it has deleted the key. */
-async function deleteWith(signers: readonly AccountKey[], keyId: string): Promise<"deleted" | "absent"> {
+/**
+ * Deletes a key. Tries the signers in turn until the platform says that it has deleted the key.
+ *
+ * @param isAccountUnknown whether the key may be in the account of any signer. If so, it is absent
+ *   only if every signer gets this answer.
+ */
+async function deleteWith(
+  signers: readonly AccountKey[],
+  keyId: string,
+  isAccountUnknown = false,
+): Promise<"deleted" | "absent"> {
   const refusals: string[] = [];
   let absent = false;
   for (const { api, keyId: signer } of signers) {
@@ -232,7 +243,7 @@ async function deleteWith(signers: readonly AccountKey[], keyId: string): Promis
       refusals.push(`with key ${signer}: ${messageOf(error)}`);
     }
   }
-  if (absent) return "absent";
+  if (absent && !(isAccountUnknown && refusals.length > 0)) return "absent";
   throw new KeyLifecycleError(
     refusals.join("; ") || "There is no working key with which to call Voximplant.",
   );

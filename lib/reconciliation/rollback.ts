@@ -1,8 +1,9 @@
 import type { ServiceAccount } from "../grants/policy.ts";
 import { checkAccount, KeyLifecycleError } from "../key-lifecycle/key-lifecycle-error.ts";
 import { moveAllRules } from "../key-lifecycle/retire-key.ts";
-import { versionWith } from "../key-lifecycle/secret-store.ts";
+import { type SecretState, unfinishedVersion, versionWith } from "../key-lifecycle/secret-store.ts";
 import { isUnknownKey, readUntil, settle } from "../key-lifecycle/settle.ts";
+import { isSupersededVersion } from "../key-lifecycle/snapshot.ts";
 import { dropPending, type PendingOutcome } from "../key-lifecycle/store-current.ts";
 import { messageOf } from "./finding.ts";
 import { type ReplacementPorts, startGrace } from "./replace-key.ts";
@@ -37,6 +38,7 @@ export async function rollBack(
       `Secret ${state.name} has no previous version to go back to. \`voxtoken admin keys\` lists its keys.`,
     );
   }
+  await refuseOldPending(ports, state);
   const key = await openKey(version.value);
   checkAccount(serviceAccount, key);
   // The grace of the key may be over. After this, no reconciliation begins to delete the key.
@@ -112,4 +114,26 @@ export async function rollBack(
     ...(pending !== undefined && { pending }),
     leftToDo,
   };
+}
+
+/**
+ * Takes AWSPENDING off a version that must never become current. After the rollback, the version
+ * could be newer than the current one, and nothing would show that it was current before. Then the
+ * next rotation would make its key current again.
+ *
+ * @throws KeyLifecycleError the label must not be moved while a replica is written
+ */
+async function refuseOldPending({ store, sleep }: ReplacementPorts, state: SecretState): Promise<void> {
+  const pending = unfinishedVersion(state);
+  if (pending === undefined) return;
+  const createdAt = new Map(
+    (await store.listVersions(state.arn)).map((version) => [version.versionId, version.createdAt]),
+  );
+  if (!isSupersededVersion(pending, state, (id) => createdAt.get(id))) return;
+  if ((await dropPending(store, state.arn, { sleep })) === "clean") return;
+  throw new KeyLifecycleError(
+    `Version ${pending} of secret ${state.name} still has the label AWSPENDING, which cannot be taken off while the ` +
+      "copies of the secret in other regions are being written. After a rollback, the next rotation could make its " +
+      "key current. Wait until `aws secretsmanager describe-secret` shows every copy InSync, and try again.",
+  );
 }

@@ -9,9 +9,6 @@ import type { SecretSnapshot } from "../key-lifecycle/snapshot.ts";
 import type { SnapshotPorts } from "../key-lifecycle/take-snapshot.ts";
 import { type Finding, messageOf, reported } from "./finding.ts";
 
-/** A copy that is behind is recorded if the secret's last change is longer ago than this. */
-const SHORT_MS = 10 * 60_000;
-
 /**
  * Records in the tag {@link COPIES_TAG} of each secret whether its copies in other regions are
  * behind. While a copy is behind, its region signs with the superseded key. AWS does not say when a
@@ -19,7 +16,7 @@ const SHORT_MS = 10 * 60_000;
  * changes the tag, and every change of a secret starts the grace again.
  */
 export async function watchCopies(
-  { store, now, replicaRegions }: SnapshotPorts,
+  { store, replicaRegions }: SnapshotPorts,
   secrets: readonly SecretSnapshot[],
 ): Promise<Finding[]> {
   const findings: Finding[] = [];
@@ -28,7 +25,7 @@ export async function watchCopies(
     if (versionWith("AWSCURRENT", state) === undefined) continue;
     const isBehind = !isCopied(state, replicaRegions);
     const wasBehind = copiesBehindSince(state) !== undefined;
-    if (isBehind === wasBehind || (isBehind && now() - state.lastChangedAt <= SHORT_MS)) continue;
+    if (isBehind === wasBehind) continue;
     try {
       await store.tag(state.arn, COPIES_TAG, copiesTag(isBehind ? state.lastChangedAt : undefined));
     } catch (error) {

@@ -13,10 +13,11 @@ export async function readCurrentKeysAfter(
   ports: ReplacementPorts,
   policy: Policy,
   deletedId: string,
+  unreadable = new Set<string>(),
 ): Promise<CurrentKey[]> {
   await ports.sleep(READ_LAG_MS);
   return readUntil(
-    () => readCurrentKeys(ports, policy),
+    () => readCurrentKeys(ports, policy, unreadable),
     (found) => !found.some(({ key }) => key.keyId === deletedId),
     ports,
   );
@@ -31,6 +32,8 @@ interface Revoked {
   readonly after: readonly CurrentKey[];
   /** The new keys, by service account. */
   readonly replacements: ReadonlyMap<string, AccountKey>;
+  /** Service accounts whose current key could not be read, before or after. */
+  readonly unreadable: ReadonlySet<string>;
 }
 
 interface Names {
@@ -42,19 +45,20 @@ interface Names {
 
 /** Finds the service accounts whose current key does not work, or may be the deleted one. */
 export async function findWithoutKey({ serviceAccounts }: Policy, revoked: Revoked): Promise<Names> {
-  const { deletedId, named, before, after, replacements } = revoked;
+  const { deletedId, named, before, after, replacements, unreadable } = revoked;
   const found: Names = { withoutKey: [], unread: [] };
   for (const { name } of serviceAccounts) {
     const ofName = (keys: readonly CurrentKey[]) =>
       keys.find(({ serviceAccount }) => serviceAccount.name === name)?.key;
     const [was, is, next] = [ofName(before), ofName(after), replacements.get(name)];
     const keys = [is, next].filter((key) => key !== undefined);
-    const isAffected = was?.keyId === deletedId;
+    const isAffected = was?.keyId === deletedId || name === named;
     if (is?.keyId === deletedId || (isAffected && (await isAnyDead(keys)))) found.withoutKey.push(name);
     else if (next !== undefined) continue;
     // A current key that cannot be read may be the deleted one, so it counts as not working.
-    else if (is === undefined && (isAffected || name === named)) found.withoutKey.push(name);
-    else if (name !== named && (was === undefined || is === undefined)) found.unread.push(name);
+    else if (is === undefined && isAffected) found.withoutKey.push(name);
+    else if (name !== named && unreadable.has(name) && (was === undefined || is === undefined))
+      found.unread.push(name);
   }
   return found;
 }

@@ -1,14 +1,15 @@
+import type { EpochMs } from "../epoch.ts";
 import type { AccountKey } from "../key-lifecycle/account-key.ts";
 import { classifyKeys, retireAt } from "../key-lifecycle/classify-keys.ts";
 import { KeyLifecycleError, noKeyYet } from "../key-lifecycle/key-lifecycle-error.ts";
 import { keyName, labelKey } from "../key-lifecycle/key-label.ts";
 import { moveRules } from "../key-lifecycle/retire-key.ts";
 import { SecretNotFoundError } from "../key-lifecycle/secret-store.ts";
-import { isUnknownKey, settle } from "../key-lifecycle/settle.ts";
+import { isUnknownKey, READ_LAG_MS, settle } from "../key-lifecycle/settle.ts";
 import { keyIdsIn } from "../key-lifecycle/snapshot.ts";
 import { serializeCredentials } from "../keys/credentials-file.ts";
 import { isRefusal } from "../voximplant/errors.ts";
-import type { CreatedKey, ManagementApi } from "../voximplant/methods.ts";
+import type { CreatedKey, Key, ManagementApi } from "../voximplant/methods.ts";
 import type { Rotation } from "./rotation.ts";
 
 /**
@@ -91,14 +92,46 @@ async function makeKey(rotation: Rotation, currentKey: AccountKey): Promise<Crea
  * Deletes only keys of this service account: those past their grace, and leftovers of this
  * rotation.
  */
-async function makeRoom(
-  rotation: Rotation,
-  { api, keyId: currentId }: AccountKey,
-  cause: Error,
-): Promise<void> {
-  const { readSecret, policy, serviceAccount, secret, versionId, graceMs, now, log } = rotation;
-  const { serviceAccounts } = policy;
+async function makeRoom(rotation: Rotation, current: AccountKey, cause: Error): Promise<void> {
+  const { sleep, log } = rotation;
+  const { api, keyId: currentId } = current;
   const keys = await api.getKeys();
+  const { dispensable, soonest } = await findDispensable(rotation, current, keys);
+  if (dispensable.length === 0) {
+    const soon = Number.isFinite(soonest)
+      ? ` A key of this service account can be deleted from ${new Date(soonest).toISOString()} on.`
+      : "";
+    throw new KeyLifecycleError(
+      `The Voximplant account holds ${keys.length} keys, which is its limit, and none of them is known to be ` +
+        `unused.${soon} See \`voxtoken admin keys\`, delete an unused key in the control panel, and rotate again.`,
+      { cause },
+    );
+  }
+  // The reads may have been old. Until the next ones, a rollback may make a key current again, and
+  // another run of this step may store a leftover.
+  await sleep(READ_LAG_MS);
+  for (const key of dispensable) {
+    await moveRules(api, [key.key_id], currentId, log);
+    const again = await findDispensable(rotation, current, [key]);
+    if (again.dispensable.length === 0) continue;
+    await api.deleteKey(key.key_id, { repeatable: false });
+    log("info", `Deleted key ${key.key_id} to make room: it is no longer needed.`, { key_id: key.key_id });
+  }
+}
+
+interface Dispensable {
+  readonly dispensable: readonly Key[];
+  /** When the next key of this service account may be deleted. Infinity: not known. */
+  readonly soonest: EpochMs;
+}
+
+/** @param keys keys that the platform has listed */
+async function findDispensable(
+  { readSecret, policy, serviceAccount, secret, versionId, graceMs, replicaRegions, now }: Rotation,
+  { keyId: currentId }: AccountKey,
+  keys: readonly Key[],
+): Promise<Dispensable> {
+  const { serviceAccounts } = policy;
   // The secrets are read after the keys: see classifyKeys. All secrets are read, because a key may
   // be in another secret too.
   const absent: string[] = [];
@@ -111,37 +144,18 @@ async function makeRoom(
     ),
   );
   const secrets = reads.filter((read) => read !== undefined);
-  const own = classifyKeys(keys, {
-    serviceAccounts,
-    secrets,
-    graceMs,
-    replicaRegions: rotation.replicaRegions,
-    absent,
-  }).filter(({ state }) => "serviceAccount" in state && state.serviceAccount === serviceAccount.name);
+  const own = classifyKeys(keys, { serviceAccounts, secrets, graceMs, replicaRegions, absent }).filter(
+    ({ state }) => "serviceAccount" in state && state.serviceAccount === serviceAccount.name,
+  );
   const inSecret = keyIdsIn(secrets);
-  const isLeftover = ({ key_name, key_id }: (typeof keys)[number]) =>
+  const isLeftover = ({ key_name, key_id }: Key) =>
     key_name === keyName(secret.arn, versionId) && !inSecret.has(key_id);
   // The current key is kept even if these reads are old. A key that another secret holds too is
   // kept, because it may be the last one that works for the service account of that secret. Only
   // reconciliation examines this.
   const kept = keyIdsIn(secrets.filter(({ state }) => state.arn !== secret.arn)).add(currentId);
-  const dispensable = own.filter(
-    ({ key, state }) => !kept.has(key.key_id) && (retireAt(state) <= now() || isLeftover(key)),
-  );
-  if (dispensable.length === 0) {
-    const soonest = Math.min(...own.map(({ state }) => retireAt(state)));
-    const soon = Number.isFinite(soonest)
-      ? ` A key of this service account can be deleted from ${new Date(soonest).toISOString()} on.`
-      : "";
-    throw new KeyLifecycleError(
-      `The Voximplant account holds ${keys.length} keys, which is its limit, and none of them is known to be ` +
-        `unused.${soon} See \`voxtoken admin keys\`, delete an unused key in the control panel, and rotate again.`,
-      { cause },
-    );
-  }
-  for (const { key } of dispensable) {
-    await moveRules(api, [key.key_id], currentId, log);
-    await api.deleteKey(key.key_id);
-    log("info", `Deleted key ${key.key_id} to make room: it is no longer needed.`, { key_id: key.key_id });
-  }
+  const dispensable = own
+    .filter(({ key, state }) => !kept.has(key.key_id) && (retireAt(state) <= now() || isLeftover(key)))
+    .map(({ key }) => key);
+  return { dispensable, soonest: Math.min(...own.map(({ state }) => retireAt(state))) };
 }

@@ -32,6 +32,10 @@ describe("the parameters of a deployment", () => {
 
   it.each([
     [{ reconcileMinutes: "0" }, "reconcileMinutes"],
+    // The functions would take an empty one for absent, and stop at the others.
+    [{ signingKeyMaxStaleSeconds: "" }, "signingKeyMaxStaleSeconds: a whole number"],
+    [{ signingKeyTtlSeconds: "3e2" }, "signingKeyTtlSeconds: a whole number"],
+    [{ signingKeyTtlSeconds: "0x12c" }, "signingKeyTtlSeconds: a whole number"],
     [{ logRetentionDays: "100" }, "logRetentionDays: one of 1, 3, 5"],
     [{ encryptLogs: "yes" }, "encryptLogs: true or false"],
     [{ vpcEndpointIds: "vpc-1" }, "vpcEndpointIds: ids of VPC endpoints"],

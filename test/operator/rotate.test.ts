@@ -111,6 +111,20 @@ describe("voxtoken admin rotate", () => {
     expect(world.platform.keys.size).toBe(2);
   });
 
+  it("does not take the current version for the new one if reads are from before a scheduled rotation", async () => {
+    await start({ secretsManager: { readLagMs: 3_000 } });
+    await voxtoken("rotate", "outbound-calls", "--now");
+    world.clock.now += 60_000;
+    const before = world.keyWith("AWSCURRENT");
+    world.stagePending();
+    world.clock.now += 1_000;
+    const { status } = await voxtoken("rotate", "outbound-calls", "--now");
+    expect({ status, isRotated: world.keyWith("AWSCURRENT") !== before }).toEqual({
+      status: 0,
+      isRotated: true,
+    });
+  });
+
   it.each<[string, Fault]>([
     ["RotateSecret", { drop: "after" }],
     ["DescribeSecret", { status: 500, body: '{"__type":"InternalServiceError"}' }],

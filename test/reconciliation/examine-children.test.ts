@@ -160,3 +160,41 @@ describe("many child accounts", () => {
     ]);
   });
 });
+
+describe("a child account of two service accounts", () => {
+  const listChild = (ofFirst: Error, ofSecond: Error | Key[]) => {
+    const answerWith = (answer: Error | Key[]) => () => {
+      if (answer instanceof Error) throw answer;
+      return answer;
+    };
+    const current = new Map([
+      ["a", parentKey("a", answerWith(ofFirst))],
+      ["b", parentKey("b", answerWith(ofSecond))],
+    ]);
+    const grants = ["a", "b"].map((name) => grant([roleArn("worker")], [name], { childAccountIds: [7] }));
+    const policy: Policy = { serviceAccounts: ["a", "b"].map((name) => serviceAccount(name)), grants };
+    const log: Log = (...line) => void logged.push(line);
+    return examineChildren({ log, now: () => clock }, policy, { accounts: [{ current }], secrets: [] });
+  };
+  const forbidden = new VoximplantError("GetKeys", 104, "no");
+  const outage = new VoximplantUnavailableError("GetKeys", "outage");
+
+  it.each([forbidden, outage])("is listed with the second key if the first fails: %s", async (error) => {
+    expect(await listChild(error, [key("evil")])).toMatchObject([
+      { reason: "unknown_key", serviceAccount: "b", accountId: 7 },
+    ]);
+    expect(asked).toEqual(["a 7", "b 7"]);
+    expect(logged).toEqual([]);
+  });
+
+  it("is a finding if one gives no answer and the other may not list it", async () => {
+    expect(await listChild(forbidden, outage)).toMatchObject([
+      { reason: "not_examined", serviceAccount: "b" },
+    ]);
+  });
+
+  it("is logged if neither may list it", async () => {
+    expect(await listChild(forbidden, forbidden)).toEqual([]);
+    expect(logged).toHaveLength(1);
+  });
+});

@@ -131,7 +131,83 @@ describe("a rollback, while reads of Secrets Manager are three seconds behind,",
   });
 });
 
+it("a rotation that makes room does not delete a key that a rollback makes current meanwhile", async () => {
+  world = await startWorld({ keyLimit: 2 });
+  const first = key();
+  await rotate();
+  world.clock.now += GRACE_MS + 60_000;
+  const operator = world.openProcess("operator").ports;
+  let isRolledBack = false;
+  const ports = withApi(world.ports, (api) => ({
+    getRulesBoundTo: async (id) => {
+      const rules = await api.getRulesBoundTo(id);
+      if (!isRolledBack) await rollBack(operator, outboundCalls);
+      isRolledBack = true;
+      return rules;
+    },
+  }));
+  const [createSecret] = world.stagePending();
+  if (createSecret === undefined) throw new Error("no rotation started");
+
+  await rotateKey(ports, policyFor(), createSecret).catch(() => undefined);
+  expect({ isRolledBack, current: key() }).toEqual({ isRolledBack: true, current: first });
+  await world.useCurrentKey();
+});
+
+it("a second rollback is refused while an old version keeps AWSPENDING: the next rotation would take it", async () => {
+  world = await startWorld({ secretsManager: { replicaRegions: ["eu-west-1"] } });
+  const later = () => void (world.clock.now += 60_000);
+  const copyIs = (Status: "InProgress" | "InSync") =>
+    void (world.secret().replicas = [{ Region: "eu-west-1", Status }]);
+  later();
+  await rotate();
+  const bad = key();
+  copyIs("InProgress");
+  later();
+  await rollBack(world.ports, outboundCalls);
+  later();
+  await world.plantCurrent();
+  const imported = key();
+  later();
+  await expect(rollBack(world.ports, outboundCalls)).rejects.toThrow(
+    "still has the label AWSPENDING, which cannot be taken off while the copies of the secret",
+  );
+  expect(key()).toBe(imported);
+
+  copyIs("InSync");
+  expect(await rollBack(world.ports, outboundCalls)).toMatchObject({ leftToDo: [] });
+  for (const event of world.startRotation()) await rotateKey(world.ports, policyFor(), event);
+  expect(key()).not.toBe(bad);
+});
+
+it("a revocation of a key in no secret does not call it gone while an account that may have it fails", async () => {
+  world = await startWorld({ ...TWO, accounts: [{ accountId: ACCOUNT }, { accountId: OTHER_ACCOUNT }] });
+  const { keyId: signer, pem } = await moveToOtherAccount("call-history");
+  const { keyId: leaked } = world.platform.addKey({ accountId: OTHER_ACCOUNT, pem, roles: ["Owner"] });
+  const openKey = async (file: string) => {
+    const opened = await world.ports.openKey(file);
+    const deleteKey = () => Promise.reject(new Error("HTTP 503"));
+    return opened.keyId === signer ? { ...opened, api: { ...opened.api, deleteKey } } : opened;
+  };
+
+  const { steps } = await revoke(both, leaked, { ...world.ports, openKey });
+  expect(exists(leaked)).toBe(true);
+  expect(steps.filter(({ step }) => step === "delete" || step === "list")).toEqual([
+    { step: "delete", ok: false, seen: `with key ${signer}: HTTP 503` },
+    { step: "list", ok: false, seen: `the platform still lists it (asked with key ${signer})` },
+  ]);
+});
+
 describe("a revocation does not report success", () => {
+  it("if the current key of the service account was deleted before", async () => {
+    world = await startWorld(TWO);
+    const leaked = key();
+    await rotate(both);
+    world.platform.keys.delete(key());
+
+    expect(await revoke(both, leaked)).toMatchObject({ proved: true, withoutKey: ["outbound-calls"] });
+  });
+
   it("if routing rules cannot move, because the current key is of another account", async () => {
     world = await startWorld({ ...TWO, accounts: [{ accountId: ACCOUNT }, { accountId: OTHER_ACCOUNT }] });
     const old = key();

@@ -102,10 +102,12 @@ describe("after a revocation, a service account", () => {
     readonly is?: AccountKey;
     /** Its new key. */
     readonly next?: AccountKey;
+    /** Whether an absent key could not be read. If not, its secret holds no key. Default: true. */
+    readonly unreadable?: boolean;
   }
 
   /** The operator named `calls`. The keys of the service account that is not `of` work. */
-  async function find(of: typeof calls, { was, is, next }: Keys) {
+  async function find(of: typeof calls, { was, is, next, unreadable = true }: Keys) {
     const other = of === calls ? history : calls;
     const keysOf = (key: AccountKey | undefined) => [
       currentKey(other, keyOf("unaffected")),
@@ -117,6 +119,7 @@ describe("after a revocation, a service account", () => {
       before: keysOf(was),
       after: keysOf(is),
       replacements: new Map(next === undefined ? [] : [[of.name, next]]),
+      unreadable: new Set(unreadable ? [of.name] : []),
     });
   }
 
@@ -144,6 +147,15 @@ describe("after a revocation, a service account", () => {
   ])("is without a working key if %s", async (_, keys) => {
     for (const of of [calls, history])
       expect(await find(of, keys)).toEqual({ withoutKey: [of.name], unread: [] });
+  });
+
+  it("has no deleted key if its secret holds no key at all", async () => {
+    expect(await find(history, { unreadable: false })).toEqual({ withoutKey: [], unread: [] });
+  });
+
+  it("is without a working key if the operator named it, and another key than the deleted one is refused", async () => {
+    expect(await find(calls, { was: refused, is: refused })).toEqual({ withoutKey: ["calls"], unread: [] });
+    expect(await find(history, { was: refused, is: refused })).toEqual({ withoutKey: [], unread: [] });
   });
 
   it.each<[string, Keys, ofNamed: "works" | "without a key"]>([
