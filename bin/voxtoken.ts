@@ -29,11 +29,20 @@ const input: Input = {
   [Symbol.asyncIterator]: () => process.stdin[Symbol.asyncIterator](),
 };
 
-// A reader that ends early (`voxtoken whoami | head -1`) is not an error.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code === "EPIPE") process.exit();
-  throw error;
-});
+process.stdout.on("error", endWithoutOutput);
+// Without this, a reader of stderr that ends early would end `exec` before it starts its child.
+process.stderr.on("error", () => undefined);
+
+function endWithoutOutput(error: NodeJS.ErrnoException): void {
+  if (error.code !== "EPIPE") {
+    process.stderr.write(`voxtoken: cannot write to stdout: ${error.message}\n`);
+    process.exit(1);
+  }
+  // A reader that ends early (`voxtoken whoami | head -1`) is not an error. A command that cleans
+  // up on an interrupt, such as `serve`, does so.
+  if (process.listenerCount("SIGTERM") > 0) process.emit("SIGTERM", "SIGTERM");
+  else process.exit();
+}
 
 const PROXY_VARIABLES = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
 const INTERRUPTS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
@@ -98,4 +107,7 @@ const status = await runProgram(
   async () => (await import("../lib/operator/commands.ts")).operatorCommands,
 );
 // Exits once the output is written, even if something still runs, such as a credential process.
-process.stdout.write("", () => process.exit(status));
+process.stdout.write("", (error) => {
+  if (error) endWithoutOutput(error);
+  process.exit(status);
+});

@@ -21,8 +21,8 @@ export async function credentialIdentity(
   if (given === undefined && key && secret) return ["key", key];
 
   // Loaded only here: with a key in the environment, a cached token needs nothing of the SDK.
-  const { loadSharedConfigFiles } = await import("@smithy/core/config");
-  const { configFile, credentialsFile } = await loadSharedConfigFiles({ ignoreCache: true });
+  const { profileFiles } = await import("../client/credentials.ts");
+  const { configFile, credentialsFile } = await profileFiles();
   const name = profile ?? "default";
   const settings = { ...configFile[name], ...credentialsFile[name] };
   const {

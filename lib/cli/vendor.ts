@@ -9,7 +9,7 @@ import type { TokenResponse } from "../http/wire.ts";
 import { readVariable } from "../environment.ts";
 import { CliError, EXIT } from "./cli-error.ts";
 import { credentialIdentity } from "./credential-identity.ts";
-import type { Io } from "./io.ts";
+import { type Io, oneLine } from "./io.ts";
 import { throughCache } from "./token-cache.ts";
 import { wholeNumber } from "./whole-number.ts";
 
@@ -103,7 +103,7 @@ export function vendorOptions(
     onEvent:
       flags.verbose === true
         ? (event) => {
-            io.stderr.write(`voxtoken: ${describe(event)}\n`);
+            io.stderr.write(`voxtoken: ${oneLine(describe(event))}\n`);
           }
         : undefined,
   };

@@ -1,6 +1,7 @@
 import * as z from "zod/mini";
 import { type EntitlementsResponse, ERROR_CODES, type ErrorCode, type TokenResponse } from "../http/wire.ts";
-import { quotable, TokenError, type TokenErrorCode, type TokenErrorDetails } from "./errors.ts";
+import { quotable } from "../voximplant/quotable.ts";
+import { TokenError, type TokenErrorCode, type TokenErrorDetails } from "./errors.ts";
 import type { Answer } from "./exchange.ts";
 
 /** RFC 6750 §2.1. Any other character could end the header, or control the terminal. */

@@ -148,9 +148,21 @@ export async function findCredentials(
   signal: AbortSignal,
 ) {
   try {
-    return await orAborted(credentials({ forceRefresh }), signal);
+    const found = await orAborted(credentials({ forceRefresh }), signal);
+    checkForHeader("the AWS access key id", found.accessKeyId);
+    checkForHeader("the AWS session token", found.sessionToken);
+    return found;
   } catch (error) {
     if (error instanceof TokenError || !signal.aborted) throw error;
     throw new TokenError("timeout", "the AWS credentials were not found in time");
   }
+}
+
+/** Checked here, because the error of fetch would quote the value. */
+function checkForHeader(what: string, value: string | undefined): void {
+  if (value === undefined || /^[\x21-\x7e]*$/.test(value)) return;
+  throw new TokenError(
+    "no_credentials",
+    `${what} has a line break, a blank or another character that a header must not have`,
+  );
 }

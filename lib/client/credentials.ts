@@ -79,10 +79,21 @@ function keyOf(environment: Environment): AwsCredentials | undefined {
   return { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) };
 }
 
+/** The profiles in the AWS CLI's files. None for a user without HOME and without an account. */
+export async function profileFiles(): Promise<{ configFile: Profiles; credentialsFile: Profiles }> {
+  const { loadSharedConfigFiles } = await import("@smithy/core/config");
+  return loadSharedConfigFiles({ ignoreCache: true }).catch((error: unknown) => {
+    if ((Object(error) as { syscall?: unknown }).syscall !== "uv_os_homedir") throw error;
+    return { configFile: {}, credentialsFile: {} };
+  });
+}
+
+type Profiles = Readonly<Partial<Record<string, Readonly<Partial<Record<string, string>>>>>>;
+
 async function settingsOf(profile: string | undefined) {
-  const { getProfileName, loadSharedConfigFiles } = await import("@smithy/core/config");
+  const { getProfileName } = await import("@smithy/core/config");
   const name = getProfileName(profile === undefined ? {} : { profile });
-  const { configFile, credentialsFile } = await loadSharedConfigFiles({ ignoreCache: true });
+  const { configFile, credentialsFile } = await profileFiles();
   const known = name in configFile || name in credentialsFile;
   return { name, settings: known ? { ...configFile[name], ...credentialsFile[name] } : undefined };
 }
@@ -115,17 +126,24 @@ function isExpiring({ expiration }: { readonly expiration?: Date }): boolean {
   return expiration !== undefined && expiration.getTime() - Date.now() < 60_000;
 }
 
-/** Names the failing `credential_process`. The SDK's error does not name it. */
+/**
+ * Names the failing `credential_process`. The SDK's error does not name it, and may have the whole
+ * command and its output, which may hold secrets. So that error is not even the cause.
+ */
 async function withProcess(error: unknown, profile: string | undefined): Promise<unknown> {
   const { name, settings } = await settingsOf(profile);
   const command = settings?.["credential_process"];
-  if (command === undefined) return error;
-  // Only the program: its variables, its arguments and the output may hold secrets.
-  const program = command.split(/\s+/).find((word) => word !== "" && !word.includes("=")) ?? "";
-  return new Error(`credential_process of profile ${JSON.stringify(name)} failed: ${program}`, {
-    cause: error,
-  });
+  const ofProfile = `of profile ${JSON.stringify(name)}`;
+  if (command !== undefined) {
+    const program = PROGRAM.exec(command)?.[1];
+    return new Error(`credential_process ${ofProfile} failed${program === undefined ? "" : `: ${program}`}`);
+  }
+  const isOfSource = types.isNativeError(error) && error.message.startsWith("Command failed");
+  return isOfSource ? new Error(`credential_process of the source ${ofProfile} failed`) : error;
 }
+
+/** The program of a command, after variables. No match if something before it is quoted. */
+const PROGRAM = /^\s*(?:\w+=[^\s"']*\s+)*([^\s"'=]+)(?=\s|$)/;
 
 /**
  * Finds the region in this order: `given`; the region of `profile`; AWS_REGION; AWS_DEFAULT_REGION;

@@ -30,6 +30,8 @@ const HEALTH = "/health";
 
 /** Headers of the connection (RFC 9110 §7.6.1), and the client's credentials for this server. */
 const NOT_FORWARDED = new Set([
+  // `fetch` asks for the encodings that it can undo.
+  "accept-encoding",
   "authorization",
   "connection",
   "cookie",

@@ -1,3 +1,5 @@
+import { quotable } from "./quotable.ts";
+
 /**
  * Error codes of the Management API, from the official clients (`apiclient-nodejs`,
  * `apiclient-python`). Any other code is a {@link VoximplantError} too, with its number and no
@@ -50,7 +52,8 @@ export class VoximplantError extends Error {
   constructor(method: string, code: number, msg: string) {
     const codeName = nameOf.get(code);
     const remedy = codeName === undefined ? "" : ` ${remedies[codeName]}`;
-    super(`Voximplant refused ${method} (error ${code}): ${msg.replace(/[.\s]*$/, ".")}${remedy}`);
+    const text = quotable(msg).replace(/[.\s]*$/, ".");
+    super(`Voximplant refused ${method} (error ${code}): ${text}${remedy}`);
     this.method = method;
     this.code = code;
     this.codeName = codeName;

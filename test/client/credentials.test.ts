@@ -2,7 +2,9 @@ import { once } from "node:events";
 import { appendFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import os from "node:os";
 import { join } from "node:path";
+import { inspect } from "node:util";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { awsCredentials, awsRegion } from "../../lib/client/credentials.ts";
 import type { Io } from "../../lib/cli/io.ts";
@@ -31,6 +33,16 @@ credential_process = KEY=hunter2 false --token hunter2
 [profile over-failing]
 role_arn = arn:aws:iam::111122223333:role/billing-worker
 source_profile = failing
+
+[profile failing-loudly]
+credential_process = sh -c "echo hunter2 >&2; exit 1" --password hunter2
+
+[profile over-failing-loudly]
+role_arn = arn:aws:iam::111122223333:role/billing-worker
+source_profile = failing-loudly
+
+[profile failing-quoted]
+credential_process = PASSWORD="my hunter2" false
 
 [profile region-only]
 region = eu-west-1
@@ -104,6 +116,28 @@ describe("the AWS credentials and the region", () => {
     await expect(awsCredentials("failing")()).rejects.toThrow(
       /^credential_process of profile "failing" failed: false$/,
     );
+  });
+
+  it.each([
+    ["in its arguments and its output", "failing-loudly"],
+    ["in the command of a source profile", "over-failing-loudly"],
+    ["in a quoted variable", "failing-quoted"],
+  ])("are not found without showing a secret %s", async (_, profile) => {
+    await configure({});
+    const error: unknown = await awsCredentials(profile)().catch((thrown: unknown) => thrown);
+    expect(inspect(error)).toContain("credential_process of");
+    expect(inspect(error)).not.toContain("hunter2");
+  });
+
+  it("are found by variables for a user without a home directory", async () => {
+    await configure({ ...key, AWS_REGION: "sa-east-1" });
+    vi.stubEnv("AWS_CONFIG_FILE", undefined);
+    vi.spyOn(os, "homedir").mockImplementation(() => {
+      throw Object.assign(new Error("uv_os_homedir returned ENOENT"), { syscall: "uv_os_homedir" });
+    });
+    vi.stubEnv("HOME", undefined);
+    onTestFinished(() => void vi.restoreAllMocks());
+    expect(await awsRegion(undefined, undefined)).toBe("sa-east-1");
   });
 
   it.each(["failing", "over-failing"])(

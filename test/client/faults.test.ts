@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { describe, expect, it } from "vitest";
 import type { TokenErrorCode } from "../../lib/client/index.ts";
 import {
@@ -9,7 +10,7 @@ import {
   startVendor,
   vends,
 } from "../fakes/vendor-server.ts";
-import { failureOf, setUp } from "./set-up.ts";
+import { credentials, failureOf, setUp } from "./set-up.ts";
 
 const SKEWED =
   "Signature expired: 20261124T115000Z is now earlier than 20261124T115500Z (20261124T120000Z - 5 min.)";
@@ -326,3 +327,16 @@ describe("a client with several urls", () => {
     await Promise.all([first.close(), second.close()]);
   });
 });
+
+it.each(["sessionToken", "accessKeyId"])(
+  "credentials whose %s has a line break are refused unseen",
+  async (name) => {
+    const { getToken, events, vendor } = await setUp([vends()], {
+      credentials: { ...credentials, [name]: "FwoGZXIvYXdzSECRET\nSECOND-LINE" },
+    });
+    const error: unknown = await getToken().catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: "no_credentials", mayHaveTakenEffect: false });
+    expect(inspect([error, events])).not.toMatch(/SECRET|SECOND/);
+    expect(vendor.requests).toEqual([]);
+  },
+);

@@ -142,3 +142,17 @@ describe("a call of the Management API", () => {
     expect(String(error)).not.toContain("BEGIN");
   });
 });
+
+it("an abort during a pause ends the call with the last refusal", async () => {
+  const aborter = new AbortController();
+  const refusal = json({ error: { code: 340, msg: "Slow down." } });
+  const { call, requests } = connect([refusal, refusal], {
+    signal: aborter.signal,
+    sleep: () => {
+      aborter.abort();
+      return new Promise(() => undefined);
+    },
+  });
+  await expect(call()).rejects.toMatchObject({ name: "VoximplantError", code: 340 });
+  expect(requests).toHaveLength(1);
+});

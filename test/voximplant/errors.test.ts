@@ -1,6 +1,6 @@
 import { runInNewContext } from "node:vm";
 import { expect, it } from "vitest";
-import { networkReason, wasNotSent } from "../../lib/voximplant/errors.ts";
+import { networkReason, wasNotSent, VoximplantError } from "../../lib/voximplant/errors.ts";
 
 const circular = new Error("its own cause");
 circular.cause = circular;
@@ -70,4 +70,14 @@ it.each<[boolean, string, unknown]>([
   ],
 ])("wasNotSent is %s after %s", (expected, _, error) => {
   expect(wasNotSent(error)).toBe(expected);
+});
+
+it("an error of the platform quotes no token and no control character of its text", () => {
+  const token = `eyJhbGciOiJSUzI1NiJ9.${"x".repeat(40)}.c2ln`;
+  const { message } = new VoximplantError(
+    "GetKeys",
+    1,
+    `the token ${token} is not valid\u001b[2J\nsecond line`,
+  );
+  expect(message).toBe("Voximplant refused GetKeys (error 1): the token [token] is not valid [2J.");
 });
