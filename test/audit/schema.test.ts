@@ -72,7 +72,8 @@ The stack saves these in CloudWatch Logs Insights, in a folder with the deployme
 
 ${listed(queries)}
 
-If a grant has \`methods\`, "refusals by reason" asks both functions, and there are these as well:
+If a grant has \`methods\`, "refusals by reason" reads the logs of both functions, and there are
+these queries too:
 
 ${listed(callQueries)}
 `;
