@@ -19,7 +19,8 @@ export async function localCredentials(
   serviceAccount: string,
   accountId = LOCAL_ACCOUNT.accountId,
 ): Promise<string> {
-  // The functions refuse a key of another account than the grants file names, so each has a file.
+  // The functions refuse a key if the grants file names another account for it. So each account has
+  // its own file.
   const name = accountId === LOCAL_ACCOUNT.accountId ? serviceAccount : `${serviceAccount}_${accountId}`;
   const file = join(directory, `${name}_private.json`);
   await mkdir(directory, { recursive: true, mode: 0o700 });
@@ -28,8 +29,8 @@ export async function localCredentials(
     await chmod(file, 0o600);
     return existing;
   }
-  // Written to another file and linked, so that two processes which start together use the same
-  // whole file.
+  // The text is written to a draft, which is then linked. So two processes that start together use
+  // the same complete file.
   const draft = `${file}.${randomUUID()}`;
   try {
     await writeFile(draft, await newCredentials(accountId), { mode: 0o600 });

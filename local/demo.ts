@@ -48,13 +48,13 @@ try {
 async function showVending(stack: Stack, getToken: TokenProvider): Promise<void> {
   title("1. A caller with a grant gets a token");
   show("Who called", arnOf(stack, "role/billing-worker"));
-  show("How it proved it", "it signed the request with SigV4; the gateway checked the signature");
+  show("Proof of identity", "it signed the request with SigV4; the gateway checked the signature");
   show("What it asked for", `a token of the service account ${SERVICE_ACCOUNT}`);
   const { accessToken } = await getToken();
   const { header, claims } = decode(accessToken);
   show("The token's header", header);
   show("Its claims", claims);
-  show("Its signature", "not shown here, because anyone who has it has the token");
+  show("Its signature", "not shown here, because it completes the token");
   expect(
     claims["sub"] === "arn:aws:iam::111122223333:role/billing-worker",
     "the token's sub is not the caller.",
@@ -76,7 +76,7 @@ async function showRefusal(stack: Stack): Promise<void> {
 }
 
 function showAudit(stack: Stack): void {
-  title("4. The audit log has one line for each (shown without its metrics)");
+  title("4. The audit log has one line for each request (shown without metrics)");
   const records = auditRecords(stack);
   for (const record of records) show(record.outcome, withoutMetrics(record));
   const outcomes = records.map(({ outcome, reason }) => `${outcome} ${reason}`).join(", ");
@@ -84,7 +84,7 @@ function showAudit(stack: Stack): void {
 }
 
 async function showMethods(stack: Stack): Promise<void> {
-  title("5. A caller without a token has one method called");
+  title("5. The vendor calls a method for a caller that gets no token");
   const call = createMethodCaller({
     url: stack.url,
     serviceAccount: SERVICE_ACCOUNT,
@@ -93,14 +93,14 @@ async function showMethods(stack: Stack): Promise<void> {
   });
   show("Who called", `${arnOf(stack, "role/dialer")}, whose grant lists methods and gives no token`);
   const { result } = await call("StartScenarios", { rule_id: 1 });
-  show("StartScenarios", `${String(result)}, Voximplant's own answer; the vendor signed the call`);
+  show("StartScenarios", `${String(result)}, Voximplant's own answer to the vendor's call`);
   expect(result === 1, "StartScenarios was not called.");
   const refusal: unknown = await call("CreateKey").catch((error: unknown) => error);
   expect(refusal instanceof TokenError && refusal.code === "not_authorized", "CreateKey was not refused.");
   show(
     "CreateKey",
-    `${refusal.status ?? ""} ${refusal.code}: the role's IAM policy, as voxtoken admin iam-policy prints it, ` +
-      "has no such path, so the gateway refuses before the vendor is asked",
+    `${refusal.status ?? ""} ${refusal.code}: the gateway refuses, because the role's IAM policy ` +
+      "does not allow this path; voxtoken admin iam-policy prints such policies",
   );
 }
 
@@ -116,7 +116,7 @@ async function showRotation(stack: Stack, before: TokenProvider): Promise<void> 
   for (const getToken of [before, after]) {
     await callApi(getToken, "GetAccountInfo", {}, { apiUrl: stack.managementApi.apiUrl });
   }
-  show("Accepted", "both tokens: the old key stays until the last token of it has expired");
+  show("Accepted", "both tokens: the old key is kept until its last token has expired");
 }
 
 async function showStranger(stack: Stack, getToken: TokenProvider): Promise<void> {
@@ -175,15 +175,15 @@ function decode(token: string): { header: Record<string, unknown>; claims: Recor
   return { header, claims };
 }
 
-/** Only the vending function has run when this is called. */
+/** The records of vend-token: no other function has been called yet. */
 function auditRecords({ lines }: Stack): AuditRecord[] {
   const documents = lines.filter((line) => line.startsWith("{")).map((line): unknown => JSON.parse(line));
   return documents.filter(isAuditRecord);
 }
 
 /**
- * The names of metrics begin with a capital letter, the name of their description with an
- * underscore.
+ * The name of a metric begins with a capital letter. The member that describes the metrics is
+ * `_aws`.
  */
 function withoutMetrics(record: AuditRecord): object {
   return Object.fromEntries(Object.entries(record).filter(([name]) => /^[a-z]/.test(name)));

@@ -9,7 +9,7 @@ export interface RawRequest {
   readonly target: string;
   /** In the order and case in which they were sent. */
   readonly headers: readonly (readonly [name: string, value: string])[];
-  /** Cut off at the limit that `listen` was given. */
+  /** Only a part, if `bodyTooLarge`. */
   readonly body: Buffer;
   readonly bodyTooLarge: boolean;
   readonly sourceIp: string;

@@ -1,7 +1,7 @@
 /**
  * What a stand-in does to one call, to test how its clients react:
  *
- * - `{ delayMs }`: executes it, and answers late;
+ * - `{ delayMs }`: waits, then executes it and answers;
  * - `{ drop: "before" }`: breaks the connection without executing it;
  * - `{ drop: "after" }`: executes it, and breaks the connection instead of answering;
  * - `{ status, body }`: returns this answer without executing it.

@@ -24,7 +24,7 @@ export class ListenError extends Error {
  * @param options.port 0 for any free one.
  * @param options.what names the server in the message of {@link ListenError}, with its flag: `the
  * gateway (--port)`.
- * @param options.maxBodyBytes a longer body is not read, and sets `bodyTooLarge`.
+ * @param options.maxBodyBytes the rest of a longer body is not kept, and `bodyTooLarge` is set.
  */
 export async function listen(options: {
   readonly port: number;
@@ -33,7 +33,7 @@ export async function listen(options: {
   readonly serve: Serve;
 }): Promise<Listening> {
   const server = createServer((incoming, response) => void respond(incoming, response, options));
-  // Node would close the connection without an answer.
+  // Without a listener, Node closes the connection of a CONNECT request without an answer.
   server.on("connect", (_, socket) => {
     socket.on("error", () => undefined); // The client has left, and needs no answer.
     socket.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
@@ -67,7 +67,7 @@ async function respond(
   try {
     body = await readBody(incoming, options.maxBodyBytes);
   } catch {
-    response.destroy(); // The client disconnected, or sent no HTTP: Node has answered 400.
+    response.destroy(); // The client left, or Node answered 400 to invalid HTTP.
     return;
   }
   let answer: Answer;

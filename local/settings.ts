@@ -2,9 +2,9 @@ import { type Environment, readVariable } from "../lib/environment.ts";
 import type { StackOptions } from "./stack.ts";
 
 /**
- * The variables of this process that are passed to the local stack: the address and credentials of
- * a running Secrets Manager, and how long keys are cached. No other variable is passed on, so no
- * real credentials reach the functions.
+ * The variables of this process that are passed to the local stack: how long keys are cached, and
+ * the address and the credentials of a running Secrets Manager, if its address is set. No other
+ * variable of this process reaches the functions.
  */
 export function settingsFrom(environment: Environment): Pick<StackOptions, "externalSecretsManager" | "env"> {
   const pick = (...names: string[]) =>

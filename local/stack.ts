@@ -18,7 +18,7 @@ import { platformOf } from "./voximplant/local-platform.ts";
 import { type ManagementApi, type ManagementApiOptions, startManagementApi } from "./voximplant/server.ts";
 
 export interface StackOptions {
-  /** Each 0 by default: any free one. */
+  /** Default: 0 for each, for any free port. */
   readonly ports?: { readonly gateway?: number; readonly secrets?: number; readonly voximplant?: number };
   /** Default: local/grants.yml, which fits local/identities.json. */
   readonly grantsFile?: string;
@@ -39,7 +39,7 @@ export interface StackOptions {
    * about the set-up.
    */
   readonly onLine?: (line: string) => void;
-  /** Faults and delays of the stand-ins: see their options. */
+  /** Other options of the stand-ins. */
   readonly standIns?: {
     readonly secrets?: Omit<SecretsManagerOptions, "secrets" | "rotate" | "rotationFunctionArn" | "fault">;
     readonly voximplant?: Omit<ManagementApiOptions, "accounts" | "keys" | "rules" | "fault">;
@@ -55,8 +55,9 @@ export interface Stack {
   /** Base URL of the gateway. */
   readonly url: string;
   readonly gateway: Gateway;
-  /** URL of the Secrets Manager in use, and the stand-in if that is the one. */
+  /** URL of the Secrets Manager in use. */
   readonly secretsUrl: string;
+  /** Undefined if an external Secrets Manager is in use. */
   readonly secretsManager: SecretsManager | undefined;
   readonly managementApi: ManagementApi;
   readonly policy: Policy;
@@ -73,20 +74,21 @@ export interface Stack {
 const root = resolve(import.meta.dirname, "..");
 
 /**
- * The functions' environment. It must not contain the credentials of the user who runs the stack.
+ * The functions' environment, unless options replace a part. It has no credentials of the user who
+ * runs the stack.
  */
 const FUNCTION_ENV = {
   AWS_REGION: "us-east-1",
   AWS_ACCESS_KEY_ID: "ASIAFUNCTION0EXAMPLE",
   AWS_SECRET_ACCESS_KEY: "local-only-secret-of-the-functions-EXAMPLE",
-  // The deployed functions run on a newer Node than this machine may have.
+  // Disables the SDK's warning about Node 20. The deployed functions run on a newer Node.
   AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: "true",
 };
 
 /**
- * Builds the functions and starts all that they need, on loopback: the stand-ins, with a key for
- * each service account of the grants file; behind the gateway the vending function, and the calling
- * function where a grant has methods; the key-life functions when they are first called.
+ * Builds the functions and starts the stack on loopback: the stand-ins, with a key for each service
+ * account of the grants file; vend-token; call-method, if a grant has methods; and the gateway.
+ * rotate-key and reconcile-keys start when they are first called.
  *
  * @throws InvalidGrantsError, IdentitiesError, ListenError or FunctionError, with a message for the
  * user. Everything that was started is stopped again.

@@ -21,7 +21,7 @@ Starts the gateway, the built functions and the stand-ins for Secrets Manager an
   --voximplant-port PORT    the Management API stand-in (default: the gateway's port + 2)
   --grants FILE             the grants file (default grants.yml)
   --identities FILE         the access keys and their identities, a JSON list (default local/identities.json)
-  --create-key-shape SHAPE  the result of CreateKey: object (default) or array; the platform's own is not known
+  --create-key-shape SHAPE  CreateKey's result: object (default) or array; the real one is unknown
   --replica-region REGION   a region to report as a replica of each secret; may be repeated
   --quiet                   do not print the functions' log
   --help                    print this text
@@ -29,7 +29,7 @@ Starts the gateway, the built functions and the stand-ins for Secrets Manager an
 If AWS_ENDPOINT_URL_SECRETS_MANAGER is set, that server is used instead of the stand-in.
 `;
 
-// An empty variable counts as absent, for the AWS SDK as well.
+// An empty variable counts as absent. Without this, the AWS SDK would use its empty value.
 deleteEmpty(process.env);
 // Without this, the AWS SDK prints a warning about its support of Node 20 if an external Secrets
 // Manager is used.

@@ -30,7 +30,7 @@ export function suggestions(
   const refused = identities.find((identity) => entitlements(identity).length === 0);
   const calling = identities.find((identity) => calls(identity).length > 0);
   const callable = calling && calls(calling)[0];
-  // One without a wildcard, to be tried as it stands.
+  // A method without a wildcard, so that the command works as printed.
   const method = callable?.methods.find((pattern) => !hasWildcard(pattern)) ?? "GetCallHistory";
   const name = (granted && tokens(granted)[0]?.name) ?? policy.serviceAccounts[0]?.name ?? "";
   const secret = policy.serviceAccounts.find((account) => account.name === name)?.secret ?? "";
@@ -39,7 +39,7 @@ export function suggestions(
     ...(granted ? [`A token, as ${granted.userArn}:`, curl(granted, tokenUrl), ""] : []),
     ...(calling && callable
       ? [
-          `A method called by the vendor, without a token, as ${calling.userArn}:`,
+          `A call of a method through the vendor, without a token, as ${calling.userArn}:`,
           curl(calling, `${url}${methodPath(callable.name, method)}`),
           "",
         ]

@@ -17,7 +17,7 @@ export interface Authorization {
   readonly expiresSeconds?: number;
 }
 
-/** The fields that the request has, complete or not. */
+/** The parts that the request has. Some may be missing. */
 interface Parts {
   readonly Credential: string | undefined;
   readonly SignedHeaders: string | undefined;
@@ -33,9 +33,9 @@ const CREDENTIAL = /^(.+)\/([^/]*)\/([^/]*)\/([^/]*)\/([^/]*)$/;
 const MAX_EXPIRES_SECONDS = 604_800;
 
 /**
- * A sender must not repeat them, and whoever reads the first would see another request than whoever
- * reads the last: RFC 9110, section 5.3. What API Gateway does is not documented, so the stand-in
- * is strict.
+ * A sender must not repeat these headers: RFC 9110, section 5.3. A server that reads the first of
+ * two and a server that reads the last see different requests. What API Gateway does is not
+ * documented, so the stand-in refuses them.
  */
 const ONCE = ["authorization", "x-amz-date", "date", "x-amz-security-token"];
 

@@ -72,6 +72,6 @@ function decode(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    return text; // Not percent-encoded: taken as it is, and the signature decides.
+    return text; // Not valid percent-encoding. The text is used unchanged.
   }
 }

@@ -96,7 +96,7 @@ export function restEvent({
 
 type Iam = APIGatewayEventRequestContextIAMAuthorizer["iam"];
 
-/** As the type declares it, except that an account may have no organisation. */
+/** The event as @types/aws-lambda declares it, but an account may have no organisation. */
 type HttpApiEvent = APIGatewayProxyEventV2WithRequestContext<
   APIGatewayEventRequestContextV2WithAuthorizer<{
     iam: Omit<Iam, "principalOrgId"> & { principalOrgId: string | null };

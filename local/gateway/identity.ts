@@ -17,8 +17,9 @@ const identity = z.strictObject({
     .regex(/^o-[a-z0-9]{10,32}$/, "must be an organisation's id, like o-a1b2c3d4e5")
     .optional(),
   /**
-   * What the caller's IAM policy allows: each a method and a path, as they stand in a resource of
-   * `voxtoken admin iam-policy` behind the stage, with `*` and `?`. Without the list, everything.
+   * The methods and paths that the caller's IAM policy allows, as they follow the stage in the
+   * resources that `voxtoken admin iam-policy` prints, with `*` and `?`. Without the list, the
+   * policy allows everything.
    */
   invoke: z
     .array(

@@ -3,8 +3,8 @@ import type { ErrorCode } from "../../lib/http/wire.ts";
 const faultText = "The service failed; the request id finds the reason in its log.";
 
 /**
- * The deployed gateway responses. Repeated here on purpose: the stand-in is the second opinion.
- * test/local/gateway/refusal.test.ts compares it with infra/gateway-responses.ts.
+ * The deployed gateway responses. They are repeated here on purpose:
+ * test/local/gateway/refusal.test.ts compares them with infra/gateway-responses.ts.
  */
 const responses = {
   ACCESS_DENIED: { error: "not_authorized", status: 403 },
@@ -15,7 +15,7 @@ const responses = {
   INTEGRATION_TIMEOUT: { error: "internal_error", status: 500, description: faultText },
 } satisfies Record<string, GatewayResponse>;
 
-/** Where methods are called, a call that outlasts the gateway may have taken effect. */
+/** Used if the API calls methods, because a method may take effect after the time-out. */
 const whereMethodsAreCalled: Partial<Record<keyof typeof responses, GatewayResponse>> = {
   INTEGRATION_TIMEOUT: {
     error: "platform_timeout",
@@ -34,7 +34,7 @@ interface GatewayResponse {
 
 /** A request that API Gateway answers itself. */
 export interface Refusal {
-  /** API Gateway's name of the gateway response with the form of the answer. */
+  /** API Gateway's type of gateway response, which determines the status and the body. */
   readonly response: keyof typeof responses;
   /** AWS's name of the error: the header `x-amzn-ErrorType`. */
   readonly type: string;
@@ -47,8 +47,8 @@ export function forbidden(type: string, message: string): Refusal {
 }
 
 /**
- * The caller's IAM policy has no such resource. API Gateway hides the account but for four digits;
- * the reason at the end is that of every service.
+ * The caller's IAM policy does not allow the resource. API Gateway hides the account except for its
+ * last four digits. The message ends with the reason that every AWS service gives.
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
  * https://github.com/amazon-archives/aws-serverless-auth-reference-app (the hidden account)
  *

@@ -12,7 +12,7 @@ export interface RouteMatch {
   readonly pathParameters: Readonly<Record<string, string>> | null;
 }
 
-/** What infra/api.ts deploys. The second one only where a grant has `methods`. */
+/** The routes that infra/api.ts deploys. The second is deployed only if a grant has `methods`. */
 export const deployedRoutes: readonly Route[] = [
   { function: "vend-token", method: "POST", resource: "/v1/service-accounts/{serviceAccount}/token" },
   {
@@ -23,7 +23,7 @@ export const deployedRoutes: readonly Route[] = [
   { function: "vend-token", method: "GET", resource: "/v1/service-accounts" },
 ];
 
-/** A parameter takes one segment of the path that is not empty. */
+/** A parameter matches one segment of the path, which must not be empty. */
 export function matchRoute(routes: readonly Route[], method: string, path: string): RouteMatch | undefined {
   for (const route of routes) {
     const pathParameters = route.method === method ? matchResource(route.resource, path) : undefined;

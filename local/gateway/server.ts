@@ -27,7 +27,7 @@ export interface GatewayOptions {
   readonly payloadFormat?: "1.0" | "2.0";
   readonly routes?: readonly Route[];
   readonly now?: () => Date;
-  /** API Gateway's limit for a REST API, by default: 29 s. */
+  /** Default: 29 s, API Gateway's limit for a REST API. */
   readonly integrationTimeoutMs?: number;
   readonly fault?: FaultInjector;
 }
@@ -63,9 +63,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     what: "the gateway (--port)",
     maxBodyBytes: MAX_BODY_BYTES,
     serve: (request) => {
-      // RFC 9112, section 3.2: a server must answer 400 to more than one Host.
+      // RFC 9112, section 3.2: a server must answer 400 if there is no Host or more than one.
       const hosts = request.headers.filter(([name]) => name.toLowerCase() === "host");
-      if (hosts.length !== 1) throw new UnreadableRequest(`it has ${hosts.length} Host headers.`);
+      if (hosts.length !== 1) {
+        throw new UnreadableRequest(`The request has ${hosts.length} Host headers.`);
+      }
       const fault = faultOf(`${request.method} ${splitTarget(request.target).path}`);
       return { fault, answer: () => answer(request, options, calls) };
     },
@@ -74,7 +76,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 }
 
 async function answer(request: RawRequest, options: GatewayOptions, calls: GatewayCall[]): Promise<Answer> {
-  // A caller can choose the one id, and not the other:
+  // A caller can choose the request id, but not the extended request id:
   // https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-access-logging.html
   const chosen = request.headers.find(([name]) => name.toLowerCase() === "x-amzn-requestid")?.[1] ?? "";
   const requestId = UUID.test(chosen) ? chosen : randomUUID();

@@ -10,7 +10,7 @@ import { forbidden, type Refusal, unknownClient } from "./refusal.ts";
 const MAX_SKEW_MS = 5 * 60_000;
 
 /**
- * Signs the request again with the secret key of the identity that it names, and compares.
+ * Signs the request again with the secret key of the named signer, and compares the signatures.
  *
  * @returns the signer's identity, or API Gateway's refusal in AWS's own words.
  */
@@ -59,7 +59,7 @@ function checkScope({
   if (service !== "execute-api") {
     return invalid("Credential should be scoped to correct service: 'execute-api'.");
   }
-  // The stand-in accepts any region: it has none of its own.
+  // The stand-in accepts the name of any region.
   if (!/^[a-z]{2,4}(-[a-z]+)+-\d$/.test(region)) {
     return invalid(`Credential should be scoped to a valid region, not '${region}'.`);
   }

@@ -7,8 +7,8 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { parentPort, workerData } from "node:worker_threads";
 
-// Over the same port as the answers, so that a line arrives before the answer of the call that
-// wrote it.
+// Output uses the same port as the answers, so that a line arrives before the answer of the call
+// that wrote it.
 for (const stream of [process.stdout, process.stderr]) {
   stream.write = (chunk, encodingOrCallback, callback) => {
     parentPort.postMessage({ output: typeof chunk === "string" ? chunk : Buffer.from(chunk).toString() });

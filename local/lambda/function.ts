@@ -6,13 +6,13 @@ export interface LambdaFunction {
   /**
    * Calls the handler with a copy of the event, and Lambda's context.
    *
-   * @returns what the handler returned, through JSON.
+   * @returns the handler's result, after JSON encoding and decoding.
    * @throws FunctionError the handler threw, or the function is not running.
    */
   readonly invoke: (event: object) => Promise<unknown>;
   /** Bytes of its heap that are in use after a garbage collection. @throws FunctionError */
   readonly heapBytes: () => Promise<unknown>;
-  /** Ends it at once. Calls that run fail, as when Lambda's container dies. */
+  /** Ends the function at once. Running calls fail, as when a container of Lambda ends. */
   readonly close: () => Promise<void>;
 }
 
@@ -48,8 +48,8 @@ interface Waiting {
 }
 
 /**
- * https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html, as Lambda's error has
- * it.
+ * Lambda's limit for a response, with the number of its error message.
+ * https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
  */
 const MAX_RESPONSE_BYTES = 6_291_556;
 
@@ -75,7 +75,7 @@ export async function startFunction(options: LambdaOptions): Promise<LambdaFunct
   });
   const waiting = new Map<string, Waiting>();
   let ended: FunctionError | undefined;
-  /** The call, which nothing else settles from now on; undefined if it is settled already. */
+  /** Removes a call, so that nothing else settles it. Undefined if it is settled already. */
   const take = (id: string): Waiting | undefined => {
     const call = waiting.get(id);
     clearTimeout(call?.timer);
@@ -99,7 +99,7 @@ export async function startFunction(options: LambdaOptions): Promise<LambdaFunct
     options.onEnd?.();
   });
   await initialised(worker, options.name);
-  // From here on, only "exit" matters: it follows an error.
+  // Only logs the error: "exit" follows, and rejects the calls.
   worker.on("error", (error) => {
     options.onLine(String(error));
   });

@@ -12,19 +12,19 @@ export interface Functions {
   invoke(name: string, event: object): Promise<unknown>;
   /** Ends a function if it runs. The next call starts it anew. */
   kill(name: string): Promise<void>;
-  /** Of a function, which it starts if it does not run yet. @throws FunctionError */
+  /** A function's used heap. Starts the function if it does not run yet. @throws FunctionError */
   heapBytes(name: string): Promise<number>;
   close(): Promise<void>;
 }
 
-/** Those of infra/deployment.ts. The vending function has 10 s: serverless.yml. */
+/** The time-outs of infra/deployment.ts. In serverless.yml, vend-token has 10 s, the default. */
 export const TIMEOUTS_MS: Readonly<Record<string, number>> = {
   "call-method": 35_000,
   "rotate-key": 180_000,
   "reconcile-keys": 600_000,
 };
 
-/** Builds every function of functions/, in a folder of its own that is gone after `close`. */
+/** Builds all functions of functions/ in one temporary folder, which `close` deletes. */
 export async function buildFunctions(
   policy: Policy,
   options: {
@@ -57,13 +57,13 @@ export async function buildFunctions(
       return one.invoke(event);
     },
     kill: async (name) => {
-      // One whose init failed has ended already.
+      // A function whose init failed has ended already.
       const one = await running.get(name)?.catch(() => undefined);
       await one?.close();
     },
     heapBytes: async (name) => Number(await (await start(name)).heapBytes()),
     close: async () => {
-      // One whose init failed has ended already.
+      // A function whose init failed has ended already.
       for (const one of await Promise.allSettled(running.values())) {
         if (one.status === "fulfilled") await one.value.close();
       }

@@ -13,7 +13,7 @@ export interface History {
 
 /**
  * Keeps copies of the state as long as a lagging read may need them: one for each call within the
- * lag, and the last one before.
+ * lag, and the last copy before the lag.
  *
  * @param lagMs how far reads are behind writes, by the state's own clock.
  */

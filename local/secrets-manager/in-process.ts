@@ -46,23 +46,24 @@ export interface SecretsManagerOptions {
   readonly pendingAfterRotation?: PendingLabel;
   /**
    * What happens to `AWSPENDING` on the version that was current. Default: `removed` by
-   * PutSecretValue and UpdateSecret, where LocalStack recorded `["AWSPREVIOUS"]` alone (the same
-   * test); `kept` by UpdateSecretVersionStage, of which there is no recording with that label (but
-   * other labels stay, test_update_secret_version_stages_current_pending_cycle_custom_stages_1).
+   * PutSecretValue and UpdateSecret, because LocalStack recorded only `["AWSPREVIOUS"]`
+   * (test_update_secret_version_stages_current_pending); `kept` by UpdateSecretVersionStage. There,
+   * one recording shows that other labels stay, and none has this label
+   * (test_update_secret_version_stages_current_pending_cycle_custom_stages_1).
    */
   readonly pendingOnDemotion?: PendingLabel;
   /**
-   * What happens to `AWSPENDING` on a version that neither is nor becomes current, when
-   * PutSecretValue or UpdateSecret makes a new version current. Default `kept`. Terraform's
+   * What happens to `AWSPENDING` on a third version, neither the old current one nor the new one,
+   * when PutSecretValue or UpdateSecret makes a new version current. Default `kept`. Terraform's
    * acceptance test suggests `removed`, at least where the pending version is empty
    * (testSecretValueIsCurrent in internal/service/secretsmanager/secret_rotation_test.go).
    */
   readonly otherPendingOnPut?: PendingLabel;
   /**
    * How far reads are behind writes, in milliseconds by `now`. DescribeSecret, GetSecretValue,
-   * ListSecretVersionIds and ListSecrets answer with the state of that long ago; all other
-   * operations see the true state. Default 0. AWS names no figure but the five minutes of
-   * ListSecrets.
+   * ListSecretVersionIds and ListSecrets answer with the state at that earlier time; all other
+   * operations use the present state. Default 0. The only figure that AWS gives is five minutes,
+   * for ListSecrets.
    * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.html
    */
   readonly readLagMs?: number;

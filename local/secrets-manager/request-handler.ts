@@ -48,15 +48,15 @@ export function requestHandlerFor(serve: Serve): HttpHandler {
 }
 
 /**
- * Not `Buffer.from(body)` for bytes: the SDK warns when its own kind of Uint8Array is treated as a
- * string.
+ * Bytes are not passed to `Buffer.from(body)`: the SDK warns when its own kind of Uint8Array is
+ * treated as a string.
  */
 function bytesOf(body: unknown): Buffer {
   if (body instanceof Uint8Array) return Buffer.from(body.buffer, body.byteOffset, body.byteLength);
   return Buffer.from(typeof body === "string" ? body : "");
 }
 
-/** As the SDK's own handlers name it. */
+/** Like the error of the SDK's own handlers. */
 function abortError(): Error {
   return Object.assign(new Error("Request aborted"), { name: "AbortError" });
 }

@@ -25,7 +25,8 @@ export function enabledRotation(
 
 /**
  * The end of the day on which the next rotation is due, as AWS reports it ("on or before this
- * date"). Undefined if rotation is off or its schedule is a cron expression.
+ * date"). For a rate in hours, the time itself. Undefined if rotation is off or its schedule is a
+ * cron expression.
  * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DescribeSecret.html
  */
 export function nextRotationDate({ rotation, createdDate }: Secret): number | undefined {
@@ -103,7 +104,7 @@ class FunctionFailed extends Error {
 
 function start(state: SecretsState, rotation: Promise<void>): void {
   const settled = rotation.catch((error: unknown) => {
-    // Only the labels show it, as on AWS. The function that failed has its own log.
+    // As on AWS, only the labels show the failure. The function that failed has its own log.
     if (error instanceof FunctionFailed) return;
     console.error("The Secrets Manager stand-in failed in a rotation:", error);
   });

@@ -19,8 +19,8 @@ export interface Secret {
     lambdaArn: string;
     rules: Readonly<Record<string, string | number>>;
     /**
-     * When rotation was turned on, for the date of the first one. Default: when the secret was
-     * created.
+     * When rotation was turned on: determines the date of the first rotation. Default: when the
+     * secret was created.
      */
     enabledDate?: number;
     lastRotatedDate?: number;

@@ -27,15 +27,15 @@ export interface SecretsState {
  * SecretsManagerOptions.
  */
 interface LabelRules {
-  /** By UpdateSecretVersionStage: on the version that becomes current, and on the one that was. */
+  /** UpdateSecretVersionStage: on the version that becomes current. */
   readonly promotedByUpdate: PendingLabel;
+  /** UpdateSecretVersionStage: on the version that was current. */
   readonly demotedByUpdate: PendingLabel;
-  /**
-   * By PutSecretValue and UpdateSecret: on the version that was current, and on any other version.
-   */
+  /** PutSecretValue and UpdateSecret: on the version that was current. */
   readonly demotedByPut: PendingLabel;
+  /** PutSecretValue and UpdateSecret: on any other version. */
   readonly otherOnPut: PendingLabel;
-  /** By Secrets Manager itself: on the new current version, after the last step of a rotation. */
+  /** The end of a rotation: on the new current version. */
   readonly afterRotation: PendingLabel;
 }
 
@@ -66,14 +66,14 @@ export function hasSecret(state: SecretsState, id: string): boolean {
 }
 
 /**
- * An ARN without its suffix does not find a name that itself ends like one: AWS takes the end of
- * the name for the suffix (LocalStack's recording, test_create_and_update_secret).
+ * An ARN without its suffix does not find a secret whose name ends like a suffix: AWS takes the end
+ * of the name for the suffix (LocalStack's recording, test_create_and_update_secret).
  */
 function isNamed({ name, arn }: Secret, id: string): boolean {
   return id === name || id === arn || (id === arn.slice(0, -7) && !/-[A-Za-z0-9]{6}$/.test(id));
 }
 
-/** For all operations except those that AWS allows on a secret that is scheduled for deletion. */
+/** For operations that AWS refuses on a secret that is scheduled for deletion. */
 export function findActiveSecret(state: SecretsState, id: string): Secret {
   const secret = findSecret(state, id);
   if (secret.deletedDate !== undefined) {

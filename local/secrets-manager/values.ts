@@ -5,7 +5,7 @@ import { findActiveSecret, findVersion, newArn, seconds, type SecretsState } fro
 import { requestToken, requireToken, secretId, secretName } from "./wire.ts";
 
 /**
- * 1 to 65,536 bytes. The API reference gives the length, the quotas page the unit.
+ * 1 to 65,536 bytes. The API reference gives the number, and the quotas page gives the unit.
  * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
  * https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html
  */
@@ -211,11 +211,13 @@ function putVersion(
   version.content = value;
   secret.versions.set(token, version);
   secret.lastChangedDate = seconds(state);
+  const currentBefore = versionWithStage(secret, "AWSCURRENT");
   const becomesCurrent = { promoted: "kept", demoted: state.labels.demotedByPut } as const;
   for (const stage of stages) moveStage(secret, stage, version, becomesCurrent);
   if (versionWithStage(secret, "AWSCURRENT") === undefined) moveStage(secret, "AWSCURRENT", version);
   if (stages.includes("AWSCURRENT") && state.labels.otherOnPut === "removed") {
-    for (const other of secret.versions.values()) if (other !== version) other.stages.delete("AWSPENDING");
+    for (const other of secret.versions.values())
+      if (other !== version && other !== currentBefore) other.stages.delete("AWSPENDING");
   }
   return [...version.stages];
 }

@@ -47,8 +47,8 @@ export function requireToken(token: string | undefined, error = invalidRequest):
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /**
- * Reads the body of a call. Errors: SerializationException (not JSON, or a value of another type
- * than the field has), ValidationException (names the field).
+ * Reads the body of a call. Errors: SerializationException (not JSON, or a value of a wrong type);
+ * ValidationException (names the field, unless its message is INVALID_NAME).
  */
 export function parseInput<T>(schema: z.ZodType<T>, body: Buffer): T {
   let json: unknown;

@@ -23,9 +23,9 @@ export interface ManagementApiOptions {
   readonly accounts: readonly (Pick<Account, "accountId"> & Partial<Account>)[];
   readonly keys?: readonly NewKey[];
   readonly rules?: readonly Rule[];
-  /** Keys per account; error 437 above. The platform's own limit is not known. */
+  /** Keys per account. One more is error 437. The platform's own limit is not known. */
   readonly keyLimit?: number;
-  /** `CreateKey` is documented with an object and typed with an array. */
+  /** CreateKey's result: the documentation shows an object, official clients an array. */
   readonly createKeyShape?: "object" | "array";
   /** Generates the private keys for `CreateKey`. Default: a new RSA-2048 key. */
   readonly makePrivateKey?: () => Promise<string>;
@@ -57,7 +57,7 @@ export interface InProcessManagementApi {
   readonly keys: Map<string, Key>;
   readonly rules: Map<number, Rule>;
   readonly calls: readonly ManagementApiCall[];
-  /** Adds a key, as someone with another token could. */
+  /** Adds a key that the product did not create. */
   addKey(key: NewKey): Key;
 }
 
@@ -66,7 +66,7 @@ interface ManagementApiCall {
   readonly parameters: Parameters;
   /** How the caller authenticated. Absent if it did not. */
   readonly by?: "token" | "api_key";
-  /** Of an accepted token. */
+  /** The claims of an accepted token. */
   readonly token?: TokenClaims;
   readonly error?: { readonly code: number; readonly message: string };
 }

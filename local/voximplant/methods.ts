@@ -40,9 +40,14 @@ export const methods: Readonly<Record<string, Method>> = {
   CreateKey: async ({ platform, account, parameters }) => {
     const name = keyName(parameters);
     const roleIds = new Set(namedRoles(parameters).map((role) => role.id));
-    const own = [...platform.keys.values()].filter((key) => key.accountId === account.accountId);
-    if (own.length >= platform.keyLimit) throw refusal(437);
+    const refuseIfFull = () => {
+      const own = [...platform.keys.values()].filter((key) => key.accountId === account.accountId);
+      if (own.length >= platform.keyLimit) throw refusal(437);
+    };
+    refuseIfFull();
     const privateKey = await platform.makePrivateKey();
+    // Another call may have created a key meanwhile.
+    refuseIfFull();
     const key = addKey(platform, {
       accountId: account.accountId,
       keyId: randomUUID(),

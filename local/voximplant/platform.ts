@@ -25,8 +25,8 @@ export interface Key {
 }
 
 /**
- * How long the platform needs to know a new key. The real figures are not known. Default: 0 for
- * each.
+ * How long parts of the platform do not know a new key. The real figures are not known. Default: 0
+ * for each.
  */
 export interface CreationLag {
   /** During this time, a token of the new key is refused with 433. */
@@ -96,7 +96,7 @@ export function findById(platform: Platform, keyId: string): Key | undefined {
   return key !== undefined && isKnown(platform, key, platform.lag.lookupMs) ? key : undefined;
 }
 
-/** The keys of all accounts that GetKeys lists now. */
+/** The keys that GetKeys lists now, for all accounts. */
 export function listKeys(platform: Platform): Key[] {
   const listed = [...platform.keys.values()].filter((key) => isKnown(platform, key, platform.lag.listMs));
   return [...listed, ...justDeleted(platform, platform.deletionLag.listMs)];

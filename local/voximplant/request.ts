@@ -29,8 +29,8 @@ export async function readParameters(request: RawRequest): Promise<Parameters> {
 
 async function readMultipart(body: Buffer, type: string): Promise<FormData> {
   try {
-    // Deprecated because it reads a whole body into memory. Here the body is in memory already,
-    // with at most 1 MiB.
+    // `formData` is deprecated because it reads a whole body into memory. Here the body is already
+    // in memory.
     // oxlint-disable-next-line typescript/no-deprecated
     return await new Response(Uint8Array.from(body), { headers: { "Content-Type": type } }).formData();
   } catch (cause) {

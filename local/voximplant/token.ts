@@ -24,8 +24,8 @@ const MAX_LIFETIME_SECONDS = 3600;
 
 /**
  * Checks a token by the platform's documented rules. It uses node:crypto and no code of the
- * product, so that a fault of the product does not hide here too. It is as strict as the
- * documentation: `iss` is a number, and a clock may be ahead by `skewSeconds`.
+ * product, so that it does not share a fault of the product. It is as strict as the documentation:
+ * `iss` is a number, and a clock may be ahead by `skewSeconds`.
  * https://voximplant.com/docs/guides/managementapi/authorization
  */
 export function verifyToken(
@@ -94,9 +94,9 @@ function decode(part: string): Record<string, unknown> {
 }
 
 /**
- * How many members the text of a JSON value has: each is a string before a colon. Of a member that
- * is there twice, JSON.parse keeps the last one, and another parser may keep the first. So a token
- * would mean two things: RFC 7515, section 4, and RFC 7519, section 4.
+ * How many members the text of a JSON value has: each is a string before a colon. If a name occurs
+ * twice, JSON.parse keeps the last member, and another parser may keep the first. The token would
+ * have two meanings: RFC 7515, section 4, and RFC 7519, section 4.
  */
 function namesIn(json: string): number {
   return [...json.matchAll(/"(?:[^"\\]|\\.)*"\s*(:?)/g)].filter(([, colon]) => colon === ":").length;
