@@ -125,8 +125,9 @@ async function mintInto(
 }
 
 /**
- * Whether the token may be used: the entry's time that `before` names is still in the future, the
- * token stays valid for as long as needed, and the platform has not refused it.
+ * Whether the token may be used. Three things must be true: the time in the entry's `lifetime` that
+ * `before` names is in the future; the token stays valid for as long as needed; and the platform
+ * has not refused the token.
  */
 function good(
   entry: CacheEntry | undefined,

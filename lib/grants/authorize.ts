@@ -37,7 +37,7 @@ export function indexGrants(policy: Policy): GrantIndex {
   };
 }
 
-/** All principals of all grants that match the caller's ARN. The other conditions are ignored. */
+/** The principals, in all grants, that match the caller's ARN. Ignores the other conditions. */
 export function candidatesFor(index: GrantIndex, caller: Caller): Candidate[] {
   return [
     ...(index.exact.get(caller.principal) ?? []),
@@ -47,7 +47,7 @@ export function candidatesFor(index: GrantIndex, caller: Caller): Candidate[] {
 
 /**
  * Decides whether a caller may get a token of a service account, and for how long, or whether the
- * service may call a method for the caller. Denies by default. If several grants fit the request,
+ * vendor may call a method for the caller. Denies by default. If several grants fit the request,
  * the most generous decides; their order in the file does not matter.
  */
 export function authorize(

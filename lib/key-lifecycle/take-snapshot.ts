@@ -189,8 +189,8 @@ async function listAccount(
     }
   }
   if (listing !== undefined) return { accountId, current, accepted, ...listing };
-  // An account may have only keys that are not current. If its keys could not be listed, only
-  // these failures report that.
+  // The first loop reports nothing if no secret has a current key of this account. Then only the
+  // failures in `unanswered` show that the account's keys could not be listed.
   for (const [serviceAccount, error] of unanswered)
     if (!failures.some((one) => one.serviceAccount === serviceAccount))
       failures.push({ serviceAccount, error });

@@ -35,8 +35,8 @@ export interface KeyUnavailable {
  * Returns the current signing key of a secret.
  *
  * @param refusedKeyId the id of a key that the platform has refused. If the cached key has this id,
- *   the secret is read again, because it may hold another key by now. If the cached
- *   key was fetched in the last ten seconds, the secret is not read again.
+ *   the secret is read again, because it may hold another key by now. Exception: if the cached key
+ *   was fetched in the last ten seconds, the refusal does not cause another read.
  * @throws {MalformedSecretError} the secret is not a credentials file with an RSA key.
  */
 export type GetSigningKey = (secret: string, refusedKeyId?: string) => Promise<KeyOutcome>;

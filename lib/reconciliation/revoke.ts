@@ -52,8 +52,8 @@ interface RevocationRequest {
  *
  * - `list`: the platform no longer lists the key.
  * - `token`: the platform refuses a token of the key.
- * - `labels`: only the current version may have AWSPENDING, so the next rotation does not continue
- *   with another key. This ends a rotation that is under way.
+ * - `labels`: no version except the current one has AWSPENDING, so the next rotation does not
+ *   continue with another key. Taking the label off ends a rotation that is under way.
  * - `containers`: the functions' containers drop their keys.
  */
 interface RevocationStep {
@@ -223,8 +223,8 @@ function distinct(keys: readonly AccountKey[]): AccountKey[] {
 /**
  * Deletes a key. Tries the signers in turn until the platform says that it has deleted the key.
  *
- * @param isAccountUnknown whether the key may be in the account of any signer. If so, it is absent
- *   only if every signer gets this answer.
+ * @param isAccountUnknown whether the key may be in the account of any signer. If so, the result is
+ *   "absent" only if the platform answers "absent" to every signer.
  */
 async function deleteWith(
   signers: readonly AccountKey[],

@@ -107,8 +107,9 @@ async function makeRoom(rotation: Rotation, current: AccountKey, cause: Error): 
       { cause },
     );
   }
-  // The reads may have been old. Until the next ones, a rollback may make a key current again, and
-  // another run of this step may store a leftover.
+  // These reads may have returned old data: a rollback may have made one of the keys current again,
+  // or another run of this step may have stored a leftover. So wait, and read again before each
+  // deletion.
   await sleep(READ_LAG_MS);
   for (const key of dispensable) {
     await moveRules(api, [key.key_id], currentId, log);
@@ -152,7 +153,7 @@ async function findDispensable(
     key_name === keyName(secret.arn, versionId) && !inSecret.has(key_id);
   // The current key is kept even if these reads are old. A key that another secret holds too is
   // kept, because it may be the last one that works for the service account of that secret. Only
-  // reconciliation examines this.
+  // reconciliation checks whether that service account has a current key that works.
   const kept = keyIdsIn(secrets.filter(({ state }) => state.arn !== secret.arn)).add(currentId);
   const dispensable = own
     .filter(({ key, state }) => !kept.has(key.key_id) && (retireAt(state) <= now() || isLeftover(key)))

@@ -208,8 +208,8 @@ function statusOf({ code, denied, mayHaveTakenEffect, retryable }: TokenError): 
 }
 
 /**
- * The error code in such an answer. It is the number of an HTTP status, because it is not known
- * which error code the platform uses for its own failures.
+ * The error code if the vendor or the Management API failed. It is the number of an HTTP status,
+ * because it is not known which error code the platform uses for its own failures.
  */
 const INTERNAL_ERROR = 500;
 

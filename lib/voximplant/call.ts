@@ -52,7 +52,7 @@ type Attempt =
 
 const ApiError = z.looseObject({ code: z.number(), msg: z._default(z.string(), "no message") });
 
-/** The official clients read `error`; some of them `errors` too. */
+/** Most official clients read `error`; the Node client reads `errors`. */
 const Answer = z.looseObject({
   result: z.optional(z.unknown()),
   error: z.nullish(ApiError),
