@@ -122,14 +122,21 @@ export function checkMethodName(method: string): void {
   throw new TokenError("invalid_options", `${JSON.stringify(method)} is not the name of a method`);
 }
 
-/** If the listener throws, the request continues, and the process emits a warning. */
+/**
+ * If the listener throws, or returns a promise that rejects, the request continues, and the process
+ * emits a warning.
+ */
 function emitter(onEvent: VendorOptions["onEvent"]): (event: ClientEvent) => void {
+  const emit = (event: ClientEvent) =>
+    new Promise((resolve) => {
+      // A listener that is an async function returns a promise, which its type does not show.
+      const result: unknown = onEvent?.(event);
+      resolve(result);
+    });
   return (event) => {
-    try {
-      onEvent?.(event);
-    } catch (error) {
+    emit(event).catch((error: unknown) => {
       process.emitWarning(`onEvent threw: ${types.isNativeError(error) ? error.message : String(error)}`);
-    }
+    });
   };
 }
 

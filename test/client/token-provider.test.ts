@@ -288,15 +288,22 @@ describe("the provider's errors, events and tokens", () => {
     );
   });
 
-  it("a log function that throws does not prevent the token, and the process gets a warning", async () => {
-    const warn = vi.spyOn(process, "emitWarning").mockReturnValue();
-    const { getToken } = await setUp([vends()], {
-      onEvent: () => {
+  it.each<[string, () => unknown]>([
+    [
+      "throws",
+      () => {
         throw new Error("disk full");
       },
-    });
-    await expect(getToken()).resolves.toMatchObject({ accessToken: "token-1" });
-    expect(warn).toHaveBeenCalledWith("onEvent threw: disk full");
-    warn.mockRestore();
-  });
+    ],
+    ["rejects", () => Promise.reject(new Error("disk full"))],
+  ])(
+    "a log function that %s does not prevent the token, and the process gets a warning",
+    async (_, onEvent) => {
+      const warn = vi.spyOn(process, "emitWarning").mockReturnValue();
+      const { getToken } = await setUp([vends()], { onEvent });
+      await expect(getToken()).resolves.toMatchObject({ accessToken: "token-1" });
+      expect(warn).toHaveBeenCalledWith("onEvent threw: disk full");
+      warn.mockRestore();
+    },
+  );
 });
