@@ -33,7 +33,12 @@ process.stdout.on("error", endWithoutOutput);
 // Without this, a reader of stderr that ends early would end `exec` before it starts its child.
 process.stderr.on("error", () => undefined);
 
+let isEnding = false;
+
 function endWithoutOutput(error: NodeJS.ErrnoException): void {
+  // Each further write fails too. A second interrupt would end the clean-up of `admin probe`.
+  if (isEnding) return;
+  isEnding = true;
   if (error.code !== "EPIPE") {
     process.stderr.write(`voxtoken: cannot write to stdout: ${error.message}\n`);
     process.exit(1);
@@ -107,7 +112,7 @@ const status = await runProgram(
   async () => (await import("../lib/operator/commands.ts")).operatorCommands,
 );
 // Exits once the output is written, even if something still runs, such as a credential process.
-process.stdout.write("", (error) => {
-  if (error) endWithoutOutput(error);
+process.stdout.write("", (error: NodeJS.ErrnoException | null | undefined) => {
+  if (error && error.code !== "EPIPE") endWithoutOutput(error);
   process.exit(status);
 });

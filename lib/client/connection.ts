@@ -8,7 +8,7 @@ import { type Answer, exchange, type ExchangeOptions } from "./exchange.ts";
 import { startWatch } from "./lifetime.ts";
 import type { Vendor } from "./options.ts";
 import { retry } from "./retry.ts";
-import { orAborted } from "./runtime.ts";
+import { orAborted } from "../voximplant/or-aborted.ts";
 import { signRequest } from "./sign.ts";
 
 interface VendorRequest extends ExchangeOptions {

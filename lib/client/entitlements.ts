@@ -2,7 +2,7 @@ import type { EntitlementsResponse } from "../http/wire.ts";
 import { connect } from "./connection.ts";
 import { parseVendorOptions, type VendorOptions } from "./options.ts";
 import { requestEntitlements } from "./requests.ts";
-import { orAborted } from "./runtime.ts";
+import { orAborted } from "../voximplant/or-aborted.ts";
 
 export interface Entitlements {
   /** The caller's canonical ARN, as grants name it. */

@@ -1,7 +1,7 @@
 import { networkReason, wasNotSent } from "../voximplant/errors.ts";
 import { readBounded } from "../voximplant/read-bounded.ts";
 import { TokenError } from "./errors.ts";
-import { orAborted } from "./runtime.ts";
+import { orAborted } from "../voximplant/or-aborted.ts";
 
 export interface Answer {
   readonly status: number;

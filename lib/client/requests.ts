@@ -7,7 +7,7 @@ import {
 } from "../http/wire.ts";
 import { type PlatformAnswer, readEntitlements, readPlatformAnswer, readToken } from "./answer.ts";
 import type { Send } from "./connection.ts";
-import { orAborted } from "./runtime.ts";
+import { orAborted } from "../voximplant/or-aborted.ts";
 
 interface TokenRequest {
   readonly serviceAccount: string;

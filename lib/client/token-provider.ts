@@ -4,7 +4,7 @@ import { connect } from "./connection.ts";
 import { TokenError } from "./errors.ts";
 import { checkWishes, parseServiceAccount, parseVendorOptions, type VendorOptions } from "./options.ts";
 import { requestToken } from "./requests.ts";
-import { orAborted } from "./runtime.ts";
+import { orAborted } from "../voximplant/or-aborted.ts";
 import { lifetimeOf, type Lifetime, startWatch } from "./lifetime.ts";
 
 export interface TokenProviderOptions extends VendorOptions {

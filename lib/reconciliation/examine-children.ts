@@ -65,9 +65,11 @@ export async function examineChildren(
         break;
       } catch (error) {
         failures.push({ serviceAccount, error });
+        // Only a refusal is about the key. After an outage, each further key would wait as long.
+        if (!isNotAllowed(error)) break;
       }
     }
-    const failure = failures.find(({ error }) => !isNotAllowed(error)) ?? failures[0];
+    const failure = failures.at(-1);
     if (failure === undefined) continue;
     const { serviceAccount, error } = failure;
     if (isNotAllowed(error))

@@ -38,7 +38,7 @@ export async function rollBack(
       `Secret ${state.name} has no previous version to go back to. \`voxtoken admin keys\` lists its keys.`,
     );
   }
-  await refuseOldPending(ports, state);
+  await dropSupersededPending(ports, state);
   const key = await openKey(version.value);
   checkAccount(serviceAccount, key);
   // The grace of the key may be over. After this, no reconciliation begins to delete the key.
@@ -123,7 +123,7 @@ export async function rollBack(
  *
  * @throws KeyLifecycleError the label must not be moved while a replica is written
  */
-async function refuseOldPending({ store, sleep }: ReplacementPorts, state: SecretState): Promise<void> {
+async function dropSupersededPending({ store, sleep }: ReplacementPorts, state: SecretState): Promise<void> {
   const pending = unfinishedVersion(state);
   if (pending === undefined) return;
   const createdAt = new Map(

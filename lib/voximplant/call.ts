@@ -1,5 +1,6 @@
 import * as z from "zod/mini";
 import type { EpochMs } from "../epoch.ts";
+import { orAborted } from "./or-aborted.ts";
 import { parseApiUrl } from "./api-url.ts";
 import {
   errorCodes,
@@ -88,7 +89,7 @@ export async function callMethod(
   // Most callers have checked the URL already, and their error names the setting. This check is for
   // the other callers.
   parseApiUrl(connection.url, "the URL of the Management API");
-  const { now, random, deadlineMs = 30_000 } = connection;
+  const { now, sleep, random, deadlineMs = 30_000 } = connection;
   const deadline = now() + deadlineMs;
   for (let attempts = 1; ; attempts += 1) {
     const attempt = await attemptOnce(connection, authorization, method, parameters, deadline - now());
@@ -102,22 +103,10 @@ export async function callMethod(
     const pauseMs = Math.ceil(random() * Math.min(8_000, 500 * 2 ** (attempts - 1)));
     const ended = attempts === MAX_ATTEMPTS || now() + pauseMs >= deadline || connection.signal?.aborted;
     if (!mayRepeat || ended) throw attempt.error;
-    if ((await pause(pauseMs, connection)) === "aborted") throw attempt.error;
+    await orAborted(sleep(pauseMs), connection.signal).catch(() => {
+      throw attempt.error;
+    });
   }
-}
-
-/** Ends early if the signal aborts. */
-async function pause(ms: number, { sleep, signal }: Connection): Promise<"over" | "aborted"> {
-  let onAbort: () => void = () => undefined;
-  const aborted = new Promise<void>((resolve) => {
-    onAbort = () => {
-      resolve();
-    };
-    signal?.addEventListener("abort", onAbort, { once: true });
-  });
-  await Promise.race([sleep(ms), aborted]);
-  signal?.removeEventListener("abort", onAbort);
-  return signal?.aborted === true ? "aborted" : "over";
 }
 
 async function attemptOnce(

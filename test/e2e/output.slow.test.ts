@@ -43,3 +43,8 @@ it("a reader of stderr that ends early does not end a command", async () => {
   const child = await start("$VOXTOKEN whoami --timeout 1 2> >(true) | cat; echo ${PIPESTATUS[0]}");
   expect(await text(child.stdout)).toBe("1\n");
 });
+
+it("a command that failed keeps its status although the reader of stdout has gone", async () => {
+  const child = await start("$VOXTOKEN whoami --timeout 1 2> /dev/null | true; echo ${PIPESTATUS[0]}");
+  expect(await text(child.stdout)).toBe("1\n");
+});
