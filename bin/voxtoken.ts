@@ -6,6 +6,7 @@ import type { Input, Io, Output } from "../lib/cli/io.ts";
 import { runProgram } from "../lib/cli/program.ts";
 import { childRunner } from "../lib/cli/run-child.ts";
 import { deleteEmpty, readVariable } from "../lib/environment.ts";
+import { isLoopback } from "../lib/voximplant/api-url.ts";
 
 // exec passes this copy on unchanged. Empty variables are deleted from process.env, because the AWS
 // SDK counts them as set.
@@ -64,6 +65,9 @@ function homeDirectory(): string | undefined {
 /**
  * Node's fetch, or undici's if HTTPS_PROXY or HTTP_PROXY is set. undici also reads NO_PROXY. undici
  * is loaded only for a proxy, because it is large.
+ *
+ * Requests to this machine bypass the proxy, as in Go's `ProxyFromEnvironment`: they may be plain
+ * http, so the proxy could read the token in them.
  */
 async function chooseFetch(): Promise<typeof fetch> {
   if (!PROXY_VARIABLES.some((name) => readVariable(env, name) !== undefined)) return globalThis.fetch;
@@ -78,6 +82,7 @@ async function chooseFetch(): Promise<typeof fetch> {
   }
   // undici does not accept Node's own Request, so undici gets the parts.
   const proxied: unknown = (input: string | URL | Request, init: object = {}) => {
+    if (isLoopback(new URL(input instanceof Request ? input.url : input))) return fetch(input, init);
     if (!(input instanceof Request)) return undici.fetch(input, { ...init, dispatcher });
     const { url, method, headers, body, signal, redirect } = input;
     const parts = { method, headers: [...headers], body, signal, redirect, duplex: "half" as const };

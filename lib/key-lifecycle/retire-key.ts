@@ -4,8 +4,11 @@ import type { ManagementApi } from "../voximplant/methods.ts";
 import type { AccountKey } from "./account-key.ts";
 import { keyIdsIn, type SecretSnapshot } from "./snapshot.ts";
 
-/** `not-permitted`: the service account may not see or bind routing rules, so some may be left. */
-type RulesOutcome = "moved" | "not-permitted";
+/**
+ * How many rules were moved, or `not-permitted`: the service account may not see or bind routing
+ * rules, so some may be left.
+ */
+type RulesOutcome = number | "not-permitted";
 
 /**
  * Finds every routing rule that is bound to one of the other keys, and binds the rule to the
@@ -23,10 +26,11 @@ export async function moveRules(
   currentId: string,
   log: Log,
 ): Promise<RulesOutcome> {
+  let moved = 0;
   for (const from of keyIds) {
     if (from === currentId) continue;
     try {
-      await moveRulesOf(api, from, currentId, log);
+      moved += await moveRulesOf(api, from, currentId, log);
     } catch (error) {
       if (!isRefusal(error, "authorizationFailed", "forbidden")) throw error;
       log(
@@ -38,10 +42,10 @@ export async function moveRules(
       return "not-permitted";
     }
   }
-  return "moved";
+  return moved;
 }
 
-async function moveRulesOf(api: ManagementApi, from: string, to: string, log: Log): Promise<void> {
+async function moveRulesOf(api: ManagementApi, from: string, to: string, log: Log): Promise<number> {
   const rules = await api.getRulesBoundTo(from).catch(async (error: unknown) => {
     if (!isRefusal(error, "invalidKeyId")) throw error;
     // Either `from` does not exist, so no rule is found by it, or the platform refuses the caller's
@@ -53,6 +57,7 @@ async function moveRulesOf(api: ManagementApi, from: string, to: string, log: Lo
     await api.bindRule(rule_id, to);
     log("info", `Rule ${rule_name} (${rule_id}) is now bound to key ${to}.`, { rule_id, from, to });
   }
+  return rules.length;
 }
 
 /**

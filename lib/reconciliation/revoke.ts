@@ -268,9 +268,9 @@ async function moveRulesOff(
       `The current key is of account ${current.accountId}, but the leaked key is not. ` +
         "So rules cannot move to the current key.",
     );
-  const outcome = await moveRules(current.api, [keyId], current.keyId, log);
-  return outcome === "moved"
-    ? `now bound to key ${current.keyId}`
-    : `not moved, because key ${current.keyId} has no role for routing rules: ` +
-        "check the rules in the control panel";
+  const moved = await moveRules(current.api, [keyId], current.keyId, log);
+  if (moved === "not-permitted")
+    return `not moved, because key ${current.keyId} has no role for routing rules: check the rules in the control panel`;
+  if (moved === 0) return "found no routing rule that is bound to the leaked key";
+  return `${moved === 1 ? "1 rule is" : `${moved} rules are`} now bound to key ${current.keyId}`;
 }

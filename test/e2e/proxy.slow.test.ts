@@ -1,24 +1,61 @@
 import { execFile } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
-import { createServer, type RequestListener } from "node:http";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer, request as httpRequest, type RequestListener } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import { type AddressInfo, connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { generate } from "selfsigned";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { startStack, type Stack } from "../../local/stack.ts";
 
 const root = resolve(import.meta.dirname, "../..");
+const VENDOR = "vendor.example";
+const PLATFORM = "platform.example";
+/** Hosts that only the proxy can reach: no request to them gets past it. */
+const behindTheProxy = {
+  VOXTOKEN_URL: `https://${VENDOR}`,
+  VOXIMPLANT_API_URL: `https://${PLATFORM}/platform_api`,
+};
+
 let stack: Stack;
 let home: string;
+let front: Awaited<ReturnType<typeof startFront>>;
 beforeAll(async () => {
   stack = await startStack();
   home = await mkdtemp(join(tmpdir(), "proxy-"));
+  front = await startFront();
 });
 afterAll(async () => {
+  front.server.close();
   await stack.close();
   await rm(home, { recursive: true });
 });
+
+const portOf = (server: { address(): unknown }) => (server.address() as AddressInfo).port;
+
+/** The local stack as {@link VENDOR} and {@link PLATFORM}, over TLS. */
+async function startFront() {
+  const altNames = [VENDOR, PLATFORM].map((value) => ({ type: 2 as const, value }));
+  const { cert, private: key } = await generate([{ name: "commonName", value: VENDOR }], {
+    extensions: [{ name: "subjectAltName", altNames }],
+  });
+  const certificateFile = join(home, "ca.pem");
+  await writeFile(certificateFile, cert);
+  const server = createTlsServer({ key, cert }, (incoming, response) => {
+    const origin = incoming.headers.host === PLATFORM ? stack.managementApi.apiUrl : stack.url;
+    const { method, headers, url = "/" } = incoming;
+    const outgoing = httpRequest(new URL(url, origin), { method, headers }, (answer) => {
+      response.writeHead(answer.statusCode ?? 502, answer.headers);
+      answer.pipe(response);
+    });
+    incoming.pipe(outgoing);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return { server, certificateFile };
+}
 
 /** A proxy on loopback. @returns its url, and the hosts that it was asked for */
 async function startProxy(refuse?: RequestListener) {
@@ -30,8 +67,7 @@ async function startProxy(refuse?: RequestListener) {
       client.end("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
       return;
     }
-    const { hostname, port } = new URL(`http://${request.url ?? ""}`);
-    const upstream = connect(Number(port), hostname, () => {
+    const upstream = connect(portOf(front.server), "127.0.0.1", () => {
       client.write("HTTP/1.1 200 Connection established\r\n\r\n");
       upstream.write(head);
       upstream.pipe(client).pipe(upstream);
@@ -45,7 +81,7 @@ async function startProxy(refuse?: RequestListener) {
     server.closeAllConnections();
     server.close();
   });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked };
+  return { url: `http://127.0.0.1:${portOf(server)}`, asked };
 }
 
 /** `voxtoken`, as a process: only bin/voxtoken.ts chooses the way to the network. */
@@ -63,6 +99,7 @@ function voxtoken(args: readonly string[], env: Readonly<Record<string, string>>
           AWS_REGION: "us-east-1",
           VOXTOKEN_URL: stack.url,
           VOXIMPLANT_API_URL: stack.managementApi.apiUrl,
+          NODE_EXTRA_CA_CERTS: front.certificateFile,
           ...env,
         },
       },
@@ -74,31 +111,52 @@ function voxtoken(args: readonly string[], env: Readonly<Record<string, string>>
 }
 
 describe("voxtoken behind a proxy", () => {
-  it("reaches the vendor and the Management API through HTTP_PROXY", async () => {
+  it.each(["HTTPS_PROXY", "HTTP_PROXY"])(
+    "reaches the vendor and the Management API through %s",
+    async (variable) => {
+      const { url, asked } = await startProxy();
+      const { status, out, err } = await voxtoken(["api", "call-history", "GetAccountInfo", "--no-cache"], {
+        ...behindTheProxy,
+        [variable]: url,
+      });
+      expect({ status, err }).toEqual({ status: 0, err: "" });
+      expect(JSON.parse(out)).toMatchObject({ result: { account_id: 1234567 } });
+      expect(new Set(asked)).toEqual(new Set([`${VENDOR}:443`, `${PLATFORM}:443`]));
+    },
+  );
+
+  it("sends no request to this machine through the proxy, where it would be readable", async () => {
     const { url, asked } = await startProxy();
-    const { status, out } = await voxtoken(["api", "call-history", "GetAccountInfo", "--no-cache"], {
+    const { status, err } = await voxtoken(["api", "call-history", "GetAccountInfo", "--no-cache"], {
       HTTP_PROXY: url,
+      HTTPS_PROXY: url,
     });
-    expect(status).toBe(0);
-    expect(JSON.parse(out)).toMatchObject({ result: { account_id: 1234567 } });
-    const hosts = [new URL(stack.url).host, new URL(stack.managementApi.apiUrl).host];
-    expect(new Set(asked)).toEqual(new Set(hosts));
+    expect({ status, err }).toEqual({ status: 0, err: "" });
+    expect(asked).toEqual([]);
   });
 
-  it("connects directly to the hosts of NO_PROXY, and treats an empty variable as absent", async () => {
+  it("connects directly to the hosts of NO_PROXY", async () => {
     const { url, asked } = await startProxy();
-    const variables = [
-      { HTTP_PROXY: url, NO_PROXY: "127.0.0.1" },
-      { HTTP_PROXY: "", HTTPS_PROXY: "" },
-    ];
-    for (const env of variables)
-      expect(await voxtoken(["whoami"], env)).toMatchObject({ status: 0, err: "" });
+    const { status } = await voxtoken(["whoami", "--timeout", "2"], {
+      VOXTOKEN_URL: `https://localhost.invalid:1`,
+      HTTPS_PROXY: url,
+      NO_PROXY: "localhost.invalid",
+    });
+    expect(status).toBe(1);
     expect(asked).toEqual([]);
+  });
+
+  it("treats an empty variable as absent", async () => {
+    const { status, err } = await voxtoken(["whoami"], { HTTP_PROXY: "", HTTPS_PROXY: "" });
+    expect({ status, err }).toEqual({ status: 0, err: "" });
   });
 
   it("reports that the proxy requires a password", async () => {
     const { url } = await startProxy(() => undefined);
-    const { status, err } = await voxtoken(["whoami", "--timeout", "2"], { HTTP_PROXY: url });
+    const { status, err } = await voxtoken(["whoami", "--timeout", "2"], {
+      ...behindTheProxy,
+      HTTPS_PROXY: url,
+    });
     expect(status).toBe(1);
     expect(err).toContain("hint: the proxy requires a password: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT");
   });

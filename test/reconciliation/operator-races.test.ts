@@ -349,7 +349,7 @@ it("a revocation moves the routing rules to a key that was imported just before 
   const { steps, withoutKey, leftToDo } = await revoke(policyFor(), leaked, ports, { deleteFirst: true });
   expect(steps.filter(({ step }) => step === "rules")).toEqual([
     { step: "rules", ok: false, seen: expect.stringContaining("There is no new key") as string },
-    { step: "rules", ok: true, seen: `now bound to key ${key()}` },
+    { step: "rules", ok: true, seen: `1 rule is now bound to key ${key()}` },
   ]);
   expect(world.platform.rules.get(1)?.bindKeyId).toBe(key());
   expect({ withoutKey, leftToDo: leftToDo.join() }).toEqual({
