@@ -37,7 +37,8 @@ process.stderr.on("error", () => undefined);
 let isEnding = false;
 
 function endWithoutOutput(error: NodeJS.ErrnoException): void {
-  // Each further write fails too. A second interrupt would end the clean-up of `admin probe`.
+  // Each further write fails too, and calls this function again. Only the first call sends SIGTERM
+  // (below): a second SIGTERM would make `admin probe` stop its clean-up.
   if (isEnding) return;
   isEnding = true;
   if (error.code !== "EPIPE") {
@@ -45,7 +46,7 @@ function endWithoutOutput(error: NodeJS.ErrnoException): void {
     process.exit(1);
   }
   // A reader that ends early (`voxtoken whoami | head -1`) is not an error. A command that cleans
-  // up on an interrupt, such as `serve`, does so.
+  // up on an interrupt, such as `serve`, gets SIGTERM, and so cleans up here too.
   if (process.listenerCount("SIGTERM") > 0) process.emit("SIGTERM", "SIGTERM");
   else process.exit();
 }

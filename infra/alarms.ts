@@ -179,7 +179,8 @@ function keyAlarms(options: Options): Readonly<Record<string, Alarm>> {
     },
     "orphan-keys": {
       runbook: "orphan-keys",
-      meaning: "Voximplant has a key with one of our key names that is in no version of its secret.",
+      meaning:
+        "Voximplant has a key whose name begins with vtv-, but no version of the secret holds this key.",
       metric: metric.own("OrphanKeys", options),
       statistic: "Maximum",
       threshold: 1,
@@ -246,7 +247,7 @@ export function alarmResources(options: Options): Resources {
   );
 }
 
-/** The page with the alarms' entries, for readers of an alarm's mail. */
+/** The page that an alarm's mail refers to. It has a section for each alarm. */
 export const runbookUrl = (options: Options) => options.runbookUrl ?? "docs/runbook.md";
 
 function alarmResource(name: string, alarm: Alarm, options: Options): Resource {

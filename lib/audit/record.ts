@@ -136,7 +136,7 @@ function kindOf(outcome: Outcome): "vended" | "called" | "listed" | "refused" | 
 
 /**
  * The service account is a dimension only if a grant allows the request. Otherwise callers could
- * make up names, and AWS charges for each name as for a metric.
+ * make up names, and each name would become a metric that AWS charges for.
  */
 function metricsOf(
   recorder: Recorder,

@@ -79,8 +79,8 @@ function identified(
   idPrefix: "AROA" | "AIDA",
   { userId, principalOrgId }: IamIdentity,
 ): Caller {
-  // A role session's userId is `AROA…:session`. An id with another prefix is not that of the
-  // principal.
+  // A role session's userId is `AROA…:session`. If the id has another prefix, it is not the id of
+  // this principal, so it is left out.
   const uniqueId = userId?.split(":", 1)[0];
   return {
     principal: `arn:${who.partition}:iam::${who.accountId}:${who.kind}/${who.name}`,

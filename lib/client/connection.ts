@@ -99,7 +99,8 @@ export function connect(vendor: Vendor): Send {
         emit({ type: "credentials_renewed" });
         return send(true);
       }
-      if (error.code === "clock_skew" || (error.status === 403 && skewMs !== skewBefore)) return send(false);
+      if (error.code === "clock_skew" || (error.code === "not_authorized" && skewMs !== skewBefore))
+        return send(false);
       throw error;
     }
   }

@@ -57,8 +57,9 @@ interface Flight {
  * Provides tokens of one service account for as long as the program runs.
  *
  * If several calls need a token at the same time, they share one request. The first call
- * after 65 to 80 % of a token's lifetime starts its renewal in the background. If the renewal
- * fails, the token stays in use until it expires.
+ * after 65 to 80 % of a token's lifetime starts its renewal in the background. A call in the
+ * last tenth of the lifetime (at most the last 10 s) waits for the renewal. If the renewal fails,
+ * the token stays in use until it expires.
  *
  * @throws TokenError `invalid_options`
  */

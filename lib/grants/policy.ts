@@ -32,8 +32,8 @@ export interface Grant {
   readonly childAccountIds: readonly number[];
   readonly principalOrgId?: string;
   /**
-   * Methods that the vendor calls for the caller, with `*` and `?`. Such a grant gives calls and
-   * no token. A grant without `methods` gives tokens and no calls.
+   * Methods that the vendor calls for the caller. Names may contain `*` and `?`. Such a grant
+   * gives calls and no token. A grant without `methods` gives tokens and no calls.
    */
   readonly methods?: readonly string[];
   /** From then on the grant is over. No token outlives it. */

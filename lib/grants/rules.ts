@@ -18,8 +18,9 @@ export interface Callers {
 }
 
 /**
- * What one principal of one grant gives for one account of one service account: tokens, or calls of
- * one method pattern. What a policy gives is the sum of its rules.
+ * What a grant gives to one of its principals, for one account of one of its service accounts:
+ * tokens, or calls of the methods that match one pattern. What a policy gives is the sum of its
+ * rules.
  */
 export interface Rule {
   /**
@@ -96,7 +97,10 @@ function ruleOf(
 /** The rules of one policy, to look up those that are for certain callers. */
 export interface RuleIndex {
   readonly rules: readonly Rule[];
-  /** Rules for the same service account that are for all callers of a rule of either policy. */
+  /**
+   * The rules of this policy that are for the service account of `rule` and for all of its callers.
+   * `rule` may be a rule of this policy or of the other one.
+   */
   readonly covering: (rule: Rule) => Rule[];
 }
 
@@ -122,9 +126,10 @@ export function indexRules(rules: readonly Rule[]): RuleIndex {
 }
 
 /**
- * Rules of one policy that no single rule of the other policy covers. If a request gets more from
- * the first policy, the rule that decides the request there is one of these. If a rule of the other
- * policy covered this rule, the request would get as much there.
+ * Rules of the first policy that no single rule of the second policy covers. If a request gets more
+ * from the first policy than from the second, one of these rules decides the request in the first
+ * policy. For if a rule of the second policy covered the deciding rule, the request would get as
+ * much from the second policy.
  */
 export function uncovered({ rules }: RuleIndex, { covering }: RuleIndex): Rule[] {
   return rules.filter(

@@ -126,7 +126,7 @@ const grant = z
         .min(1, { error: "must name at least one method (without methods the grant gives tokens)" })
         .optional()
         .describe(
-          "Methods that the vendor calls for these callers, with `*` and `?`. Such a grant gives no token.",
+          "Methods that the vendor calls for these callers. Names may contain `*` and `?`. Such a grant gives no token.",
         ),
       until: z
         .string({ error: untilError })
@@ -136,7 +136,9 @@ const grant = z
     },
     { error: "must be a mapping with `principals` and `serviceAccounts`" },
   )
-  .describe("Who may get tokens or calls of which service account. Grants for one caller add up.");
+  .describe(
+    "Who may get tokens of which service account, or let the vendor call methods with its key. Grants for one caller add up.",
+  );
 
 const timeError = "must be a time with its offset, as 2026-12-31T18:00:00+01:00";
 const methodNameError = "must be the name of a method, without wildcards";
@@ -194,7 +196,9 @@ export const grantsFile = z
     },
     { error: "must be a mapping with `serviceAccounts` and `grants`" },
   )
-  .describe("Which IAM principal may get tokens or calls of which Voximplant service account.");
+  .describe(
+    "Which IAM principal may get tokens of which Voximplant service account, or let the vendor call methods with its key.",
+  );
 
 export type GrantsFile = z.output<typeof grantsFile>;
 

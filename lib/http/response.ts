@@ -75,7 +75,8 @@ const PLATFORM_UNAVAILABLE =
 const PLATFORM_TIMEOUT =
   "Voximplant's answer did not arrive in time. Whether the method took effect is not known: check before you call again.";
 const RESPONSE_TOO_LARGE =
-  "Voximplant's answer is larger than 5 MiB. Ask for less at a time (count, offset), or take a token.";
+  "Voximplant's answer is larger than 5 MiB. Ask for less at a time (count, offset), " +
+  "or ask for a grant that gives tokens.";
 const INTERNAL_ERROR =
   "Internal error. Give this request_id to the service's operator, who finds the reason in the log.";
 

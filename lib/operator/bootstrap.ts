@@ -35,11 +35,11 @@ interface Flags extends OperatorFlags {
 
 export function bootstrapCommand(io: Io): Command {
   const command = new Command("bootstrap")
-    .description("create a key with the account's deprecated API key, and store it in its secret")
+    .description("use the account's deprecated API key to create a key, and store the new key in its secret")
     .requiredOption("--service-account <name>", "the service account, as grants.yml names it")
     .requiredOption("--account-id <id>", "the Voximplant account", accountId)
     .requiredOption("--roles <names>", 'the key\'s roles, separated by commas; "" for none', splitNames)
-    .option("--replace", "even if the secret holds a key already")
+    .option("--replace", "store the new key even if the secret holds a key already")
     .addHelpText(
       "after",
       `

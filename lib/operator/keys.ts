@@ -26,7 +26,7 @@ States, problems first:
   unlisted      current, but the platform did not list its account's keys
   none          the service account has no key yet
   orphan        left by an interrupted rotation; its private key is lost
-  stray         has one of our key names, but is in no secret
+  stray         its name begins with vtv-, but it is in no secret
   current       signs tokens
   pending       a rotation is preparing it
   superseded    was current, or its rotation ended; deleted after its grace

@@ -133,7 +133,10 @@ function lateRetirement(
   return [{ ...reported("key_overdue", serviceAccount, detail), key }];
 }
 
-/** When the next version after the key's last version was created. Infinity: there is none. */
+/**
+ * The creation time of the version that follows the key's last version. Infinity: no version
+ * follows it.
+ */
 function nextVersionAfter({ keys, createdAt }: SecretSnapshot, keyId: string): EpochMs {
   const times = (wanted: (keyId: string) => boolean) =>
     [...keys].filter(([, one]) => wanted(one.keyId)).map(([version]) => createdAt.get(version) ?? Number.NaN);

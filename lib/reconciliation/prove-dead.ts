@@ -48,7 +48,7 @@ export async function proveDead(
   }
 }
 
-/** One look for several lists. If some speak against a proof, it shows only these. */
+/** Combines the looks at several lists. If some have failed, `seen` shows only these. */
 function allOf(looks: readonly Look[]): Look {
   const failed = looks.filter(({ ok }) => !ok);
   const shown = failed.length > 0 ? failed : looks;

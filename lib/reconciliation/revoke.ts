@@ -52,8 +52,9 @@ interface RevocationRequest {
  *
  * - `list`: the platform no longer lists the key.
  * - `token`: the platform refuses a token of the key.
- * - `labels`: no version except the current one has AWSPENDING, so the next rotation does not
- *   continue with another key. Taking the label off ends a rotation that is under way.
+ * - `labels`: no version except the current one has AWSPENDING, so the next rotation creates a new
+ *   key. It cannot continue with an older version and make the key in that version current. Taking
+ *   the label off ends a rotation that is under way.
  * - `containers`: the functions' containers drop their keys.
  */
 interface RevocationStep {
@@ -126,8 +127,8 @@ export async function revokeKey(
       const replace = () => replaceKey(ports, serviceAccount, version, deadline);
       // ReplacementDeletedError: reconciliation deleted the new key on the platform before the key
       // was stored. Reconciliation does this only if the secret has not changed for the length of
-      // the grace. The first attempt changed the secret, so the key of the second attempt is safe:
-      // see startGrace in replace-key.ts.
+      // the grace. The first attempt then stored its deleted key. This changed the secret, so the
+      // key of the second attempt is safe: see startGrace in replace-key.ts.
       const next = await replace().catch((error: unknown) => {
         if (error instanceof ReplacementDeletedError) return replace();
         throw error;
