@@ -276,6 +276,15 @@ describe("a wrong clock", () => {
     expect(vendor.requests).toHaveLength(2);
   });
 
+  it.each([
+    { code: "not_authorized", requests: 2 },
+    { code: "access_denied", requests: 1 },
+  ])("gives $requests request(s) in all if the answer is $code", async ({ code, requests }) => {
+    const { vendor, getToken } = await setUp([refuses(403, code)], { serverAheadMs: 120_000 });
+    expect(await failureOf(getToken())).toMatchObject({ code, status: 403 });
+    expect(vendor.requests).toHaveLength(requests);
+  });
+
   it("does not correct the clock by an answer that took long", async () => {
     const { clock, events, getToken } = await setUp([
       (response, request, n) => {
