@@ -13,18 +13,22 @@ export interface CurrentKey {
   readonly key: AccountKey;
 }
 
+export interface CurrentKeys {
+  readonly found: readonly CurrentKey[];
+  /** Names of the service accounts whose current key could not be read. */
+  readonly unreadable: ReadonlySet<string>;
+}
+
 /**
  * Reads the current keys by their label, so that a failing DescribeSecret does no harm. Logs keys
  * that cannot be read.
- *
- * @param unreadable gets the names of service accounts whose current key cannot be read
  */
 export async function readCurrentKeys(
   { store, openKey, log }: ReplacementPorts,
   { serviceAccounts }: Policy,
-  unreadable = new Set<string>(),
-): Promise<CurrentKey[]> {
+): Promise<CurrentKeys> {
   const found: CurrentKey[] = [];
+  const unreadable = new Set<string>();
   for (const serviceAccount of serviceAccounts) {
     try {
       const version = await store.readCurrent(serviceAccount.secret);
@@ -34,7 +38,7 @@ export async function readCurrentKeys(
       log("warn", `The current key of ${serviceAccount.name} cannot be read: ${messageOf(error)}`);
     }
   }
-  return found;
+  return { found, unreadable };
 }
 
 /**
@@ -46,11 +50,10 @@ export function readCurrentKeysSettled(
   ports: ReplacementPorts,
   policy: Policy,
   leakedId: string,
-  unreadable = new Set<string>(),
-): Promise<CurrentKey[]> {
+): Promise<CurrentKeys> {
   return readUntil(
-    () => readCurrentKeys(ports, policy, unreadable),
-    (found) => found.some(({ key }) => key.keyId === leakedId),
+    () => readCurrentKeys(ports, policy),
+    ({ found }) => found.some(({ key }) => key.keyId === leakedId),
     ports,
   );
 }

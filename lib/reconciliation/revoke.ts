@@ -99,9 +99,8 @@ export async function revokeKey(
   };
 
   const { serviceAccount: named, keyId, makeRoom } = request;
-  const unreadable = new Set<string>();
-  const before = await readCurrentKeysSettled(ports, policy, keyId, unreadable);
-  const affected = before.filter(({ key }) => key.keyId === keyId);
+  const before = await readCurrentKeysSettled(ports, policy, keyId);
+  const affected = before.found.filter(({ key }) => key.keyId === keyId);
   const leaked = affected[0]?.key ?? (await openMatchingKeys(ports, policy, (key) => key.keyId === keyId))[0];
   // The calls that delete and check the leaked key are signed with other keys of its Voximplant
   // account. If no secret holds the leaked key, its account is unknown, and the keys of every
@@ -113,7 +112,7 @@ export async function revokeKey(
   if (makeRoom !== undefined) {
     await step("make room", async () => {
       await checkNotInUse(ports.readSecret, policy, makeRoom);
-      const outcome = await deleteWith(signersAmong(before), makeRoom);
+      const outcome = await deleteWith(signersAmong(before.found), makeRoom);
       return outcome === "deleted"
         ? `key ${makeRoom} is deleted`
         : `the Voximplant account has no key ${makeRoom}`;
@@ -149,7 +148,7 @@ export async function revokeKey(
     });
   }
 
-  const now = await readCurrentKeys(ports, policy);
+  const { found: now } = await readCurrentKeys(ports, policy);
   const ownAmong = (current: readonly CurrentKey[]) =>
     current.find(({ serviceAccount, key }) => serviceAccount.name === named.name && key.keyId !== keyId)?.key;
   const own = replacements.get(named.name) ?? ownAmong(now);
@@ -201,12 +200,12 @@ export async function revokeKey(
       return forgetKeys(replicas.map(({ region }) => region));
     });
 
-  const after = await readCurrentKeysAfter(ports, policy, keyId, unreadable);
+  const after = await readCurrentKeysAfter(ports, policy, keyId);
   if (!rulesMoved && own === undefined) {
-    const late = ownAmong(after);
+    const late = ownAmong(after.found);
     if (late !== undefined) rulesMoved = await step("rules", () => moveRulesOff(ports, keyId, late, leaked));
   }
-  const revoked = { deletedId: keyId, named: named.name, before, after, replacements, unreadable };
+  const revoked = { deletedId: keyId, named: named.name, before, after, replacements };
   const { withoutKey, unread } = await findWithoutKey(policy, revoked);
   return {
     keyId,

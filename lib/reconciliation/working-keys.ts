@@ -2,7 +2,7 @@ import type { Policy } from "../grants/policy.ts";
 import type { AccountKey } from "../key-lifecycle/account-key.ts";
 import { isUnknownKey, READ_LAG_MS, readUntil } from "../key-lifecycle/settle.ts";
 import type { ReplacementPorts } from "./replace-key.ts";
-import { type CurrentKey, readCurrentKeys } from "./revocation-keys.ts";
+import { type CurrentKeys, readCurrentKeys } from "./revocation-keys.ts";
 
 /**
  * Reads the current keys after a key was deleted. A rollback or a rotation may have made the
@@ -13,12 +13,11 @@ export async function readCurrentKeysAfter(
   ports: ReplacementPorts,
   policy: Policy,
   deletedId: string,
-  unreadable = new Set<string>(),
-): Promise<CurrentKey[]> {
+): Promise<CurrentKeys> {
   await ports.sleep(READ_LAG_MS);
   return readUntil(
-    () => readCurrentKeys(ports, policy, unreadable),
-    (found) => !found.some(({ key }) => key.keyId === deletedId),
+    () => readCurrentKeys(ports, policy),
+    ({ found }) => !found.some(({ key }) => key.keyId === deletedId),
     ports,
   );
 }
@@ -28,12 +27,10 @@ interface Revoked {
   /** The service account that the operator named. */
   readonly named: string;
   /** The current keys before the deletion, and after it. */
-  readonly before: readonly CurrentKey[];
-  readonly after: readonly CurrentKey[];
+  readonly before: CurrentKeys;
+  readonly after: CurrentKeys;
   /** The new keys, by service account. */
   readonly replacements: ReadonlyMap<string, AccountKey>;
-  /** Service accounts whose current key could not be read, before or after. */
-  readonly unreadable: ReadonlySet<string>;
 }
 
 interface Names {
@@ -45,22 +42,22 @@ interface Names {
 
 /** Finds the service accounts whose current key does not work, or may be the deleted one. */
 export async function findWithoutKey({ serviceAccounts }: Policy, revoked: Revoked): Promise<Names> {
-  const { deletedId, named, before, after, replacements, unreadable } = revoked;
-  const found: Names = { withoutKey: [], unread: [] };
+  const { deletedId, named, before, after, replacements } = revoked;
+  const names: Names = { withoutKey: [], unread: [] };
   for (const { name } of serviceAccounts) {
-    const ofName = (keys: readonly CurrentKey[]) =>
-      keys.find(({ serviceAccount }) => serviceAccount.name === name)?.key;
+    const ofName = ({ found }: CurrentKeys) =>
+      found.find(({ serviceAccount }) => serviceAccount.name === name)?.key;
     const [was, is, next] = [ofName(before), ofName(after), replacements.get(name)];
     const keys = [is, next].filter((key) => key !== undefined);
     const isAffected = was?.keyId === deletedId || name === named;
-    if (is?.keyId === deletedId || (isAffected && (await isAnyDead(keys)))) found.withoutKey.push(name);
+    if (is?.keyId === deletedId || (isAffected && (await isAnyDead(keys)))) names.withoutKey.push(name);
     else if (next !== undefined) continue;
     // A current key that cannot be read may be the deleted one, so it counts as not working.
-    else if (is === undefined && isAffected) found.withoutKey.push(name);
-    else if (name !== named && unreadable.has(name) && (was === undefined || is === undefined))
-      found.unread.push(name);
+    else if (is === undefined && isAffected) names.withoutKey.push(name);
+    else if (name !== named && (before.unreadable.has(name) || after.unreadable.has(name)))
+      names.unread.push(name);
   }
-  return found;
+  return names;
 }
 
 /** Whether the platform refuses one of the keys. Any other failure proves nothing. */

@@ -277,10 +277,10 @@ describe("a wrong clock", () => {
   });
 
   it.each([
-    { code: "not_authorized", requests: 2 },
-    { code: "access_denied", requests: 1 },
+    { code: "not_authorized" as const, requests: 2 },
+    { code: "access_denied" as const, requests: 1 },
   ])("gives $requests request(s) in all if the answer is $code", async ({ code, requests }) => {
-    const { vendor, getToken } = await setUp([refuses(403, code)], { serverAheadMs: 120_000 });
+    const { vendor, getToken } = await setUp([refuses(403, code, "refused")], { serverAheadMs: 120_000 });
     expect(await failureOf(getToken())).toMatchObject({ code, status: 403 });
     expect(vendor.requests).toHaveLength(requests);
   });

@@ -63,7 +63,7 @@ describe("the current keys after a deletion", () => {
         return Promise.resolve();
       },
     };
-    const found = await readCurrentKeysAfter(ports, policy, "leaked");
+    const { found } = await readCurrentKeysAfter(ports, policy, "leaked");
     return found.map(({ serviceAccount: { name }, key }) => `${name}: ${key.keyId}`);
   }
   const readBoth = ["read voximplant/calls", "read voximplant/history"];
@@ -109,17 +109,16 @@ describe("after a revocation, a service account", () => {
   /** The operator named `calls`. The keys of the service account that is not `of` work. */
   async function find(of: typeof calls, { was, is, next, unreadable = true }: Keys) {
     const other = of === calls ? history : calls;
-    const keysOf = (key: AccountKey | undefined) => [
-      currentKey(other, keyOf("unaffected")),
-      ...(key === undefined ? [] : [currentKey(of, key)]),
-    ];
+    const keysOf = (key: AccountKey | undefined) => ({
+      found: [currentKey(other, keyOf("unaffected")), ...(key === undefined ? [] : [currentKey(of, key)])],
+      unreadable: new Set(key === undefined && unreadable ? [of.name] : []),
+    });
     return findWithoutKey(policy, {
       deletedId: "leaked",
       named: "calls",
       before: keysOf(was),
       after: keysOf(is),
       replacements: new Map(next === undefined ? [] : [[of.name, next]]),
-      unreadable: new Set(unreadable ? [of.name] : []),
     });
   }
 
