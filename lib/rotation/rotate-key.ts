@@ -6,8 +6,7 @@ import { type SecretState, versionWith } from "../key-lifecycle/secret-store.ts"
 import { isUnknownKey, readUntil } from "../key-lifecycle/settle.ts";
 import { isSupersededVersion } from "../key-lifecycle/snapshot.ts";
 import { createSecret } from "./create-secret.ts";
-import { endRotation } from "./end-rotation.ts";
-import { explainRefusal } from "./explain-refusal.ts";
+import { endRotation, explainRefusal } from "./end-rotation.ts";
 import { finishSecret, setSecret, testSecret } from "./later-steps.ts";
 import type { Rotation, RotationPorts } from "./rotation.ts";
 

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { readVersion } from "../../lib/operator/grants-version.ts";
+import { readVersion } from "../../lib/operator/diff.ts";
 import { fakeIo } from "../fakes/io.ts";
 import { runVoxtoken } from "../fakes/voxtoken.ts";
 

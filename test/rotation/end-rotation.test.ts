@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
-import { explainRefusal } from "../../lib/rotation/explain-refusal.ts";
+import { explainRefusal } from "../../lib/rotation/end-rotation.ts";
 import type { Rotation } from "../../lib/rotation/rotation.ts";
 import { VoximplantError } from "../../lib/voximplant/errors.ts";
 import { platformFault } from "../../local/voximplant/error.ts";
