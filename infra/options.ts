@@ -188,7 +188,7 @@ function contradictions(options: z.infer<typeof parameters>, region: string): st
     const other = regionOf(options[name]);
     if (other !== undefined && other !== region) {
       problems.push(
-        `${name}: is in ${other}, not in ${region}; docs/regions.md shows a value for each region`,
+        `${name}: is in ${other}, not in ${region}; docs/regions.md shows how to give a value for each region`,
       );
     }
   }
@@ -199,7 +199,9 @@ function contradictions(options: z.infer<typeof parameters>, region: string): st
       );
     }
     if (options.cloudFormationReadsSecrets) {
-      problems.push("cloudFormationReadsSecrets: needs deployerArn, the role for which it may read");
+      problems.push(
+        "cloudFormationReadsSecrets: needs deployerArn, the role for which CloudFormation may read the secrets",
+      );
     }
   }
   if (options.tripwires && options.secrets === "existing" && options.kmsKeyArn === undefined) {

@@ -125,9 +125,8 @@ async function mintInto(
 }
 
 /**
- * Whether the token may be used. Three things must be true: the time in the entry's `lifetime` that
- * `before` names is in the future; the token stays valid for as long as needed; and the platform
- * has not refused the token.
+ * Whether the token may be used. Three things must be true: `lifetime[before]` is in the future;
+ * the token stays valid for as long as needed; and the platform has not refused the token.
  */
 function good(
   entry: CacheEntry | undefined,
@@ -141,9 +140,13 @@ function good(
   return time < lifetime[before] && lifetime.endsAt - time >= needed(lifetime.endsAt - lifetime.askedAt);
 }
 
-/** The request's time plus the entry's age. Infinity if the clock is before the request's time. */
+/**
+ * The present time: the time of the token request plus the age of the entry. Infinity if the clock
+ * shows a time before that request.
+ */
 function timeOf({ lifetime, uptime }: CacheEntry, io: Io): number {
-  // After a reboot, the uptime is smaller than the entry's. Then only the clock counts.
+  // After a reboot, the machine's uptime may be smaller than the one in the entry. Then only the
+  // clock counts.
   return lifetime.askedAt + ageSince({ now: lifetime.askedAt, monotonic: uptime }, io);
 }
 

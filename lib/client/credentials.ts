@@ -32,7 +32,8 @@ export function credentialProvider(
  * Credentials in the AWS CLI's order: the profile that was given; a key in the environment; the
  * profile of AWS_PROFILE, or "default"; web identity, ECS, EKS, EC2. In the AWS SDK's own order,
  * AWS_PROFILE comes before a key in the environment. It is an error if the profile does not exist,
- * or if its credentials cannot be found, because the SDK would sign as the machine's role.
+ * or if it names a source of credentials that gives none. Otherwise the SDK would sign as the
+ * machine's role.
  *
  * The SDK is loaded when first needed, so that callers with credentials of their own do not pay for
  * it. Files are read again at each renewal, because other programs rotate the credentials in them.
@@ -79,7 +80,10 @@ function keyOf(environment: Environment): AwsCredentials | undefined {
   return { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) };
 }
 
-/** The profiles in the AWS CLI's files. None for a user without HOME and without an account. */
+/**
+ * The profiles in the AWS CLI's files. None if there is no home directory: HOME is not set, and the
+ * operating system does not know the user.
+ */
 export async function profileFiles(): Promise<{ configFile: Profiles; credentialsFile: Profiles }> {
   const { loadSharedConfigFiles } = await import("@smithy/core/config");
   return loadSharedConfigFiles({ ignoreCache: true }).catch((error: unknown) => {
@@ -121,14 +125,15 @@ async function hasCredentials(profile: string | undefined): Promise<boolean> {
   return SOURCES.some((name) => settings?.[name] !== undefined);
 }
 
-/** A minute earlier, so that a request does not arrive with expired credentials. */
+/** True from a minute before the expiry, so that no request arrives with expired credentials. */
 function isExpiring({ expiration }: { readonly expiration?: Date }): boolean {
   return expiration !== undefined && expiration.getTime() - Date.now() < 60_000;
 }
 
 /**
- * Names the failing `credential_process`. The SDK's error does not name it, and may have the whole
- * command and its output, which may hold secrets. So that error is not even the cause.
+ * If a `credential_process` failed, returns an error that names the profile and, if possible, the
+ * program. The SDK's error may contain the whole command and its output, and both may hold secrets.
+ * So the returned error does not even have the SDK's error as its `cause`.
  */
 async function withProcess(error: unknown, profile: string | undefined): Promise<unknown> {
   const { name, settings } = await settingsOf(profile);
@@ -139,10 +144,13 @@ async function withProcess(error: unknown, profile: string | undefined): Promise
     return new Error(`credential_process ${ofProfile} failed${program === undefined ? "" : `: ${program}`}`);
   }
   const isOfSource = types.isNativeError(error) && error.message.startsWith("Command failed");
-  return isOfSource ? new Error(`credential_process of the source ${ofProfile} failed`) : error;
+  return isOfSource ? new Error(`credential_process of the source_profile ${ofProfile} failed`) : error;
 }
 
-/** The program of a command, after variables. No match if something before it is quoted. */
+/**
+ * Finds the program in a command. The command may begin with assignments of variables (`A=b`). No
+ * match if the program or an assignment contains a quotation mark.
+ */
 const PROGRAM = /^\s*(?:\w+=[^\s"']*\s+)*([^\s"'=]+)(?=\s|$)/;
 
 /**

@@ -10,8 +10,9 @@ import type { AwsCredentials } from "./sign.ts";
 
 export interface VendorOptions {
   /**
-   * Address of the token vendor with its stage, or a list with one for each region. The first one
-   * is tried first, later the one that answered last.
+   * Address of the token vendor with its stage, or a list with one for each region. The first
+   * request goes to the first address. A later request goes first to the address that has answered
+   * most recently.
    */
   readonly url: string | readonly string[];
   /**

@@ -14,7 +14,8 @@ export function coversPrincipal(wide: PrincipalArn, narrow: PrincipalArn): boole
 const MOST_STATES = 2000;
 
 /**
- * Whether a pattern matches every text that another pattern matches: wildcards compared as sets.
+ * Whether a pattern matches every text that another pattern matches. Compares the sets of texts
+ * that the two patterns match.
  * False if it is not certain within {@link MOST_STATES} steps.
  *
  * Reads the narrow pattern from left to right. For each text that this pattern can match so far,

@@ -54,7 +54,10 @@ export interface Comparison {
    */
   readonly was: readonly Rule[];
   readonly is: readonly Rule[];
-  /** The rules of exactly these callers after the change. A loss is reported at one of them. */
+  /**
+   * The rules of exactly this pattern after the change. A loss is reported at the place of one of
+   * these rules.
+   */
   readonly successors: readonly Rule[];
   /**
    * Whether a policy has a rule for exactly this pattern, at any service account: `knewCallers` for

@@ -46,7 +46,7 @@ function serviceAccountSuspicions({ serviceAccounts, grants }: Policy): Finding[
         : [
             {
               path: [...path, "secret"],
-              message: `the same secret as ${twin}: a token of one allows everything that a token of the other does`,
+              message: `the same secret as ${twin}: a token of either allows everything that a token of the other allows`,
             },
           ]),
     ];
@@ -111,7 +111,7 @@ function methodSuspicions({ methods = [] }: Grant, path: Path): Finding[] {
     }
     if (knownMethods.some((known) => matchesMethod(method, known))) return [];
     const message = hasWildcard(method)
-      ? `${method} matches no known method of Voximplant that a wildcard can match`
+      ? `${method} matches no known method of Voximplant (a wildcard never matches a sensitive method)`
       : `Voximplant has no known method ${method}${didYouMean(method, knownMethods)}`;
     return [{ path: at, message }];
   });
@@ -152,7 +152,8 @@ export function findRedundantGrants(grants: readonly Grant[], index: GrantIndex)
       grantsNaming(principal, index).find(
         (other) =>
           coversGrant(other, grant) &&
-          // Of two that give the same, the later one is redundant. A grant never covers itself.
+          // Of two grants that give the same, only the later one is redundant. For `grant` itself,
+          // this line is false, so a grant is never its own cover.
           (!coversGrant(grant, other) || (order.get(other) ?? 0) < (order.get(grant) ?? 0)),
       );
     if (cover) redundant.set(grant, cover);
@@ -160,7 +161,7 @@ export function findRedundantGrants(grants: readonly Grant[], index: GrantIndex)
   return redundant;
 }
 
-/** Grants with a pattern that matches the given pattern, if its text is taken for an ARN. */
+/** Takes the text of a pattern for the ARN of a caller. Returns the grants that match this ARN. */
 function grantsNaming({ arn }: PrincipalPattern, index: GrantIndex): Grant[] {
   const parts = splitPrincipalArn(arn);
   return parts ? candidatesFor(index, { principal: arn, ...parts }).map(({ grant }) => grant) : [];

@@ -27,7 +27,7 @@ export interface Position {
 export interface YamlSource {
   /** Undefined in place of each value that could be misread. */
   readonly value: unknown;
-  /** If the text is not YAML: the only findings. */
+  /** If the text is not YAML, there are no other findings than these. */
   readonly syntaxErrors: readonly (Position & { readonly message: string })[];
   /** Values that another YAML reader could read differently. */
   readonly misreadings: readonly (Position & Pick<Finding, "path" | "message">)[];
@@ -89,8 +89,8 @@ function tooDeep(text: string): YamlSource["syntaxErrors"] {
 const SCALAR = "\u001f";
 
 /**
- * The depth of brackets on each line that has one, from line 0. The lexer of the parser tells a
- * bracket from one in quotes or in a comment, and is not recursive.
+ * The greatest depth of brackets on a line, by the number of the line. The first line is 0. The
+ * lexer of the parser tells a bracket from one in quotes or in a comment, and is not recursive.
  */
 function deepestBrackets(text: string): ReadonlyMap<number, number> {
   const deepest = new Map<number, number>();

@@ -168,7 +168,9 @@ function checkText(name: string, value: string): string {
   const [found] = CONTROL_CHARACTER.exec(value) ?? [];
   if (found !== undefined) {
     const code = found.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0");
-    throw new Wrong(`${name}: must not have control characters, such as U+${code}; send those with a token`);
+    throw new Wrong(
+      `${name}: must not have control characters, such as U+${code}; to send them, call Voximplant directly with a token`,
+    );
   }
   if (/\p{Surrogate}/u.test(value)) throw new Wrong(`${name}: must be valid Unicode`);
   return value;

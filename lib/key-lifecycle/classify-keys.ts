@@ -104,7 +104,8 @@ function unreadVersionsMatterUntil(context: ClassificationContext): EpochMs {
  *
  * The grace counts from the secret's last change. Moving a label is a change, so a key that is not
  * current now has not been current since that change. Later changes make the grace longer, never
- * shorter. The description's time is not used, because anyone with a token can change it.
+ * shorter. The time in the description of the key is not used, because anyone with a token can
+ * change it.
  */
 function stateIn(secret: SecretSnapshot, key: Key, context: ClassificationContext): OwnKeyState | undefined {
   const { state, keys, createdAt, unreadable } = secret;
@@ -132,8 +133,8 @@ function stateIn(secret: SecretSnapshot, key: Key, context: ClassificationContex
 /**
  * When the grace of superseded keys ends. Infinity: a region has no copy of the secret or an old
  * copy, or COPIES_TAG still says that a copy is behind. In the last case, the copy may be up to
- * date now, but its region signed with a superseded key until then. Reconciliation will change the
- * tag, and this change starts the grace again.
+ * date now, but until it was, its region signed with a superseded key. Reconciliation will change
+ * the tag, and this change starts the grace again.
  */
 function graceEnd(
   { state }: SecretSnapshot,

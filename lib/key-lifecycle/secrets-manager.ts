@@ -22,8 +22,8 @@ import {
 } from "./secret-store.ts";
 
 /**
- * The {@link SecretStore} on AWS Secrets Manager. The SDK may send a write twice: the second time
- * has no effect.
+ * The {@link SecretStore} on AWS Secrets Manager. The SDK may send a write twice. The second
+ * one changes nothing, but Secrets Manager may refuse it.
  *
  * Permissions: secretsmanager:DescribeSecret, GetSecretValue, ListSecretVersionIds; to change a key
  * also PutSecretValue and UpdateSecretVersionStage; to record roles also TagResource.

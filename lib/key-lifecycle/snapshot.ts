@@ -14,7 +14,10 @@ export interface SecretSnapshot {
   readonly createdAt: ReadonlyMap<string, EpochMs>;
   /** By version id. Has no entry for a version without a value. */
   readonly keys: ReadonlyMap<string, KeyIdentity>;
-  /** Versions that may hold a key and cannot be read. */
+  /**
+   * Versions that may hold a key and cannot be read. If the list of versions lacks one that is or
+   * was current, that one stands here too, without labels: the list may lack others.
+   */
   readonly unreadable: readonly UnreadableVersion[];
 }
 
@@ -67,7 +70,8 @@ export function secretReader(store: SecretStore): ReadSecret {
       await read(versionId);
     const createdAt = new Map(listed.map((version) => [version.versionId, version.createdAt]));
     for (const [versionId, labels] of state.stages) {
-      // Then the list is old, and versions without a label may be missing from it too.
+      // If the list lacks such a version, it is old. Then versions without a label may be missing
+      // from it too.
       if (wasCurrent([...labels]) && !createdAt.has(versionId))
         unreadable.push({
           versionId,

@@ -45,7 +45,7 @@ export class SecretUnavailableError extends Error {
   }
 }
 
-/** Secrets Manager's own are UUIDs; the caller of PutSecretValue may choose others. */
+/** Secrets Manager's own version ids are UUIDs; the caller of PutSecretValue may choose others. */
 const VERSION_ID = /^[\w-]{1,64}$/;
 
 /**
@@ -84,7 +84,7 @@ export function fetchFromSecretsManager(configuration: SecretsManagerClientConfi
       const command = new GetSecretValueCommand({ SecretId: secret, VersionStage: "AWSCURRENT" });
       const abortSignal = AbortSignal.timeout(FETCH_DEADLINE_MS);
       const answer = await Promise.race([client.send(command, { abortSignal }), aborted(abortSignal)]);
-      // The message omits answer.Name, because the answer is not the one that was asked for.
+      // The message omits answer.Name: this answer cannot be trusted, so its text is not logged.
       if (answer.Name !== undefined && answer.Name !== secret)
         throw new Error("the answer is for another secret");
       const value = answer.SecretString ?? Buffer.from(answer.SecretBinary ?? []).toString();

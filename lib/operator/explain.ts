@@ -157,8 +157,8 @@ function nextStep(
 ): string {
   if (isFailure(decision) && decision.reason === "ttl_too_long") {
     return (
-      `ask for at most ${decision.maxTtlSeconds} s, or raise the limit: maxTtlSeconds of the grant or of the service ` +
-      "account, or until of the grant"
+      `ask for at most ${decision.maxTtlSeconds} s, or raise the limit: the maxTtlSeconds of the grant or of the service ` +
+      "account, or the until of the grant"
     );
   }
   if (!serviceAccount) return "spell the service account as in the file, or add it to serviceAccounts there";

@@ -35,12 +35,12 @@ export class LostAnswerError extends Error {
 export function addFunctionOptions(command: Command): Command {
   return command.option(
     "--direct",
-    "run on this machine; your AWS credentials must be able to read the secrets (as with `npm start`)",
+    "run on this machine (always, with the local stack of `npm start`); your AWS credentials must be able to read the secrets",
   );
 }
 
 /**
- * Runs commands in the deployed function, because an operator may not read the keys. With
+ * Runs commands in the deployed function, because an operator is not allowed to read the keys. With
  * `--direct`, runs the same code in this process.
  *
  * @throws NotRunError

@@ -9,8 +9,8 @@ import { type Finding, messageOf, notExamined, reported } from "./finding.ts";
 /** Milliseconds for all child accounts of one run. */
 const BUDGET_MS = 45_000;
 /**
- * The time between two runs. Each run begins with another child account. Otherwise the budget may
- * end before the last child accounts in every run.
+ * The time between two runs. Each run begins with a different child account. If every run began
+ * with the same one, the budget might always end before the last child accounts.
  */
 const RUN_MS = 15 * 60_000;
 
@@ -65,7 +65,8 @@ export async function examineChildren(
         break;
       } catch (error) {
         failures.push({ serviceAccount, error });
-        // Only a refusal is about the key. After an outage, each further key would wait as long.
+        // If this key is refused, another key may be allowed. After any other error, such as a
+        // time-out, every further key would probably fail too, after the same wait.
         if (!isNotAllowed(error)) break;
       }
     }

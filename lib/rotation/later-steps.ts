@@ -17,8 +17,8 @@ export async function setSecret(rotation: Rotation): Promise<void> {
  * Verifies that the pending key has exactly the access of the current key.
  *
  * Secrets Manager also calls this step when a rotation schedule is set up, with a pending version
- * without a value. Then the current key is tried. A secret without any key passes. Otherwise the
- * first deployment fails, because it comes before the import.
+ * without a value. Then the current key is tried. A secret without any key passes. If it
+ * did not, the first deployment would fail, because it comes before the import.
  *
  * @see https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html
  *   (RotateImmediately)
@@ -42,8 +42,9 @@ export async function testSecret(rotation: Rotation): Promise<void> {
  * never becomes current. If rules are left here, reconciliation moves them before it deletes a
  * superseded key.
  *
- * AWSCURRENT is moved in one call, and AWSPENDING stays as AWS leaves it. A second call has left
- * replication stuck (https://github.com/square/password-rotation-lambda/pull/12).
+ * AWSCURRENT is moved in one call, and AWSPENDING stays as AWS leaves it. A second call, which
+ * takes AWSPENDING off, can leave replication stuck
+ * (https://github.com/square/password-rotation-lambda/pull/12).
  */
 export async function finishSecret(rotation: Rotation): Promise<void> {
   const { store, readSecret, serviceAccount, secret, versionId, openKey, sleep, log } = rotation;

@@ -71,9 +71,9 @@ class Refusal extends Error {
  * Passes requests of an official client on, without the client's own token. The caller of `listen`
  * must choose a loopback address.
  *
- * A request is refused unless the throwaway key has signed its token. So websites, and programs
- * without the credentials file, cannot use the grant of the role or user that runs `serve`. Bodies
- * are streamed.
+ * A request is refused unless the throwaway key has signed its token (except `GET /health`). So
+ * websites, and programs without the credentials file, cannot use the grant of the role or user
+ * that runs `serve`. Bodies are streamed.
  */
 export function createTokenProxy(options: ServeOptions): Server {
   const { log, monotonic } = options;

@@ -67,9 +67,9 @@ const MAX_ATTEMPTS = 5;
  * stands beside it).
  *
  * Reads the body for every HTTP status, because the platform does not document the status of
- * errors. Retries with full jitter after error 340 and HTTP 429, where the method did not run.
- * After error 515, a lost connection, a time-out or a 5xx, the method may have taken effect. Then
- * the call is retried only if `repeatable`.
+ * errors. Retries with full jitter after error 340, and after HTTP 429 without a readable error:
+ * then the method did not run. After error 515, a lost connection, a time-out or a 5xx, the method
+ * may have taken effect. Then the call is retried only if `repeatable`.
  *
  * @param repeatable whether running the method twice has the same effect as once. `CreateKey` is
  *   not repeatable.

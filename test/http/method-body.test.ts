@@ -71,14 +71,18 @@ describe("the parameters of a method", () => {
     [
       '{"a":"x\\u0000"}',
       JSON_TYPE,
-      "a: must not have control characters, such as U+0000; send those with a token",
+      "a: must not have control characters, such as U+0000; to send them, call Voximplant directly with a token",
     ],
     [
       '{"a":"x\\ny"}',
       JSON_TYPE,
-      "a: must not have control characters, such as U+000A; send those with a token",
+      "a: must not have control characters, such as U+000A; to send them, call Voximplant directly with a token",
     ],
-    ["a=x%0Ay", FORM_TYPE, "a: must not have control characters, such as U+000A; send those with a token"],
+    [
+      "a=x%0Ay",
+      FORM_TYPE,
+      "a: must not have control characters, such as U+000A; to send them, call Voximplant directly with a token",
+    ],
     ['{"a":"\\ud800"}', JSON_TYPE, "a: must be valid Unicode"],
     ["a=1&b=2&a=3", FORM_TYPE, "a: appears twice"],
     ["a=%ff", FORM_TYPE, "body: must be UTF-8, also where it is percent-encoded"],

@@ -303,8 +303,8 @@ describe("voxtoken admin explain", () => {
           arn:aws:iam::111122223333:role/billing-worker
 
       refused          ttl_too_long: 301 s asked, grants.yml:5 gives at most 300 s
-      to fix it        ask for at most 300 s, or raise the limit: maxTtlSeconds of the
-                       grant or of the service account, or until of the grant
+      to fix it        ask for at most 300 s, or raise the limit: the maxTtlSeconds of
+                       the grant or of the service account, or the until of the grant
       ",
         "status": 3,
       }

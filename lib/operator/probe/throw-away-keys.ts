@@ -35,7 +35,10 @@ interface Target {
   readonly name: string;
   /** Undefined if CreateKey gave no usable answer and the key was not listed yet. */
   keyId: string | undefined;
-  /** Deletes this key if the given key is refused. Undefined if the private key is unknown. */
+  /**
+   * Signs with this key itself. Used to delete this key if the key of the credentials file is
+   * refused. Undefined if the private key is unknown.
+   */
   signer?: Signer;
   /** When CreateKey was called; 0 for a key of an earlier run. */
   readonly askedAt: number;
@@ -183,7 +186,11 @@ export function openThrowAwayKeys(connection: Connection, given: Signer) {
     else add(name, keyId, 0);
   }
 
-  /** Deletes all targets, for a minute or a little more. @returns those that may still exist */
+  /**
+   * Tries to delete all targets: once, and then again for up to a minute until all are gone.
+   *
+   * @returns those that may still exist
+   */
   async function deleteAll(signal: AbortSignal, mayAdopt: (key: ListedKey) => boolean): Promise<Target[]> {
     let deadline: number | undefined;
     let listed: readonly ListedKey[] | undefined;
@@ -192,7 +199,7 @@ export function openThrowAwayKeys(connection: Connection, given: Signer) {
       let failures = 0;
       for (const target of targets) {
         if (target.gone || target.keyId === undefined || (target.deleted && !repeatsAll)) continue;
-        // Stop after three failures in a row: a hundred more may take more than an hour.
+        // Stop after three failures in a row: a hundred of them may take more than an hour.
         if (failures === 3 || signal.aborted) break;
         failures = (await tryToDelete(target, signal)) ? 0 : failures + 1;
       }
