@@ -14,7 +14,7 @@ import {
   secretArn,
 } from "./names.ts";
 import type { Options } from "./options.ts";
-import { replicaKeysStatement, signingKeysKeyStatement } from "./signing-keys-key.ts";
+import { earlierKeyStatement, replicaKeysStatement, signingKeysKeyStatement } from "./signing-keys-key.ts";
 
 /** The Secrets Manager actions of each function. */
 const secretActions = {
@@ -147,6 +147,7 @@ function keyStatements(
       Action: keyActions[name],
       ...signingKeysKeyStatement(options),
     },
+    ...(options.kmsKeyArn === undefined ? [] : [earlierKeyStatement(options)]),
     // Storing a value writes the replicas too.
     ...(!isKeyReader(name) && options.replicaRegions.length > 0 ? [replicaKeysStatement(options)] : []),
   ];

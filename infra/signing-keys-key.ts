@@ -51,6 +51,20 @@ export function signingKeysKeyStatement(options: Options) {
 }
 
 /**
+ * For the role of a function that reads keys, if `kmsKeyArn` is set: allows decryption with the KMS
+ * key that the stack had before. Versions of a secret without a label stay encrypted with it.
+ * https://docs.aws.amazon.com/secretsmanager/latest/userguide/manage_update-encryption-key.html
+ */
+export function earlierKeyStatement(options: Options): Statement {
+  return {
+    Sid: "DecryptWithTheEarlierKey",
+    Effect: "Allow",
+    Action: ["kms:Decrypt"],
+    ...signingKeysKeyStatement({ ...options, kmsKeyArn: undefined, secrets: "existing" }),
+  };
+}
+
+/**
  * For the role of a function that stores keys: allows the use of the replicas' KMS keys.
  * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ReplicateSecretToRegions.html
  */

@@ -14,19 +14,24 @@ import { suggestions } from "./suggestions.ts";
 
 const USAGE = `Usage: npm start -- [options]
 
-Starts the gateway, the built functions and the stand-ins for Secrets Manager and the Management API, on 127.0.0.1.
+Starts the gateway, the built functions, and the stand-ins for Secrets Manager
+and the Management API, on 127.0.0.1.
 
   --port PORT               the gateway (default 8787; 0: any free one)
-  --secrets-port PORT       the Secrets Manager stand-in (default: the gateway's port + 1)
-  --voximplant-port PORT    the Management API stand-in (default: the gateway's port + 2)
+  --secrets-port PORT       the Secrets Manager stand-in (default: --port + 1)
+  --voximplant-port PORT    the Management API stand-in (default: --port + 2)
   --grants FILE             the grants file (default grants.yml)
-  --identities FILE         the access keys and their identities, a JSON list (default local/identities.json)
-  --create-key-shape SHAPE  CreateKey's result: object (default) or array; the real one is unknown
-  --replica-region REGION   a region to report as a replica of each secret; may be repeated
+  --identities FILE         the access keys and their identities, a JSON list
+                            (default local/identities.json)
+  --create-key-shape SHAPE  CreateKey's result: object (default) or array; the
+                            real one is unknown
+  --replica-region REGION   a region to report as a replica of each secret; may
+                            be repeated
   --quiet                   do not print the functions' log
   --help                    print this text
 
-If AWS_ENDPOINT_URL_SECRETS_MANAGER is set, that server is used instead of the stand-in.
+If AWS_ENDPOINT_URL_SECRETS_MANAGER is set, that server is used instead of the
+stand-in.
 `;
 
 // An empty variable counts as absent. Without this, the AWS SDK would use its empty value.
@@ -117,7 +122,12 @@ function readFlags(args: string[]) {
     throw new UsageError(cause instanceof Error ? cause.message : String(cause), { cause });
   }
   const port = readPort("--port", values.port);
-  const beside = (offset: number) => String(port === 0 ? 0 : port + offset);
+  /** @returns the port of a stand-in that has no flag of its own */
+  const beside = (offset: number) => {
+    if (port === 0) return "0";
+    if (port + offset <= 65_535) return String(port + offset);
+    throw new UsageError("With such a high --port, give --secrets-port and --voximplant-port too.");
+  };
   return {
     port,
     secretsPort: readPort("--secrets-port", values["secrets-port"] ?? beside(1)),

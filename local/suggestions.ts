@@ -1,6 +1,8 @@
 import { identifyCaller } from "../lib/caller/caller.ts";
 import { hasWildcard } from "../lib/grants/arn-like.ts";
 import { indexGrants, listEntitlements } from "../lib/grants/authorize.ts";
+import { knownMethods } from "../lib/grants/known-methods.ts";
+import { matchesMethod } from "../lib/grants/methods.ts";
 import type { Entitlement } from "../lib/grants/policy.ts";
 import { methodPath } from "../lib/http/wire.ts";
 import { isFailure } from "../lib/outcome.ts";
@@ -30,14 +32,16 @@ export function suggestions(
   const refused = identities.find((identity) => entitlements(identity).length === 0);
   const calling = identities.find((identity) => calls(identity).length > 0);
   const callable = calling && calls(calling)[0];
-  // A method without a wildcard, so that the command works as printed.
-  const method = callable?.methods.find((pattern) => !hasWildcard(pattern)) ?? "GetCallHistory";
+  // A name without a wildcard, so that the command works as printed.
+  const method = [...(callable?.methods ?? []), ...knownMethods].find(
+    (name) => !hasWildcard(name) && callable?.methods.some((pattern) => matchesMethod(pattern, name)),
+  );
   const name = (granted && tokens(granted)[0]?.name) ?? policy.serviceAccounts[0]?.name ?? "";
   const secret = policy.serviceAccounts.find((account) => account.name === name)?.secret ?? "";
   const tokenUrl = `${url}/v1/service-accounts/${name}/token`;
   return [
     ...(granted ? [`A token, as ${granted.userArn}:`, curl(granted, tokenUrl), ""] : []),
-    ...(calling && callable
+    ...(calling && callable && method !== undefined
       ? [
           `A call of a method through the vendor, without a token, as ${calling.userArn}:`,
           curl(calling, `${url}${methodPath(callable.name, method)}`),

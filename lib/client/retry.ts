@@ -20,8 +20,8 @@ interface FailedAttempt<Target> {
 
 /**
  * Tries the targets in order. After the last one it pauses with full jitter, and at least as long
- * as the longest `Retry-After` of the round. If the pause would end too late, it throws at once.
- * The error's `retryAfterSeconds` has the server's `Retry-After`.
+ * as the longest `Retry-After` of the round. If the pause would end too late, it throws at once:
+ * the error with the longest `Retry-After`, which is in its `retryAfterSeconds`.
  *
  * @param signal if it aborts during a pause, `retry` rejects as `sleep` does
  * @see https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
@@ -36,18 +36,20 @@ export async function retry<Target, T>(
 ): Promise<T> {
   const deadline = now() + totalMs;
   for (let round = 1; ; round++) {
-    let retryAfterMs = 0;
+    /** The error of this round with the longest Retry-After. */
+    let longest: TokenError | undefined;
     for (const [position, target] of targets.entries()) {
       try {
         return await attempt(target, deadline - now());
       } catch (error) {
         if (!(error instanceof TokenError)) throw error;
-        retryAfterMs = Math.max(retryAfterMs, (error.retryAfterSeconds ?? 0) * 1000);
+        if ((error.retryAfterSeconds ?? 0) > (longest?.retryAfterSeconds ?? 0)) longest = error;
         const roundEnds = position === targets.length - 1;
+        const retryAfterMs = (longest?.retryAfterSeconds ?? 0) * 1000;
         const pauseMs = roundEnds ? retryAfterMs + jitter(round, delays, random) : 0;
         const again = error.retryable && now() + pauseMs < deadline && !(roundEnds && round >= rounds);
         onFailure({ target, error, retryInMs: again ? pauseMs : undefined });
-        if (!again) throw error;
+        if (!again) throw error.retryable && longest ? longest : error;
         if (roundEnds) await sleep(pauseMs, signal);
       }
     }

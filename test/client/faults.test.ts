@@ -327,6 +327,16 @@ describe("a client with several urls", () => {
     await Promise.all([first.close(), second.close()]);
   });
 
+  it("reports the longest Retry-After, even if another url is unreachable", async () => {
+    const first = await startVendor([throttledFor("60")]);
+    const dead = await startVendor([hangs]);
+    await dead.close();
+    const { clock, getToken } = await setUp([], { url: [first.url, dead.url] });
+    expect(await failureOf(getToken())).toMatchObject({ code: "throttled", retryAfterSeconds: 60 });
+    expect(clock.slept).toEqual([]);
+    await first.close();
+  });
+
   it("does not ask another region after a refusal", async () => {
     const first = await startVendor([refuses(403, "access_denied", "no")]);
     const second = await startVendor([vends()]);

@@ -80,6 +80,28 @@ describe("the secrets", () => {
     });
   });
 
+  it("stay readable with the stack's own KMS key after kmsKeyArn is set", () => {
+    const kmsKeyArn = "arn:aws:kms:us-east-1:999988887777:key/0a1b";
+    const changed = stackOf({ kmsKeyArn });
+    for (const role of ["VendTokenRole", "RotateKeyRole", "ReconcileKeysRole"]) {
+      const [policy] = property(changed.Resources[role], "Policies") as readonly {
+        PolicyDocument: { Statement: readonly Statement[] };
+      }[];
+      const bySid = new Map(policy?.PolicyDocument.Statement.map((one) => [one.Sid, one]));
+      expect(bySid.get("TheirKeyThroughSecretsManager")?.Resource).toBe(kmsKeyArn);
+      expect(bySid.get("DecryptWithTheEarlierKey")).toMatchObject({
+        Action: ["kms:Decrypt"],
+        Condition: {
+          StringEquals: { "kms:ViaService": [{ "Fn::Sub": "secretsmanager.${AWS::Region}.amazonaws.com" }] },
+          "ForAnyValue:StringEquals": {
+            "kms:ResourceAliases": ["alias/voximplant-token-vendor-dev-signing-keys"],
+          },
+        },
+      });
+    }
+    expect(JSON.stringify(stack.Resources)).not.toContain("DecryptWithTheEarlierKey");
+  });
+
   it.each([
     ["CallHistory719b5b41", ["VendTokenRole", "RotateKeyRole", "ReconcileKeysRole"]],
     // The sample has a grant of methods for this one.
