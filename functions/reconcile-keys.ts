@@ -3,11 +3,11 @@
 //
 // Permissions, on the secrets of grants.yml alone: secretsmanager:DescribeSecret, GetSecretValue,
 // ListSecretVersionIds; PutSecretValue and UpdateSecretVersionStage, to revoke and roll back;
-// TagResource (only the tags voximplant-token-vendor:roles and :copies); kms:Decrypt and
-// kms:GenerateDataKey on their key, through Secrets Manager; kms:Encrypt too on the keys of replica
-// regions. On the functions that hold keys (vend-token, and call-method if a grant has methods):
-// lambda:GetFunctionConfiguration and UpdateFunctionConfiguration, so that their containers forget
-// a revoked key.
+// TagResource (only the tags voximplant-token-vendor:roles and :copies). Through Secrets Manager:
+// kms:Decrypt and kms:GenerateDataKey on the secrets' KMS key, and kms:Encrypt and
+// kms:GenerateDataKey on the KMS keys of replica regions. On the functions that hold keys
+// (vend-token, and call-method if a grant has methods): lambda:GetFunctionConfiguration and
+// UpdateFunctionConfiguration, so that their containers forget a revoked key.
 // Environment: SIGNING_KEY_* as in the vending function; VOXIMPLANT_API_URL; REPLICA_REGIONS, the
 // regions that must have a replica of each secret. Time-out: 600 s, for a revocation.
 import { randomUUID } from "node:crypto";

@@ -47,7 +47,7 @@ is repeated once with a new token.`,
     );
 }
 
-/** Returns the text of a text file. Throws any other error again. */
+/** If the method answered with a text file, returns its text. Throws any other error again. */
 function textOfFile(error: unknown): string {
   if (error instanceof VoximplantFileError && error.contentType.startsWith("text/")) return error.text;
   throw error;

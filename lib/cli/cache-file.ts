@@ -73,8 +73,8 @@ export async function readEntry(path: string, userId: number | undefined): Promi
 }
 
 /**
- * Writes the entry to another file with mode 0600 and renames this file, so that no process reads
- * an incomplete entry.
+ * Writes the entry to a temporary file with mode 0600, and renames that file to `path`. So no
+ * process reads an incomplete entry.
  */
 export async function writeEntry(path: string, entry: CacheEntry): Promise<void> {
   const temporary = `${path}.${randomUUID()}.tmp`;

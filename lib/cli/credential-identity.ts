@@ -2,11 +2,11 @@ import { type Environment, present, readVariable } from "../environment.ts";
 
 /**
  * The identity of the AWS credentials, if the configuration alone determines it: an access key, a
- * role to assume, a role of IAM Identity Center. Undefined for credentials of a process, ECS or
- * EC2.
+ * role to assume, a role of IAM Identity Center. Undefined for credentials from a
+ * `credential_process`, ECS or EC2.
  *
- * It is part of the cache's key. An access key id alone is not enough: an assumed role gets a new
- * one in each process, so no process would find the cached token. The sources
+ * The identity is part of the cache's key. An access key id would not do for an assumed role: each
+ * run of voxtoken gets a new id for the role, so no run would find the cached token. The sources
  * have the same order as in awsCredentials.
  * https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
  */

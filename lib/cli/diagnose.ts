@@ -97,7 +97,7 @@ async function* reach(
   yield {
     ok: false,
     what: `clock: this machine is ${Math.abs(aheadSeconds)} s ${direction} the server`,
-    next: "turn on time synchronisation: an error of 5 minutes breaks programs other than voxtoken",
+    next: "turn on time synchronisation: voxtoken corrects for this, other programs fail at 5 minutes",
     exitStatus: EXIT.failure,
   };
 }

@@ -1,6 +1,11 @@
 import { CommanderError } from "commander";
 import { TokenError, type TokenErrorCode } from "../client/errors.ts";
-import { VoximplantError, VoximplantFileError, VoximplantUnavailableError } from "../voximplant/errors.ts";
+import {
+  VoximplantError,
+  VoximplantFileError,
+  VoximplantUnavailableError,
+  wasNotSent,
+} from "../voximplant/errors.ts";
 import { CliError, EXIT } from "./cli-error.ts";
 
 /** The next step for each error code. */
@@ -92,7 +97,8 @@ export function asCliError(error: unknown): CliError {
     return new CliError(error.message, EXIT.failure, hint, { cause: error });
   }
   if (error instanceof VoximplantUnavailableError) {
-    const hint = "check the network and --api-url; whether the method took effect is not known";
+    const effect = wasNotSent(error) ? "nothing was sent" : "whether the method took effect is not known";
+    const hint = `check the network and --api-url; ${effect}`;
     return new CliError(error.message, EXIT.failure, hint, { cause: error });
   }
   const message = error instanceof Error ? error.message : String(error);

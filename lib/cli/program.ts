@@ -113,8 +113,8 @@ function usageHint(program: Command, args: readonly string[], failure: CliError)
   if (!(failure.cause instanceof CommanderError)) return undefined;
   const [name, ...rest] = args;
   if (name === "exec") {
-    // The program's options are passed to it only if `--` comes before the program. Otherwise
-    // voxtoken reads them as its own.
+    // The options of COMMAND are passed to it only if `--` comes before COMMAND. Otherwise voxtoken
+    // reads them as its own.
     const [first, second] = rest.filter((word) => word !== "--");
     return rest[0] === "--" || first === undefined || first.startsWith("-")
       ? "voxtoken exec SERVICE-ACCOUNT -- COMMAND …"

@@ -18,7 +18,7 @@ const STOP_MS = 10_000;
 
 export function serveCommand(io: Io): Command {
   return addRequestOptions(new Command("serve"))
-    .description("run a local server, for Voximplant's own clients to use without a key")
+    .description("run a local server that lets Voximplant's official clients work without a real key")
     .argument("<service-account>", "a name that voxtoken whoami lists")
     .requiredOption("--credentials <file>", "the client's credentials file to write; removed at the end")
     .addOption(

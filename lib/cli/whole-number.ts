@@ -1,6 +1,10 @@
 import { InvalidArgumentError } from "commander";
 
-/** Creates the parser of an option that takes a whole number. @param what completes "It must be" */
+/**
+ * Creates the parser of an option that takes a whole number.
+ *
+ * @param what the error's text after "It must be"
+ */
 export function wholeNumber(
   least: number,
   most: number,

@@ -40,8 +40,8 @@ export function useVendedTokens<Client extends VoximplantNodeClient>(
   const send = async (accessToken: string, args: unknown[]): Promise<unknown> => {
     header = `Bearer ${accessToken}`;
     try {
-      // makeRequest calls generateAuthHeader before it returns its promise, so no other request can
-      // change the header before that.
+      // makeRequest calls generateAuthHeader before it returns its promise. So no other request can
+      // change `header` between the line above and that call.
       const answer = (original as MakeRequest).apply(client, args);
       header = "";
       return await answer;

@@ -4,7 +4,7 @@ import type { Runtime } from "./runtime.ts";
 export interface RetryLimits {
   /** How often each target is tried. */
   readonly rounds: number;
-  /** The longest pause before the second round; it doubles with each round. */
+  /** The longest jitter before the second round; it doubles with each round. */
   readonly baseDelayMs: number;
   readonly maxDelayMs: number;
   /** The time limit of all attempts and pauses together. */

@@ -38,9 +38,9 @@ export function matchesPrincipal(pattern: PrincipalArn, caller: PrincipalArn): b
  * matches exactly one; every other character matches itself. This is not a regular expression, so
  * nothing needs escaping or anchoring.
  *
- * After a mismatch only the last `*` takes one more character. That is enough: an earlier `*` that
- * took more would only skip text that the later one can take. So the work is at most the text's
- * length times that of the longest piece between two `*`.
+ * After a mismatch, only the last `*` that was reached takes one more character. That is enough: if
+ * an earlier `*` took more, it would only skip text that the later one can take. So the work is at
+ * most the text's length times the length of the longest piece between two `*`.
  */
 export function matchesGlob(pattern: string, text: string): boolean {
   let p = 0;

@@ -26,7 +26,8 @@ const fields = {
   unmanagedKeys: () => false,
   unknownKeys: () => false,
 } satisfies Record<
-  // A change of `maxTtlSeconds` is in the rules: a rule has the lower of the two maxima.
+  // `Difference` has a change of `maxTtlSeconds`: the lifetime of a rule in rules.ts is at most the
+  // grant's `maxTtlSeconds` and at most the service account's.
   Exclude<keyof ServiceAccount, "name" | "maxTtlSeconds">,
   (from: string | undefined) => boolean
 >;

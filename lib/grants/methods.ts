@@ -32,7 +32,7 @@ export function isSensitive(method: string): boolean {
   return sensitiveInLowerCase.has(method.toLowerCase());
 }
 
-/** Whether a pattern of a grant matches a method's name, which is case-sensitive. */
+/** Whether a pattern of a grant matches a method's name. Upper and lower case are distinguished. */
 export function matchesMethod(pattern: string, method: string): boolean {
   return pattern === method || (!isSensitive(method) && matchesGlob(pattern, method));
 }

@@ -34,7 +34,7 @@ function findingsOf(issue: Issue, path: Path, root: unknown): Finding[] {
     value !== null &&
     !Array.isArray(value)
   ) {
-    // The value is a mapping, so only the errors of that alternative matter.
+    // The value is a mapping, so only the errors of the union's alternative for mappings matter.
     const inner = issue.errors
       .flat()
       .filter((nested) => nested.path.length > 0 || nested.code === "unrecognized_keys");
@@ -51,7 +51,7 @@ function findingsOf(issue: Issue, path: Path, root: unknown): Finding[] {
   return [{ path, message: `${labelOf(path)} ${issue.message}, not ${show(value)}` }];
 }
 
-/** `maxTtlSeconds`, or for an item of a list `principals[1]`. */
+/** `maxTtlSeconds`, or `principals[1]` for an item of a list. */
 function labelOf(path: Path): string {
   const last = path.at(-1);
   if (last === undefined) return "the file";

@@ -55,7 +55,7 @@ function ownValue(node: Exclude<Node, Alias>, path: Path, reading: Reading): unk
 function aliasedValue(alias: Alias, path: Path, reading: Reading): unknown {
   const wrong = (message: string) => misread(reading, path, alias, message);
   const target = reading.anchors.get(alias.source);
-  if (!target) return wrong(`no anchor &${alias.source}: put a value that begins with * in quotes`);
+  if (!target) return wrong(`no anchor &${alias.source}: if this is text, put it in quotes`);
   if (target.values === undefined) return wrong(`the anchor &${alias.source} contains itself`);
   const wasWithin = reading.aliased <= MAX_ALIASED_VALUES;
   reading.values += target.values;

@@ -22,7 +22,7 @@ export function methodPath(serviceAccount: string, method: string): string {
     .replace("{method}", () => method);
 }
 
-/** The answer of `vendToken`. Fields that RFC 6749 §5.1 also has take its names. */
+/** The answer of `vendToken`. A field that RFC 6749 §5.1 defines has the name that it has there. */
 export interface TokenResponse {
   readonly access_token: string;
   readonly token_type: "Bearer";

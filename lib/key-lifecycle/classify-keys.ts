@@ -20,7 +20,10 @@ type OwnKeyState =
   | { readonly state: "current" }
   /** A rotation that has not ended is preparing it. */
   | { readonly state: "pending" }
-  /** It was current. Tokens signed with it may be valid until `retireAt`. */
+  /**
+   * It was current, or its rotation was abandoned. Tokens signed with it may be valid until
+   * `retireAt`.
+   */
   | { readonly state: "superseded"; readonly retireAt: EpochMs }
   /**
    * No version holds it, but it has a name that only rotation, revocation and bootstrap give. One

@@ -11,9 +11,9 @@ const MARGIN_SECONDS = 60;
 
 /**
  * Milliseconds until no container and no token can use a superseded key. A container may fetch the
- * key directly before it is superseded, use it for as long as {@link KeyLifetimes} allows, and sign
- * a token at the end of that time. The token counts with the longest lifetime that is possible,
- * because the limit in grants.yml may have been lowered a minute ago.
+ * key just before it is superseded, use it for as long as {@link KeyLifetimes} allows, and sign a
+ * token at the end of that time. This token is assumed to have the longest lifetime that is
+ * possible, because the limit in grants.yml may have been lowered a minute ago.
  */
 export function graceMs({ signingKeyTtlSeconds, signingKeyMaxStaleSeconds }: KeyLifetimes): number {
   return (signingKeyTtlSeconds + signingKeyMaxStaleSeconds + MAX_TTL_SECONDS + MARGIN_SECONDS) * 1000;

@@ -6,7 +6,8 @@ import { isUnknownKey, settle, type Waiting } from "./settle.ts";
 
 /**
  * The tag of a secret that says which roles its key must have: role ids, separated by `:`. They are
- * not in the key's description, which a token that can give a key more roles can change too.
+ * not in the key's description, because a token that can give a key more roles can also change the
+ * description.
  */
 export const ROLES_TAG = "voximplant-token-vendor:roles";
 

@@ -78,7 +78,10 @@ export function versionWith(stage: Stage, { stages }: Pick<SecretState, "stages"
   return [...stages].find(([, labels]) => labels.has(stage))?.[0];
 }
 
-/** The version of a rotation that has not ended. AWS leaves AWSPENDING on the current version. */
+/**
+ * The version of a rotation that has not ended. After a rotation, AWS leaves AWSPENDING on the
+ * version that is now current, so that version does not count.
+ */
 export function unfinishedVersion(secret: SecretState): string | undefined {
   const pending = versionWith("AWSPENDING", secret);
   return pending === versionWith("AWSCURRENT", secret) ? undefined : pending;

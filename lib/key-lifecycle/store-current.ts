@@ -67,8 +67,9 @@ export type PendingOutcome = "clean" | "replicas-behind";
  * current. This ends a rotation that is under way.
  *
  * `replicas-behind`: nothing was done, because moving a label while a replica is written can leave
- * replication stuck (https://github.com/square/password-rotation-lambda/pull/12). rotate-key
- * refuses a version that is older than the current one.
+ * replication stuck (https://github.com/square/password-rotation-lambda/pull/12). The label
+ * may stay, because rotate-key refuses a version that must never become current: see
+ * isSupersededVersion in snapshot.ts.
  */
 export async function dropPending(
   store: SecretStore,

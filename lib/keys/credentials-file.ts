@@ -2,7 +2,7 @@ import * as z from "zod/mini";
 
 /**
  * The credentials file, which you download from Voximplant's control panel. `CreateKey` returns the
- * same object. In the secret, all its fields are unchanged. This code ignores other fields.
+ * same object. The secret holds it with all its fields, unchanged. This code reads only these four.
  */
 const credentialsFile = z.object({
   account_id: z.int().check(z.positive()),
@@ -83,8 +83,8 @@ function parseJson(text: string): unknown {
 }
 
 /**
- * Returns the value of a secret for a key that `CreateKey` returned. All fields stay as they are.
- * Checks the value by reading it as the functions do.
+ * Turns a key that `CreateKey` returned into the text to store in a secret. All fields stay as they
+ * are. Checks the text by reading it as the functions do.
  *
  * @throws {CredentialsFileError} a field is missing or of another type.
  */

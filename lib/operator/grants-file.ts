@@ -61,7 +61,8 @@ export interface CallerOptions {
 
 /**
  * The caller that an ARN identifies: the ARN of a role, of a user, or of a session as `aws sts
- * get-caller-identity` prints it. The code that reads the Lambda's events parses the session's ARN.
+ * get-caller-identity` prints it. A session's ARN is
+ * parsed by the same code as in the Lambda's events.
  */
 export function callerOf(arn: string, { uniqueId, orgId }: CallerOptions): Caller {
   const identify = (userArn: string) => identifyCaller({ userArn, userId: uniqueId, principalOrgId: orgId });

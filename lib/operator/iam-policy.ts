@@ -59,7 +59,7 @@ export function iamPolicyCommand(io: Io): Command {
  * The IAM policy for what a caller is granted. A pattern of a method stays as it is: `*` and `?`
  * mean the same to IAM, except that IAM's `*` and `?` also match a slash. No other route lies below
  * `…/methods/`, so the slash makes no other route reachable. IAM's wildcards also match sensitive
- * methods (lib/grants/methods.ts), which no wildcard of a grant matches. The function refuses them.
+ * methods (lib/grants/methods.ts), which no wildcard of a grant matches. call-method refuses them.
  *
  * @param api the ARN of the API with its stage
  */

@@ -26,10 +26,10 @@ States, problems first:
   unlisted      current, but the platform did not list its account's keys
   none          the service account has no key yet
   orphan        left by an interrupted rotation; its private key is lost
-  stray         its name begins with vtv-, but it is in no secret
+  stray         named as this stack names keys, but in no secret
   current       signs tokens
   pending       a rotation is preparing it
-  superseded    was current, or its rotation ended; deleted after its grace
+  superseded    was current, or its rotation ended early; deleted after its grace
   unmanaged     listed under unmanagedKeys in grants.yml`,
     );
   return addFunctionOptions(addOperatorOptions(command)).action(
@@ -104,8 +104,8 @@ function severity({ state }: ListedKey): number {
 }
 
 /**
- * The key's age. If the key is to be deleted, when its grace ends: the time, or the date if that is
- * more than a day away.
+ * The key's age. For a key that is to be deleted, the end of its grace instead: the time, or
+ * the date if the end is more than a day away.
  */
 function time({ since, retireAt }: ListedKey, now: number): string {
   if (retireAt !== undefined) {

@@ -41,7 +41,8 @@ async function rollback(io: Io, name: string, flags: FunctionFlags): Promise<voi
   if (pending === "replicas-behind")
     io.stderr.write(
       "A replica is behind, so AWSPENDING stays on another version.\n" +
-        "rotate-key makes no older version current. If the next rotation fails, run\n" +
+        "If that version was current before, rotate-key refuses it. If the next\n" +
+        "rotation fails, run\n" +
         `voxtoken admin rotate ${name}\n`,
     );
   if (leftToDo.length > 0) {

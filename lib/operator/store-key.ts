@@ -62,8 +62,9 @@ export async function storeKey(
   await attempt("AWSPENDING was not taken off another version", async () =>
     (await dropPending(store, secret.arn, io)) === "clean"
       ? undefined
-      : "A replica is behind, so AWSPENDING stays on another version. rotate-key makes no version current " +
-        `that is older. If the next rotation fails, run \`voxtoken admin rotate\`.`,
+      : "A replica is behind, so AWSPENDING stays on another version. rotate-key refuses that " +
+        "version, because it is older than the current one. If the next rotation fails, run " +
+        "`voxtoken admin rotate`.",
   );
   await attempt("The secret could not be read back", () => readBack(io, store, secret, versionId, value));
   await attempt("The key's roles were not recorded", async () =>

@@ -68,7 +68,7 @@ export async function acceptRoles(
   return roles;
 }
 
-/** One call per key, because the list of keys does not say which roles are inherited. */
+/** One call per key, because the list of keys may not say which roles are inherited. */
 async function readRoles(api: ManagementApi, keyId: string): Promise<readonly Role[]> {
   return ownRoles(await api.getKeyRoles(keyId));
 }

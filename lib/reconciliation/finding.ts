@@ -18,7 +18,10 @@ export interface Finding {
     | "not_examined";
   /** `failed`: the key was not deleted. The next run tries again. */
   readonly action: "deleted" | "reported" | "failed";
-  /** The key's service account. For an unknown or undetermined key, one of the same account. */
+  /**
+   * The key's service account. For an unknown or undetermined key, any service account whose key
+   * belongs to the same Voximplant account.
+   */
   readonly serviceAccount: string;
   /** For people: what it means, and what to do. */
   readonly detail: string;

@@ -31,8 +31,7 @@ export async function watchCopies(
     } catch (error) {
       const detail =
         `${messageOf(error)} So the tag ${COPIES_TAG} of ${state.name} was not written. ` +
-        "After a copy in another region was behind, the tag decides when superseded keys are " +
-        "deleted.";
+        "Until it is written, superseded keys may be deleted too early.";
       findings.push(reported("not_examined", serviceAccount, detail));
     }
   }

@@ -5,16 +5,19 @@ import { isUnknownKey } from "../key-lifecycle/settle.ts";
 import type { VoximplantError } from "../voximplant/errors.ts";
 import type { Rotation } from "./rotation.ts";
 
-/** If its version is younger than this, an unknown key may be too new for a slow platform. */
+/**
+ * While the version of a pending key is younger than this, the key may be unknown to the platform
+ * because it is new, and not because it was deleted.
+ */
 const CERTAINLY_DELETED_MS = 10 * 60_000;
 
 /**
  * Finds which of the two keys the platform refused, and explains what to do.
  *
- * A pending key that was deleted never comes back, and its version can hold no other key. So the
- * label is taken off the version, and the next rotation makes a new key. Without this, every
- * attempt fails. The label stays for ten minutes. Otherwise a platform that is slow to know a new
- * key would end every rotation.
+ * A pending key that was deleted never comes back, and its version can hold no other key. So
+ * AWSPENDING is taken off the version, and the next rotation makes a new key. Without this, every
+ * attempt fails. But while the version is younger than ten minutes, it keeps the label. Otherwise a
+ * platform that is slow to know a new key would end every rotation.
  */
 export async function explainRefusal(rotation: Rotation, refusal: VoximplantError): Promise<Error> {
   const { store, secret, versionId, current, pending, openKey, serviceAccount, now } = rotation;

@@ -51,7 +51,7 @@ export async function rotateKey(ports: RotationPorts, policy: Policy, event: Rot
 /**
  * Reads the current and the pending version of the secret. Makes the same checks as the rotation
  * functions that AWS publishes as templates. Also checks that grants.yml names the secret, and that
- * the version is not older than the current one.
+ * the version may become current: see isSupersededVersion in snapshot.ts.
  */
 async function prepare(ports: RotationPorts, policy: Policy, event: RotationEvent): Promise<Rotation> {
   const { store } = ports;
@@ -91,8 +91,8 @@ async function prepare(ports: RotationPorts, policy: Policy, event: RotationEven
   if (isSupersededVersion(versionId, secret, createdAt)) {
     // The key in this version may have leaked. Only an operator's rollback makes it current again.
     throw new KeyLifecycleError(
-      `Version ${versionId} of secret ${secret.name} is older than the current version, so this rotation does not ` +
-        `make it current. ${await endRotation(store, secret, versionId)}`,
+      `Version ${versionId} of secret ${secret.name} was current before or is older than the current version, so ` +
+        `this rotation does not make it current. ${await endRotation(store, secret, versionId)}`,
     );
   }
   for (const version of [current, pending])

@@ -3,7 +3,7 @@ import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { exportPKCS8, generateKeyPair, jwtVerify } from "jose";
 import { JOSEError } from "jose/errors";
 
-/** The e-mail address in the credentials file. It marks the file as one of a throwaway key. */
+/** The e-mail address in the credentials file. It shows that the file's key is a throwaway key. */
 const THROWAWAY_EMAIL = "throwaway@voxtoken.invalid";
 
 /** A key that the platform does not know. It proves that a client has the credentials file. */

@@ -35,7 +35,7 @@ export function apiUrlProblem(text: string): string | undefined {
       `because tokens and keys are sent there; it names ${url.protocol}//${url.host}`
     );
   }
-  // Also an empty one: in `https://example.com/?`, a method's name would follow the "?".
+  // An empty query is refused too: in `https://example.com/?`, a method's name would follow "?".
   if (/[?#]/.test(url.href)) return "must have no query and no fragment";
   return undefined;
 }

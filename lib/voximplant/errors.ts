@@ -27,7 +27,8 @@ const remedies: Record<ErrorCodeName, string> = {
   forbidden: "Give the service account a role that allows this method; `GetRoles` lists them.",
   rateLimited: "Call less often; try again in a few seconds.",
   invalidKeyId: "The key never existed or was deleted: see `voxtoken admin keys`.",
-  invalidRoleSet: "The key may not give these roles: set them in the control panel, under Service accounts.",
+  invalidRoleSet:
+    "The key is not allowed to give these roles: set them in the control panel, under Service accounts.",
   tooManyKeys:
     "The account has the maximum number of keys. Delete unused ones; `voxtoken admin keys` lists them.",
   invalidToken: "The platform cannot read the token. Check its `iss` and `kid`.",
@@ -60,7 +61,9 @@ export class VoximplantError extends Error {
   }
 }
 
-/** No answer, or an unreadable one. Whether the method took effect is unknown. */
+/**
+ * No answer, or an unreadable one. The method may have taken effect, except if {@link wasNotSent}.
+ */
 export class VoximplantUnavailableError extends Error {
   override readonly name = "VoximplantUnavailableError";
   readonly method: string;
@@ -119,8 +122,8 @@ export function networkReason(error: unknown): string {
 }
 
 /**
- * The server's certificate is refused, which happens before anything is sent. An alert of the
- * server (`ERR_SSL_…`) may come later: in TLS 1.3 it may follow the request.
+ * The codes for a server's certificate that this side refuses, before anything is sent. An alert
+ * from the server (`ERR_SSL_…`) is not among them: in TLS 1.3 it may arrive after the request.
  * https://nodejs.org/api/tls.html#x509-certificate-error-codes
  */
 const CERTIFICATE_REFUSED =

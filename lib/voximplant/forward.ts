@@ -12,7 +12,7 @@ export interface PlatformAnswer {
 
 /** Why there is no answer to pass on. `detail` is for the audit record. */
 export type CallFailure =
-  /** The platform was not reached, or its answer is a redirect, not JSON, or repeats the token. */
+  /** The platform was not reached. Or its answer redirects, is not JSON, or repeats the token. */
   | { readonly reason: "platform_unavailable"; readonly detail: string }
   /** Whether the method took effect is not known. */
   | { readonly reason: "platform_timeout"; readonly detail: string }

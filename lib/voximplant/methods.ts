@@ -57,8 +57,8 @@ export interface ManagementApi {
   /**
    * `absent`: the key did not exist, for example because an earlier attempt deleted the key.
    *
-   * @param options.repeatable false: not retried if the call may have taken effect, because the key
-   *   may be in use again by the time of the retry.
+   * @param options.repeatable false: not retried if the call may have taken effect. If it did not,
+   *   a rollback may have put the key into use meanwhile, and a retry would delete the key.
    * @throws VoximplantError the platform refuses the call or the caller's own key
    */
   deleteKey(keyId: string, options?: { readonly repeatable: boolean }): Promise<"deleted" | "absent">;
@@ -110,7 +110,7 @@ export function openManagementApi(
     async createKey({ name, description, roleIds }) {
       const created = await call(
         "CreateKey",
-        // The documentation shows an object; four official clients type an array.
+        // The documentation shows an object; four official clients declare an array.
         z.union([CreatedKey, z.array(CreatedKey)]),
         { key_name: name, description, role_id: roleIds?.join(";") },
         false,

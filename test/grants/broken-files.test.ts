@@ -325,7 +325,7 @@ it("asks for quotes around a wildcard", () => {
 
 it("asks for quotes if an alias has no anchor", () => {
   expect(problemsOf(withPrincipal("*nightly"))).toMatchInlineSnapshot(
-    `"grants.yml:6:9: no anchor &nightly: put a value that begins with * in quotes"`,
+    `"grants.yml:6:9: no anchor &nightly: if this is text, put it in quotes"`,
   );
 });
 

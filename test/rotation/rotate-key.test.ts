@@ -246,8 +246,8 @@ describe("a rotation is refused", () => {
       await expect(carryOut([step], versionId)).rejects.toMatchObject({
         name: "KeyLifecycleError",
         message:
-          `Version ${versionId} of secret voximplant/outbound-calls is older than the current version, so this ` +
-          `rotation does not make it current. Version ${versionId} is no longer labelled AWSPENDING. Rotate again to ` +
+          `Version ${versionId} of secret voximplant/outbound-calls was current before or is older than the current ` +
+          `version, so this rotation does not make it current. Version ${versionId} is no longer labelled AWSPENDING. Rotate again to ` +
           "get another key.",
       });
       expect(world.keyWith("AWSPENDING")).toBeUndefined();

@@ -34,7 +34,10 @@ export interface AskOptions {
 const Code = z.looseObject({ code: z.coerce.number() });
 const Answer = z.looseObject({ error: z.nullish(Code), errors: z.nullish(z.array(Code)) });
 
-/** Temporary refusals. After 515 the method may have run: cleanUp finds a second key by name. */
+/**
+ * Temporary refusals. After error 515, the method may have run all the same. If a repeated
+ * CreateKey then makes a second key, cleanUp finds that key by its name.
+ */
 const PASSING = new Set<number>([errorCodes.rateLimited, errorCodes.sameOperationRecently]);
 const ATTEMPT_TIMEOUT_MS = 10_000;
 const MAX_BYTES = 8 * 1024 * 1024;

@@ -43,8 +43,8 @@ It changes only throw-away keys, named vtv-probe-…, and always deletes them,
 also on Ctrl-C. If a run is killed, the next run first deletes the keys of the
 killed run. A run takes one to three minutes. Run only one at a time.
 
-Exit status: 0 all questions were asked and the keys are deleted, 1 failure or
-keys are left, 2 wrong usage.
+Exit status: 0 all questions were asked (key_limit only with --fill) and the
+keys are deleted, 1 failure or keys are left, 2 wrong usage.
 
 Examples:
   voxtoken admin probe --credentials ~/key_private.json --out probe.json
