@@ -4,9 +4,10 @@
 // ListSecretVersionIds, PutSecretValue, UpdateSecretVersionStage. Through Secrets Manager:
 // kms:Decrypt and kms:GenerateDataKey on the secrets' KMS key, and kms:Encrypt and
 // kms:GenerateDataKey on the KMS keys of replica regions. Secrets Manager
-// (secretsmanager.amazonaws.com, with aws:SourceAccount) may invoke it. Environment: SIGNING_KEY_*,
-// with the values of the vending function, to compute the grace; VOXIMPLANT_API_URL. Time-out: 180
-// s.
+// (secretsmanager.amazonaws.com, with aws:SourceAccount) may invoke it.
+//
+// Environment: SIGNING_KEY_*, with the values of the vending function, to compute the grace;
+// VOXIMPLANT_API_URL. Time-out: 180 s.
 import policy from "../grants.yml";
 import { jsonLog, writeLinesTo } from "../lib/audit/log.ts";
 import { readConfiguration } from "../lib/configuration.ts";
