@@ -42,10 +42,10 @@ export function asMarkdown(
   });
   return `# Performance
 
-\`npm run bench\` writes this page. A number without a unit is a multiple of its baseline. Both are
-measured in turns within one run, because machines differ and are shared. Lower is better. The
-measured processes get an environment of their own, so no variable of the shell slows them. A value
-that misses its aim is bold.
+\`npm run bench\` writes this page. A number without a unit is a multiple of its baseline. The value
+and its baseline are measured alternately within one run, because machines differ and are shared.
+Lower is better. The measured processes get an environment of their own, so no variable of the shell
+slows them. A value that misses its aim is bold.
 
 ${about.date}, commit ${about.commit}, ${about.machine}.
 

@@ -66,8 +66,9 @@ export const gatewayResponses: Readonly<Record<string, GatewayResponse>> = {
 
 /**
  * API Gateway waits for 29 s. Only call-method can take longer: vend-token is stopped before. The
- * call of the method goes on, so this answer is a 504. From a 500, a client may conclude that
- * nothing has happened, and repeat the call. Every other fault of a function stays a 500.
+ * call of the method goes on, so this answer is a 504, and its text says that the method may have
+ * taken effect. A caller who gets a 500 could believe that nothing has happened, and repeat the
+ * call. Every other fault of a function stays a 500.
  */
 const whereMethodsAreCalled: typeof gatewayResponses = {
   INTEGRATION_TIMEOUT: {

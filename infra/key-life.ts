@@ -49,7 +49,7 @@ function reconciliationResources({ reconcileMinutes, prefix }: Options): Resourc
     ReconciliationSchedule: {
       Type: "AWS::Events::Rule",
       Properties: {
-        // A name made by CloudFormation may not begin with the whole prefix: see roleName.
+        // CloudFormation might shorten the prefix in a name that it makes: see roleName.
         Name: `${prefix}-reconcile`,
         Description: "Compares the keys at Voximplant with those that the secrets hold.",
         ScheduleExpression: `rate(${plural(reconcileMinutes, "minute")})`,

@@ -38,8 +38,9 @@ export const metric = {
 };
 
 /**
- * How long callers wait for a token. If a grant has methods, the stage's metric includes the
- * platform's time. In this case, it is the metric of the route, which stage.ts switches on.
+ * The metric of how long callers wait for a token. If a grant has methods, the stage's metric also
+ * includes the platform's time. So the metric of the route is used then, which stage.ts switches
+ * on.
  */
 export function tokenLatency(options: Options): MetricSource {
   const { method, path } = routes.vendToken;

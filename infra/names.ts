@@ -52,8 +52,8 @@ const roleNameEndings = {
 } as const satisfies Record<FunctionName, string>;
 /**
  * The name is fixed, because a secret's policy in the primary region names the readers' roles of
- * every region. CloudFormation would make a name with a shortened stack name, and
- * docs/policies/deployer.json names the roles by their whole prefix.
+ * every region. A name that CloudFormation makes can begin with a shortened stack name, but
+ * docs/policies/deployer.json allows only roles whose names begin with the whole prefix.
  */
 export const roleName = (name: FunctionName, region: string, { prefix }: Options) =>
   `${prefix}-${region}-${roleNameEndings[name]}`;
@@ -76,7 +76,10 @@ export interface GrantedSecret {
   readonly name: string;
   readonly serviceAccounts: readonly string[];
   readonly logicalId: string;
-  /** The key readers for whose use (tokens or calls) a grant names one of its service accounts. */
+  /**
+   * The key readers that may read it: vend-token if a grant of tokens names one of its service
+   * accounts, and call-method if a grant of methods does.
+   */
   readonly readers: readonly FunctionName[];
 }
 

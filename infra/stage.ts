@@ -73,7 +73,8 @@ function methodSettings(options: Options) {
   const { vendToken, callMethod } = routes;
   return [
     common,
-    // The stage's latency then includes the platform's time: the latency alarm uses this metric.
+    // The stage's latency then includes the platform's time. So the latency alarm uses the metric
+    // of this route instead.
     {
       ...common,
       HttpMethod: vendToken.method,

@@ -77,9 +77,9 @@ const credentialsFromEnvironment: Plugin = {
 };
 
 /**
- * The functions call no operation that streams events. The SDK imports its module for them
- * dynamically, so esbuild would wrap every module that this module also imports. That adds a tenth
- * to the bundle and to its start.
+ * The functions call no operation that streams events. The SDK imports its module for event streams
+ * dynamically, so esbuild would wrap every module that it shares with the rest of the bundle. That
+ * adds a tenth to the bundle and to its start.
  */
 const withoutEventStreams: Plugin = {
   name: "without-event-streams",

@@ -17,9 +17,9 @@ const identity = z.strictObject({
     .regex(/^o-[a-z0-9]{10,32}$/, "must be an organisation's id, like o-a1b2c3d4e5")
     .optional(),
   /**
-   * The methods and paths that the caller's IAM policy allows, as they follow the stage in the
-   * resources that `voxtoken admin iam-policy` prints, with `*` and `?`. Without the list, the
-   * policy allows everything.
+   * What the caller's IAM policy allows. Each entry is a method and a path, in the form of what
+   * comes after the stage in a resource that `voxtoken admin iam-policy` prints. `*` and `?` are
+   * wildcards. Without the list, the policy allows everything.
    */
   invoke: z
     .array(

@@ -47,9 +47,10 @@ export interface SecretsManagerOptions {
   /**
    * What happens to `AWSPENDING` on the version that was current. Default: `removed` by
    * PutSecretValue and UpdateSecret, because LocalStack recorded only `["AWSPREVIOUS"]`
-   * (test_update_secret_version_stages_current_pending); `kept` by UpdateSecretVersionStage. There,
-   * one recording shows that other labels stay, and none has this label
-   * (test_update_secret_version_stages_current_pending_cycle_custom_stages_1).
+   * (test_update_secret_version_stages_current_pending); `kept` by UpdateSecretVersionStage. For
+   * this operation, one recording shows that other labels stay
+   * (test_update_secret_version_stages_current_pending_cycle_custom_stages_1), and no recording has
+   * `AWSPENDING` on that version.
    */
   readonly pendingOnDemotion?: PendingLabel;
   /**

@@ -21,9 +21,10 @@ interface MethodCall {
 type Method = (call: MethodCall) => object | Promise<object>;
 
 /**
- * The methods of the Management API that the product knows, two that its service accounts are for,
- * and three that only a stand-in has, to see what their callers do: `LocalSlow` answers after
- * `seconds`, `LocalLarge` with `mebibytes`, `LocalHang` never.
+ * The methods of the Management API that the product itself calls; two that callers use in the
+ * tests (StartScenarios, GetCallHistory); and three that exist only here, to test how a slow, a
+ * large and a missing answer are handled: `LocalSlow` answers after `seconds`, `LocalLarge` with
+ * `mebibytes`, `LocalHang` never.
  */
 export const methods: Readonly<Record<string, Method>> = {
   GetAccountInfo: ({ account, key, apiAddress }) => ({

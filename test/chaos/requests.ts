@@ -125,7 +125,10 @@ const bad: readonly Kind[] = [
   { name: "a service account that does not exist", ...refused(403, worker, tokens("no-such")) },
   { name: "another child account", ...refused(403, worker, outbound, { body: '{"account_id":7654322}' }) },
   { name: "too long a lifetime", ...refused(400, worker, outbound, { body: '{"ttl_seconds":301}' }) },
-  { name: "half a second", ...refused(400, worker, outbound, { body: '{"ttl_seconds":60.5}' }) },
+  {
+    name: "a lifetime with half a second",
+    ...refused(400, worker, outbound, { body: '{"ttl_seconds":60.5}' }),
+  },
   { name: "a lifetime as text", ...refused(400, worker, outbound, { body: '{"ttl_seconds":"60"}' }) },
   {
     name: "an unknown member",

@@ -104,7 +104,7 @@ const viaSecretsManager = (secretArn: string) => ({
 const deeds: readonly { readonly name: string; readonly needs: readonly Need[] }[] = [
   { name: "read a key", needs: [secrets("GetSecretValue"), kms("Decrypt", viaSecretsManager(secret))] },
   {
-    name: "read a key of which no methods are granted",
+    name: "read a key that no grant of methods names",
     needs: [
       { ...secrets("GetSecretValue"), resource: tokensSecret, resourcePolicy: tokensSecretPolicy },
       kms("Decrypt", viaSecretsManager(tokensSecret)),
@@ -274,9 +274,10 @@ ${rows.join("\n")}
 ## One path, one method
 
 Three checks stand before a call: the caller's IAM policy, the API's resource policy, and then, in
-the function, the grants. This table evaluates all three for the same grants.yml. The IAM policies
-are what \`voxtoken admin iam-policy\` prints: one path for each method that is granted. \`–\` means that
-API Gateway refuses (\`not_authorized\`), and the function never sees the request. "grant refuses" means
+the function, the grants. This table evaluates all three for the same grants.yml. A column
+names what the caller is granted, and the account that it calls from. The IAM policies are what
+\`voxtoken admin iam-policy\` prints: one path for each method that is granted. \`–\` means that API
+Gateway refuses (\`not_authorized\`), and the function never sees the request. "grant refuses" means
 that IAM lets the request through and the function answers \`access_denied\`.
 
 ${await passagesTable()}
@@ -391,7 +392,7 @@ ${Object.entries(operatorActions)
     const needs = (deed: string) => deeds.find(({ name }) => name === deed)?.needs ?? [];
     expect(await can(callMethod, needs("read a key"))).toBe(true);
     // Each side refuses by itself: the role does not name the secret, and the secret not the role.
-    const [read] = needs("read a key of which no methods are granted");
+    const [read] = needs("read a key that no grant of methods names");
     if (read === undefined) throw new Error("no need");
     const asRoleWith = (policies: readonly unknown[]) => ({ ...callMethod, policies });
     expect(await can(callMethod, [{ ...read, resourcePolicy: undefined }])).toBe(false);
