@@ -109,9 +109,9 @@ zips, taken from the bundler, with the hash of each package from package-lock.js
 
 ## Dependencies that run in production
 
-The functions and the command line are bundles. They hold no other package than those below. “installed”
-means that the npm package has it as a dependency, so that you can update it without a release here.
-Sizes are KB of minified code.
+The functions and the command line are bundles. They hold no other package than those below.
+“installed” means that the npm package has it as a dependency, so that you can update it without a
+release here. Sizes are KB of minified code.
 
 | package | in a function | in the npm package | maintained by | why |
 | --- | ---: | ---: | --- | --- |
