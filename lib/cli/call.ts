@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import { createMethodCaller } from "../client/method-caller.ts";
 import { parseParameters } from "./api.ts";
+import { CliError, EXIT } from "./cli-error.ts";
 import { type Io, printableJson } from "./io.ts";
 import { whileWaiting } from "./spinner.ts";
 import { addAccountOption, addVendorOptions, type VendorFlags, vendorOptions } from "./vendor.ts";
@@ -27,7 +28,13 @@ an answer is lost, voxtoken repeats the call only for methods named Get….`,
         pairs: string[],
         flags: VendorFlags & { accountId?: number },
       ) => {
-        const parameters = parseParameters(pairs);
+        const { account_id: account, ...parameters } = parseParameters(pairs);
+        if (account !== undefined && flags.accountId !== undefined)
+          throw new CliError(
+            "account_id appears twice",
+            EXIT.usage,
+            "give --account-id or account_id=, not both",
+          );
         const timeoutMs = (flags.timeout ?? 45) * 1000;
         const call = createMethodCaller({
           ...vendorOptions(io, flags),
@@ -35,7 +42,7 @@ an answer is lost, voxtoken repeats the call only for methods named Get….`,
           timeoutMs,
           attemptTimeoutMs: timeoutMs,
         });
-        const { accountId } = flags;
+        const accountId = flags.accountId ?? (account === undefined ? undefined : Number(account));
         const answer = await whileWaiting(io, `calling ${method}`, () =>
           call(method, parameters, { accountId }),
         );

@@ -15,7 +15,7 @@ export async function credentialIdentity(
   givenProfile: string | undefined,
 ): Promise<readonly string[] | undefined> {
   const given = present(givenProfile);
-  const profile = given ?? readVariable(env, "AWS_PROFILE");
+  const profile = given ?? readVariable(env, "AWS_DEFAULT_PROFILE") ?? readVariable(env, "AWS_PROFILE");
   const key = readVariable(env, "AWS_ACCESS_KEY_ID");
   const secret = readVariable(env, "AWS_SECRET_ACCESS_KEY");
   if (given === undefined && key && secret) return ["key", key];

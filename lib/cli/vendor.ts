@@ -87,8 +87,12 @@ export function vendorOptions(
   io: Io,
   flags: VendorFlags,
 ): VendorOptions & { readonly url: readonly string[] } {
-  const url = (flags.url ?? readVariable(io.env, "VOXTOKEN_URL") ?? "").split(",").map((text) => text.trim());
-  if (url.every((text) => text === "")) {
+  const url = (flags.url ?? readVariable(io.env, "VOXTOKEN_URL") ?? "")
+    .split(",")
+    .map((text) => text.trim())
+    // As in "$URL,$OTHER_URL" where the second variable is empty.
+    .filter((text) => text !== "");
+  if (url.length === 0) {
     const hint = "give --url, or export VOXTOKEN_URL=https://….execute-api.<region>.amazonaws.com/<stage>";
     throw new CliError("no url of a token vendor", EXIT.usage, hint);
   }

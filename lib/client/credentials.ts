@@ -30,10 +30,10 @@ export function credentialProvider(
 
 /**
  * Credentials in the AWS CLI's order: the profile that was given; a key in the environment; the
- * profile of AWS_PROFILE, or "default"; web identity, ECS, EKS, EC2. In the AWS SDK's own order,
- * AWS_PROFILE comes before a key in the environment. It is an error if the profile does not exist,
- * or if it names a source of credentials that gives none. Otherwise the SDK would sign as the
- * machine's role.
+ * profile of AWS_DEFAULT_PROFILE, of AWS_PROFILE, or "default"; web identity, ECS, EKS, EC2. The
+ * AWS SDK ignores AWS_DEFAULT_PROFILE, and prefers AWS_PROFILE to a key in the environment. It is
+ * an error if the profile does not exist, or if it names a source of credentials that gives none.
+ * Otherwise the SDK would sign as the machine's role.
  *
  * The SDK is loaded when first needed, so that callers with credentials of their own do not pay for
  * it. Files are read again at each renewal, because other programs rotate the credentials in them.
@@ -53,21 +53,22 @@ export function awsCredentials(profile: string | undefined, environment?: Enviro
       const key = await (environment ? keyOf(environment) : fromEnv()().catch(() => undefined));
       if (key !== undefined) return key;
     }
-    await requireProfile(profile);
+    const named = profile ?? (await defaultProfile(environment));
+    await requireProfile(named);
     const init = {
       ignoreCache: true,
-      ...(profile === undefined ? {} : { profile }),
+      ...(named === undefined ? {} : { profile: named }),
       // Without this, the SDK warns on the console that the profile has precedence over a key in
       // the environment, which is intended here.
       logger: { debug: ignore, info: ignore, warn: ignore, error: ignore },
     };
-    chain ??= (await hasCredentials(profile))
+    chain ??= (await hasCredentials(named))
       ? memoize(fromIni(init), isExpiring, ({ expiration }) => expiration !== undefined)
       : defaultProvider(init);
     try {
       return await chain(options);
     } catch (error) {
-      throw await withProcess(error, profile);
+      throw await withProcess(error, named);
     }
   };
 }
@@ -155,7 +156,7 @@ const PROGRAM = /^\s*(?:\w+=[^\s"']*\s+)*([^\s"'=]+)(?=\s|$)/;
 
 /**
  * Finds the region in this order: `given`; the region of `profile`; AWS_REGION; AWS_DEFAULT_REGION;
- * the region of the profile in AWS_PROFILE, or of "default".
+ * the region of the profile in AWS_DEFAULT_PROFILE, in AWS_PROFILE, or of "default".
  *
  * @param environment default: `process.env`
  */
@@ -165,16 +166,30 @@ export async function awsRegion(
   environment?: Environment,
 ): Promise<string | undefined> {
   if (given !== undefined) return given;
-  const { settings } = await settingsOf(profile);
+  const { settings } = await settingsOf(profile ?? (await defaultProfile(environment)));
   const ofProfile = settings?.["region"];
   if (profile !== undefined && ofProfile) return ofProfile;
-  const ofEnvironment = (env: Environment) =>
-    readVariable(env, "AWS_REGION") ?? readVariable(env, "AWS_DEFAULT_REGION");
-  if (environment !== undefined) return ofEnvironment(environment) ?? ofProfile;
+  const ofEnvironment = await variable(
+    (env) => readVariable(env, "AWS_REGION") ?? readVariable(env, "AWS_DEFAULT_REGION"),
+    environment,
+  );
+  return ofEnvironment ?? ofProfile;
+}
+
+/** @see https://docs.aws.amazon.com/cli/v1/userguide/cli-configure-envvars.html */
+const defaultProfile = (environment: Environment | undefined) =>
+  variable((env) => readVariable(env, "AWS_DEFAULT_PROFILE"), environment);
+
+/** @param environment default: `process.env`, which the SDK reads */
+async function variable(
+  select: (environment: Environment) => string | undefined,
+  environment: Environment | undefined,
+): Promise<string | undefined> {
+  if (environment !== undefined) return select(environment);
   const { loadConfig } = await import("@smithy/core/config");
-  const selectors = { environmentVariableSelector: ofEnvironment, configFileSelector: () => undefined };
+  const selectors = { environmentVariableSelector: select, configFileSelector: () => undefined };
   const found = await loadConfig({ ...selectors, default: "" })();
-  return found || ofProfile;
+  return found === "" ? undefined : found;
 }
 
 const ignore = () => undefined;

@@ -73,7 +73,7 @@ const NO_KEY = "The signing key cannot be fetched at the moment. Try again after
 const PLATFORM_UNAVAILABLE =
   "Voximplant cannot be reached, or its answer is unusable. Whether the method took effect is not known.";
 const PLATFORM_TIMEOUT =
-  "Voximplant's answer did not arrive in time. Whether the method took effect is not known: check before you call again.";
+  "Voximplant's answer did not arrive, or not in time. Whether the method took effect is not known: check before you call again.";
 const RESPONSE_TOO_LARGE =
   "Voximplant's answer is larger than 5 MiB. Ask for less at a time (count, offset), " +
   "or ask for a grant that gives tokens.";

@@ -3,7 +3,8 @@ import { randomUUID } from "node:crypto";
 import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
 import type { Command } from "commander";
 
-import { LOCAL } from "../configuration.ts";
+import { LOCAL, readConfiguration } from "../configuration.ts";
+import { readVariable } from "../environment.ts";
 import { isRefusedByAws } from "../key-lifecycle/aws-refusal.ts";
 import { graceMs } from "../key-lifecycle/grace.ts";
 import {
@@ -52,6 +53,12 @@ export function commandRunner(io: Io, flags: FunctionFlags, operator: Operator):
 }
 
 function runHere(io: Io, operator: Operator): RunCommand {
+  // Only these variables of the functions: BASE_PATH, for example, often means something else here,
+  // and must not stop a revocation.
+  const names = ["SIGNING_KEY_TTL_SECONDS", "SIGNING_KEY_MAX_STALE_SECONDS"];
+  const lifetimes = readConfiguration(
+    Object.fromEntries(names.map((name) => [name, readVariable(io.env, name)])),
+  );
   const handle = createReconciliationHandler({
     ...operator,
     writeLine: () => undefined,
@@ -62,7 +69,7 @@ function runHere(io: Io, operator: Operator): RunCommand {
     now: io.now,
     sleep: io.sleep,
     newId: randomUUID,
-    graceMs: graceMs(operator.lifetimes),
+    graceMs: graceMs(lifetimes),
   });
   return async <Name extends ReconciliationCommand["command"]>(
     command: Extract<ReconciliationCommand, { command: Name }>,
@@ -70,8 +77,14 @@ function runHere(io: Io, operator: Operator): RunCommand {
 }
 
 function runDeployed(io: Io, flags: FunctionFlags): RunCommand {
-  // One attempt: a command whose answer was lost may still be running, and must not start twice.
-  const client = new LambdaClient({ ...awsConfiguration(io, flags, "LAMBDA"), maxAttempts: 1 });
+  const client = new LambdaClient({
+    // Somewhat longer than the time limit of reconcile-keys. Without it, a lost connection would
+    // make the command wait for ever.
+    requestHandler: { connectionTimeout: 5_000, requestTimeout: 620_000, throwOnRequestTimeout: true },
+    ...awsConfiguration(io, flags, "LAMBDA"),
+    // One attempt: a command whose answer was lost may still be running, and must not start twice.
+    maxAttempts: 1,
+  });
   const FunctionName = `${deploymentOf(io, flags)}-reconcile-keys`;
   return async <Name extends ReconciliationCommand["command"]>(
     command: Extract<ReconciliationCommand, { command: Name }>,

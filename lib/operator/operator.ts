@@ -11,8 +11,6 @@ import { type OpenKey, openKeysOver } from "../key-lifecycle/account-key.ts";
 import { messageOf } from "../reconciliation/finding.ts";
 import type { SecretStore } from "../key-lifecycle/secret-store.ts";
 import type { Connection } from "../voximplant/call.ts";
-import { readConfiguration } from "../configuration.ts";
-import type { KeyLifetimes } from "../key-lifecycle/grace.ts";
 import { awsCredentials, awsRegion } from "../client/credentials.ts";
 import { managementApiUrl } from "../cli/api.ts";
 import { CliError, EXIT } from "../cli/cli-error.ts";
@@ -34,8 +32,6 @@ export interface Operator {
   readonly secretsManager: SecretsManagerClient;
   readonly connection: Connection;
   readonly openKey: OpenKey;
-  /** From the same variables as the deployment's functions. */
-  readonly lifetimes: KeyLifetimes;
 }
 
 export function addOperatorOptions(command: Command): Command {
@@ -83,7 +79,6 @@ export async function openOperator(io: Io, flags: OperatorFlags): Promise<Operat
     secretsManager,
     connection,
     openKey: openKeysOver(connection),
-    lifetimes: readConfiguration(io.env),
   };
 }
 

@@ -129,6 +129,10 @@ async function answer(
   else await pipeline(Readable.fromWeb(upstream.body), response);
 }
 
+/** Headers of websites and of forwarding proxies, in lower case. */
+const OF_STRANGERS =
+  /^(origin|forwarded|via|x-forwarded(-.*)?|(x-real|x-client|x-cluster-client|true-client|cf-connecting)-ip)$/;
+
 /**
  * Refuses requests of websites and of forwarding proxies.
  *
@@ -149,9 +153,7 @@ function refuseStrangers({ headers }: IncomingMessage): void {
       errorCodes.forbidden,
       "the Host header must name this machine: 127.0.0.1, localhost or [::1]",
     );
-  const found = Object.keys(headers).find((name) =>
-    /^(origin|forwarded|via|x-forwarded-.*|x-real-ip)$/.test(name),
-  );
+  const found = Object.keys(headers).find((name) => OF_STRANGERS.test(name));
   if (found !== undefined)
     throw new Refusal(403, errorCodes.forbidden, `requests with the header ${found} are refused`);
 }

@@ -43,6 +43,8 @@ export function vendorCalls(call: CallMethod, ownAccountId: number, apiUrl: stri
     const accountId = fields.get("account_id");
     fields.delete("cmd");
     fields.delete("account_id");
+    if (accountId !== undefined && !/^[1-9]\d*$/.test(accountId))
+      throw new TokenError("invalid_request", "account_id: must be a positive whole number");
     const child =
       accountId === undefined || accountId === String(ownAccountId) ? undefined : Number(accountId);
     const { status, text } = await call(method, Object.fromEntries(fields), child, request.signal);

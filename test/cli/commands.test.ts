@@ -307,6 +307,24 @@ describe("voxtoken call", () => {
   });
 
   it.each([
+    ["as a parameter", ["account_id=7654321"]],
+    ["as an option", ["--account-id", "7654321"]],
+  ])("calls the method for a child account that is given %s", async (_, args) => {
+    const { vendor, run } = await setUpCli([json({ result: 1 })]);
+    expect((await run(["call", "outbound-calls", "GetRules", ...args])).status).toBe(0);
+    expect(vendor.requests).toMatchObject([{ body: '{"account_id":7654321}' }]);
+  });
+
+  it.each([[["account_id=x"]], [["account_id=1", "--account-id", "1"]]])(
+    "calls %j wrong usage",
+    async (args) => {
+      const { vendor, run } = await setUpCli([json({ result: 1 })]);
+      expect((await run(["call", "outbound-calls", "GetRules", ...args])).status).toBe(2);
+      expect(vendor.requests).toEqual([]);
+    },
+  );
+
+  it.each([
     ["a refusal", refuses(403, "access_denied", "Access denied."), 3, "access_denied: Access denied."],
     ["the platform's refusal", json({ error: { code: 104, msg: "No." } }), 3, "error 104"],
     [

@@ -45,6 +45,12 @@ describe("credentialIdentity finds", () => {
       ["key", "AKIDENV"],
     ],
     [
+      "the role of AWS_DEFAULT_PROFILE although AWS_PROFILE is set",
+      { AWS_DEFAULT_PROFILE: "billing", AWS_PROFILE: "sso" },
+      undefined,
+      ["role", "arn:aws:iam::111122223333:role/billing-worker"],
+    ],
+    [
       "the role of --profile although a key is in the environment",
       keyInEnvironment,
       "billing",

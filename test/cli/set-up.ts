@@ -16,6 +16,7 @@ export const awsEnvironment = {
   AWS_SECRET_ACCESS_KEY: "secret-access-key",
   AWS_SESSION_TOKEN: undefined,
   AWS_PROFILE: undefined,
+  AWS_DEFAULT_PROFILE: undefined,
   AWS_REGION: "eu-west-1",
   AWS_CONFIG_FILE: "/nonexistent/config",
   AWS_SHARED_CREDENTIALS_FILE: "/nonexistent/credentials",

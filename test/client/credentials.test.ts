@@ -48,7 +48,7 @@ credential_process = PASSWORD="my hunter2" false
 region = eu-west-1
 `;
 const key = { AWS_ACCESS_KEY_ID: "AKIDENV", AWS_SECRET_ACCESS_KEY: "secret" };
-const NAMES = ["AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", ...Object.keys(key)];
+const NAMES = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", ...Object.keys(key)];
 
 async function configure(env: Record<string, string>) {
   const file = join(await temporaryFolder(), "config");
@@ -83,6 +83,21 @@ describe("the AWS credentials and the region", () => {
   it.each<[string, Record<string, string>, string | undefined, string, string]>([
     ["the default profile", {}, undefined, "AKIDDEFAULT", "eu-west-1"],
     ["AWS_PROFILE", { AWS_PROFILE: "one" }, undefined, "AKIDONE", "eu-central-1"],
+    ["AWS_DEFAULT_PROFILE", { AWS_DEFAULT_PROFILE: "one" }, undefined, "AKIDONE", "eu-central-1"],
+    [
+      "AWS_DEFAULT_PROFILE before AWS_PROFILE",
+      { AWS_DEFAULT_PROFILE: "one", AWS_PROFILE: "two" },
+      undefined,
+      "AKIDONE",
+      "eu-central-1",
+    ],
+    [
+      "a key before AWS_DEFAULT_PROFILE",
+      { ...key, AWS_DEFAULT_PROFILE: "one" },
+      undefined,
+      "AKIDENV",
+      "eu-central-1",
+    ],
     ["a key before AWS_PROFILE", { ...key, AWS_PROFILE: "one" }, undefined, "AKIDENV", "eu-central-1"],
     ["--profile before a key", key, "two", "AKIDTWO", "us-east-2"],
     ["--profile before AWS_PROFILE", { AWS_PROFILE: "one" }, "two", "AKIDTWO", "us-east-2"],
@@ -106,6 +121,7 @@ describe("the AWS credentials and the region", () => {
   it.each([
     ["option", {}, "nope"],
     ["variable", { AWS_PROFILE: "nope" }, undefined],
+    ["other variable", { AWS_DEFAULT_PROFILE: "nope" }, undefined],
   ])("are not found if the profile does not exist: %s", async (_how, env, profile) => {
     await configure(env);
     await expect(awsCredentials(profile)()).rejects.toThrow('the AWS configuration has no profile "nope"');

@@ -366,6 +366,8 @@ export async function voxtokenIn(
       AWS_SECRET_ACCESS_KEY: "example",
       AWS_REGION: "us-east-1",
       VOXIMPLANT_API_URL: connection.url,
+      // Wrong for the functions. On an operator's machine it may mean something else.
+      BASE_PATH: "/app/",
     },
     fetch: connection.fetch,
     awsClient,

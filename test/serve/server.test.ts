@@ -195,6 +195,10 @@ const refused: readonly (readonly [string, number, string, Record<string, string
   ["a Host with a user", 403, "/platform_api", { ...bearer(token), host: "127.0.0.1@example.com" }],
   ["a request of a web page", 403, "/platform_api", { ...bearer(token), origin: "http://127.0.0.1" }],
   ["a forwarded request", 403, "/platform_api", { ...bearer(token), "x-forwarded-for": "10.0.0.1" }],
+  ...["x-forwarded", "x-client-ip", "true-client-ip", "cf-connecting-ip"].map(
+    (name) =>
+      [`a request with ${name}`, 403, "/platform_api", { ...bearer(token), [name]: "10.0.0.1" }] as const,
+  ),
   ["a request by way of a proxy", 403, "/platform_api", { ...bearer(token), via: "1.1 proxy" }],
   ["another path", 404, "/", bearer(token)],
   ["a path that leaves the API", 404, "/platform_api/../secret", bearer(token)],

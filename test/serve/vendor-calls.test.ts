@@ -70,6 +70,7 @@ describe("a request of an official client", () => {
     ["a parameter twice in the query", "/GetRules?count=1&count=2", { method: "POST" }],
     ["a parameter in the query and in the form", "/GetRules?count=1", form({ count: "1" })],
     ["a path and another cmd", "/GetRules", form({ cmd: "CreateKey" })],
+    ["an account id in hexadecimal", "/GetRules?account_id=0x74CBB1", { method: "POST" }],
     ["a file", "/AddScenario", form({ scenario_script: new Blob(["x"]) })],
     ["a body over 512 KiB", "/AddScenario", { method: "POST", body: "x".repeat(512 * 1024 + 1) }],
     [
