@@ -1,4 +1,4 @@
-import type { MetricName } from "../lib/audit/metrics.ts";
+import type { MetricByServiceAccount } from "../lib/audit/metrics.ts";
 import { serviceAccountsFor, type Policy } from "../lib/grants/policy.ts";
 import { alarms } from "./alarms.ts";
 import { type Resources, sub } from "./cloudformation.ts";
@@ -21,12 +21,12 @@ type Series = readonly [source: MetricSource, statistic: string, label: string];
  */
 export function dashboardResources(policy: Policy, options: Options): Resources {
   const perAccount = (
-    name: MetricName<KeyReader>,
+    name: MetricByServiceAccount,
     statistic: string,
     accounts = policy.serviceAccounts,
   ): Series[] =>
     accounts.map(({ name: account }) => [
-      metric.own(name, options, { service_account: account }),
+      metric.ofServiceAccount(name, options, account),
       statistic,
       account,
     ]);

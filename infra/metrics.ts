@@ -1,4 +1,4 @@
-import { METRIC_NAMESPACE, type MetricName } from "../lib/audit/metrics.ts";
+import { METRIC_NAMESPACE, type MetricByServiceAccount, type MetricName } from "../lib/audit/metrics.ts";
 import { routes } from "../lib/http/wire.ts";
 import { type FunctionName, functionName } from "./names.ts";
 import type { Options } from "./options.ts";
@@ -10,24 +10,35 @@ export interface MetricSource {
   readonly dimensions: Readonly<Record<string, string>>;
 }
 
+/** @see https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html */
+type LambdaMetric = "Errors" | "Throttles" | "Invocations";
+
+/** @see https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-metrics-and-dimensions.html */
+type ApiMetric = "5XXError" | "Count" | "Latency";
+
 export const metric = {
   /** Written by the functions, or counted by logs.ts in the access log. */
-  own: (
-    name: MetricName,
+  own: (name: MetricName, { prefix }: Pick<Options, "prefix">): MetricSource => ({
+    namespace: METRIC_NAMESPACE,
+    name,
+    dimensions: { Deployment: prefix },
+  }),
+  ofServiceAccount: (
+    name: MetricByServiceAccount,
     { prefix }: Pick<Options, "prefix">,
-    dimensions: MetricSource["dimensions"] = {},
+    serviceAccount: string,
   ): MetricSource => ({
     namespace: METRIC_NAMESPACE,
     name,
-    dimensions: { Deployment: prefix, ...dimensions },
+    dimensions: { Deployment: prefix, service_account: serviceAccount },
   }),
-  lambda: (name: string, fn: FunctionName, options: Options): MetricSource => ({
+  lambda: (name: LambdaMetric, fn: FunctionName, options: Options): MetricSource => ({
     namespace: "AWS/Lambda",
     name,
     dimensions: { FunctionName: functionName(fn, options) },
   }),
   api: (
-    name: string,
+    name: ApiMetric,
     { prefix, stage }: Options,
     dimensions: MetricSource["dimensions"] = {},
   ): MetricSource => ({

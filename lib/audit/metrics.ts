@@ -45,6 +45,18 @@ export const metricUnits = {
   "access-log": { GatewayRefusals: "Count", GatewayThrottled: "Count" },
 } as const satisfies Readonly<Record<string, Readonly<Record<string, "Count" | "Seconds" | "Milliseconds">>>>;
 
+/**
+ * The metrics that are also counted by `service_account`, a property of the same line. AWS charges
+ * for each value of a dimension as for a metric, so here are only metrics that the dashboard shows.
+ */
+export const metricsByServiceAccount = {
+  "vend-token": ["TokensVended", "KeyAgeSeconds"],
+  "call-method": ["MethodsCalled", "KeyAgeSeconds"],
+} as const satisfies { readonly [Writer in MetricWriter]?: readonly MetricName<Writer>[] };
+
+export type MetricByServiceAccount =
+  (typeof metricsByServiceAccount)[keyof typeof metricsByServiceAccount][number];
+
 export type MetricWriter = keyof typeof metricUnits;
 
 /** The name of a metric, of all writers or of one. */
@@ -61,9 +73,7 @@ export type MetricValues<Writer extends MetricWriter> = Readonly<
  * The properties that make a JSON log line a CloudWatch metric as well. Every metric has the
  * dimension `Deployment`: two stages may share an account and a region.
  *
- * @param byServiceAccount the metrics that are also counted by `service_account`, a property of the
- *   same line. AWS charges for each value of a dimension as for a metric, so name only metrics that
- *   a dashboard shows.
+ * @param byServiceAccount see {@link metricsByServiceAccount}
  * @param deployment `<service>-<stage>`, or `local`
  * @see https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
  */

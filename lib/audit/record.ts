@@ -5,7 +5,7 @@ import type { KeyOutcome } from "../keys/signing-keys.ts";
 import type { Outcome } from "../outcome.ts";
 import type { TokenClaims } from "../token/claims.ts";
 import type { EpochMs } from "../epoch.ts";
-import { embeddedMetrics } from "./metrics.ts";
+import { embeddedMetrics, metricsByServiceAccount } from "./metrics.ts";
 
 /**
  * What is known of a request. Each step of the pipeline adds to it, so that the record of a crash
@@ -160,7 +160,7 @@ function metricsOf(
   };
   if (recorder === "vend-token") {
     const metrics = { TokensVended: oneIf(kind === "vended"), ...common };
-    const detailed = allowance ? (["TokensVended", "KeyAgeSeconds"] as const) : [];
+    const detailed = allowance ? metricsByServiceAccount[recorder] : [];
     return embeddedMetrics(recorder, metrics, detailed, deployment, now);
   }
   const metrics = {
@@ -169,7 +169,7 @@ function metricsOf(
     PlatformUnavailable: oneIf(reason === "platform_unavailable" || reason === "platform_timeout"),
     PlatformLatencyMs: call?.endedAt === undefined ? undefined : call.endedAt - call.startedAt,
   };
-  const detailed = allowance ? (["MethodsCalled", "KeyAgeSeconds"] as const) : [];
+  const detailed = allowance ? metricsByServiceAccount[recorder] : [];
   return embeddedMetrics(recorder, metrics, detailed, deployment, now);
 }
 

@@ -134,6 +134,40 @@ describe("the alarms", () => {
   });
 });
 
+/** In a template that JSON has: the functions by their role, the alarms by what they watch. */
+function watched(template: ReturnType<typeof stackOf>) {
+  const functions = Object.keys(metricUnits).filter((name) => {
+    const role = `${name.replace(/(?:^|-)(\w)/g, (_, letter: string) => letter.toUpperCase())}Role`;
+    return name === "access-log" || role in template.Resources;
+  });
+  const emitted = new Set(
+    Object.entries(metricUnits).flatMap(([name, units]) =>
+      functions.includes(name) ? Object.keys(units) : [],
+    ),
+  );
+  return resourcesOf(template, "AWS::CloudWatch::Alarm").map(([id, { Properties = {} }]) => {
+    const dimensions = Properties["Dimensions"] as readonly { Name: string; Value: string }[];
+    const lambda = dimensions.find(({ Name }) => Name === "FunctionName")?.Value;
+    return {
+      id,
+      isWritten:
+        Properties["Namespace"] === METRIC_NAMESPACE
+          ? emitted.has(String(Properties["MetricName"]))
+          : lambda === undefined || functions.some((name) => lambda.endsWith(`-${name}`)),
+    };
+  });
+}
+
+it.each([
+  ["with grants of methods", stackOf({ quietAlarmMinutes: "60" })],
+  ["with grants of tokens alone", stackOf({}, { grants: grantsOfTokens })],
+  ["in a secondary region", stackOf({ primaryRegion: "us-east-1" }, { region: "eu-west-1" })],
+])("no alarm %s watches a metric that nothing writes", (_, template) => {
+  const alarmsHere = watched(template);
+  expect(alarmsHere.length).toBeGreaterThan(5);
+  expect(alarmsHere.filter(({ isWritten }) => !isWritten)).toEqual([]);
+});
+
 describe("the logs", () => {
   const groups = (values: Readonly<Record<string, string>>) =>
     resourcesOf(stackOf(values), "AWS::Logs::LogGroup").map(([, { Properties }]) => Properties);
