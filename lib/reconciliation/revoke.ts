@@ -1,7 +1,6 @@
 import type { Policy, ServiceAccount } from "../grants/policy.ts";
 import type { AccountKey } from "../key-lifecycle/account-key.ts";
 import { KeyLifecycleError } from "../key-lifecycle/key-lifecycle-error.ts";
-import { moveRules } from "../key-lifecycle/retire-key.ts";
 import { dropPending } from "../key-lifecycle/store-current.ts";
 import { messageOf } from "./finding.ts";
 import { leftToDo } from "./left-to-do.ts";
@@ -14,6 +13,7 @@ import {
   readCurrentKeys,
   readCurrentKeysSettled,
 } from "./revocation-keys.ts";
+import { moveRulesOff } from "./revocation-rules.ts";
 import { findWithoutKey, readCurrentKeysAfter } from "./working-keys.ts";
 
 export interface RevocationPorts extends ReplacementPorts {
@@ -75,6 +75,12 @@ export interface RevocationReport {
   readonly leftToDo: readonly string[];
 }
 
+/** How long the leaked key may live while its routing rules are moved. */
+const RULES_BEFORE_DELETION_MS = 120_000;
+
+/** When the search for rules ends, from the start of a run. The function has 600 seconds. */
+const RULES_END_MS = 540_000;
+
 /**
  * Revokes a leaked key: replaces it, deletes it, and asks the platform for proof.
  *
@@ -98,6 +104,7 @@ export async function revokeKey(
     return outcome.ok;
   };
 
+  const startedAt = ports.now();
   const { serviceAccount: named, keyId, makeRoom } = request;
   const before = await readCurrentKeysSettled(ports, policy, keyId);
   const affected = before.found.filter(({ key }) => key.keyId === keyId);
@@ -171,7 +178,9 @@ export async function revokeKey(
   const others = now
     .map(({ key }) => key)
     .filter((key) => key.keyId !== keyId && !isOfAccount(key.accountId));
-  let rulesMoved = await step("rules", () => moveRulesOff(ports, keyId, own, leaked));
+  let rulesMoved = await step("rules", () =>
+    moveRulesOff(ports, keyId, own, leaked, ports.now() + RULES_BEFORE_DELETION_MS),
+  );
   let isDeleted = false;
   await step("delete", async () => {
     const outcome = await deleteWith(
@@ -182,12 +191,6 @@ export async function revokeKey(
     isDeleted = outcome === "deleted";
     return isDeleted ? "the platform deleted it" : "it was gone already";
   });
-  // A rotation or a reconciliation that read the secret before the replacement may have bound a
-  // rule to the leaked key again.
-  if (rulesMoved && own !== undefined)
-    await moveRules(own.api, [keyId], own.keyId, ports.log).catch((error: unknown) => {
-      ports.log("warn", `Routing rules were not looked at again: ${messageOf(error)}`);
-    });
   const proof = await proveDead(ports, signers, leaked, keyId);
   proof.push(...(await lookInAccounts(others, keyId, isDeleted)));
   steps.push(...proof);
@@ -201,9 +204,18 @@ export async function revokeKey(
     });
 
   const after = await readCurrentKeysAfter(ports, policy, keyId);
-  if (!rulesMoved && own === undefined) {
-    const late = ownAmong(after.found);
-    if (late !== undefined) rulesMoved = await step("rules", () => moveRulesOff(ports, keyId, late, leaked));
+  // Rules may be left, or there was no new key for them. A rotation or a reconciliation that read
+  // the secret before the replacement may even have bound a rule to the leaked key again.
+  const last = own ?? ownAmong(after.found);
+  const movedLast =
+    last &&
+    (await moveRulesOff(ports, keyId, last, leaked, startedAt + RULES_END_MS).catch((error: unknown) => {
+      ports.log("warn", `Routing rules were not looked at again: ${messageOf(error)}`);
+      return undefined;
+    }));
+  if (!rulesMoved && movedLast !== undefined) {
+    rulesMoved = true;
+    steps.push({ step: "rules", ok: true, seen: movedLast });
   }
   const revoked = { deletedId: keyId, named: named.name, before, after, replacements };
   const { withoutKey, unread } = await findWithoutKey(policy, revoked);
@@ -247,30 +259,4 @@ async function deleteWith(
   throw new KeyLifecycleError(
     refusals.join("; ") || "There is no working key with which to call Voximplant.",
   );
-}
-
-async function moveRulesOff(
-  { log }: RevocationPorts,
-  keyId: string,
-  current: AccountKey | undefined,
-  leaked: AccountKey | undefined,
-): Promise<string> {
-  if (current === undefined)
-    throw new KeyLifecycleError(
-      "There is no new key, so routing rules that are bound to the leaked key stay bound to it.",
-    );
-  const isSameAccount =
-    leaked === undefined
-      ? (await current.api.getKeys()).some(({ key_id }) => key_id === keyId)
-      : leaked.accountId === current.accountId;
-  if (!isSameAccount)
-    throw new KeyLifecycleError(
-      `The current key is of account ${current.accountId}, but the leaked key is not. ` +
-        "So rules cannot move to the current key.",
-    );
-  const moved = await moveRules(current.api, [keyId], current.keyId, log);
-  if (moved === "not-permitted")
-    return `not moved, because key ${current.keyId} has no role for routing rules: check the rules in the control panel`;
-  if (moved === 0) return "found no routing rule that is bound to the leaked key";
-  return `${moved === 1 ? "1 rule is" : `${moved} rules are`} now bound to key ${current.keyId}`;
 }

@@ -63,7 +63,11 @@ export async function finishSecret(rotation: Rotation): Promise<void> {
       superseded_key_id: superseded.keyId,
     });
   }
-  await moveAllRules(await readSecret(serviceAccount), next, log);
+  await moveAllRules(await readSecret(serviceAccount), next, log).catch((error: unknown) => {
+    // A service account that may not bind rules: no repetition of this step helps.
+    if (!(error instanceof KeyLifecycleError)) throw error;
+    log("warn", error.message, { key_id: next.keyId });
+  });
 }
 
 /** @throws KeyLifecycleError the current or the pending version has no key */
