@@ -118,7 +118,7 @@ export async function revokeKey(
 
   if (makeRoom !== undefined) {
     await step("make room", async () => {
-      await checkNotInUse(ports.readSecret, policy, makeRoom);
+      await checkNotInUse(ports, policy, makeRoom);
       const outcome = await deleteWith(signersAmong(before.found), makeRoom);
       return outcome === "deleted"
         ? `key ${makeRoom} is deleted`
