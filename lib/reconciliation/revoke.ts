@@ -126,9 +126,11 @@ export async function revokeKey(
     });
   }
 
+  /** The new keys, by secret. Several service accounts may share a secret. */
   const replacements = new Map<string, AccountKey>();
+  const bySecret = new Map(affected.map((one) => [one.serviceAccount.secret, one]));
   const deadline = ports.now() + request.timeoutSeconds * 1000;
-  for (const { serviceAccount, version } of request.deleteFirst ? [] : affected) {
+  for (const { serviceAccount, version } of request.deleteFirst ? [] : bySecret.values()) {
     await step("replace", async () => {
       const replace = () => replaceKey(ports, serviceAccount, version, deadline);
       // ReplacementDeletedError: reconciliation deleted the new key on the platform before the key
@@ -139,11 +141,12 @@ export async function revokeKey(
         if (error instanceof ReplacementDeletedError) return replace();
         throw error;
       });
-      replacements.set(serviceAccount.name, next);
+      replacements.set(serviceAccount.secret, next);
       return `the current key is now ${next.keyId}`;
     });
   }
-  for (const { secret } of new Set([named, ...affected.map(({ serviceAccount }) => serviceAccount)])) {
+  const secrets = [...new Set([named.secret, ...bySecret.keys()])];
+  for (const secret of secrets) {
     await step("labels", async () => {
       const outcome = await dropPending(ports.store, secret, ports);
       if (outcome === "clean") return "no other version of the secret has the label AWSPENDING";
@@ -158,10 +161,10 @@ export async function revokeKey(
   const { found: now } = await readCurrentKeys(ports, policy);
   const ownAmong = (current: readonly CurrentKey[]) =>
     current.find(({ serviceAccount, key }) => serviceAccount.name === named.name && key.keyId !== keyId)?.key;
-  const own = replacements.get(named.name) ?? ownAmong(now);
+  const own = replacements.get(named.secret) ?? ownAmong(now);
   // The calls that delete the leaked key and prove it dead need a key that works. If there is no
   // new key, the key in AWSPREVIOUS may work.
-  const fallbacks = replacements.has(named.name)
+  const fallbacks = replacements.has(named.secret)
     ? []
     : await openMatchingKeys(
         ports,
@@ -197,11 +200,7 @@ export async function revokeKey(
   const proved = proof.every(({ ok }) => ok);
 
   const { forgetKeys } = ports;
-  if (forgetKeys !== undefined)
-    await step("containers", async () => {
-      const { replicas } = await ports.store.describe(named.secret);
-      return forgetKeys(replicas.map(({ region }) => region));
-    });
+  if (forgetKeys !== undefined) await step("containers", () => forgetEverywhere(ports, secrets, forgetKeys));
 
   const after = await readCurrentKeysAfter(ports, policy, keyId);
   // Rules may be left, or there was no new key for them. A rotation or a reconciliation that read

@@ -29,7 +29,7 @@ interface Revoked {
   /** The current keys before the deletion, and after it. */
   readonly before: CurrentKeys;
   readonly after: CurrentKeys;
-  /** The new keys, by service account. */
+  /** The new keys, by secret. */
   readonly replacements: ReadonlyMap<string, AccountKey>;
 }
 
@@ -45,9 +45,9 @@ export async function findWithoutKey({ serviceAccounts }: Policy, revoked: Revok
   const { deletedId, named, before, after, replacements } = revoked;
   const names: Names = { withoutKey: [], unread: [] };
   for (const serviceAccount of serviceAccounts) {
-    const { name } = serviceAccount;
+    const { name, secret } = serviceAccount;
     const ofName = ({ found }: CurrentKeys) => found.find((one) => one.serviceAccount.name === name)?.key;
-    const [was, is, next] = [ofName(before), ofName(after), replacements.get(name)];
+    const [was, is, next] = [ofName(before), ofName(after), replacements.get(secret)];
     const keys = [is, next].filter((key) => key !== undefined);
     const isAffected = was?.keyId === deletedId || name === named;
     // The functions do not use a key of another account than grants.yml names.

@@ -62,6 +62,26 @@ describe("a revocation", () => {
     await world.useCurrentKey("call-history");
   });
 
+  it("creates one key for two service accounts that share a secret, and moves the rules to it", async () => {
+    world = await startWorld();
+    const policy = policyFor({
+      "outbound-calls": {},
+      "second-name": { secret: "voximplant/outbound-calls" },
+    });
+    const report = await revoke(world.ports, policy, key(), { name: "second-name" });
+    expect(report).toMatchObject({ proved: true, withoutKey: [], leftToDo: [] });
+    expect(report.steps.map(({ step }) => step)).toEqual([
+      "replace",
+      "labels",
+      "rules",
+      "delete",
+      "list",
+      "token",
+    ]);
+    expect([...world.platform.keys.keys()]).toEqual([key()]);
+    expect(world.platform.rules.get(1)?.bindKeyId).toBe(key());
+  });
+
   it("is not proved while the platform refuses to list its keys", async () => {
     world = await startWorld({ fault: (method) => (method === "GetKeys" ? platformFault(340) : undefined) });
     const report = await revoke(world.ports, policyFor(), world.keyWith("AWSCURRENT") ?? "");

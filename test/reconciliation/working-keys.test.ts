@@ -118,7 +118,7 @@ describe("after a revocation, a service account", () => {
       named: "calls",
       before: keysOf(was),
       after: keysOf(is),
-      replacements: new Map(next === undefined ? [] : [[of.name, next]]),
+      replacements: new Map(next === undefined ? [] : [[of.secret, next]]),
     });
   }
 
