@@ -13,6 +13,7 @@ import {
   readCurrentKeys,
   readCurrentKeysSettled,
 } from "./revocation-keys.ts";
+import { forgetEverywhere } from "./revocation-containers.ts";
 import { moveRulesOff } from "./revocation-rules.ts";
 import { findWithoutKey, readCurrentKeysAfter } from "./working-keys.ts";
 

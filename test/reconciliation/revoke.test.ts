@@ -278,6 +278,18 @@ describe("the report of a revocation", () => {
     expect(report).toMatchObject({ keyId: leaked, proved: true, withoutKey: [], leftToDo: [] });
   });
 
+  it("has new containers in each region with a copy of a secret that held the key", async () => {
+    world = await startWorld({ serviceAccounts: ["outbound-calls", "call-history"] });
+    const shared = world.fileWith(key()) ?? "";
+    await world.secrets.call("PutSecretValue", { SecretId: "voximplant/call-history", SecretString: shared });
+    world.secret("call-history").replicas = [{ Region: "eu-west-1", Status: "InSync" }];
+    const regions: (readonly string[])[] = [];
+    const forgetKeys = (names: readonly string[]) => Promise.resolve(`${regions.push(names)} function`);
+    const both = policyFor({ "outbound-calls": {}, "call-history": {} });
+    await revoke({ ...world.ports, forgetKeys }, both, key());
+    expect(regions).toEqual([["eu-west-1"]]);
+  });
+
   it("says which containers may keep the key, and still has the proof", async () => {
     world = await startWorld();
     const forgetKeys = () => Promise.reject(new Error("us-east-1: AccessDenied"));
