@@ -1,6 +1,7 @@
 import type { EpochMs } from "../epoch.ts";
 import type { ServiceAccount } from "../grants/policy.ts";
 import type { AccountKey } from "../key-lifecycle/account-key.ts";
+import { isRefusedByAws } from "../key-lifecycle/aws-refusal.ts";
 import { createKey, LostKeyError } from "../key-lifecycle/create-key.ts";
 import { checkAccount, KeyLifecycleError } from "../key-lifecycle/key-lifecycle-error.ts";
 import { labelKey } from "../key-lifecycle/key-label.ts";
@@ -64,14 +65,23 @@ export async function replaceKey(
     next = await openKey(value);
     checkAccount(serviceAccount, next);
     await settle(() => old.api.getKeyRoles(created.key_id), isUnknownKey, waiting);
-    await copyRoles(old.api, old.keyId, created.key_id);
+    await copyRoles(
+      old.api,
+      old.keyId,
+      created.key_id,
+      "In the control panel, under Service accounts, create a key with exactly these " +
+        `roles, and import it: \`voxtoken admin import FILE --service-account ${serviceAccount.name}\`.`,
+    );
     await verifySameAccess(old, next, waiting);
     checkDeadline();
   } catch (error) {
     await deleteAgain(old.api, created.key_id, error);
     throw error;
   }
-  await storeCurrent(store, state, { versionId, value }, waiting);
+  await storeCurrent(store, state, { versionId, value }, waiting).catch(async (error: unknown) => {
+    if (isRefusedByAws(error)) await deleteAgain(old.api, created.key_id, error);
+    throw error;
+  });
   // Until it was stored, the key was a stray, which a reconciliation may have deleted.
   await settle(() => next.api.getAccountInfo(), isUnknownKey, waiting).catch((cause: unknown) => {
     if (!isUnknownKey(cause)) return;

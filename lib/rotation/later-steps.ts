@@ -10,7 +10,9 @@ export async function setSecret(rotation: Rotation): Promise<void> {
   const { current, pending } = bothVersions(rotation);
   const { api, keyId: currentId } = await openKey(current.value);
   const { keyId: pendingId } = await openKey(pending.value);
-  await copyRoles(api, currentId, pendingId);
+  const advice =
+    "In the control panel, under Service accounts, give the new key exactly these roles. Then try again.";
+  await copyRoles(api, currentId, pendingId, advice);
 }
 
 /**

@@ -159,10 +159,27 @@ describe("a new key that is not stored", () => {
     failMethod("SetKeyRoles", 104);
     await expect(replace()).rejects.toMatchObject({
       name: "KeyLifecycleError",
-      message: expect.stringContaining("may not set the roles") as string,
+      message: expect.stringMatching(
+        /^Key \S+ may not set the roles of the new key .* create a key with exactly these roles, and import it: /,
+      ) as string,
     });
     expect(created()).toEqual([]);
     expect(key()).toBe(old);
+  });
+
+  it("is deleted again if AWS refuses to store it", async () => {
+    const body = '{"__type":"AccessDeniedException","Message":"Access to KMS is not allowed"}';
+    world.faults.secrets = (operation) =>
+      operation === "PutSecretValue" ? { status: 400, body } : undefined;
+    await expect(replace()).rejects.toThrow("Access to KMS is not allowed");
+    expect(created()).toEqual([]);
+    expect(key()).toBe(old);
+  });
+
+  it("stays if the answer of AWS is lost, because it may be current", async () => {
+    world.faults.secrets = (operation) => (operation === "PutSecretValue" ? { drop: "after" } : undefined);
+    await expect(replace()).rejects.toMatchObject({ name: "KeyLifecycleError" });
+    expect(created().map(({ keyId }) => keyId)).toEqual([key()]);
   });
 
   it("is deleted again if the time is over meanwhile", async () => {
