@@ -32,9 +32,16 @@ export function roleNames(roles: readonly Role[]): string {
  * Gives the new key the current key's own roles, and removes all others.
  *
  * @param api called with the current key
+ * @param advice what to do if the current key may not set the roles. The message lists the roles
+ *   before it.
  * @throws KeyLifecycleError the current key may not set the roles of the new key
  */
-export async function copyRoles(api: ManagementApi, currentId: string, newId: string): Promise<void> {
+export async function copyRoles(
+  api: ManagementApi,
+  currentId: string,
+  newId: string,
+  advice: string,
+): Promise<void> {
   const wanted = ownRoles(await api.getKeyRoles(currentId));
   const present = ownRoles(await api.getKeyRoles(newId));
   const missing = wanted.filter((role) => !includes(present, role));
@@ -46,8 +53,8 @@ export async function copyRoles(api: ManagementApi, currentId: string, newId: st
   } catch (error) {
     if (!isRefusal(error, "authorizationFailed", "forbidden", "invalidRoleSet")) throw error;
     throw new KeyLifecycleError(
-      `Key ${currentId} may not set the roles of the new key ${newId} (error ${error.code}). In the control panel, ` +
-        `under Service accounts, give the new key exactly these roles: ${roleNames(wanted)}. Then try again.`,
+      `Key ${currentId} may not set the roles of the new key ${newId} (error ${error.code}): ` +
+        `${roleNames(wanted)}. ${advice}`,
       { cause: error },
     );
   }

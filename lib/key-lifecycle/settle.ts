@@ -57,9 +57,10 @@ export async function readUntil<T>(
 }
 
 /**
- * Whether the error means that the platform does not know a key, or does not know it yet. Error 100
- * can also mean that the key lacks a role.
+ * Whether the error means that the platform does not know a key, or does not know it yet. It may
+ * answer a token of such a key with any of these codes. Error 100 can also mean that the key lacks
+ * a role.
  */
 export function isUnknownKey(error: unknown): error is VoximplantError {
-  return isRefusal(error, "authorizationFailed", "invalidKeyId");
+  return isRefusal(error, "authorizationFailed", "invalidKeyId", "invalidToken");
 }

@@ -1,18 +1,27 @@
 import type { Policy } from "../grants/policy.ts";
 import { KeyLifecycleError } from "../key-lifecycle/key-lifecycle-error.ts";
 import { SecretNotFoundError, versionWith } from "../key-lifecycle/secret-store.ts";
+import { READ_LAG_MS } from "../key-lifecycle/settle.ts";
 import type { ReadSecret } from "../key-lifecycle/snapshot.ts";
+import type { ReplacementPorts } from "./replace-key.ts";
 
 /**
- * Checks that no secret uses a key that an operator wants deleted to make room.
+ * Checks that no secret uses a key that an operator wants deleted to make room. Checks twice,
+ * because reads may lag: the first check may miss that the key became current seconds ago.
  *
  * @throws KeyLifecycleError a secret uses the key, or a version that cannot be read may hold it
  */
 export async function checkNotInUse(
-  readSecret: ReadSecret,
-  { serviceAccounts }: Policy,
+  { readSecret, sleep }: Pick<ReplacementPorts, "readSecret" | "sleep">,
+  policy: Policy,
   keyId: string,
 ): Promise<void> {
+  await checkOnce(readSecret, policy, keyId);
+  await sleep(READ_LAG_MS);
+  await checkOnce(readSecret, policy, keyId);
+}
+
+async function checkOnce(readSecret: ReadSecret, { serviceAccounts }: Policy, keyId: string): Promise<void> {
   for (const serviceAccount of serviceAccounts) {
     const secret = await readSecret(serviceAccount).catch((error: unknown) => {
       if (error instanceof SecretNotFoundError) return undefined;

@@ -1,7 +1,6 @@
 import type { EpochMs } from "../epoch.ts";
 import type { AccountKey } from "../key-lifecycle/account-key.ts";
-import { SETTLING_PAUSES_MS, type Waiting } from "../key-lifecycle/settle.ts";
-import { isRefusal } from "../voximplant/errors.ts";
+import { isUnknownKey, SETTLING_PAUSES_MS, type Waiting } from "../key-lifecycle/settle.ts";
 import { messageOf } from "./finding.ts";
 
 /** A request to the platform, and whether its answer is one part of the proof. */
@@ -106,7 +105,7 @@ async function lookAtToken(leaked: AccountKey | undefined): Promise<Look> {
     await leaked.api.getAccountInfo();
     return look(false, "the platform still accepts a token of it");
   } catch (error) {
-    return isRefusal(error, "authorizationFailed", "invalidKeyId", "invalidToken")
+    return isUnknownKey(error)
       ? look(true, `the platform refuses a token of it (error ${error.code})`)
       : look(false, messageOf(error));
   }

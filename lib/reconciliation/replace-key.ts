@@ -1,10 +1,10 @@
 import type { EpochMs } from "../epoch.ts";
 import type { ServiceAccount } from "../grants/policy.ts";
 import type { AccountKey } from "../key-lifecycle/account-key.ts";
+import { isRefusedByAws } from "../key-lifecycle/aws-refusal.ts";
 import { createKey, LostKeyError } from "../key-lifecycle/create-key.ts";
 import { checkAccount, KeyLifecycleError } from "../key-lifecycle/key-lifecycle-error.ts";
 import { labelKey } from "../key-lifecycle/key-label.ts";
-import { moveAllRules } from "../key-lifecycle/retire-key.ts";
 import { copyRoles, ROLES_TAG, rolesTag, verifySameAccess } from "../key-lifecycle/roles.ts";
 import type { SecretState, SecretVersion } from "../key-lifecycle/secret-store.ts";
 import { isUnknownKey, readUntil, settle } from "../key-lifecycle/settle.ts";
@@ -24,7 +24,7 @@ export interface ReplacementPorts extends Omit<SnapshotPorts, "graceMs"> {
 /**
  * Replaces a service account's current key without Secrets Manager's rotation, which may be
  * switched off or stuck. The new key gets the roles of the old one, and is tested before it becomes
- * current.
+ * current. Routing rules stay bound to the old key.
  *
  * If the function is killed after `CreateKey` and before the key is current, a stray remains.
  * Reconciliation deletes the stray.
@@ -41,7 +41,7 @@ export async function replaceKey(
   version: SecretVersion,
   deadline: EpochMs,
 ): Promise<AccountKey> {
-  const { store, openKey, now, sleep, log } = ports;
+  const { store, openKey, now, sleep } = ports;
   const waiting = { sleep, deadline: { now, at: deadline } };
   const checkDeadline = () => {
     if (now() >= deadline) throw new KeyLifecycleError("The replacement timed out.");
@@ -65,14 +65,23 @@ export async function replaceKey(
     next = await openKey(value);
     checkAccount(serviceAccount, next);
     await settle(() => old.api.getKeyRoles(created.key_id), isUnknownKey, waiting);
-    await copyRoles(old.api, old.keyId, created.key_id);
+    await copyRoles(
+      old.api,
+      old.keyId,
+      created.key_id,
+      "In the control panel, under Service accounts, create a key with exactly these " +
+        `roles, and import it: \`voxtoken admin import FILE --service-account ${serviceAccount.name}\`.`,
+    );
     await verifySameAccess(old, next, waiting);
     checkDeadline();
   } catch (error) {
     await deleteAgain(old.api, created.key_id, error);
     throw error;
   }
-  await storeCurrent(store, state, { versionId, value }, waiting);
+  await storeCurrent(store, state, { versionId, value }, waiting).catch(async (error: unknown) => {
+    if (isRefusedByAws(error)) await deleteAgain(old.api, created.key_id, error);
+    throw error;
+  });
   // Until it was stored, the key was a stray, which a reconciliation may have deleted.
   await settle(() => next.api.getAccountInfo(), isUnknownKey, waiting).catch((cause: unknown) => {
     if (!isUnknownKey(cause)) return;
@@ -82,14 +91,6 @@ export async function replaceKey(
       { cause },
     );
   });
-  // Both keys work, so a failure here is only logged: reconciliation moves the rules that are left.
-  try {
-    await moveAllRules(await ports.readSecret(serviceAccount), next, log);
-  } catch (error) {
-    log("warn", `Routing rules were not moved to key ${next.keyId}: ${messageOf(error)}`, {
-      key_id: next.keyId,
-    });
-  }
   return next;
 }
 

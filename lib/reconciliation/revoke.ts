@@ -1,7 +1,6 @@
 import type { Policy, ServiceAccount } from "../grants/policy.ts";
 import type { AccountKey } from "../key-lifecycle/account-key.ts";
 import { KeyLifecycleError } from "../key-lifecycle/key-lifecycle-error.ts";
-import { moveRules } from "../key-lifecycle/retire-key.ts";
 import { dropPending } from "../key-lifecycle/store-current.ts";
 import { messageOf } from "./finding.ts";
 import { leftToDo } from "./left-to-do.ts";
@@ -14,6 +13,8 @@ import {
   readCurrentKeys,
   readCurrentKeysSettled,
 } from "./revocation-keys.ts";
+import { forgetEverywhere } from "./revocation-containers.ts";
+import { moveRulesOff } from "./revocation-rules.ts";
 import { findWithoutKey, readCurrentKeysAfter } from "./working-keys.ts";
 
 export interface RevocationPorts extends ReplacementPorts {
@@ -75,6 +76,12 @@ export interface RevocationReport {
   readonly leftToDo: readonly string[];
 }
 
+/** How long the leaked key may live while its routing rules are moved. */
+const RULES_BEFORE_DELETION_MS = 120_000;
+
+/** When the search for rules ends, from the start of a run. The function has 600 seconds. */
+const RULES_END_MS = 540_000;
+
 /**
  * Revokes a leaked key: replaces it, deletes it, and asks the platform for proof.
  *
@@ -98,6 +105,7 @@ export async function revokeKey(
     return outcome.ok;
   };
 
+  const startedAt = ports.now();
   const { serviceAccount: named, keyId, makeRoom } = request;
   const before = await readCurrentKeysSettled(ports, policy, keyId);
   const affected = before.found.filter(({ key }) => key.keyId === keyId);
@@ -111,7 +119,7 @@ export async function revokeKey(
 
   if (makeRoom !== undefined) {
     await step("make room", async () => {
-      await checkNotInUse(ports.readSecret, policy, makeRoom);
+      await checkNotInUse(ports, policy, makeRoom);
       const outcome = await deleteWith(signersAmong(before.found), makeRoom);
       return outcome === "deleted"
         ? `key ${makeRoom} is deleted`
@@ -119,9 +127,11 @@ export async function revokeKey(
     });
   }
 
+  /** The new keys, by secret. Several service accounts may share a secret. */
   const replacements = new Map<string, AccountKey>();
+  const bySecret = new Map(affected.map((one) => [one.serviceAccount.secret, one]));
   const deadline = ports.now() + request.timeoutSeconds * 1000;
-  for (const { serviceAccount, version } of request.deleteFirst ? [] : affected) {
+  for (const { serviceAccount, version } of request.deleteFirst ? [] : bySecret.values()) {
     await step("replace", async () => {
       const replace = () => replaceKey(ports, serviceAccount, version, deadline);
       // ReplacementDeletedError: reconciliation deleted the new key on the platform before the key
@@ -132,11 +142,12 @@ export async function revokeKey(
         if (error instanceof ReplacementDeletedError) return replace();
         throw error;
       });
-      replacements.set(serviceAccount.name, next);
+      replacements.set(serviceAccount.secret, next);
       return `the current key is now ${next.keyId}`;
     });
   }
-  for (const { secret } of new Set([named, ...affected.map(({ serviceAccount }) => serviceAccount)])) {
+  const secrets = [...new Set([named.secret, ...bySecret.keys()])];
+  for (const secret of secrets) {
     await step("labels", async () => {
       const outcome = await dropPending(ports.store, secret, ports);
       if (outcome === "clean") return "no other version of the secret has the label AWSPENDING";
@@ -151,10 +162,10 @@ export async function revokeKey(
   const { found: now } = await readCurrentKeys(ports, policy);
   const ownAmong = (current: readonly CurrentKey[]) =>
     current.find(({ serviceAccount, key }) => serviceAccount.name === named.name && key.keyId !== keyId)?.key;
-  const own = replacements.get(named.name) ?? ownAmong(now);
+  const own = replacements.get(named.secret) ?? ownAmong(now);
   // The calls that delete the leaked key and prove it dead need a key that works. If there is no
   // new key, the key in AWSPREVIOUS may work.
-  const fallbacks = replacements.has(named.name)
+  const fallbacks = replacements.has(named.secret)
     ? []
     : await openMatchingKeys(
         ports,
@@ -171,7 +182,9 @@ export async function revokeKey(
   const others = now
     .map(({ key }) => key)
     .filter((key) => key.keyId !== keyId && !isOfAccount(key.accountId));
-  let rulesMoved = await step("rules", () => moveRulesOff(ports, keyId, own, leaked));
+  let rulesMoved = await step("rules", () =>
+    moveRulesOff(ports, keyId, own, leaked, ports.now() + RULES_BEFORE_DELETION_MS),
+  );
   let isDeleted = false;
   await step("delete", async () => {
     const outcome = await deleteWith(
@@ -182,28 +195,27 @@ export async function revokeKey(
     isDeleted = outcome === "deleted";
     return isDeleted ? "the platform deleted it" : "it was gone already";
   });
-  // A rotation or a reconciliation that read the secret before the replacement may have bound a
-  // rule to the leaked key again.
-  if (rulesMoved && own !== undefined)
-    await moveRules(own.api, [keyId], own.keyId, ports.log).catch((error: unknown) => {
-      ports.log("warn", `Routing rules were not looked at again: ${messageOf(error)}`);
-    });
   const proof = await proveDead(ports, signers, leaked, keyId);
   proof.push(...(await lookInAccounts(others, keyId, isDeleted)));
   steps.push(...proof);
   const proved = proof.every(({ ok }) => ok);
 
   const { forgetKeys } = ports;
-  if (forgetKeys !== undefined)
-    await step("containers", async () => {
-      const { replicas } = await ports.store.describe(named.secret);
-      return forgetKeys(replicas.map(({ region }) => region));
-    });
+  if (forgetKeys !== undefined) await step("containers", () => forgetEverywhere(ports, secrets, forgetKeys));
 
   const after = await readCurrentKeysAfter(ports, policy, keyId);
-  if (!rulesMoved && own === undefined) {
-    const late = ownAmong(after.found);
-    if (late !== undefined) rulesMoved = await step("rules", () => moveRulesOff(ports, keyId, late, leaked));
+  // Rules may be left, or there was no new key for them. A rotation or a reconciliation that read
+  // the secret before the replacement may even have bound a rule to the leaked key again.
+  const last = own ?? ownAmong(after.found);
+  const movedLast =
+    last &&
+    (await moveRulesOff(ports, keyId, last, leaked, startedAt + RULES_END_MS).catch((error: unknown) => {
+      ports.log("warn", `Routing rules were not looked at again: ${messageOf(error)}`);
+      return undefined;
+    }));
+  if (!rulesMoved && movedLast !== undefined) {
+    rulesMoved = true;
+    steps.push({ step: "rules", ok: true, seen: movedLast });
   }
   const revoked = { deletedId: keyId, named: named.name, before, after, replacements };
   const { withoutKey, unread } = await findWithoutKey(policy, revoked);
@@ -247,30 +259,4 @@ async function deleteWith(
   throw new KeyLifecycleError(
     refusals.join("; ") || "There is no working key with which to call Voximplant.",
   );
-}
-
-async function moveRulesOff(
-  { log }: RevocationPorts,
-  keyId: string,
-  current: AccountKey | undefined,
-  leaked: AccountKey | undefined,
-): Promise<string> {
-  if (current === undefined)
-    throw new KeyLifecycleError(
-      "There is no new key, so routing rules that are bound to the leaked key stay bound to it.",
-    );
-  const isSameAccount =
-    leaked === undefined
-      ? (await current.api.getKeys()).some(({ key_id }) => key_id === keyId)
-      : leaked.accountId === current.accountId;
-  if (!isSameAccount)
-    throw new KeyLifecycleError(
-      `The current key is of account ${current.accountId}, but the leaked key is not. ` +
-        "So rules cannot move to the current key.",
-    );
-  const moved = await moveRules(current.api, [keyId], current.keyId, log);
-  if (moved === "not-permitted")
-    return `not moved, because key ${current.keyId} has no role for routing rules: check the rules in the control panel`;
-  if (moved === 0) return "found no routing rule that is bound to the leaked key";
-  return `${moved === 1 ? "1 rule is" : `${moved} rules are`} now bound to key ${current.keyId}`;
 }

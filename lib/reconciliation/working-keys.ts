@@ -1,4 +1,4 @@
-import type { Policy } from "../grants/policy.ts";
+import { type Policy, wrongAccount } from "../grants/policy.ts";
 import type { AccountKey } from "../key-lifecycle/account-key.ts";
 import { isUnknownKey, READ_LAG_MS, readUntil } from "../key-lifecycle/settle.ts";
 import type { ReplacementPorts } from "./replace-key.ts";
@@ -29,7 +29,7 @@ interface Revoked {
   /** The current keys before the deletion, and after it. */
   readonly before: CurrentKeys;
   readonly after: CurrentKeys;
-  /** The new keys, by service account. */
+  /** The new keys, by secret. */
   readonly replacements: ReadonlyMap<string, AccountKey>;
 }
 
@@ -44,13 +44,16 @@ interface Names {
 export async function findWithoutKey({ serviceAccounts }: Policy, revoked: Revoked): Promise<Names> {
   const { deletedId, named, before, after, replacements } = revoked;
   const names: Names = { withoutKey: [], unread: [] };
-  for (const { name } of serviceAccounts) {
-    const ofName = ({ found }: CurrentKeys) =>
-      found.find(({ serviceAccount }) => serviceAccount.name === name)?.key;
-    const [was, is, next] = [ofName(before), ofName(after), replacements.get(name)];
+  for (const serviceAccount of serviceAccounts) {
+    const { name, secret } = serviceAccount;
+    const ofName = ({ found }: CurrentKeys) => found.find((one) => one.serviceAccount.name === name)?.key;
+    const [was, is, next] = [ofName(before), ofName(after), replacements.get(secret)];
     const keys = [is, next].filter((key) => key !== undefined);
     const isAffected = was?.keyId === deletedId || name === named;
-    if (is?.keyId === deletedId || (isAffected && (await isAnyDead(keys)))) names.withoutKey.push(name);
+    // The functions do not use a key of another account than grants.yml names.
+    const isAnyWrong = keys.some((key) => wrongAccount(serviceAccount, key) !== undefined);
+    if (is?.keyId === deletedId || (isAffected && (isAnyWrong || (await isAnyDead(keys)))))
+      names.withoutKey.push(name);
     else if (next !== undefined) continue;
     // A current key that cannot be read may be the deleted one, so it counts as not working.
     else if (is === undefined && isAffected) names.withoutKey.push(name);

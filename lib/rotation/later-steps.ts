@@ -10,7 +10,9 @@ export async function setSecret(rotation: Rotation): Promise<void> {
   const { current, pending } = bothVersions(rotation);
   const { api, keyId: currentId } = await openKey(current.value);
   const { keyId: pendingId } = await openKey(pending.value);
-  await copyRoles(api, currentId, pendingId);
+  const advice =
+    "In the control panel, under Service accounts, give the new key exactly these roles. Then try again.";
+  await copyRoles(api, currentId, pendingId, advice);
 }
 
 /**
@@ -63,7 +65,11 @@ export async function finishSecret(rotation: Rotation): Promise<void> {
       superseded_key_id: superseded.keyId,
     });
   }
-  await moveAllRules(await readSecret(serviceAccount), next, log);
+  await moveAllRules(await readSecret(serviceAccount), next, log).catch((error: unknown) => {
+    // A service account that may not bind rules: no repetition of this step helps.
+    if (!(error instanceof KeyLifecycleError)) throw error;
+    log("warn", error.message, { key_id: next.keyId });
+  });
 }
 
 /** @throws KeyLifecycleError the current or the pending version has no key */

@@ -91,11 +91,26 @@ describe("moveRules", () => {
       expect(logged).toEqual([
         [
           "warn",
-          `This service account may not see or change routing rules (error ${code}). ` +
+          `This service account may not see routing rules (error ${code}). ` +
             `If a rule is bound to key ${old} or ${GONE}, bind it to key ${next} in the control panel.`,
           { from: `${old} ${GONE}`, to: next, code },
         ],
       ]);
+    },
+  );
+
+  it.each<[PlatformCode]>([[100], [104]])(
+    "fails and names the rule if the service account may see it, but may not bind it (error %i)",
+    async (code) => {
+      const { old, next, move } = await start();
+      failWith("SetRuleInfo", code);
+      await expect(move(old)).rejects.toMatchObject({
+        name: "KeyLifecycleError",
+        message:
+          `This service account may not bind rule in (1) to key ${next} (error ${code}). ` +
+          "Bind it in the control panel.",
+      });
+      expect(boundTo()).toBe(old);
     },
   );
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 
-import { readUntil, settle } from "../../lib/key-lifecycle/settle.ts";
+import { isUnknownKey, readUntil, settle } from "../../lib/key-lifecycle/settle.ts";
+import { VoximplantError } from "../../lib/voximplant/errors.ts";
 
 /** A clock that only `sleep` moves, and the pauses so far. */
 function startClock() {
@@ -49,6 +50,19 @@ describe("settle", () => {
     const waiting = { sleep, deadline: { now, at } };
     await expect(settle(succeedAt(9), () => true, waiting)).rejects.toThrow(message);
     expect(pauses).toEqual(begun);
+  });
+});
+
+describe("a key that the platform does not know", () => {
+  it.each([
+    [100, true],
+    [104, false],
+    [340, false],
+    [433, true],
+    [447, true],
+    [455, false],
+  ])("is what error %i means: %s", (code, isUnknown) => {
+    expect(isUnknownKey(new VoximplantError("GetAccountInfo", code, "refused"))).toBe(isUnknown);
   });
 });
 

@@ -35,14 +35,23 @@ function secretOf({ labels = {}, held = {}, unreadable = [] }: Versions): Secret
   };
 }
 
-/** Checks the key `unused`. The secret of the first service account does not hold it. */
-function check(history: Versions | Error) {
+/**
+ * Checks the key `unused`. The secret of the first service account does not hold it.
+ *
+ * @param later what is read of the second secret after the wait
+ */
+function check(history: Versions | Error, later = history) {
+  let waited = 0;
   const policy = { serviceAccounts: [serviceAccount("calls"), serviceAccount("history")], grants: [] };
   return checkNotInUse(
-    ({ name }) => {
-      if (name === "calls")
-        return Promise.resolve(secretOf({ labels: { v1: "AWSCURRENT" }, held: { v1: "k1" } }));
-      return history instanceof Error ? Promise.reject(history) : Promise.resolve(secretOf(history));
+    {
+      readSecret: ({ name }) => {
+        if (name === "calls")
+          return Promise.resolve(secretOf({ labels: { v1: "AWSCURRENT" }, held: { v1: "k1" } }));
+        const read = waited >= 7_000 ? later : history;
+        return read instanceof Error ? Promise.reject(read) : Promise.resolve(secretOf(read));
+      },
+      sleep: (milliseconds) => Promise.resolve(void (waited += milliseconds)),
     },
     policy,
     "unused",
@@ -89,5 +98,10 @@ describe("a key that an operator wants deleted to make room", () => {
     ["a secret cannot be described", new Error("AccessDenied"), "AccessDenied"],
   ])("must not be deleted if %s", async (_, history, message) => {
     await expect(check(history)).rejects.toMatchObject({ message });
+  });
+
+  it("must not be deleted if it became current seconds ago, and the first read does not show it yet", async () => {
+    const later = { ...current, held: { ...current.held, v2: "unused" } };
+    await expect(check(current, later)).rejects.toThrow("Key unused is a current key");
   });
 });

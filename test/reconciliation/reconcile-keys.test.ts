@@ -377,6 +377,27 @@ describe("a routing rule", () => {
     });
   const boundTo = () => world.platform.rules.get(2)?.bindKeyId;
 
+  it.each<[100 | 104]>([[100], [104]])(
+    "that may be seen, but not bound, keeps its key from being deleted (error %i)",
+    async (code) => {
+      world = await startWorld();
+      const superseded = world.keyWith("AWSCURRENT") ?? "";
+      world.faults.platform = (method) => (method === "SetRuleInfo" ? platformFault(code) : undefined);
+      await rotate();
+      world.clock.now += GRACE_MS + 1_000;
+      expect(await reconcileKeys(world.ports, policyFor())).toMatchObject([
+        {
+          reason: "superseded_key",
+          action: "failed",
+          detail: expect.stringContaining(
+            "Not deleted: This service account may not bind rule in (1)",
+          ) as string,
+        },
+      ]);
+      expect(exists(superseded)).toBe(true);
+    },
+  );
+
   it.each<[string, () => string | Promise<string>, unmanaged?: true]>([
     ["unknown, and only reported", plant],
     ["unmanaged", plant, true],

@@ -8,8 +8,8 @@ import { VoximplantError } from "../../lib/voximplant/errors.ts";
 import type { ManagementApi } from "../../lib/voximplant/methods.ts";
 import { serviceAccount } from "../fakes/policy.ts";
 
-const calls = serviceAccount("calls");
-const history = serviceAccount("history");
+const calls = serviceAccount("calls", { accountId: 1 });
+const history = serviceAccount("history", { accountId: 1 });
 const policy = { serviceAccounts: [calls, history], grants: [] };
 
 /** @param failure what the platform answers to a call with this key. Default: it accepts it. */
@@ -118,7 +118,7 @@ describe("after a revocation, a service account", () => {
       named: "calls",
       before: keysOf(was),
       after: keysOf(is),
-      replacements: new Map(next === undefined ? [] : [[of.name, next]]),
+      replacements: new Map(next === undefined ? [] : [[of.secret, next]]),
     });
   }
 
@@ -146,6 +146,13 @@ describe("after a revocation, a service account", () => {
   ])("is without a working key if %s", async (_, keys) => {
     for (const of of [calls, history])
       expect(await find(of, keys)).toEqual({ withoutKey: [of.name], unread: [] });
+  });
+
+  it("is without a working key if the operator named it, and its key is of another account than grants.yml names", async () => {
+    const foreign = { ...works, accountId: 2 };
+    expect(await find(calls, { was: foreign, is: foreign })).toEqual({ withoutKey: ["calls"], unread: [] });
+    expect(await find(calls, { was: leaked, is: foreign })).toEqual({ withoutKey: ["calls"], unread: [] });
+    expect(await find(history, { was: foreign, is: foreign })).toEqual({ withoutKey: [], unread: [] });
   });
 
   it("has no deleted key if its secret holds no key at all", async () => {

@@ -60,6 +60,20 @@ describe("a rotation", () => {
     expect(world.platform.rules.get(1)?.bindKeyId).toBe(world.keyWith("AWSCURRENT"));
   });
 
+  it("continues if the service account may not bind a rule, and says which", async () => {
+    world = await startWorld({
+      fault: (method) => (method === "SetRuleInfo" ? platformFault(104) : undefined),
+    });
+    await carryOut(ALL, stage());
+    await world.useCurrentKey();
+    expect(world.logged).toContainEqual({
+      level: "warn",
+      message:
+        `This service account may not bind rule in (1) to key ${world.keyWith("AWSCURRENT")} (error 104). ` +
+        "Bind it in the control panel.",
+    });
+  });
+
   it("continues if the service account may not see rules, and says what to check", async () => {
     world = await startWorld({
       fault: (method) => (method === "GetApplications" ? platformFault(100) : undefined),

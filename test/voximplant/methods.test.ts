@@ -84,4 +84,22 @@ describe("the methods of the Management API", () => {
     const rules = await api.getRulesBoundTo("k");
     expect(rules.map(({ rule_id }) => rule_id)).toEqual([10, 20]);
   });
+
+  it("ask for the rules of five applications at once, and of no more once the time is over", async () => {
+    const { api, calls } = open((method) =>
+      method === "GetApplications"
+        ? { result: Array.from({ length: 12 }, (_, id) => ({ application_id: id })), total_count: 12 }
+        : { result: [], total_count: 0 },
+    );
+    const requests = () => calls.filter(({ method }) => method === "GetRules").length;
+    const seen: number[] = [];
+    await api.getRulesBoundTo("k", () => void seen.push(requests()));
+    expect([...seen, requests()]).toEqual([0, 5, 10, 12]);
+    const late = new Error("no more time");
+    const checkTime = () => {
+      if (requests() >= 17) throw late;
+    };
+    await expect(api.getRulesBoundTo("k", checkTime)).rejects.toBe(late);
+    expect(requests()).toBe(17);
+  });
 });
