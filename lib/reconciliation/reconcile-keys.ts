@@ -200,5 +200,5 @@ async function remove(run: AccountRun, classified: ClassifiedKey): Promise<"dele
     throw new Error("a secret has changed meanwhile.");
   // Logged before the call, because the answer may be lost, or the run may be killed afterwards.
   ports.log("info", `Deleting key ${key.key_id}, which is ${again.state.state}.`, { key_id: key.key_id });
-  return signerFor(account, ownerOf(classified)).api.deleteKey(key.key_id, { repeatable: false });
+  return signerFor(account, ownerOf(classified)).api.deleteKey(key.key_id, { attempts: 1 });
 }

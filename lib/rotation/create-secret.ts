@@ -115,7 +115,7 @@ async function makeRoom(rotation: Rotation, current: AccountKey, cause: Error): 
     await moveRules(api, [key.key_id], currentId, log);
     const again = await findDispensable(rotation, current, [key]);
     if (again.dispensable.length === 0) continue;
-    await api.deleteKey(key.key_id, { repeatable: false });
+    await api.deleteKey(key.key_id, { attempts: 1 });
     log("info", `Deleted key ${key.key_id} to make room: it is no longer needed.`, { key_id: key.key_id });
   }
 }

@@ -9,6 +9,7 @@ import { reconcileKeys } from "../../lib/reconciliation/reconcile-keys.ts";
 import { rollBack } from "../../lib/reconciliation/rollback.ts";
 import { rotateKey } from "../../lib/rotation/rotate-key.ts";
 import type { ManagementApi } from "../../lib/voximplant/methods.ts";
+import type { Fault } from "../../local/fault.ts";
 import { platformFault } from "../../local/voximplant/error.ts";
 import { VoximplantError } from "../../lib/voximplant/errors.ts";
 import { rsaPem } from "../fakes/rsa-keys.ts";
@@ -514,13 +515,15 @@ describe("a key that a slow read shows as superseded, and that is in use, is kep
     await world.useCurrentKey();
   });
 
-  it("by a deletion whose call was lost: it is not sent again after a rollback", async () => {
+  it.each<[string, Fault]>([
+    ["whose call was lost", { drop: "before" }],
+    ["that the rate limit refused", platformFault(340)],
+  ])("by a deletion %s: it is not sent again after a rollback", async (_, fault) => {
     world = await startWorld();
     await rotate();
     graceEnds();
     const operator = world.openProcess("rollback");
-    world.faults.platform = (method, count) =>
-      method === "DeleteKey" && count === 1 ? { drop: "before" } : undefined;
+    world.faults.platform = (method, count) => (method === "DeleteKey" && count === 1 ? fault : undefined);
     let calls = 0;
     world.remote.sleep = async () => {
       calls += 1;
