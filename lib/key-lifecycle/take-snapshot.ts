@@ -92,7 +92,10 @@ export function absentSecrets(failures: Snapshot["failures"]): string[] {
 }
 
 /** If one secret cannot be read, the others are still read. */
-async function readSecrets({ readSecret }: SnapshotPorts, serviceAccounts: readonly ServiceAccount[]) {
+export async function readSecrets(
+  { readSecret }: Pick<SnapshotPorts, "readSecret">,
+  serviceAccounts: readonly ServiceAccount[],
+): Promise<Pick<Snapshot, "secrets" | "failures">> {
   const secrets: SecretSnapshot[] = [];
   const failures: Problem[] = [];
   for (const serviceAccount of serviceAccounts) {
