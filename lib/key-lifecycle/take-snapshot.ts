@@ -75,7 +75,7 @@ export async function takeSnapshot(ports: SnapshotPorts, policy: Policy): Promis
   }
   const { graceMs, replicaRegions } = ports;
   const absent = absentSecrets(failures);
-  const context = { serviceAccounts, secrets, graceMs, replicaRegions, absent };
+  const context = { serviceAccounts, secrets, graceMs, replicaRegions, absent, now: ports.now() };
   return {
     secrets,
     accounts: listed.map(({ keys, ...account }) => ({ ...account, keys: classifyKeys(keys, context) })),

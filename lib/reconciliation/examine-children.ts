@@ -101,7 +101,7 @@ async function findUnknown(
   const { graceMs, replicaRegions } = ports;
   const { secrets, failures } = await readSecrets(ports, serviceAccounts);
   const absent = absentSecrets(failures);
-  const context = { serviceAccounts, secrets, graceMs, replicaRegions, absent };
+  const context = { serviceAccounts, secrets, graceMs, replicaRegions, absent, now: ports.now() };
   const inSecret = keyIdsIn(secrets);
   return listed.flatMap(({ accountId, serviceAccount, keys }) =>
     classifyKeys(keys, context).flatMap(({ key, state }): Finding[] => {

@@ -160,7 +160,8 @@ async function findDispensable(
     ),
   );
   const secrets = reads.filter((read) => read !== undefined);
-  const own = classifyKeys(keys, { serviceAccounts, secrets, graceMs, replicaRegions, absent }).filter(
+  const context = { serviceAccounts, secrets, graceMs, replicaRegions, absent, now: now() };
+  const own = classifyKeys(keys, context).filter(
     ({ state }) => "serviceAccount" in state && state.serviceAccount === serviceAccount.name,
   );
   const inSecret = keyIdsIn(secrets);
