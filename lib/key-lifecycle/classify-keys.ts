@@ -10,9 +10,12 @@ export type KeyState =
   | (OwnKeyState & { readonly serviceAccount: string })
   /** Listed under `unmanagedKeys`: something other than the vendor uses it. Never changed. */
   | { readonly state: "unmanaged" }
-  /** No secret holds it, and every secret was read. */
+  /**
+   * No version that was read holds it. If a version was not read, its key has not been in use for a
+   * grace.
+   */
   | { readonly state: "unknown" }
-  /** No readable secret holds it, but a secret could not be read. */
+  /** No version that was read holds it. A version that was not read may hold it, and be in use. */
   | { readonly state: "undetermined" };
 
 /** The state of a key that belongs to a secret. */
@@ -51,6 +54,7 @@ interface ClassificationContext {
   readonly replicaRegions?: readonly string[] | undefined;
   /** Service accounts whose secret does not exist. Default: none. */
   readonly absent?: readonly string[];
+  readonly now: EpochMs;
 }
 
 /**
@@ -58,13 +62,12 @@ interface ClassificationContext {
  * that is stored in between is in no secret that was read, and counts as unknown.
  */
 export function classifyKeys(keys: readonly Key[], context: ClassificationContext): ClassifiedKey[] {
-  const { serviceAccounts, secrets } = context;
+  const { serviceAccounts, secrets, now } = context;
   const unmanaged = new Set(serviceAccounts.flatMap(({ unmanagedKeys }) => unmanagedKeys));
-  const allWereRead =
-    secrets.every(isComplete) &&
-    serviceAccounts.every(({ name }) => secrets.some(({ serviceAccount }) => serviceAccount === name));
-
   const unreadUntil = unreadVersionsMatterUntil(context);
+  const isEachKeyInUseKnown =
+    unreadUntil <= now &&
+    serviceAccounts.every(({ name }) => secrets.some(({ serviceAccount }) => serviceAccount === name));
 
   return keys.map((key) => {
     const states = secrets.flatMap((secret) => {
@@ -80,8 +83,8 @@ export function classifyKeys(keys: readonly Key[], context: ClassificationContex
     // A version that was not read may hold this key too, and may be in use.
     if (latest?.state === "superseded" || latest?.state === "stray")
       return { key, state: { ...latest, retireAt: Math.max(latest.retireAt, unreadUntil) } };
-    if (latest?.state === "orphan" && unreadUntil > 0) return { key, state: { state: "undetermined" } };
-    return { key, state: latest ?? { state: allWereRead ? "unknown" : "undetermined" } };
+    if (latest?.state === "orphan" && unreadUntil > now) return { key, state: { state: "undetermined" } };
+    return { key, state: latest ?? { state: isEachKeyInUseKnown ? "unknown" : "undetermined" } };
   });
 }
 

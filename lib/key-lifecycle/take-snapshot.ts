@@ -1,7 +1,7 @@
 import type { Log } from "../audit/log.ts";
 import type { EpochMs } from "../epoch.ts";
 import type { Policy, ServiceAccount } from "../grants/policy.ts";
-import { isRefusal, VoximplantError } from "../voximplant/errors.ts";
+import { isRefusal, VoximplantError, VoximplantUnavailableError } from "../voximplant/errors.ts";
 import type { Key } from "../voximplant/methods.ts";
 import type { AccountKey, OpenKey } from "./account-key.ts";
 import { type ClassifiedKey, classifyKeys } from "./classify-keys.ts";
@@ -75,7 +75,7 @@ export async function takeSnapshot(ports: SnapshotPorts, policy: Policy): Promis
   }
   const { graceMs, replicaRegions } = ports;
   const absent = absentSecrets(failures);
-  const context = { serviceAccounts, secrets, graceMs, replicaRegions, absent };
+  const context = { serviceAccounts, secrets, graceMs, replicaRegions, absent, now: ports.now() };
   return {
     secrets,
     accounts: listed.map(({ keys, ...account }) => ({ ...account, keys: classifyKeys(keys, context) })),
@@ -92,7 +92,10 @@ export function absentSecrets(failures: Snapshot["failures"]): string[] {
 }
 
 /** If one secret cannot be read, the others are still read. */
-async function readSecrets({ readSecret }: SnapshotPorts, serviceAccounts: readonly ServiceAccount[]) {
+export async function readSecrets(
+  { readSecret }: Pick<SnapshotPorts, "readSecret">,
+  serviceAccounts: readonly ServiceAccount[],
+): Promise<Pick<Snapshot, "secrets" | "failures">> {
   const secrets: SecretSnapshot[] = [];
   const failures: Problem[] = [];
   for (const serviceAccount of serviceAccounts) {
@@ -143,6 +146,9 @@ interface AccountProblems {
  * Tries each current key of an account, and lists the account's keys with the first one that the
  * platform accepts. If it accepts no current key, the others are tried, from the newest. A refused
  * current key affects only its own service account.
+ *
+ * After an outage, no further key is tried. Each would fail after the same wait, and the function
+ * would end before it reports anything.
  */
 async function listAccount(
   { store, openKey }: SnapshotPorts,
@@ -158,6 +164,7 @@ async function listAccount(
   const current = new Map<string, AccountKey>();
   const accepted = new Set<string>();
   let listing: Pick<AccountListing, "lister" | "keys"> | undefined;
+  let outage: Error | undefined;
 
   for (const version of newestFirst.filter(({ isCurrent }) => isCurrent)) {
     const { serviceAccount } = version;
@@ -165,11 +172,13 @@ async function listAccount(
       const key = await open(version);
       if (key === undefined || current.has(serviceAccount)) continue;
       current.set(serviceAccount, key);
+      if (outage !== undefined) throw outage;
       // Called with each key, because the platform may refuse a key that it lists.
       const keys = await key.api.getKeys();
       accepted.add(key.keyId);
       listing ??= { lister: key, keys };
     } catch (error) {
+      if (isOutage(error)) outage = error;
       if (isUnknownKey(error)) {
         current.delete(serviceAccount);
         refused.set(version.keyId, error);
@@ -178,13 +187,14 @@ async function listAccount(
   }
   const unanswered = new Map<string, unknown>();
   for (const version of newestFirst.filter(({ isCurrent }) => !isCurrent)) {
-    if (listing !== undefined) break;
+    if (listing !== undefined || outage !== undefined) break;
     try {
       const lister = await open(version);
       if (lister !== undefined) listing = { lister, keys: await lister.api.getKeys() };
     } catch (error) {
+      if (isOutage(error)) outage = error;
       // Most superseded keys are deleted, so the platform refuses them.
-      if (!(error instanceof VoximplantError) || isRefusal(error, "rateLimited"))
+      if (outage !== undefined || !(error instanceof VoximplantError))
         unanswered.set(version.serviceAccount, error);
     }
   }
@@ -195,4 +205,9 @@ async function listAccount(
     if (!failures.some((one) => one.serviceAccount === serviceAccount))
       failures.push({ serviceAccount, error });
   return undefined;
+}
+
+/** Whether the platform gave no answer about a key, although the call was retried. */
+function isOutage(error: unknown): error is Error {
+  return error instanceof VoximplantUnavailableError || isRefusal(error, "rateLimited");
 }

@@ -1,9 +1,10 @@
 import type { Policy } from "../grants/policy.ts";
+import { classifyKeys } from "../key-lifecycle/classify-keys.ts";
 import { isUnknownKey } from "../key-lifecycle/settle.ts";
-import { keyIdsIn, type SecretSnapshot } from "../key-lifecycle/snapshot.ts";
-import type { SnapshotPorts } from "../key-lifecycle/take-snapshot.ts";
+import { keyIdsIn } from "../key-lifecycle/snapshot.ts";
+import { absentSecrets, readSecrets, type SnapshotPorts } from "../key-lifecycle/take-snapshot.ts";
 import { isRefusal } from "../voximplant/errors.ts";
-import type { ManagementApi } from "../voximplant/methods.ts";
+import type { Key, ManagementApi } from "../voximplant/methods.ts";
 import { type Finding, messageOf, notExamined, reported } from "./finding.ts";
 
 /** Milliseconds for all child accounts of one run. */
@@ -19,30 +20,36 @@ export interface ParentKey {
   readonly apiOf: (childAccountId: number) => Pick<ManagementApi, "getKeys">;
 }
 
-/** What is needed of a snapshot: for each account its current keys, and the keys in the secrets. */
+/** What is needed of a snapshot: for each account its current keys. */
 interface Examined {
-  readonly accounts: readonly { readonly current: ReadonlyMap<string, ParentKey> }[];
-  readonly secrets: readonly Pick<SecretSnapshot, "keys">[];
+  readonly accounts: readonly {
+    readonly accountId: number;
+    readonly current: ReadonlyMap<string, ParentKey>;
+  }[];
 }
 
+type ChildPorts = Pick<SnapshotPorts, "readSecret" | "log" | "now" | "graceMs" | "replicaRegions">;
+
 /**
- * Finds keys in the child accounts that grants list. Such a key is never ours, because a child
- * account is used with its parent's key. Keys of a child account are never deleted.
+ * Finds keys in the child accounts that grants list. Such a key is usually not ours, because a
+ * child account is used with its parent's key. Keys of a child account are never deleted. A child
+ * account in the snapshot has a service account of its own, and is examined like every other
+ * account.
  *
  * A refusal is not a failure: Voximplant does not document whether a parent's key may list a
  * child's keys.
  */
 export async function examineChildren(
-  { log, now }: Pick<SnapshotPorts, "log" | "now">,
+  ports: ChildPorts,
   policy: Policy,
-  { accounts, secrets }: Examined,
+  { accounts }: Examined,
 ): Promise<Finding[]> {
-  const inSecret = keyIdsIn(secrets);
-  const unmanaged = new Set(policy.serviceAccounts.flatMap(({ unmanagedKeys }) => unmanagedKeys));
+  const { log, now } = ports;
   const children = childAccounts(policy, accounts);
   const first = Math.floor(now() / RUN_MS) % Math.max(1, children.length);
   const deadline = now() + BUDGET_MS;
   const findings: Finding[] = [];
+  const listed: ChildKeys[] = [];
   for (const [index, { accountId, parents }] of [
     ...children.slice(first),
     ...children.slice(0, first),
@@ -54,13 +61,7 @@ export async function examineChildren(
     const failures: { readonly serviceAccount: string; readonly error: unknown }[] = [];
     for (const { serviceAccount, key } of parents) {
       try {
-        for (const listed of await key.apiOf(accountId).getKeys()) {
-          if (inSecret.has(listed.key_id) || unmanaged.has(listed.key_id)) continue;
-          const detail =
-            `Child account ${accountId} has this key, and no secret holds it. If someone uses it on purpose, list it ` +
-            "under unmanagedKeys in grants.yml. Otherwise delete it in that account: docs/runbook.md#unknown-keys.";
-          findings.push({ ...reported("unknown_key", serviceAccount, detail), accountId, key: listed });
-        }
+        listed.push({ accountId, serviceAccount, keys: await key.apiOf(accountId).getKeys() });
         failures.length = 0;
         break;
       } catch (error) {
@@ -77,7 +78,46 @@ export async function examineChildren(
       log("info", `Child account ${accountId} was not examined. ${messageOf(error)}`, { serviceAccount });
     else findings.push({ ...notExamined(failure), accountId });
   }
+  if (listed.length > 0) findings.push(...(await findUnknown(ports, policy, listed)));
   return findings;
+}
+
+/** The keys of a child account, and the service account with whose key they were listed. */
+interface ChildKeys {
+  readonly accountId: number;
+  readonly serviceAccount: string;
+  readonly keys: readonly Key[];
+}
+
+/**
+ * Reads the secrets again. Otherwise a key that was stored after the first read, and before the
+ * child accounts were listed, would count as unknown.
+ */
+async function findUnknown(
+  ports: ChildPorts,
+  { serviceAccounts }: Policy,
+  listed: readonly ChildKeys[],
+): Promise<Finding[]> {
+  const { graceMs, replicaRegions } = ports;
+  const { secrets, failures } = await readSecrets(ports, serviceAccounts);
+  const absent = absentSecrets(failures);
+  const context = { serviceAccounts, secrets, graceMs, replicaRegions, absent, now: ports.now() };
+  const inSecret = keyIdsIn(secrets);
+  return listed.flatMap(({ accountId, serviceAccount, keys }) =>
+    classifyKeys(keys, context).flatMap(({ key, state }): Finding[] => {
+      if (inSecret.has(key.key_id) || state.state === "unmanaged") return [];
+      if (state.state === "undetermined") {
+        const detail =
+          `Child account ${accountId} has this key. No readable secret holds it, but a secret that cannot be read ` +
+          "may hold it. Do not delete the key until every secret can be read: see `voxtoken admin keys`.";
+        return [{ ...reported("undetermined_key", serviceAccount, detail), accountId, key }];
+      }
+      const detail =
+        `Child account ${accountId} has this key, and no secret holds it. If someone uses it on purpose, list it ` +
+        "under unmanagedKeys in grants.yml. Otherwise delete it in that account: docs/runbook.md#unknown-keys.";
+      return [{ ...reported("unknown_key", serviceAccount, detail), accountId, key }];
+    }),
+  );
 }
 
 function isNotAllowed(error: unknown): boolean {
@@ -90,12 +130,17 @@ interface ChildAccount {
   readonly parents: { readonly serviceAccount: string; readonly key: ParentKey }[];
 }
 
-/** Each child account once, although several service accounts may reach it. */
+/**
+ * Each child account once, although several service accounts may reach it. Without those that are
+ * in the snapshot.
+ */
 function childAccounts({ grants }: Policy, accounts: Examined["accounts"]): ChildAccount[] {
+  const examined = new Set(accounts.map(({ accountId }) => accountId));
   const children = new Map<number, ChildAccount>();
   for (const [serviceAccount, key] of accounts.flatMap(({ current }) => [...current])) {
     const granted = grants.filter(({ serviceAccounts }) => serviceAccounts.includes(serviceAccount));
     for (const accountId of new Set(granted.flatMap(({ childAccountIds }) => childAccountIds))) {
+      if (examined.has(accountId)) continue;
       const child = children.get(accountId) ?? { accountId, parents: [] };
       child.parents.push({ serviceAccount, key });
       children.set(accountId, child);

@@ -5,17 +5,17 @@ import type { Snapshot } from "../key-lifecycle/take-snapshot.ts";
 /**
  * Why a key may be the last one that works for a service account. Undefined: in this run, the
  * platform accepted the current key of `owner`, and the current key of every other secret that
- * holds the key `keyId`.
+ * holds the key `keyId`. A secret with a version that cannot be read may hold it.
  */
 export function whyLast(
   { secrets, accounts, refused }: Snapshot,
   { serviceAccounts }: Policy,
-  { keyId, owner }: { readonly keyId: string; readonly owner: string },
+  { keyId, owner }: { readonly keyId: string; readonly owner: string | undefined },
 ): string | undefined {
   for (const secret of secrets) {
     const { serviceAccount, keys } = secret;
-    const holdsKey = [...keys.values()].some((key) => key.keyId === keyId);
-    if (serviceAccount !== owner && !holdsKey) continue;
+    const mayHoldKey = !isComplete(secret) || [...keys.values()].some((key) => key.keyId === keyId);
+    if (serviceAccount !== owner && !mayHoldKey) continue;
 
     const current = currentKey(secret);
     if (current === undefined) {

@@ -1,14 +1,15 @@
 import type { EpochMs } from "../epoch.ts";
 import type { Policy } from "../grants/policy.ts";
-import { type KeyState, retireAt } from "../key-lifecycle/classify-keys.ts";
+import { type ClassifiedKey, classifyKeys, type KeyState, retireAt } from "../key-lifecycle/classify-keys.ts";
 import { labelledAt } from "../key-lifecycle/key-label.ts";
 import { ownRoles } from "../key-lifecycle/roles.ts";
-import { currentKey, type SecretSnapshot } from "../key-lifecycle/snapshot.ts";
+import { currentKey, keyIdsIn, type SecretSnapshot } from "../key-lifecycle/snapshot.ts";
 import { type Snapshot, type SnapshotPorts, takeSnapshot } from "../key-lifecycle/take-snapshot.ts";
 import { messageOf } from "./finding.ts";
 
 /**
- * A key of a Voximplant account, and its state. Plain JSON, which `voxtoken admin keys` receives.
+ * A key of a Voximplant account, and its state. Plain JSON, which `voxtoken admin keys` receives. A
+ * key that the secrets of several service accounts hold has a row for each of them.
  */
 export interface ListedKey {
   readonly accountId: number | null;
@@ -26,7 +27,7 @@ export interface ListedKey {
   readonly since?: string;
   /**
    * RFC 3339: when a superseded or stray key may be deleted. Absent while replicas of the secret
-   * are behind.
+   * are behind, or another secret uses the key.
    */
   readonly retireAt?: string;
 }
@@ -42,20 +43,20 @@ export async function listKeys(ports: SnapshotPorts, policy: Policy): Promise<Ke
   const snapshot = await takeSnapshot(ports, policy);
   const { accounts, secrets, refused, failures } = snapshot;
   const listed = accounts.flatMap(({ accountId, keys }) =>
-    keys.map(({ key, state }): ListedKey => {
+    keys.flatMap(({ key, state }) => {
       const since = storedAt(secrets, key.key_id) ?? labelledAt(key, ports.now());
       const until = retireAt(state);
-      const isRefused = state.state === "current" && refused.has(key.key_id);
-      return {
+      const isRefused = refused.has(key.key_id);
+      return [state, ...otherStates(ports, secrets, { key, state })].map((one): ListedKey => ({
         accountId,
         keyId: key.key_id,
         name: key.key_name,
-        state: isRefused ? "missing" : state.state,
-        ...("serviceAccount" in state && { serviceAccount: state.serviceAccount }),
+        state: one.state === "current" && isRefused ? "missing" : one.state,
+        ...("serviceAccount" in one && { serviceAccount: one.serviceAccount }),
         roles: ownRoles(key.roles ?? []).map(({ role_name }) => role_name),
         ...(since !== undefined && { since: new Date(since).toISOString() }),
         ...(Number.isFinite(until) && until > 0 && { retireAt: new Date(until).toISOString() }),
-      };
+      }));
     }),
   );
   const listedIds = new Set(listed.map(({ keyId }) => keyId));
@@ -69,6 +70,25 @@ export async function listKeys(ports: SnapshotPorts, policy: Policy): Promise<Ke
     ),
   ];
   return { keys: [...listed, ...secrets.flatMap((one) => unlistedKey(snapshot, one, listedIds))], problems };
+}
+
+/**
+ * The states of a key in the other secrets that hold it. A key that is current in one secret may be
+ * superseded in another.
+ */
+function otherStates(
+  { graceMs, replicaRegions, now }: SnapshotPorts,
+  secrets: readonly SecretSnapshot[],
+  { key, state }: ClassifiedKey,
+): KeyState[] {
+  const owner = "serviceAccount" in state ? state.serviceAccount : undefined;
+  const others = secrets.filter(
+    (secret) => secret.serviceAccount !== owner && keyIdsIn([secret]).has(key.key_id),
+  );
+  return others.flatMap((secret) => {
+    const context = { serviceAccounts: [], secrets: [secret], graceMs, replicaRegions, now: now() };
+    return classifyKeys([key], context).map((classified) => classified.state);
+  });
 }
 
 /** A row for a service account that has no key, or whose current key is in no list. */

@@ -111,13 +111,13 @@ function decisionContext(
 async function moveRulesOf(run: AccountRun, classified: ClassifiedKey, isDeletion: boolean): Promise<void> {
   const { ports, snapshot, account } = run;
   const keyId = classified.key.key_id;
-  const owner = ownerOf(classified);
-  if (owner === undefined || classified.state.state === "orphan") {
+  const owner = classified.state.state === "orphan" ? undefined : ownerOf(classified);
+  const problem = isDeletion ? whyLast(snapshot, run.policy, { keyId, owner }) : undefined;
+  if (problem !== undefined) throw new Error(`${problem}, so the key ${keyId} may be the last that works.`);
+  if (owner === undefined) {
     await warnOfRules(run, keyId);
     return;
   }
-  const problem = isDeletion ? whyLast(snapshot, run.policy, { keyId, owner }) : undefined;
-  if (problem !== undefined) throw new Error(`${problem}, so the key ${keyId} may be the last that works.`);
   const { api } = signerFor(account, owner);
   const secret = snapshot.secrets.find(({ serviceAccount }) => serviceAccount === owner);
   const current = secret && currentKey(secret);
@@ -195,10 +195,11 @@ async function remove(run: AccountRun, classified: ClassifiedKey): Promise<"dele
     graceMs,
     replicaRegions,
     absent: absentSecrets(snapshot.failures),
+    now: ports.now(),
   });
   if (again === undefined || decide(again, decisionContext(run, secrets))?.remove !== true)
     throw new Error("a secret has changed meanwhile.");
   // Logged before the call, because the answer may be lost, or the run may be killed afterwards.
   ports.log("info", `Deleting key ${key.key_id}, which is ${again.state.state}.`, { key_id: key.key_id });
-  return signerFor(account, ownerOf(classified)).api.deleteKey(key.key_id, { repeatable: false });
+  return signerFor(account, ownerOf(classified)).api.deleteKey(key.key_id, { attempts: 1 });
 }

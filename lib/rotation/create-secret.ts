@@ -1,5 +1,6 @@
 import type { EpochMs } from "../epoch.ts";
 import type { AccountKey } from "../key-lifecycle/account-key.ts";
+import { isRefusedByAws } from "../key-lifecycle/aws-refusal.ts";
 import { classifyKeys, retireAt } from "../key-lifecycle/classify-keys.ts";
 import { KeyLifecycleError, noKeyYet } from "../key-lifecycle/key-lifecycle-error.ts";
 import { keyName, labelKey } from "../key-lifecycle/key-label.ts";
@@ -31,7 +32,13 @@ export async function createSecret(rotation: Rotation): Promise<void> {
     const key = await makeKey(rotation, currentKey);
     if (key === "taken") return;
     const value = serializeCredentials(key);
-    const outcome = await store.putVersion({ secretId: secret.arn, versionId, value, stage: "AWSPENDING" });
+    const put = { secretId: secret.arn, versionId, value, stage: "AWSPENDING" } as const;
+    const outcome = await store.putVersion(put).catch(async (error: unknown) => {
+      // The key is in no version. If it stayed, each attempt would leave a key behind, until the
+      // account is full.
+      if (isRefusedByAws(error)) await deleteUnstored(rotation, api, key.key_id);
+      throw error;
+    });
     if (outcome === "stored") {
       await waitUntilKnown(rotation, api, value);
       return;
@@ -43,6 +50,14 @@ export async function createSecret(rotation: Rotation): Promise<void> {
   }
   const stored = rotation.pending ?? (await store.readVersion(secret.arn, versionId));
   if (stored !== undefined) await waitUntilKnown(rotation, api, stored.value);
+}
+
+/** Only logs a failure, so that the step fails with the reason why the key was not stored. */
+async function deleteUnstored({ log }: Rotation, api: ManagementApi, keyId: string): Promise<void> {
+  await api.deleteKey(keyId).catch((error: unknown) => {
+    const reason = error instanceof Error ? error.message : String(error);
+    log("warn", `Key ${keyId} is in no secret, and may still exist: ${reason}`, { key_id: keyId });
+  });
 }
 
 /**
@@ -115,7 +130,7 @@ async function makeRoom(rotation: Rotation, current: AccountKey, cause: Error): 
     await moveRules(api, [key.key_id], currentId, log);
     const again = await findDispensable(rotation, current, [key]);
     if (again.dispensable.length === 0) continue;
-    await api.deleteKey(key.key_id, { repeatable: false });
+    await api.deleteKey(key.key_id, { attempts: 1 });
     log("info", `Deleted key ${key.key_id} to make room: it is no longer needed.`, { key_id: key.key_id });
   }
 }
@@ -145,7 +160,8 @@ async function findDispensable(
     ),
   );
   const secrets = reads.filter((read) => read !== undefined);
-  const own = classifyKeys(keys, { serviceAccounts, secrets, graceMs, replicaRegions, absent }).filter(
+  const context = { serviceAccounts, secrets, graceMs, replicaRegions, absent, now: now() };
+  const own = classifyKeys(keys, context).filter(
     ({ state }) => "serviceAccount" in state && state.serviceAccount === serviceAccount.name,
   );
   const inSecret = keyIdsIn(secrets);

@@ -60,8 +60,6 @@ const Answer = z.looseObject({
   errors: z.nullish(z.array(ApiError)),
 });
 
-const MAX_ATTEMPTS = 5;
-
 /**
  * Calls one method of the HTTP Management API and resolves to its whole answer (`result` and what
  * stands beside it).
@@ -71,8 +69,9 @@ const MAX_ATTEMPTS = 5;
  * then the method did not run. After error 515, a lost connection, a time-out or a 5xx, the method
  * may have taken effect. Then the call is retried only if `repeatable`.
  *
- * @param repeatable whether running the method twice has the same effect as once. `CreateKey` is
- *   not repeatable.
+ * @param options.repeatable whether running the method twice has the same effect as once.
+ *   `CreateKey` is not repeatable.
+ * @param options.attempts the maximum number of calls. Default 5.
  * @throws VoximplantError the platform refuses
  * @throws VoximplantUnavailableError no answer, or one that is not understood
  * @throws VoximplantFileError the method answered with a file; it is not called again
@@ -84,7 +83,7 @@ export async function callMethod(
   authorization: Authorization,
   method: string,
   parameters: Parameters,
-  { repeatable }: { readonly repeatable: boolean },
+  { repeatable, attempts: maxAttempts = 5 }: { readonly repeatable: boolean; readonly attempts?: number },
 ): Promise<Record<string, unknown>> {
   // Most callers have checked the URL already, and their error names the setting. This check is for
   // the other callers.
@@ -101,7 +100,7 @@ export async function callMethod(
         (attempt.error instanceof VoximplantUnavailableError ||
           isRefusal(attempt.error, "sameOperationRecently")));
     const pauseMs = Math.ceil(random() * Math.min(8_000, 500 * 2 ** (attempts - 1)));
-    const ended = attempts === MAX_ATTEMPTS || now() + pauseMs >= deadline || connection.signal?.aborted;
+    const ended = attempts === maxAttempts || now() + pauseMs >= deadline || connection.signal?.aborted;
     if (!mayRepeat || ended) throw attempt.error;
     await orAborted(sleep(pauseMs), connection.signal).catch(() => {
       throw attempt.error;

@@ -57,11 +57,12 @@ export interface ManagementApi {
   /**
    * `absent`: the key did not exist, for example because an earlier attempt deleted the key.
    *
-   * @param options.repeatable false: not retried if the call may have taken effect. If it did not,
-   *   a rollback may have put the key into use meanwhile, and a retry would delete the key.
+   * @param options.attempts the maximum number of calls of DeleteKey. Must be 1 if the key must not
+   *   be deleted while it is current: during the pause before a second call, a rollback may make it
+   *   current.
    * @throws VoximplantError the platform refuses the call or the caller's own key
    */
-  deleteKey(keyId: string, options?: { readonly repeatable: boolean }): Promise<"deleted" | "absent">;
+  deleteKey(keyId: string, options?: { readonly attempts: number }): Promise<"deleted" | "absent">;
   getKeyRoles(keyId: string): Promise<Role[]>;
   setKeyRoles(keyId: string, roleIds: readonly number[]): Promise<void>;
   removeKeyRoles(keyId: string, roleIds: readonly number[]): Promise<void>;
@@ -88,9 +89,12 @@ export function openManagementApi(
     method: string,
     result: z.ZodMiniType<T>,
     parameters: Parameters = {},
-    repeatable = true,
+    options: { readonly repeatable?: boolean; readonly attempts?: number } = {},
   ): Promise<T> => {
-    const body = await callMethod(connection, await authorize(), method, parameters, { repeatable });
+    const body = await callMethod(connection, await authorize(), method, parameters, {
+      repeatable: true,
+      ...options,
+    });
     return read(method, result, body);
   };
 
@@ -117,7 +121,7 @@ export function openManagementApi(
         // The documentation shows an object; four official clients declare an array.
         z.union([CreatedKey, z.array(CreatedKey)]),
         { key_name: name, description, role_id: roleIds?.join(";") },
-        false,
+        { repeatable: false },
       );
       const [key] = [created].flat();
       if (key === undefined) throw new VoximplantUnavailableError("CreateKey", "the answer holds no key");
@@ -127,9 +131,9 @@ export function openManagementApi(
     async updateKey(keyId, { name, description }) {
       await call("UpdateKey", z.unknown(), { key_id: keyId, key_name: name, description });
     },
-    async deleteKey(keyId, { repeatable } = { repeatable: true }) {
+    async deleteKey(keyId, options) {
       try {
-        await call("DeleteKey", z.unknown(), { key_id: keyId }, repeatable);
+        await call("DeleteKey", z.unknown(), { key_id: keyId }, options);
         return "deleted";
       } catch (error) {
         if (!isRefusal(error, "invalidKeyId")) throw error;

@@ -42,13 +42,13 @@ function secretOf(
 
 function stateOf(
   secrets: readonly SecretSnapshot[],
-  { name = "a key", unmanagedKeys = [] as string[] } = {},
+  { name = "a key", unmanagedKeys = [] as string[], now = CHANGED } = {},
 ) {
   const { serviceAccounts } = policyFor(
     Object.fromEntries(secrets.map(({ serviceAccount }) => [serviceAccount, { unmanagedKeys }])),
   );
   const key = { key_id: "k", key_name: name, description: null };
-  return classifyKeys([key], { serviceAccounts, secrets, graceMs: GRACE_MS }).map(({ state }) => state);
+  return classifyKeys([key], { serviceAccounts, secrets, graceMs: GRACE_MS, now }).map(({ state }) => state);
 }
 
 const CURRENT = { v1: { labels: ["AWSCURRENT"], key: "k" } };
@@ -163,6 +163,26 @@ describe("a key that no version holds, with a name for one", () => {
     ],
   ])("is %s", (_, secret, state) => {
     expect(stateOf([secret], { name })).toEqual([state]);
+  });
+});
+
+describe("if a version of a secret cannot be read, a key in no other version is", () => {
+  const secretWithUnread = (label?: string) => {
+    const secret = secretOf("s", { v1: { labels: ["AWSCURRENT"], key: "x" }, v2: { key: "y" } });
+    const labels = label === undefined ? [] : [label];
+    return { ...secret, unreadable: [{ versionId: "v0", labels, error: new Error("no") }] };
+  };
+
+  it.each<[string, KeyState["state"], string | undefined, number, string?]>([
+    ["undetermined in the grace", "undetermined", undefined, CHANGED + GRACE_MS - 1],
+    ["unknown after the grace", "unknown", undefined, CHANGED + GRACE_MS],
+    ["undetermined if the version is current", "undetermined", "AWSCURRENT", CHANGED + GRACE_MS],
+    ["undetermined if the version is pending", "undetermined", "AWSPENDING", CHANGED + GRACE_MS],
+    ["undetermined in the grace, also if it is named as an orphan", "undetermined", undefined, CHANGED, "v2"],
+    ["an orphan after the grace, if it is named as one", "orphan", undefined, CHANGED + GRACE_MS, "v2"],
+  ])("%s", (_, state, label, now, versionId) => {
+    const name = versionId === undefined ? "a key" : keyName("arn:s", versionId);
+    expect(stateOf([secretWithUnread(label)], { name, now })).toMatchObject([{ state }]);
   });
 });
 

@@ -142,6 +142,48 @@ it("a snapshot keeps a current key that got no answer, because calls with it may
   expect(refused).toEqual(new Map());
 });
 
+describe("while the platform gives no answer, a snapshot", () => {
+  const names = ["outbound-calls", "call-history"];
+  const outage = new VoximplantUnavailableError("GetKeys", "HTTP 503");
+  const silent: SnapshotPorts["openKey"] = async (file) => {
+    const key = await world.ports.openKey(file);
+    const getKeys = () => {
+      asked.push(key.keyId);
+      return Promise.reject(outage);
+    };
+    return { ...key, api: { ...key.api, getKeys } };
+  };
+  let asked: string[];
+  beforeEach(() => {
+    asked = [];
+  });
+
+  it("calls it with one current key of the account, and reports each service account", async () => {
+    await world.close();
+    world = await startWorld({ serviceAccounts: names });
+    const both = policyFor({ "outbound-calls": {}, "call-history": {} });
+    const { accounts, failures } = await snapshot({ openKey: silent }, both);
+    expect(asked).toHaveLength(1);
+    expect(accounts).toEqual([]);
+    expect(failures).toEqual(names.map((serviceAccount) => ({ serviceAccount, error: outage })));
+  });
+
+  it("calls it with no superseded key of the account", async () => {
+    addVersion(60);
+    await snapshot({ openKey: silent });
+    expect(asked).toEqual([currentId()]);
+  });
+
+  it("calls it with one superseded key if no key is current", async () => {
+    addVersion(60);
+    addVersion(30);
+    for (const { stages } of world.secret().versions.values()) stages.delete("AWSCURRENT");
+    const { failures } = await snapshot({ openKey: silent });
+    expect(asked).toHaveLength(1);
+    expect(failures).toEqual([{ serviceAccount: "outbound-calls", error: outage }]);
+  });
+});
+
 describe("an account in which no key is current", () => {
   const OLD_ACCOUNT = 7654321;
 
@@ -192,7 +234,7 @@ describe("an account in which no key is current", () => {
       const key = await world.ports.openKey(file);
       if (key.accountId !== OLD_ACCOUNT || !isFirst) return key;
       isFirst = false;
-      return { ...key, api: { ...key.api, getKeys: () => Promise.reject(new Error("no answer")) } };
+      throw new Error("not a key");
     };
     const { accounts, failures } = await snapshot({ openKey });
     expect(accounts.map(({ accountId }) => accountId)).toEqual([ACCOUNT, OLD_ACCOUNT]);

@@ -84,6 +84,28 @@ describe("voxtoken admin revoke after a rotation", () => {
     expect(err).not.toContain("not known");
   });
 
+  it("names it, although the secret of another service account uses it", async () => {
+    const shared = key();
+    await world.secrets.call("CreateSecret", {
+      Name: "voximplant/call-history",
+      SecretString: world.fileWith(shared),
+    });
+    await rotate();
+    const { err } = await revoke(
+      ["--yes"],
+      undefined,
+      "  call-history:\n    secret: voximplant/call-history\n",
+    );
+    expect(err).toContain(named(shared));
+  });
+
+  it("names it, although a service account that shares the secret comes first in grants.yml", async () => {
+    const first = key();
+    await rotate();
+    const other = "  first-name:\n    secret: voximplant/outbound-calls\n";
+    expect((await revoke([], "n", other)).err).toContain(named(first));
+  });
+
   it("says that it is not known whether one works if the platform does not list its keys", async () => {
     await rotate();
     const revoked = key();

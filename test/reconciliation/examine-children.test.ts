@@ -2,10 +2,12 @@ import { beforeEach, describe, expect, it } from "vitest";
 
 import type { Log } from "../../lib/audit/log.ts";
 import type { Policy } from "../../lib/grants/policy.ts";
+import type { ReadSecret } from "../../lib/key-lifecycle/snapshot.ts";
 import { examineChildren, type ParentKey } from "../../lib/reconciliation/examine-children.ts";
 import { VoximplantError, VoximplantUnavailableError } from "../../lib/voximplant/errors.ts";
 import type { Key } from "../../lib/voximplant/methods.ts";
 import { grant, roleArn, serviceAccount } from "../fakes/policy.ts";
+import { GRACE_MS } from "../key-lifecycle/world.ts";
 
 /** How often a reconciliation runs. */
 const RUN_MS = 15 * 60_000;
@@ -36,17 +38,45 @@ function parentKey(name: string, answer: (accountId: number) => Key[]): ParentKe
 
 interface Setting {
   readonly unmanaged?: readonly string[];
+  /** The keys in each secret, once the child accounts are listed. */
   readonly inSecret?: readonly string[];
-  /** For each Voximplant account, the service accounts with a working key. */
+  /** A version of each secret that cannot be read. */
+  readonly unreadable?: string;
+  /** For each Voximplant account, from 1 on, the service accounts with a working key. */
   readonly ofAccounts?: readonly (readonly string[])[];
+}
+
+/** The ports, with the same keys in each secret. */
+function portsWith({ inSecret = [], unreadable }: Setting) {
+  const log: Log = (...line) => void logged.push(line);
+  const readSecret: ReadSecret = ({ name }) =>
+    Promise.resolve({
+      serviceAccount: name,
+      state: {
+        arn: `arn:${name}`,
+        name: `voximplant/${name}`,
+        rotationEnabled: true,
+        rotationDays: 30,
+        lastChangedAt: 0,
+        stages: new Map(),
+        replicas: [],
+        tags: new Map(),
+      },
+      createdAt: new Map(),
+      keys: new Map(inSecret.map((keyId) => [`version of ${keyId}`, { keyId, accountId: 1 }])),
+      unreadable:
+        unreadable === undefined ? [] : [{ versionId: unreadable, labels: ["AWSCURRENT"], error: "" }],
+    });
+  return { log, readSecret, now: () => clock, graceMs: GRACE_MS };
 }
 
 /** @param children the child accounts that a grant gives for each service account */
 function examine(
   children: Readonly<Record<string, readonly number[]>>,
   answer: (accountId: number) => Key[] = () => [],
-  { unmanaged = [], inSecret = [], ofAccounts = [Object.keys(children)] }: Setting = {},
+  setting: Setting = {},
 ) {
+  const { unmanaged = [], ofAccounts = [Object.keys(children)] } = setting;
   const names = Object.keys(children);
   const policy: Policy = {
     serviceAccounts: names.map((name) => serviceAccount(name, { unmanagedKeys: unmanaged })),
@@ -54,14 +84,11 @@ function examine(
       grant([roleArn("worker")], [name], { childAccountIds: children[name] ?? [] }),
     ),
   };
-  const accounts = ofAccounts.map((members) => ({
+  const accounts = ofAccounts.map((members, index) => ({
+    accountId: index + 1,
     current: new Map(members.map((name) => [name, parentKey(name, answer)])),
   }));
-  const secrets = [
-    { keys: new Map(inSecret.map((keyId) => [`version of ${keyId}`, { keyId, accountId: 1 }])) },
-  ];
-  const ports = { log: (...line: Parameters<Log>) => void logged.push(line), now: () => clock };
-  return examineChildren(ports, policy, { accounts, secrets });
+  return examineChildren(portsWith(setting), policy, { accounts });
 }
 
 describe("the keys of child accounts", () => {
@@ -84,6 +111,27 @@ describe("the keys of child accounts", () => {
     const keys = ["ours", "theirs", "stranger"].map(key);
     const findings = await examine({ calls: [7] }, () => keys, { inSecret: ["ours"], unmanaged: ["theirs"] });
     expect(findings.map((finding) => finding.key?.key_id)).toEqual(["stranger"]);
+  });
+
+  it("are reported as undetermined if a secret that cannot be read may hold them", async () => {
+    const findings = await examine({ calls: [7] }, () => [key("k")], { unreadable: "v1" });
+    expect(findings).toEqual([
+      {
+        reason: "undetermined_key",
+        action: "reported",
+        serviceAccount: "calls",
+        accountId: 7,
+        key: key("k"),
+        detail:
+          "Child account 7 has this key. No readable secret holds it, but a secret that cannot be read may hold it. " +
+          "Do not delete the key until every secret can be read: see `voxtoken admin keys`.",
+      },
+    ]);
+  });
+
+  it("are not listed here if a service account of the child account has a key that works", async () => {
+    expect(await examine({ calls: [2] }, () => [key("k")], { ofAccounts: [["calls"], []] })).toEqual([]);
+    expect(asked).toEqual([]);
   });
 
   it("are listed once, although two service accounts may use the child account", async () => {
@@ -139,7 +187,7 @@ describe("many child accounts", () => {
   };
 
   it("are examined for 45 s, and the log says how many are left", async () => {
-    await examine({ calls: [1, 2, 3, 4, 5] }, answerLate);
+    await examine({ calls: [11, 12, 13, 14, 15] }, answerLate);
     expect(asked).toHaveLength(3);
     expect(logged).toEqual([["info", "2 child accounts are left for the next runs."]]);
   });
@@ -149,14 +197,14 @@ describe("many child accounts", () => {
     for (let run = 0; run < 4; run += 1) {
       clock = run * RUN_MS + 1;
       asked = [];
-      await examine({ calls: [1, 2, 3] });
+      await examine({ calls: [11, 12, 13] });
       runs.push(asked.map((one) => one.replace("calls ", "")));
     }
     expect(runs).toEqual([
-      ["1", "2", "3"],
-      ["2", "3", "1"],
-      ["3", "1", "2"],
-      ["1", "2", "3"],
+      ["11", "12", "13"],
+      ["12", "13", "11"],
+      ["13", "11", "12"],
+      ["11", "12", "13"],
     ]);
   });
 });
@@ -173,8 +221,7 @@ describe("a child account of two service accounts", () => {
     ]);
     const grants = ["a", "b"].map((name) => grant([roleArn("worker")], [name], { childAccountIds: [7] }));
     const policy: Policy = { serviceAccounts: ["a", "b"].map((name) => serviceAccount(name)), grants };
-    const log: Log = (...line) => void logged.push(line);
-    return examineChildren({ log, now: () => clock }, policy, { accounts: [{ current }], secrets: [] });
+    return examineChildren(portsWith({}), policy, { accounts: [{ accountId: 1, current }] });
   };
   const forbidden = new VoximplantError("GetKeys", 104, "no");
   const outage = new VoximplantUnavailableError("GetKeys", "outage");

@@ -9,6 +9,7 @@ import { reconcileKeys } from "../../lib/reconciliation/reconcile-keys.ts";
 import { rollBack } from "../../lib/reconciliation/rollback.ts";
 import { rotateKey } from "../../lib/rotation/rotate-key.ts";
 import type { ManagementApi } from "../../lib/voximplant/methods.ts";
+import type { Fault } from "../../local/fault.ts";
 import { platformFault } from "../../local/voximplant/error.ts";
 import { VoximplantError } from "../../lib/voximplant/errors.ts";
 import { rsaPem } from "../fakes/rsa-keys.ts";
@@ -420,6 +421,48 @@ describe("`unknownKeys: report` of a service account does not count", () => {
   });
 });
 
+describe("while an old version without a label cannot be read, an unknown key", () => {
+  const policy = policyFor({ "outbound-calls": { unknownKeys: "delete" } });
+  /** Rotates twice, and returns the ports of a reconciliation after the grace, and the key. */
+  async function start() {
+    world = await startWorld();
+    await rotate(policy);
+    await rotate(policy);
+    const old = [...world.secret().versions.values()].find(({ stages }) => stages.size === 0)?.id;
+    const { keyId } = world.platform.addKey({
+      accountId: ACCOUNT,
+      pem: rsaPem(),
+      name: "x",
+      roles: ["Owner"],
+    });
+    graceEnds();
+    return { ports: unreadable(() => old), keyId };
+  }
+
+  it("is deleted after the grace if grants.yml says so", async () => {
+    const { ports, keyId } = await start();
+    const findings = await reconcileKeys(ports, policy);
+    expect(findings.find(({ key }) => key?.key_id === keyId)).toMatchObject({
+      reason: "unknown_key",
+      action: "deleted",
+    });
+    expect(exists(keyId)).toBe(false);
+  });
+
+  it("is kept if the platform refuses the current key, because the version may hold it", async () => {
+    const { ports, keyId } = await start();
+    const current = world.keyWith("AWSCURRENT") ?? "";
+    world.platform.keys.delete(current);
+    const findings = await reconcileKeys(ports, policy);
+    expect(findings.find(({ key }) => key?.key_id === keyId)).toMatchObject({
+      reason: "unknown_key",
+      action: "failed",
+      detail: expect.stringContaining(`the platform does not list the current key ${current}`) as string,
+    });
+    expect(exists(keyId)).toBe(true);
+  });
+});
+
 describe("a routing rule of a deleted key is not passed over in silence", () => {
   it.each(["unknown", "orphan"])("if the key is %s", async (kind) => {
     world = await startWorld();
@@ -514,13 +557,15 @@ describe("a key that a slow read shows as superseded, and that is in use, is kep
     await world.useCurrentKey();
   });
 
-  it("by a deletion whose call was lost: it is not sent again after a rollback", async () => {
+  it.each<[string, Fault]>([
+    ["whose call was lost", { drop: "before" }],
+    ["that the rate limit refused", platformFault(340)],
+  ])("by a deletion %s: it is not sent again after a rollback", async (_, fault) => {
     world = await startWorld();
     await rotate();
     graceEnds();
     const operator = world.openProcess("rollback");
-    world.faults.platform = (method, count) =>
-      method === "DeleteKey" && count === 1 ? { drop: "before" } : undefined;
+    world.faults.platform = (method, count) => (method === "DeleteKey" && count === 1 ? fault : undefined);
     let calls = 0;
     world.remote.sleep = async () => {
       calls += 1;
@@ -720,6 +765,14 @@ describe("a key", () => {
       {
         secrets: [rotated, secretOf("history", { AWSPREVIOUS: "old", AWSCURRENT: "other" })],
         listed: ["old", "new"],
+      },
+    ],
+    [
+      "a version of another secret cannot be read, and the platform refuses the current key of that secret",
+      "the platform refuses the current key other",
+      {
+        secrets: [rotated, secretOf("history", { AWSCURRENT: "other" }, ["AWSPREVIOUS"])],
+        refused: ["other"],
       },
     ],
   ])("may be the last that works if %s", (_, reason, of) => {

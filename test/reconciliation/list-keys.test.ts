@@ -107,6 +107,68 @@ describe("the list of keys", () => {
   });
 });
 
+describe("a key that several secrets hold has a row in the list for", () => {
+  const states = ({ keys }: Awaited<ReturnType<typeof list>>) =>
+    keys.map(({ keyId, state, serviceAccount }) => [keyId, state, serviceAccount]);
+  const put = (name: string, keyId: string) =>
+    world.secrets.call("PutSecretValue", {
+      SecretId: `voximplant/${name}`,
+      SecretString: world.fileWith(keyId),
+    });
+  const rotate = async () => {
+    for (const event of world.stagePending()) await rotateKey(world.ports, policyFor(TWO), event);
+  };
+
+  it("each service account that shares a secret", async () => {
+    world = await startWorld();
+    const first = key();
+    await rotate();
+    const shared = { "outbound-calls": {}, "second-name": { secret: "voximplant/outbound-calls" } };
+    expect(states(await list(policyFor(shared)))).toEqual([
+      [first, "superseded", "outbound-calls"],
+      [first, "superseded", "second-name"],
+      [key(), "current", "outbound-calls"],
+      [key(), "current", "second-name"],
+    ]);
+  });
+
+  it("each service account, with its state in that secret, and without an end while one uses it", async () => {
+    world = await startWorld({ serviceAccounts: ["outbound-calls"], emptySecrets: ["call-history"] });
+    const shared = key();
+    await put("call-history", shared);
+    await rotate();
+    const listed = await list(policyFor(TWO));
+    expect(states(listed)).toEqual([
+      [shared, "current", "call-history"],
+      [shared, "superseded", "outbound-calls"],
+      [key(), "current", "outbound-calls"],
+    ]);
+    for (const row of listed.keys) expect(row).not.toHaveProperty("retireAt");
+  });
+
+  it("each service account without a working key, if the platform refuses it", async () => {
+    world = await startWorld({ serviceAccounts: ["outbound-calls", "call-history"] });
+    await put("call-history", key());
+    world.platform.keys.delete(key());
+    expect((await list(policyFor(TWO))).keys).toMatchObject([
+      { state: "superseded", serviceAccount: "call-history" },
+      { state: "missing", serviceAccount: "outbound-calls" },
+      { state: "missing", serviceAccount: "call-history" },
+    ]);
+  });
+
+  it("the service account whose secret holds it, also if grants.yml lists it as unmanaged", async () => {
+    world = await startWorld();
+    const first = key();
+    await rotate();
+    expect(states(await list(policyFor({ "outbound-calls": { unmanagedKeys: [first] } })))).toEqual([
+      [first, "unmanaged", undefined],
+      [first, "superseded", "outbound-calls"],
+      [key(), "current", "outbound-calls"],
+    ]);
+  });
+});
+
 describe("a current key in the list is", () => {
   it.each([
     ["outbound-calls", ["missing", "current"]],

@@ -7,6 +7,7 @@ import { keyName } from "../../lib/key-lifecycle/key-label.ts";
 import type { SecretStore } from "../../lib/key-lifecycle/secret-store.ts";
 import { secretReader } from "../../lib/key-lifecycle/snapshot.ts";
 import { rotateKey } from "../../lib/rotation/rotate-key.ts";
+import type { Fault } from "../../local/fault.ts";
 import { platformFault } from "../../local/voximplant/error.ts";
 import { rsaPem } from "../fakes/rsa-keys.ts";
 import {
@@ -137,6 +138,45 @@ describe("if another run stores a key first, createSecret", () => {
     });
     expect(key("AWSPENDING")).toBe(faster);
     expect(methods()).toEqual(["CreateKey", "DeleteKey"]);
+  });
+});
+
+describe("if AWS refuses to store the new key, createSecret", () => {
+  const accessDenied: Fault = {
+    status: 400,
+    body: JSON.stringify({ __type: "AccessDeniedException", Message: "Access to KMS is not allowed" }),
+  };
+  const startDenied = async (fault: Fault) => {
+    await start();
+    world.faults.secrets = (operation) => (operation === "PutSecretValue" ? fault : undefined);
+  };
+
+  it("deletes the key, and fails with the reason", async () => {
+    await startDenied(accessDenied);
+    await expect(createSecret()).rejects.toThrow("Access to KMS is not allowed");
+    expect(keys()).toEqual([key()]);
+  });
+
+  it("fails with the reason, and logs the key, if the key cannot be deleted", async () => {
+    await startDenied(accessDenied);
+    world.faults.platform = (method) => (method === "DeleteKey" ? platformFault(104) : undefined);
+    await expect(createSecret()).rejects.toThrow("Access to KMS is not allowed");
+    const [, left] = keys();
+    expect(logged).toEqual([
+      [
+        "warn",
+        expect.stringMatching(
+          new RegExp(`^Key ${left} is in no secret, and may still exist: Voximplant refused DeleteKey`),
+        ),
+        { key_id: left },
+      ],
+    ]);
+  });
+
+  it("keeps the key if the answer was lost, because the key may be stored", async () => {
+    await startDenied({ drop: "after" });
+    await expect(createSecret()).rejects.toThrow();
+    expect(keys()).toEqual([key(), key("AWSPENDING")]);
   });
 });
 
