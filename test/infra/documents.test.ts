@@ -34,6 +34,20 @@ describe("the documentation", () => {
     expect(brokenLinks(file, read(file))).toEqual([]);
   });
 
+  it("are linked by their headings in the code, in messages and in comments", () => {
+    const sources = ["lib", "infra", "functions"].flatMap((folder) =>
+      readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+        .filter((file) => file.endsWith(".ts"))
+        .map((file) => readFileSync(join(root, folder, file), "utf8")),
+    );
+    const links = sources.flatMap((text) => [
+      ...[...text.matchAll(/docs\/([a-z-]+\.md#[a-z-]+)/g)].map(([, link = ""]) => link),
+      ...[...text.matchAll(/runbook: "([a-z-]+)"/g)].map(([, anchor = ""]) => `runbook.md#${anchor}`),
+    ]);
+    expect(links.length).toBeGreaterThan(10);
+    expect(links.flatMap((link) => brokenLinks("docs/keys.md", `[x](${link})`))).toEqual([]);
+  });
+
   it("would fail this test if a link pointed to a heading that does not exist", () => {
     expect(brokenLinks("docs/keys.md", "[x](runbook.md#no-such-heading)")).toHaveLength(1);
   });
