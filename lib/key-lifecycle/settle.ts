@@ -1,5 +1,8 @@
 import type { EpochMs } from "../epoch.ts";
 import { isRefusal, type VoximplantError } from "../voximplant/errors.ts";
+import type { Account, ManagementApi } from "../voximplant/methods.ts";
+import type { AccountKey } from "./account-key.ts";
+import { KeyLifecycleError } from "./key-lifecycle-error.ts";
 
 /**
  * Milliseconds between two attempts at something that a remote system may show late: one minute in
@@ -63,4 +66,41 @@ export async function readUntil<T>(
  */
 export function isUnknownKey(error: unknown): error is VoximplantError {
   return isRefusal(error, "authorizationFailed", "invalidKeyId", "invalidToken");
+}
+
+/**
+ * Asks the platform whether it accepts a key and knows its id. The platform may accept tokens of a
+ * deleted key for some seconds. So getKeyRoles is called too: it fails for a deleted key.
+ *
+ * @param asker asks for the key's roles
+ */
+export async function proveKnown(
+  { api, keyId }: AccountKey,
+  asker: Pick<ManagementApi, "getKeyRoles"> = api,
+): Promise<Account> {
+  const account = await api.getAccountInfo();
+  await asker.getKeyRoles(keyId);
+  return account;
+}
+
+/**
+ * As {@link proveKnown}, and asks whether the platform lists the key. A new key may be accepted,
+ * known and listed at different times. Without this, a later step could not tell a new key from a
+ * deleted one.
+ *
+ * @throws NotListedError
+ */
+export async function proveListed(key: AccountKey, asker = key.api): Promise<Account> {
+  const account = await proveKnown(key, asker);
+  if ((await asker.getKeys()).some(({ key_id }) => key_id === key.keyId)) return account;
+  throw new NotListedError(
+    `The platform does not list the new key ${key.keyId} yet. The next attempt may succeed.`,
+  );
+}
+
+class NotListedError extends KeyLifecycleError {}
+
+/** Whether the error of {@link proveListed} may pass. */
+export function isNotKnownYet(error: unknown): boolean {
+  return isUnknownKey(error) || error instanceof NotListedError;
 }

@@ -6,12 +6,12 @@ import { isRefusedByAws } from "../key-lifecycle/aws-refusal.ts";
 import { createKey, LostKeyError } from "../key-lifecycle/create-key.ts";
 import { labelKey } from "../key-lifecycle/key-label.ts";
 import { checkAccount } from "../key-lifecycle/key-lifecycle-error.ts";
-import { isUnknownKey, settle } from "../key-lifecycle/settle.ts";
+import { isNotKnownYet, proveListed, settle } from "../key-lifecycle/settle.ts";
 import { serializeCredentials } from "../keys/credentials-file.ts";
 import type { ServiceAccount } from "../grants/policy.ts";
 import type { AccountKey, OpenKey } from "../key-lifecycle/account-key.ts";
 import { versionWith } from "../key-lifecycle/secret-store.ts";
-import { openManagementApi, type Role } from "../voximplant/methods.ts";
+import { type ManagementApi, openManagementApi, type Role } from "../voximplant/methods.ts";
 import { deleteAgain, startGrace } from "../reconciliation/replace-key.ts";
 import { CliError, EXIT } from "../cli/cli-error.ts";
 import type { Io } from "../cli/io.ts";
@@ -59,6 +59,12 @@ async function bootstrap(io: Io, flags: Flags): Promise<void> {
   const { policy, store, connection, openKey } = await openOperator(io, flags);
   const serviceAccount = serviceAccountOf(policy, flags.serviceAccount);
   const { secret: name } = serviceAccount;
+  if (serviceAccount.accountId !== undefined && serviceAccount.accountId !== flags.accountId)
+    throw new CliError(
+      `grants.yml says accountId ${serviceAccount.accountId} for ${serviceAccount.name}, not ${flags.accountId}`,
+      EXIT.usage,
+      `give --account-id ${serviceAccount.accountId}, or correct grants.yml`,
+    );
   const secret = await findSecret(store, name);
   if (versionWith("AWSCURRENT", secret) !== undefined && flags.replace !== true) {
     const hint =
@@ -88,7 +94,7 @@ async function bootstrap(io: Io, flags: Flags): Promise<void> {
     throw new CliError(message, EXIT.failure, hint, { cause: error });
   });
   const value = serializeCredentials(created);
-  const key = await openAndProve(io, openKey, value, serviceAccount).catch(async (error: unknown) => {
+  const key = await openAndProve(io, api, openKey, value, serviceAccount).catch(async (error: unknown) => {
     await deleteAgain(api, created.key_id, error);
     throw error;
   });
@@ -110,16 +116,17 @@ async function bootstrap(io: Io, flags: Flags): Promise<void> {
   reportLeftToDo(created.key_id, leftToDo);
 }
 
-/** Waits up to a minute until the platform accepts the new key. */
+/** Waits up to a minute until the platform knows the new key. */
 async function openAndProve(
   io: Io,
+  api: ManagementApi,
   openKey: OpenKey,
   value: string,
   serviceAccount: ServiceAccount,
 ): Promise<AccountKey> {
   const key = await openKey(value);
   checkAccount(serviceAccount, key);
-  await settle(() => key.api.getAccountInfo(), isUnknownKey, io);
+  await settle(() => proveListed(key, api), isNotKnownYet, io);
   return key;
 }
 

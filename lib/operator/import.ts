@@ -6,9 +6,8 @@ import { Command } from "commander";
 import { CredentialsFileError, parseCredentials, WrappedCredentialsError } from "../keys/credentials-file.ts";
 import type { OpenKey, AccountKey } from "../key-lifecycle/account-key.ts";
 import { checkAccount } from "../key-lifecycle/key-lifecycle-error.ts";
-import { isUnknownKey, settle } from "../key-lifecycle/settle.ts";
+import { isNotKnownYet, isUnknownKey, proveListed, settle } from "../key-lifecycle/settle.ts";
 import { messageOf } from "../reconciliation/finding.ts";
-import { isRefusal } from "../voximplant/errors.ts";
 import type { Account } from "../voximplant/methods.ts";
 import { CliError, EXIT } from "../cli/cli-error.ts";
 import type { Io } from "../cli/io.ts";
@@ -104,7 +103,7 @@ async function proveKey(
 ): Promise<{ key: AccountKey; account: Account }> {
   try {
     const key = await openKey(text);
-    const account = await waitUntilAccepted(io, key);
+    const account = await waitUntilKnown(io, key);
     const { accountId } = parseCredentials(text);
     if (account.account_id === accountId) return { key, account };
     throw new CliError(
@@ -121,7 +120,7 @@ async function proveKey(
           : "use the unchanged file from the control panel (*_private.json); if it is damaged, create another key there";
       throw new CliError(`not a usable credentials file: ${error.message}`, EXIT.failure, hint);
     }
-    if (isRefusal(error, "authorizationFailed", "invalidKeyId", "invalidToken")) {
+    if (isUnknownKey(error)) {
       const hint =
         "the key was deleted, or this machine's clock is wrong; create another key in the control panel and import it";
       throw new CliError(`the platform refuses this key: ${error.message}`, EXIT.failure, hint);
@@ -131,17 +130,16 @@ async function proveKey(
 }
 
 /** Waits up to a minute, because the platform may not know a new key yet. */
-function waitUntilAccepted(io: Io, { api }: AccountKey): Promise<Account> {
+function waitUntilKnown(io: Io, key: AccountKey): Promise<Account> {
   let isWaiting = false;
-  const attempt = () => api.getAccountInfo();
   const mayPass = (error: unknown) => {
-    if (!isUnknownKey(error)) return false;
+    if (!isNotKnownYet(error)) return false;
     if (!isWaiting)
-      io.stderr.write("The platform does not accept this key; trying again for up to a minute.\n");
+      io.stderr.write("The platform does not know this key; trying again for up to a minute.\n");
     isWaiting = true;
     return true;
   };
-  return settle(attempt, mayPass, io);
+  return settle(() => proveListed(key), mayPass, io);
 }
 
 async function confirmAccount(

@@ -7,7 +7,7 @@ import {
   unfinishedVersion,
   versionWith,
 } from "../key-lifecycle/secret-store.ts";
-import { isUnknownKey, readUntil, settle } from "../key-lifecycle/settle.ts";
+import { isUnknownKey, proveKnown, readUntil, settle } from "../key-lifecycle/settle.ts";
 import { dropPending, MayBeCurrentError, storeCurrent } from "../key-lifecycle/store-current.ts";
 import { parseCredentials } from "../keys/credentials-file.ts";
 import { messageOf } from "../reconciliation/finding.ts";
@@ -67,11 +67,15 @@ export async function storeKey(
         "`voxtoken admin rotate`.",
   );
   await attempt("The secret could not be read back", () => readBack(io, store, secret, versionId, value));
-  await attempt("The key's roles were not recorded", async () =>
-    (await orDenied(store.tag(secret.arn, ROLES_TAG, rolesTag(roles)))) === "denied"
-      ? "The key's roles were not recorded (secretsmanager:TagResource is denied). Reconciliation records them."
-      : undefined,
-  );
+  await attempt("The key's roles were not recorded", async () => {
+    const [tag, recorded] = [rolesTag(roles), secret.tags.get(ROLES_TAG)];
+    if ((await orDenied(store.tag(secret.arn, ROLES_TAG, tag))) !== "denied") return undefined;
+    const denied = "The key's roles were not recorded (secretsmanager:TagResource is denied).";
+    if (recorded === undefined) return `${denied} Reconciliation records them.`;
+    return recorded === tag
+      ? undefined
+      : `${denied} Accept them, or an alarm reports that they changed: \`voxtoken admin keys --accept-roles NAME\`.`;
+  });
   return leftToDo;
 }
 
@@ -83,14 +87,14 @@ export async function storeKey(
  * @returns a sentence if the platform gave no answer
  * @throws CliError the key was deleted
  */
-export async function checkStoredKey(io: Io, { api, keyId }: AccountKey, hint: string): Promise<string[]> {
+export async function checkStoredKey(io: Io, key: AccountKey, hint: string): Promise<string[]> {
   try {
-    await settle(() => api.getAccountInfo(), isUnknownKey, io);
+    await settle(() => proveKnown(key), isUnknownKey, io);
     return [];
   } catch (cause) {
     if (!isUnknownKey(cause))
       return [`It is unknown whether the platform still accepts the key: ${messageOf(cause)}`];
-    const message = `key ${keyId} is current, but it was deleted while this command stored it`;
+    const message = `key ${key.keyId} is current, but it was deleted while this command stored it`;
     throw new CliError(message, EXIT.failure, hint, { cause });
   }
 }

@@ -3,6 +3,7 @@ import { type Policy, wrongAccount } from "../grants/policy.ts";
 import type { ClassifiedKey } from "../key-lifecycle/classify-keys.ts";
 import { putAKeyIn } from "../key-lifecycle/key-lifecycle-error.ts";
 import { copiesBehindSince, unfinishedVersion, versionWith } from "../key-lifecycle/secret-store.ts";
+import { CredentialsFileError } from "../keys/credentials-file.ts";
 import { currentKey, isSupersededVersion, type SecretSnapshot } from "../key-lifecycle/snapshot.ts";
 import type { AccountSnapshot, Snapshot, SnapshotPorts } from "../key-lifecycle/take-snapshot.ts";
 import { type Finding, messageOf, reported } from "./finding.ts";
@@ -44,12 +45,12 @@ export function examineSecrets(
 
 function unreadableVersions({ serviceAccount, state, unreadable }: SecretSnapshot): Finding[] {
   const { name } = state;
-  const remedy = (versionId: string, labels: readonly string[]) => {
+  const remedy = (versionId: string, labels: readonly string[], error: unknown) => {
     if (labels.includes("AWSCURRENT"))
-      return (
-        `Every token of ${serviceAccount} fails. Import the right file: ` +
-        `\`voxtoken admin import FILE --service-account ${serviceAccount}\`.`
-      );
+      return error instanceof CredentialsFileError
+        ? `Every token of ${serviceAccount} fails. Import the right file: ` +
+            `\`voxtoken admin import FILE --service-account ${serviceAccount}\`.`
+        : "If vend-token cannot read it either, callers get no token: docs/runbook.md#key-unavailable.";
     const [label] = labels;
     if (label === undefined)
       return "Other keys are still examined. If this is reported again: docs/runbook.md#an-unreadable-version.";
@@ -61,7 +62,7 @@ function unreadableVersions({ serviceAccount, state, unreadable }: SecretSnapsho
   return unreadable.map(({ versionId, labels, error }) => {
     const labelled = labels.length > 0 ? ` (${labels.join(", ")})` : "";
     const detail = `Version ${versionId} of secret ${name}${labelled} cannot be read: ${messageOf(error)}`;
-    return reported("unreadable_version", serviceAccount, `${detail} ${remedy(versionId, labels)}`);
+    return reported("unreadable_version", serviceAccount, `${detail} ${remedy(versionId, labels, error)}`);
   });
 }
 
@@ -75,11 +76,9 @@ function missingKey({ accounts, refused }: Examined, secret: SecretSnapshot): Fi
   const isListed = account?.keys.some(({ key }) => key.key_id === keyId) ?? true;
   const isRefused = refused.has(keyId);
   if (isListed && !isRefused) return [];
-  const seen = isRefused
-    ? `The platform refuses it: ${messageOf(refused.get(keyId))}`
-    : "The platform does not list it.";
+  const seen = isRefused ? `refuses it: ${messageOf(refused.get(keyId))}` : "does not list it.";
   const detail =
-    `Tokens are signed with key ${keyId}, and the platform does not accept them. ${seen} If the key was deleted: ` +
+    `Tokens are signed with key ${keyId}, and the platform ${seen} If the key was deleted: ` +
     putAKeyIn(serviceAccount);
   return [reported("current_key_missing", serviceAccount, detail)];
 }

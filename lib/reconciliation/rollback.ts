@@ -2,7 +2,7 @@ import type { ServiceAccount } from "../grants/policy.ts";
 import { checkAccount, KeyLifecycleError } from "../key-lifecycle/key-lifecycle-error.ts";
 import { moveAllRules } from "../key-lifecycle/retire-key.ts";
 import { type SecretState, unfinishedVersion, versionWith } from "../key-lifecycle/secret-store.ts";
-import { isUnknownKey, readUntil, settle } from "../key-lifecycle/settle.ts";
+import { isUnknownKey, proveKnown, readUntil, settle } from "../key-lifecycle/settle.ts";
 import { isSupersededVersion } from "../key-lifecycle/snapshot.ts";
 import { dropPending, type PendingOutcome } from "../key-lifecycle/store-current.ts";
 import { messageOf } from "./finding.ts";
@@ -43,7 +43,7 @@ export async function rollBack(
   checkAccount(serviceAccount, key);
   // The grace of the key may be over. After this, no reconciliation begins to delete the key.
   await startGrace(ports, state, () => key.api.getKeyRoles(key.keyId));
-  await key.api.getAccountInfo().catch((cause: unknown) => {
+  await proveKnown(key).catch((cause: unknown) => {
     if (!isUnknownKey(cause)) throw cause;
     const message =
       `The platform refuses the previous key ${key.keyId}, so it does not become current: it was deleted, or revoked. ` +
@@ -68,25 +68,23 @@ export async function rollBack(
       throw new KeyLifecycleError(message, { cause: error });
     });
   // Waits until reads return the new labels, because reconciliation and the steps below need them.
-  await readUntil(
-    () => store.describe(state.arn).catch(() => state),
-    (now) => versionWith("AWSCURRENT", now) === version.versionId,
-    { sleep },
-  );
-  // The platform may accept tokens of a deleted key for some seconds. So getKeyRoles is called too:
-  // it fails for a deleted key.
-  const isKnown = async () => {
-    await key.api.getAccountInfo();
-    await key.api.getKeyRoles(key.keyId);
-  };
-  await settle(isKnown, isUnknownKey, { sleep }).catch((cause: unknown) => {
+  const isCurrent = (now: { readonly state: SecretState }) =>
+    versionWith("AWSCURRENT", now.state) === version.versionId;
+  await readUntil(async () => ({ state: await store.describe(state.arn).catch(() => state) }), isCurrent, {
+    sleep,
+  });
+  const leftToDo: string[] = [];
+  await settle(() => proveKnown(key), isUnknownKey, { sleep }).catch((cause: unknown) => {
+    if (!isUnknownKey(cause)) {
+      leftToDo.push(`It is unknown whether the platform still accepts the key: ${messageOf(cause)}`);
+      return;
+    }
     const message =
       `Key ${key.keyId} is current again, and the platform does not accept it: ${messageOf(cause)} ` +
       `Go back: \`voxtoken admin rollback ${serviceAccount.name}\`.`;
     throw new KeyLifecycleError(message, { cause });
   });
 
-  const leftToDo: string[] = [];
   const attempt = async <T>(what: string, work: () => Promise<T>): Promise<T | undefined> => {
     try {
       return await work();
@@ -98,7 +96,14 @@ export async function rollBack(
   const pending = await attempt("AWSPENDING was not taken off another version", () =>
     dropPending(store, state.arn, { sleep }),
   );
-  const snapshot = await attempt("The secret could not be read again", () => readSecret(serviceAccount));
+  const snapshot = await attempt("The secret could not be read again", () =>
+    readUntil(() => readSecret(serviceAccount), isCurrent, { sleep }),
+  );
+  // A rotation that read the secret before may have ended, or someone has changed it.
+  if (snapshot !== undefined && !isCurrent(snapshot))
+    throw new KeyLifecycleError(
+      `Key ${key.keyId} became current, and then another version did. \`voxtoken admin keys\` shows the current key.`,
+    );
   const others =
     snapshot && (await attempt("Routing rules were not moved", () => moveAllRules(snapshot, key, log)));
   const before = snapshot?.keys.get(current)?.keyId;

@@ -6,7 +6,7 @@ import { KeyLifecycleError, noKeyYet } from "../key-lifecycle/key-lifecycle-erro
 import { keyName, labelKey } from "../key-lifecycle/key-label.ts";
 import { moveRules } from "../key-lifecycle/retire-key.ts";
 import { SecretNotFoundError } from "../key-lifecycle/secret-store.ts";
-import { isUnknownKey, READ_LAG_MS, settle } from "../key-lifecycle/settle.ts";
+import { isNotKnownYet, proveListed, READ_LAG_MS, settle } from "../key-lifecycle/settle.ts";
 import { keyIdsIn } from "../key-lifecycle/snapshot.ts";
 import { serializeCredentials } from "../keys/credentials-file.ts";
 import { isRefusal } from "../voximplant/errors.ts";
@@ -60,32 +60,9 @@ async function deleteUnstored({ log }: Rotation, api: ManagementApi, keyId: stri
   });
 }
 
-/**
- * Waits until the platform accepts the new key, knows its id and lists it. Each may happen at a
- * different time. Without this wait, a later step could not tell a new key from a deleted one.
- */
-async function waitUntilKnown(
-  { openKey, sleep }: Rotation,
-  api: ManagementApi,
-  value: string,
-): Promise<void> {
+async function waitUntilKnown({ openKey, sleep }: Rotation, api: ManagementApi, value: string) {
   const key = await openKey(value);
-  await settle(
-    async () => {
-      await key.api.getAccountInfo();
-      await api.getKeyRoles(key.keyId);
-      if (!(await api.getKeys()).some(({ key_id }) => key_id === key.keyId))
-        throw new NotListedError(key.keyId);
-    },
-    (error) => isUnknownKey(error) || error instanceof NotListedError,
-    { sleep },
-  );
-}
-
-class NotListedError extends KeyLifecycleError {
-  constructor(keyId: string) {
-    super(`The platform does not list the new key ${keyId} yet. The next attempt continues the rotation.`);
-  }
+  await settle(() => proveListed(key, api), isNotKnownYet, { sleep });
 }
 
 /** `taken`: another run of this step has stored a key in the version. */

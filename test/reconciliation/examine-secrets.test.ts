@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
 
+import { CredentialsFileError } from "../../lib/keys/credentials-file.ts";
+
 import type { KeyState } from "../../lib/key-lifecycle/classify-keys.ts";
 import type { SecretState } from "../../lib/key-lifecycle/secret-store.ts";
 import type { KeyIdentity, SecretSnapshot } from "../../lib/key-lifecycle/snapshot.ts";
@@ -83,11 +85,8 @@ it("a secret with a current key that works, and nothing late, has no finding", (
 });
 
 describe("a version that cannot be read", () => {
-  const unreadable = (...labels: string[]) =>
-    secret({
-      keys: new Map(),
-      unreadable: [{ versionId: "v1", labels, error: new Error("file: not JSON.") }],
-    });
+  const unreadable = (labels: string[], error: Error = new CredentialsFileError("file: not JSON.")) =>
+    secret({ keys: new Map(), unreadable: [{ versionId: "v1", labels, error }] });
   it.each([
     [
       ["AWSCURRENT", "AWSPENDING"],
@@ -106,20 +105,31 @@ describe("a version that cannot be read", () => {
         "docs/runbook.md#an-unreadable-version.",
     ],
   ])("with the labels %j is reported with what helps", (labels, detail) => {
-    expect(details(unreadable(...labels))).toEqual([
+    expect(details(unreadable(labels))).toEqual([
       ["unreadable_version", `Version v1 of secret voximplant/calls ${detail}`],
     ]);
   });
 });
 
+it("a current version that cannot be read for another reason is reported without the advice to import a file", () => {
+  const detail =
+    "Version v1 of secret voximplant/calls (AWSCURRENT) cannot be read: AccessDenied. If vend-token cannot read it " +
+    "either, callers get no token: docs/runbook.md#key-unavailable.";
+  const one = secret({
+    keys: new Map(),
+    unreadable: [{ versionId: "v1", labels: ["AWSCURRENT"], error: new Error("AccessDenied.") }],
+  });
+  expect(details(one)).toEqual([["unreadable_version", detail]]);
+});
+
 describe("a current key", () => {
   const message = (seen: string) =>
-    `Tokens are signed with key k1, and the platform does not accept them. ${seen} If the key was deleted: Import one`;
+    `Tokens are signed with key k1, and the platform ${seen} If the key was deleted: Import one`;
 
   it("that the platform does not list is reported as missing", () => {
     const [[reason, detail] = []] = details(secret(), { listed: ["another"] });
     expect(reason).toBe("current_key_missing");
-    expect(detail).toContain(message("The platform does not list it."));
+    expect(detail).toContain(message("does not list it."));
   });
 
   it("that the platform refuses is reported with its answer, even if its account cannot be listed", () => {
@@ -129,7 +139,7 @@ describe("a current key", () => {
     ]);
     const [[reason, detail] = []] = details(secret(), { listed: undefined, refused });
     expect(reason).toBe("current_key_missing");
-    expect(detail).toContain(message("The platform refuses it: error 433."));
+    expect(detail).toContain(message("refuses it: error 433."));
   });
 
   it("is not reported while its account cannot be listed for another reason", () => {

@@ -593,16 +593,18 @@ describe("a key that was deleted seconds ago, and whose tokens are still accepte
     await world.useCurrentKey();
   });
 
-  it("by a rollback that reports success", async () => {
+  it("by a rollback, which refuses it while the platform still accepts its tokens", async () => {
     world = await startWorld({ deletionLag: { acceptanceMs: 30_000 } });
     await rotate();
     graceEnds();
     await reconcileKeys(world.ports, policyFor());
 
     if (SERVICE_ACCOUNT === undefined) throw new Error("no service account");
+    const current = world.keyWith("AWSCURRENT");
     await expect(rollBack(world.openProcess("rollback").ports, SERVICE_ACCOUNT)).rejects.toThrow(
-      "does not accept it",
+      "The platform refuses the previous key",
     );
+    expect(world.keyWith("AWSCURRENT")).toBe(current);
   });
 });
 

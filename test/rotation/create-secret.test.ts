@@ -83,7 +83,7 @@ describe("createSecret waits until the platform", () => {
     const failure: unknown = await createSecret().catch((error: unknown) => error);
     expect(failure).toMatchObject({
       name: "KeyLifecycleError",
-      message: `The platform does not list the new key ${key("AWSPENDING")} yet. The next attempt continues the rotation.`,
+      message: `The platform does not list the new key ${key("AWSPENDING")} yet. The next attempt may succeed.`,
     });
     await createSecret();
     expect(world.clock.now - startedAt).toBe(90_000);
