@@ -3,7 +3,7 @@
 //
 // Permissions, on the secrets of grants.yml alone: secretsmanager:DescribeSecret, GetSecretValue,
 // ListSecretVersionIds; PutSecretValue and UpdateSecretVersionStage, to revoke and roll back;
-// TagResource (only the tags voximplant-token-vendor:roles and :copies). Through Secrets Manager:
+// TagResource (only tags that begin with voximplant-token-vendor:). Through Secrets Manager:
 // kms:Decrypt and kms:GenerateDataKey on the secrets' KMS key, and kms:Encrypt and
 // kms:GenerateDataKey on the KMS keys of replica regions. On the functions that hold keys
 // (vend-token, and call-method if a grant has methods): lambda:GetFunctionConfiguration and

@@ -1,5 +1,3 @@
-import { ROLES_TAG } from "../lib/key-lifecycle/roles.ts";
-import { COPIES_TAG } from "../lib/key-lifecycle/secret-store.ts";
 import { getAtt, policyDocument, type Resource, type Resources, type Statement } from "./cloudformation.ts";
 import {
   functionArnIn,
@@ -117,11 +115,11 @@ function keyStatements(
       Effect: "Allow",
       Action: secretActions[name].map((action) => `secretsmanager:${action}`),
       Resource: secrets.map((secret) => secretArn(secret, options)),
-      // Allows these tags and no other. An action that sets no tag has no aws:TagKeys, and
+      // Allows this project's tags and no other. An action that sets no tag has no aws:TagKeys, and
       // ForAllValues allows it. A second statement would repeat the list of secrets, and half as
       // many secrets would fit into the policy.
       ...(name === "reconcile-keys" && {
-        Condition: { "ForAllValues:StringEquals": { "aws:TagKeys": [ROLES_TAG, COPIES_TAG] } },
+        Condition: { "ForAllValues:StringLike": { "aws:TagKeys": "voximplant-token-vendor:*" } },
       }),
     },
     ...(name === "reconcile-keys"

@@ -122,6 +122,13 @@ export function copiesBehindSince({ tags, lastChangedAt }: SecretState): EpochMs
   return Number.isNaN(since) ? lastChangedAt : since;
 }
 
+/**
+ * The tag with which a command starts the grace again: the time (RFC 3339) of its last start. No
+ * code reads the tag. It is apart from the other tags, because an old read of one of those, written
+ * back, would undo a change.
+ */
+export const GRACE_TAG = "voximplant-token-vendor:grace-started";
+
 export class SecretNotFoundError extends Error {
   override readonly name = "SecretNotFoundError";
 }

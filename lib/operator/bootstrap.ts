@@ -80,7 +80,7 @@ async function bootstrap(io: Io, flags: Flags): Promise<void> {
   const log = (_level: string, message: string) => {
     io.stderr.write(`${message}\n`);
   };
-  await startGrace({ store, sleep: io.sleep, log }, secret, () => Promise.resolve(roles));
+  await startGrace({ store, sleep: io.sleep, log, now: io.now }, secret);
   const versionId = randomUUID();
   const label = labelKey(secret, versionId, io.now());
   const roleIds = roles.map(({ role_id }) => role_id);

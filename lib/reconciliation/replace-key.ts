@@ -5,14 +5,14 @@ import { isRefusedByAws } from "../key-lifecycle/aws-refusal.ts";
 import { createKey, LostKeyError } from "../key-lifecycle/create-key.ts";
 import { checkAccount, KeyLifecycleError } from "../key-lifecycle/key-lifecycle-error.ts";
 import { labelKey } from "../key-lifecycle/key-label.ts";
-import { copyRoles, ROLES_TAG, rolesTag, verifySameAccess } from "../key-lifecycle/roles.ts";
-import type { SecretState, SecretVersion } from "../key-lifecycle/secret-store.ts";
+import { copyRoles, verifySameAccess } from "../key-lifecycle/roles.ts";
+import { GRACE_TAG, type SecretState, type SecretVersion } from "../key-lifecycle/secret-store.ts";
 import { isUnknownKey, readUntil, settle } from "../key-lifecycle/settle.ts";
 import { storeCurrent } from "../key-lifecycle/store-current.ts";
 import type { SnapshotPorts } from "../key-lifecycle/take-snapshot.ts";
 import { serializeCredentials } from "../keys/credentials-file.ts";
 import { isRefusal } from "../voximplant/errors.ts";
-import type { ManagementApi, Role } from "../voximplant/methods.ts";
+import type { ManagementApi } from "../voximplant/methods.ts";
 import { messageOf } from "./finding.ts";
 
 export interface ReplacementPorts extends Omit<SnapshotPorts, "graceMs"> {
@@ -50,7 +50,7 @@ export async function replaceKey(
   checkAccount(serviceAccount, old);
   const state = await store.describe(serviceAccount.secret);
   const versionId = ports.newId();
-  await startGrace(ports, state, () => old.api.getKeyRoles(old.keyId));
+  await startGrace(ports, state);
   checkDeadline();
   const created = await createKey(old.api, labelKey(state, versionId, now())).catch((error: unknown) => {
     if (error instanceof LostKeyError)
@@ -98,9 +98,9 @@ export async function replaceKey(
 export class ReplacementDeletedError extends KeyLifecycleError {}
 
 /**
- * Starts the grace again, by writing the secret's tag. Until the new key is stored, no secret holds
- * it. Reconciliation deletes such a key when the grace, which starts at the last change of the
- * secret, is over.
+ * Starts the grace again, by writing a tag of the secret. Until the new key is stored, no secret
+ * holds it. Reconciliation deletes such a key when the grace, which starts at the last change of
+ * the secret, is over.
  *
  * If the tag cannot be written, the replacement continues. Reconciliation may then delete the new
  * key on the platform. `replaceKey` stores the deleted key, sees that the platform does not know
@@ -108,12 +108,11 @@ export class ReplacementDeletedError extends KeyLifecycleError {}
  * the first run changed the secret: it stored the deleted key. So the grace has started again.
  */
 export async function startGrace(
-  { store, sleep, log }: Pick<ReplacementPorts, "store" | "sleep" | "log">,
-  { arn, tags, lastChangedAt }: SecretState,
-  readRoles: () => Promise<readonly Role[]>,
+  { store, sleep, log, now }: Pick<ReplacementPorts, "store" | "sleep" | "log" | "now">,
+  { arn, lastChangedAt }: SecretState,
 ): Promise<void> {
   try {
-    await store.tag(arn, ROLES_TAG, tags.get(ROLES_TAG) ?? rolesTag(await readRoles()));
+    await store.tag(arn, GRACE_TAG, new Date(now()).toISOString());
     await readUntil(
       () => store.describe(arn),
       (state) => state.lastChangedAt > lastChangedAt,

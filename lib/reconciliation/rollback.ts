@@ -42,7 +42,7 @@ export async function rollBack(
   const key = await openKey(version.value);
   checkAccount(serviceAccount, key);
   // The grace of the key may be over. After this, no reconciliation begins to delete the key.
-  await startGrace(ports, state, () => key.api.getKeyRoles(key.keyId));
+  await startGrace(ports, state);
   await proveKnown(key).catch((cause: unknown) => {
     if (!isUnknownKey(cause)) throw cause;
     const message =

@@ -2,6 +2,9 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { format } from "prettier";
 import { describe, expect, it } from "vitest";
+
+import { ROLES_TAG } from "../../lib/key-lifecycle/roles.ts";
+import { COPIES_TAG, GRACE_TAG } from "../../lib/key-lifecycle/secret-store.ts";
 import { stackOf } from "./describe.ts";
 import { passagesTable } from "./method-paths.ts";
 import { property } from "./promises.ts";
@@ -175,7 +178,8 @@ const operatorActions: Readonly<Record<string, string>> = {
   "secretsmanager:UpdateSecretVersionStage":
     "`import`, `bootstrap`, `rotate`: take `AWSPENDING` off an older version, or Secrets Manager would " +
     "make that version current; [An unreadable version](runbook.md#an-unreadable-version) by hand",
-  "secretsmanager:TagResource": "`import`, `bootstrap`: write down the roles of the key",
+  "secretsmanager:TagResource":
+    "`import`, `bootstrap`: write down the roles of the key, and start the grace again",
   "secretsmanager:RotateSecret": "`rotate`: start a rotation",
   "secretsmanager:CancelRotateSecret": "switch the rotation of a secret off by hand",
   "kms:GenerateDataKey": "`import`, `bootstrap`: encrypt the stored key, through Secrets Manager",
@@ -540,12 +544,12 @@ ${Object.entries(operatorActions)
     });
   });
 
-  it("lets reconciliation set the two tags that it keeps, and no other", async () => {
+  it("lets reconciliation set the tags of this project, and no other", async () => {
     const reconcile = principals.find(({ name }) => name === "reconcile-keys");
     if (reconcile === undefined) throw new Error("no principal");
     const tag = (name: string) => ({ ...secrets("TagResource"), context: { "aws:TagKeys": [name] } });
-    for (const name of ["roles", "copies"])
-      expect(await can(reconcile, [tag(`voximplant-token-vendor:${name}`)])).toBe(true);
+    for (const name of [ROLES_TAG, COPIES_TAG, GRACE_TAG])
+      expect(await can(reconcile, [tag(name)])).toBe(true);
     expect(await can(reconcile, [tag("team")])).toBe(false);
   });
 });

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import { ROLES_TAG } from "../../lib/key-lifecycle/roles.ts";
-import type { SecretStore } from "../../lib/key-lifecycle/secret-store.ts";
+import { GRACE_TAG, type SecretStore } from "../../lib/key-lifecycle/secret-store.ts";
 import {
   deleteAgain,
   ReplacementDeletedError,
@@ -60,8 +60,8 @@ describe("a replacement", () => {
 
   it("waits until the platform knows the new key", async () => {
     let asked = 0;
-    world.faults.platform = (method, n) =>
-      method === "GetKeyRoles" && n > 1 && ++asked <= 2 ? platformFault(100) : undefined;
+    world.faults.platform = (method) =>
+      method === "GetKeyRoles" && ++asked <= 2 ? platformFault(100) : undefined;
     const startedAt = world.clock.now;
     await replace();
     expect(world.clock.now - startedAt).toBeGreaterThanOrEqual(3_000);
@@ -92,7 +92,7 @@ describe("a replacement", () => {
 });
 
 describe("before CreateKey, a replacement", () => {
-  it("records the roles on the secret, and waits until the secret's last change is newer", async () => {
+  it("tags the secret with the time, and waits until the secret's last change is newer", async () => {
     const before = await world.ports.store.describe(SECRET);
     world.clock.now += 1_000;
     const pauses: number[] = [];
@@ -101,14 +101,19 @@ describe("before CreateKey, a replacement", () => {
       { sleep: (pause) => Promise.resolve(void pauses.push(pause)) },
       { describe: (id) => (++described <= 3 ? Promise.resolve(before) : world.ports.store.describe(id)) },
     );
-    expect(world.secret().tags).toEqual([{ Key: ROLES_TAG, Value: "3:5" }]);
+    expect(world.secret().tags).toEqual([{ Key: GRACE_TAG, Value: "2026-11-24T12:00:01.000Z" }]);
     expect(pauses).toEqual([1_000, 2_000]);
   });
 
-  it("keeps the recorded roles, even if the key has others now", async () => {
+  it("keeps roles that were accepted a moment ago, although it reads older ones", async () => {
     await world.ports.store.tag(SECRET, ROLES_TAG, "3");
-    await replace();
-    expect(world.secret().tags).toEqual([{ Key: ROLES_TAG, Value: "3" }]);
+    const before = await world.ports.store.describe(SECRET);
+    await world.ports.store.tag(SECRET, ROLES_TAG, "3:5");
+    let described = 0;
+    const describe: SecretStore["describe"] = (id) =>
+      ++described === 1 ? Promise.resolve(before) : world.ports.store.describe(id);
+    await replace({}, { describe });
+    expect(world.secret().tags).toContainEqual({ Key: ROLES_TAG, Value: "3:5" });
   });
 
   it("logs that it could not tag the secret, and goes on", async () => {
@@ -196,8 +201,7 @@ describe("a new key that is not stored", () => {
 
   it("is not waited for longer than the time that is left", async () => {
     const startedAt = world.clock.now;
-    world.faults.platform = (method, n) =>
-      method === "GetKeyRoles" && n > 1 ? platformFault(100) : undefined;
+    failMethod("GetKeyRoles", 100);
     await expect(replace({}, {}, { seconds: 10 })).rejects.toMatchObject({ code: 100 });
     expect(world.clock.now - startedAt).toBeLessThan(10_000);
     expect(created()).toEqual([]);

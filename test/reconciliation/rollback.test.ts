@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
-import { ROLES_TAG } from "../../lib/key-lifecycle/roles.ts";
+import { GRACE_TAG } from "../../lib/key-lifecycle/secret-store.ts";
 import type { SecretStore } from "../../lib/key-lifecycle/secret-store.ts";
 import { secretReader } from "../../lib/key-lifecycle/snapshot.ts";
 import type { ReplacementPorts } from "../../lib/reconciliation/replace-key.ts";
@@ -90,14 +90,15 @@ describe("a rollback", () => {
     expect(pauses).toEqual([1_000, 2_000]);
   });
 
-  it("starts the grace again before the label moves, by recording the roles if none are recorded", async () => {
+  it("starts the grace again before the label moves, and leaves the recorded roles alone", async () => {
     world.secret().tags = [];
     const describedAt = (await world.ports.store.describe(SECRET)).lastChangedAt;
     world.clock.now += 60_000;
+    const startedAt = new Date(world.clock.now).toISOString();
     const moveStage = () => Promise.reject(new Error("AccessDenied"));
     await expect(run({ moveStage })).rejects.toThrow("AccessDenied");
     const { tags, lastChangedAt } = await world.ports.store.describe(SECRET);
-    expect(tags.get(ROLES_TAG)).toBe("3:5");
+    expect([...tags]).toEqual([[GRACE_TAG, startedAt]]);
     expect(lastChangedAt).toBeGreaterThan(describedAt);
   });
 
