@@ -9,12 +9,6 @@ import { type Finding, messageOf, notExamined, reported } from "./finding.ts";
 
 /** Milliseconds for all child accounts of one run. */
 const BUDGET_MS = 45_000;
-/**
- * The time between two runs. Each run begins with a different child account. If every run began
- * with the same one, the budget might always end before the last child accounts.
- */
-const RUN_MS = 15 * 60_000;
-
 /** What is needed of a key of a parent account: to list the keys of its child accounts. */
 export interface ParentKey {
   readonly apiOf: (childAccountId: number) => Pick<ManagementApi, "getKeys">;
@@ -46,7 +40,9 @@ export async function examineChildren(
 ): Promise<Finding[]> {
   const { log, now } = ports;
   const children = childAccounts(policy, accounts);
-  const first = Math.floor(now() / RUN_MS) % Math.max(1, children.length);
+  // The milliseconds of the time differ from run to run, so each run begins with any of the child
+  // accounts. If every run began with the same one, the budget might always end before the last.
+  const first = now() % Math.max(1, children.length);
   const deadline = now() + BUDGET_MS;
   const findings: Finding[] = [];
   const listed: ChildKeys[] = [];

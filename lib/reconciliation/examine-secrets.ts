@@ -5,6 +5,7 @@ import { putAKeyIn } from "../key-lifecycle/key-lifecycle-error.ts";
 import { copiesBehindSince, unfinishedVersion, versionWith } from "../key-lifecycle/secret-store.ts";
 import { CredentialsFileError } from "../keys/credentials-file.ts";
 import { currentKey, isSupersededVersion, type SecretSnapshot } from "../key-lifecycle/snapshot.ts";
+import { currentKey, isSupersededVersion, keyIdsIn, type SecretSnapshot } from "../key-lifecycle/snapshot.ts";
 import type { AccountSnapshot, Snapshot, SnapshotPorts } from "../key-lifecycle/take-snapshot.ts";
 import { type Finding, messageOf, reported } from "./finding.ts";
 
@@ -31,7 +32,10 @@ export function examineSecrets(
     ...secrets.flatMap((secret) => missingKey(snapshot, secret)),
     ...secrets.flatMap((secret) => wrongAccountKey(policy, secret)),
     ...snapshot.accounts.flatMap(({ keys }) =>
-      keys.flatMap((key) => lateRetirement(secrets, key, now, ports.graceMs)),
+      keys.flatMap((key) => [
+        ...lateRetirement(secrets, key, now, ports.graceMs),
+        ...keptAsUnmanaged(secrets, key, now, ports.graceMs),
+      ]),
     ),
     ...secrets
       .flatMap((secret) => [
@@ -130,6 +134,26 @@ function lateRetirement(
     `${secret.state.name} was changed at ${isoTime(secret.state.lastChangedAt)}. Each change starts the grace of ${Math.ceil(graceMs / 60_000)} minutes ` +
     "again. After a second rollback this is expected. Otherwise find in CloudTrail what changes the secret so often.";
   return [{ ...reported("key_overdue", serviceAccount, detail), key }];
+}
+
+/**
+ * A superseded key that is never deleted, because grants.yml lists it as unmanaged. Someone may
+ * have listed it until it was imported.
+ */
+function keptAsUnmanaged(
+  secrets: readonly SecretSnapshot[],
+  { key, state }: ClassifiedKey,
+  now: EpochMs,
+  graceMs: number,
+): Finding[] {
+  if (state.state !== "unmanaged") return [];
+  const holder = secrets.find((secret) => keyIdsIn([secret]).has(key.key_id));
+  if (holder === undefined || !(now - nextVersionAfter(holder, key.key_id) > graceMs + DAY_MS)) return [];
+  const detail =
+    `Another key has replaced this key in ${holder.state.name}. This key still works, and is not deleted, because ` +
+    "unmanagedKeys in grants.yml lists it. Remove it from the list, and reconciliation deletes it. If something " +
+    "else uses this key, create another key for it first.";
+  return [{ ...reported("key_overdue", holder.serviceAccount, detail), key }];
 }
 
 /**

@@ -229,6 +229,42 @@ describe("a superseded key whose grace starts again and again, because its secre
   });
 });
 
+describe("a superseded key that grants.yml lists as unmanaged", () => {
+  const replaced = (ago: number) =>
+    secret({
+      keys: new Map([
+        ["v0", { keyId: "k0", accountId: 7 }],
+        ["v1", current],
+      ]),
+      createdAt: new Map([
+        ["v0", NOW - 30 * DAY],
+        ["v1", NOW - ago],
+      ]),
+    });
+  const around: Around = { listed: ["k0", "k1"], states: new Map([["k0", { state: "unmanaged" }]]) };
+
+  it("is reported a day after its grace, because it is never deleted", () => {
+    expect(examine(replaced(GRACE + DAY), around)).toEqual([]);
+    expect(examine(replaced(GRACE + DAY + 1), around)).toEqual([
+      {
+        reason: "key_overdue",
+        action: "reported",
+        serviceAccount: "calls",
+        key: keyOf("k0"),
+        detail:
+          "Another key has replaced this key in voximplant/calls. This key still works, and is not deleted, because " +
+          "unmanagedKeys in grants.yml lists it. Remove it from the list, and reconciliation deletes it. If something " +
+          "else uses this key, create another key for it first.",
+      },
+    ]);
+  });
+
+  it("is not reported if no secret holds it", () => {
+    const one = secret({ createdAt: new Map([["v1", NOW - 10 * DAY]]) });
+    expect(examine(one, around)).toEqual([]);
+  });
+});
+
 describe("a rotation that has not ended", () => {
   const stages = (pending: readonly string[] = ["AWSPENDING"]) =>
     new Map([
