@@ -404,7 +404,7 @@ describe("a call that fails", () => {
   it("says after a lost answer that the method may have taken effect", async () => {
     platform = reset;
     expect(errorOf(await call()).error_description).toBe(
-      "Voximplant's answer did not arrive in time. Whether the method took effect is not known: check before you call again.",
+      "Voximplant's answer did not arrive, or not in time. Whether the method took effect is not known: check before you call again.",
     );
   });
 

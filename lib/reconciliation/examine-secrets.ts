@@ -3,10 +3,9 @@ import { type Policy, wrongAccount } from "../grants/policy.ts";
 import type { ClassifiedKey } from "../key-lifecycle/classify-keys.ts";
 import { putAKeyIn } from "../key-lifecycle/key-lifecycle-error.ts";
 import { copiesBehindSince, unfinishedVersion, versionWith } from "../key-lifecycle/secret-store.ts";
-import { CredentialsFileError } from "../keys/credentials-file.ts";
-import { currentKey, isSupersededVersion, type SecretSnapshot } from "../key-lifecycle/snapshot.ts";
 import { currentKey, isSupersededVersion, keyIdsIn, type SecretSnapshot } from "../key-lifecycle/snapshot.ts";
 import type { AccountSnapshot, Snapshot, SnapshotPorts } from "../key-lifecycle/take-snapshot.ts";
+import { CredentialsFileError } from "../keys/credentials-file.ts";
 import { type Finding, messageOf, reported } from "./finding.ts";
 
 const DAY_MS = 86_400_000;
