@@ -21,7 +21,7 @@ import { boundedClient, openSecretsManager } from "../lib/key-lifecycle/secrets-
 import { secretReader } from "../lib/key-lifecycle/snapshot.ts";
 import { forgetKeys, functionsThatHoldKeys } from "../lib/reconciliation/forget-keys.ts";
 import { createReconciliationHandler } from "../lib/reconciliation/handler.ts";
-import { platformConnection } from "../lib/voximplant/call.ts";
+import { platformConnection } from "../lib/voximplant/connection.ts";
 
 const configuration = readConfiguration(process.env);
 // Short, because a revocation calls the platform with several keys. A platform that hangs must not
