@@ -165,19 +165,30 @@ export default defineConfig(
     rules: {
       "no-restricted-properties": [
         "error",
-        { object: "process", property: "env", message: "Take configuration as a parameter." },
+        ...[
+          ["process", "env"],
+          ["globalThis", "process"],
+          ["global", "process"],
+        ].map(([object, property]) => ({ object, property, message: "Take configuration as a parameter." })),
+      ],
+      "no-restricted-imports": [
+        "error",
+        ...["process", "node:process"].map((name) => ({
+          name,
+          message: "Take configuration as a parameter.",
+        })),
       ],
     },
   },
   {
-    files: ["lib/**", "local/settings.ts"],
+    files: ["{bin,functions,infra,lib,local}/**"],
     ignores: ["lib/environment.ts"],
     rules: {
       "no-restricted-syntax": [
         "error",
         ...[
-          "MemberExpression[object.name=/^env(ironment)?$/]",
-          "MemberExpression[object.property.name='env']",
+          "MemberExpression[object.name=/^env(ironment)?$/]:not(AssignmentExpression > .left)",
+          "MemberExpression[object.property.name='env']:not(AssignmentExpression > .left)",
           "VariableDeclarator[id.type='ObjectPattern'][init.name=/^env(ironment)?$/]",
           "VariableDeclarator[id.type='ObjectPattern'][init.property.name='env']",
         ].map((selector) => ({

@@ -15,6 +15,7 @@ import { randomUUID } from "node:crypto";
 import policy from "../grants.yml";
 import { jsonLog, writeLinesTo } from "../lib/audit/log.ts";
 import { LOCAL, readConfiguration } from "../lib/configuration.ts";
+import { readVariable } from "../lib/environment.ts";
 import { openKeysOver } from "../lib/key-lifecycle/account-key.ts";
 import { graceMs } from "../lib/key-lifecycle/grace.ts";
 import { boundedClient, openSecretsManager } from "../lib/key-lifecycle/secrets-manager.ts";
@@ -31,7 +32,7 @@ const writeLine = writeLinesTo(process.stdout);
 const store = openSecretsManager(boundedClient());
 
 const { deployment } = configuration;
-const { AWS_REGION: region = "" } = process.env;
+const region = readVariable(process.env, "AWS_REGION") ?? "";
 
 export const handler = createReconciliationHandler({
   policy,

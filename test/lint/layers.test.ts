@@ -8,7 +8,7 @@ const root = resolve(import.meta.dirname, "../..");
  * The repository's own configuration. The rules that need types are left out: a planted file is on
  * no disk, so that the compiler does not know it.
  */
-const OWN = /^(?:layers\/|no-restricted-(?:properties|syntax)$)/;
+const OWN = /^(?:layers\/|no-restricted-(?:imports|properties|syntax)$)/;
 const eslint = new ESLint({
   cwd: root,
   ruleFilter: ({ ruleId }) => OWN.test(ruleId),
@@ -335,6 +335,20 @@ const violations: [what: string, file: string, code: string, rule: string, says:
     "no-restricted-properties",
     "'process.env' is restricted from being used. Take configuration as a parameter.",
   ],
+  [
+    "the environment through the global object",
+    "lib/client/retry.ts",
+    "const e = globalThis.process.env;",
+    "no-restricted-properties",
+    "'globalThis.process' is restricted from being used. Take configuration as a parameter.",
+  ],
+  [
+    "the environment through node:process",
+    "lib/client/retry.ts",
+    'import { env as all } from "node:process";',
+    "no-restricted-imports",
+    "'node:process' import is restricted from being used. Take configuration as a parameter.",
+  ],
   ...['io.env["A"]', "io.env.A", 'env["A"]', "environment.A"].map(
     (code): [string, string, string, string, string] => [
       `${code} read without the one reader`,
@@ -343,6 +357,17 @@ const violations: [what: string, file: string, code: string, rule: string, says:
       "no-restricted-syntax",
       "An empty variable counts as absent: use readVariable or readPath of lib/environment.ts.",
     ],
+  ),
+  ...["bin/voxtoken.ts", "functions/vend-token.ts", "infra/api.ts", "local/start.ts"].flatMap((file) =>
+    ['const a = process.env["A"] ?? "x";', 'const { A: a = "" } = process.env;'].map(
+      (code): [string, string, string, string, string] => [
+        `${code} in a composition root`,
+        file,
+        code,
+        "no-restricted-syntax",
+        "An empty variable counts as absent: use readVariable or readPath of lib/environment.ts.",
+      ],
+    ),
   ),
 ];
 
@@ -394,6 +419,7 @@ describe("eslint-layers allows", () => {
     ["lib/client/runtime.ts", "export const a = Date.now();"],
     ["local/stack.ts", 'import "../lib/vend.ts"; import "../scripts/bundle.ts"; import "./listen.ts";'],
     ["functions/vend-token.ts", 'import "../grants.yml"; import "../lib/vend.ts";'],
+    ["local/start.ts", 'process.env["A"] ??= "true";'],
     ["test/vend.test.ts", 'import "../infra/template.ts"; import "../local/stack.ts";'],
   ])("in %s: %s", async (file, code) => {
     expect(await problemsOf(file, code)).toEqual([]);
