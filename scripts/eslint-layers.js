@@ -142,7 +142,7 @@ const pure = {
 function isMutable({ id, init }) {
   const type = id.typeAnnotation?.typeAnnotation;
   if (/^Readonly/.test(type?.typeName?.name) || type?.operator === "readonly") return false;
-  if (init?.type === "NewExpression") return /^(?:Weak)?(?:Map|Set)$/.test(init.callee.name);
+  if (init?.type === "NewExpression") return /^(?:Map|Set)$/.test(init.callee.name);
   return (init?.properties ?? init?.elements)?.length === 0;
 }
 
