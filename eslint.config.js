@@ -11,22 +11,32 @@ import { layerPlugin } from "./scripts/eslint-layers.js";
  * Which layer may import which. A layer is a folder below lib/, a file directly in lib/, or a
  * folder at the top. It sees itself and what is listed for it, nothing else; a folder or a file of
  * lib/ that is not listed is an error. `packages` lists the npm packages and node: modules that it
- * may use. scripts/eslint-layers.js checks it; test/lint/layers.test.ts shows what it refuses.
+ * may use. A `pure` layer has no clock, no randomness, no process and no state.
+ *
+ * A single file that a layer lists is a layer too, with an entry of its own. Otherwise that file
+ * could re-export what only its folder may import.
+ *
+ * scripts/eslint-layers.js checks it; test/lint/layers.test.ts shows what it refuses.
  */
 const library = {
-  caller: { folders: ["partitions.ts"], packages: [] },
+  caller: { folders: ["partitions.ts"], packages: [], pure: true },
   grants: {
     folders: ["caller", "epoch.ts", "partitions.ts", "voximplant/method-name.ts"],
     packages: ["yaml", "zod", "fastest-levenshtein"],
+    pure: true,
   },
   keys: { folders: ["epoch.ts"], packages: ["node:crypto", "zod", "@aws-sdk"] },
   token: { folders: ["epoch.ts", "keys"], packages: ["jose", "node:crypto"] },
+  "token/claims.ts": { folders: ["epoch.ts"], packages: [], pure: true },
   http: {
     folders: ["caller", "grants", "token", "outcome.ts", "voximplant/method-name.ts"],
     packages: ["zod"],
   },
+  "http/wire.ts": { folders: [], packages: [] },
   audit: { folders: ["caller", "epoch.ts", "grants", "http", "keys", "token", "outcome.ts"], packages: [] },
   voximplant: { folders: ["epoch.ts"], packages: ["zod"] },
+  "voximplant/api-url.ts": { folders: [], packages: [] },
+  "voximplant/method-name.ts": { folders: [], packages: [], pure: true },
   "key-lifecycle": {
     folders: ["audit", "epoch.ts", "grants", "keys", "token", "voximplant"],
     packages: ["*"],
@@ -44,9 +54,9 @@ const library = {
     folders: ["environment.ts", "partitions.ts", "voximplant/api-url.ts"],
     packages: ["zod"],
   },
-  "epoch.ts": { folders: [], packages: [] },
+  "epoch.ts": { folders: [], packages: [], pure: true },
   "environment.ts": { folders: [], packages: ["node:path"] },
-  "partitions.ts": { folders: [], packages: [] },
+  "partitions.ts": { folders: [], packages: [], pure: true },
   "outcome.ts": { folders: ["caller", "grants", "keys", "token", "voximplant"], packages: [] },
   "request-handler.ts": {
     folders: ["audit", "caller", "epoch.ts", "grants", "http", "keys", "outcome.ts"],
@@ -75,6 +85,12 @@ const library = {
     folders: ["package.json", "environment.ts", "http/wire.ts", "partitions.ts", "voximplant"],
     packages: ["*"],
   },
+  "client/credentials.ts": {
+    folders: ["client/errors.ts", "client/sign.ts", "environment.ts"],
+    packages: ["@aws-sdk", "@smithy", "node:util"],
+  },
+  "client/errors.ts": { folders: ["http/wire.ts"], packages: [] },
+  "client/sign.ts": { folders: [], packages: ["@smithy"] },
   serve: { folders: ["client", "http/wire.ts", "voximplant"], packages: ["*"] },
   cli: {
     folders: ["package.json", "client", "environment.ts", "http/wire.ts", "serve", "voximplant"],
@@ -100,16 +116,23 @@ const library = {
   },
 };
 
-/** The folders at the top. test/, bench/ and scripts/ may import everything. */
+/** The folders at the top. test/, bench/ and the other files of scripts/ may import everything. */
 const top = {
   bin: {
     folders: ["lib/cli", "lib/environment.ts", "lib/operator", "lib/voximplant/api-url.ts"],
     packages: ["*"],
   },
   functions: { folders: ["grants.yml", "lib"], packages: ["*"] },
-  infra: { folders: ["lib", "scripts"], packages: ["*"] },
+  infra: { folders: ["lib", "scripts/load-policy.ts", "scripts/package-bundles.ts"], packages: ["*"] },
   // Not infra/: the stand-ins must find faults of the template, so they share nothing with it.
-  local: { folders: ["lib", "scripts"], packages: ["*"] },
+  local: { folders: ["lib", "scripts/bundle.ts", "scripts/load-policy.ts"], packages: ["*"] },
+  "scripts/bundle.ts": { folders: ["lib/grants", "scripts/bundled-packages.ts"], packages: ["*"] },
+  "scripts/bundled-packages.ts": { folders: [], packages: ["*"] },
+  "scripts/load-policy.ts": { folders: ["lib"], packages: ["*"] },
+  "scripts/package-bundles.ts": {
+    folders: ["scripts/bundle.ts", "scripts/bundled-packages.ts", "scripts/load-policy.ts"],
+    packages: ["*"],
+  },
 };
 
 const layers = {
@@ -117,16 +140,17 @@ const layers = {
   ...top,
 };
 
-const pureFolders = ["lib/caller/", "lib/grants/"];
-
 export default defineConfig(
   { ignores: ["dist/", "coverage/", "reports/", ".serverless/", ".local/", ".stryker-tmp/", "examples/"] },
-  { files: ["**/*.ts"], languageOptions: { parser } },
+  // A comment in a file must not turn off a rule of the repository.
+  { linterOptions: { noInlineConfig: true } },
+  { files: ["**/*.{ts,mts,cts,tsx}"], languageOptions: { parser } },
   {
-    files: ["**/*.{ts,js,mjs,cjs}"],
+    files: ["**/*.{ts,mts,cts,tsx,js,mjs,cjs,jsx}"],
     plugins: { layers: layerPlugin },
     rules: {
       "layers/imports": ["error", layers],
+      "layers/pure": ["error", layers],
       // Comments end at 100 columns, except rows of tables. Prettier wraps the code.
       "max-len": [
         "error",
@@ -135,29 +159,36 @@ export default defineConfig(
     },
   },
   {
-    files: pureFolders.map((folder) => `${folder}**/*.ts`),
-    rules: { "layers/pure": "error" },
-  },
-  {
     // The environment is read in functions/, the CLI's entry and local/; below that, configuration
     // is a parameter.
-    files: ["lib/**/*.ts"],
+    files: ["lib/**"],
     rules: {
       "no-restricted-properties": [
         "error",
-        { object: "process", property: "env", message: "Take configuration as a parameter." },
+        ...[
+          ["process", "env"],
+          ["globalThis", "process"],
+          ["global", "process"],
+        ].map(([object, property]) => ({ object, property, message: "Take configuration as a parameter." })),
+      ],
+      "no-restricted-imports": [
+        "error",
+        ...["process", "node:process"].map((name) => ({
+          name,
+          message: "Take configuration as a parameter.",
+        })),
       ],
     },
   },
   {
-    files: ["lib/**/*.ts", "local/settings.ts"],
+    files: ["{bin,functions,infra,lib,local}/**"],
     ignores: ["lib/environment.ts"],
     rules: {
       "no-restricted-syntax": [
         "error",
         ...[
-          "MemberExpression[object.name=/^env(ironment)?$/]",
-          "MemberExpression[object.property.name='env']",
+          "MemberExpression[object.name=/^env(ironment)?$/]:not(AssignmentExpression > .left)",
+          "MemberExpression[object.property.name='env']:not(AssignmentExpression > .left)",
           "VariableDeclarator[id.type='ObjectPattern'][init.name=/^env(ironment)?$/]",
           "VariableDeclarator[id.type='ObjectPattern'][init.property.name='env']",
         ].map((selector) => ({

@@ -9,7 +9,7 @@ import { serviceAccountsFor } from "../lib/grants/policy.ts";
 import { fetchFromSecretsManager } from "../lib/keys/fetch-secret.ts";
 import { holdSigningKeys } from "../lib/keys/signing-keys.ts";
 import { warmUp } from "../lib/keys/warm-up.ts";
-import { platformConnection } from "../lib/voximplant/call.ts";
+import { platformConnection } from "../lib/voximplant/connection.ts";
 
 const configuration = readConfiguration(process.env);
 const now = Date.now;

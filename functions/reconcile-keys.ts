@@ -15,13 +15,14 @@ import { randomUUID } from "node:crypto";
 import policy from "../grants.yml";
 import { jsonLog, writeLinesTo } from "../lib/audit/log.ts";
 import { LOCAL, readConfiguration } from "../lib/configuration.ts";
+import { readVariable } from "../lib/environment.ts";
 import { openKeysOver } from "../lib/key-lifecycle/account-key.ts";
 import { graceMs } from "../lib/key-lifecycle/grace.ts";
 import { boundedClient, openSecretsManager } from "../lib/key-lifecycle/secrets-manager.ts";
 import { secretReader } from "../lib/key-lifecycle/snapshot.ts";
 import { forgetKeys, functionsThatHoldKeys } from "../lib/reconciliation/forget-keys.ts";
 import { createReconciliationHandler } from "../lib/reconciliation/handler.ts";
-import { platformConnection } from "../lib/voximplant/call.ts";
+import { platformConnection } from "../lib/voximplant/connection.ts";
 
 const configuration = readConfiguration(process.env);
 // Short, because a revocation calls the platform with several keys. A platform that hangs must not
@@ -31,7 +32,7 @@ const writeLine = writeLinesTo(process.stdout);
 const store = openSecretsManager(boundedClient());
 
 const { deployment } = configuration;
-const { AWS_REGION: region = "" } = process.env;
+const region = readVariable(process.env, "AWS_REGION") ?? "";
 
 export const handler = createReconciliationHandler({
   policy,

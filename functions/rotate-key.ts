@@ -16,7 +16,7 @@ import { graceMs } from "../lib/key-lifecycle/grace.ts";
 import { boundedClient, openSecretsManager } from "../lib/key-lifecycle/secrets-manager.ts";
 import { secretReader } from "../lib/key-lifecycle/snapshot.ts";
 import { createRotationHandler } from "../lib/rotation/handler.ts";
-import { platformConnection } from "../lib/voximplant/call.ts";
+import { platformConnection } from "../lib/voximplant/connection.ts";
 
 const configuration = readConfiguration(process.env);
 const connection = platformConnection(configuration.voximplantApiUrl);

@@ -16,7 +16,7 @@ import {
 } from "./request-handler.ts";
 import { tokenClaims } from "./token/claims.ts";
 import { mintToken } from "./token/mint.ts";
-import type { Connection } from "./voximplant/call.ts";
+import type { Connection } from "./voximplant/connection.ts";
 import { isTokenRefusal } from "./voximplant/errors.ts";
 import { type CallFailure, forwardMethod, type PlatformAnswer } from "./voximplant/forward.ts";
 

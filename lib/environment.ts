@@ -1,14 +1,18 @@
 import { isAbsolute } from "node:path";
 
-/** Environment variables. The other files of lib/ read a variable through this file. */
-export type Environment = Readonly<Record<string, string | undefined>>;
+/**
+ * Environment variables. The other files read a variable through this file: for them its value is
+ * `unknown`, because a check such as `?? "default"` would accept an empty variable.
+ */
+export type Environment = Readonly<Record<string, unknown>>;
 
 /**
  * A variable's value. An empty variable counts as absent: CI systems, Compose and .env files set
  * empty variables for values that are not configured.
  */
 export function readVariable(environment: Environment, name: string): string | undefined {
-  return Object.hasOwn(environment, name) ? present(environment[name]) : undefined;
+  const value = Object.hasOwn(environment, name) ? environment[name] : undefined;
+  return typeof value === "string" ? present(value) : undefined;
 }
 
 /**
@@ -27,7 +31,8 @@ export function present(text: string | undefined): string | undefined {
 
 /** The variables that are not empty. */
 export function withoutEmpty(environment: Environment): Environment {
-  return Object.fromEntries(Object.entries(environment).filter(([, value]) => present(value) !== undefined));
+  const isPresent = (name: string) => readVariable(environment, name) !== undefined;
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => isPresent(name)));
 }
 
 /** Deletes empty variables, because the AWS SDK itself would sign for an empty AWS_REGION. */

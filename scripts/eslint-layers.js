@@ -2,12 +2,12 @@ import { dirname, relative, resolve, sep } from "node:path";
 
 /**
  * The rules behind the table of layers in eslint.config.js. They look at each way to import:
- * `import`, `export … from`, `import()`, the type `import("…")`, `require` and `import x =
- * require`, types included.
+ * `import`, `export … from`, `import()`, the type `import("…")`, `require`, `import x = require`
+ * and `declare module`, types included. What loads a module by another way is an error.
  *
- * A layer is a folder (`lib/grants`, `local`) or one file directly in lib/ (`lib/vend.ts`). An
- * entry of the table is a folder, or a file where it has an extension; below lib/ it stands without
- * `lib/`.
+ * A layer is a folder (`lib/grants`, `local`), one file directly in lib/ (`lib/vend.ts`), or a
+ * file with its own entry (`lib/http/wire.ts`). An entry of the table is a folder, or a file where
+ * it has an extension; below lib/ it stands without `lib/`.
  */
 const imports = {
   meta: {
@@ -24,7 +24,7 @@ const imports = {
     const table = context.options[0];
     const root = context.cwd;
     const file = pathFrom(root, context.filename);
-    const layer = layerOf(file);
+    const layer = layerOf(file, table);
     const entry = table[layer];
     if (entry === undefined) {
       // A folder at the top that the table does not name (test/, scripts/) may import everything.
@@ -32,11 +32,15 @@ const imports = {
       return { Program: (node) => context.report({ node, messageId: "unlisted", data: { layer } }) };
     }
 
+    const refuse = (node) => {
+      // Only local/ loads what has no fixed place: the built functions.
+      if (layer !== "local") context.report({ node, messageId: "computed" });
+    };
     const check = (node) => {
       const specifier = textOf(node);
-      if (specifier === undefined) {
-        // Only local/ loads what has no fixed place: the built functions.
-        if (layer !== "local") context.report({ node, messageId: "computed" });
+      // node:module has createRequire(), whose calls cannot be told from those of other functions.
+      if (specifier === undefined || /^(?:node:)?module$/.test(specifier)) {
+        refuse(node);
       } else if (specifier.startsWith(".")) {
         checkFile(node, specifier);
       } else if (
@@ -48,7 +52,7 @@ const imports = {
     };
     const checkFile = (node, specifier) => {
       const target = pathFrom(root, resolve(dirname(context.filename), specifier));
-      if (layerOf(target) === layer) return;
+      if (isBelow(target, layer)) return;
       if (entry.folders.some((name) => isBelow(target, name) || isBelow(target, `lib/${name}`))) return;
       report(node, "folder", target, entry.folders, "nothing else of this repository");
     };
@@ -62,37 +66,53 @@ const imports = {
       ImportExpression: ({ source }) => check(source),
       TSImportType: ({ source }) => check(source),
       TSExternalModuleReference: ({ expression }) => check(expression),
-      "CallExpression[callee.name='require']": ({ arguments: [argument] }) => check(argument),
+      "TSModuleDeclaration[id.type='Literal']": ({ id }) => check(id),
+      "Identifier[name='require']": (node) => {
+        const { parent } = node;
+        if (parent.type === "CallExpression" && parent.callee === node) check(parent.arguments[0]);
+        else refuse(node);
+      },
+      "Identifier[name='getBuiltinModule']": refuse,
+      // In `new URL("…", import.meta.url)`, it gives a worker the path of any file.
+      "MetaProperty[meta.name='import']": (node) => layer.startsWith("lib/") && refuse(node),
     };
   },
 };
 
-/** The uses of a global that are allowed in a pure folder. Undefined: none. */
-const harmless = {
+/** The globals that are allowed in a pure layer, and in which uses. */
+const allowed = {
+  ...Object.fromEntries(
+    [
+      ...["Array", "Boolean", "Error", "Infinity", "JSON", "Map", "NaN", "Number", "Object", "RegExp"],
+      ...["Set", "String", "undefined"],
+    ].map((name) => [name, () => true]),
+  ),
   Date: (use) =>
-    (use.type === "NewExpression" && use.arguments.length > 0) ||
+    (use.type === "NewExpression" && use.arguments.length > 0 && use.arguments[0].type !== "SpreadElement") ||
     isMember(use, (name) => name === "UTC" || name === "parse") ||
     (use.type === "BinaryExpression" && use.operator === "instanceof"),
   Math: (use) => isMember(use, (name) => name !== "random"),
-  ...Object.fromEntries(
-    [
-      ...["crypto", "fetch", "global", "globalThis", "performance", "process", "queueMicrotask", "require"],
-      ...["setImmediate", "setInterval", "setTimeout", "Temporal"],
-    ].map((name) => [name, undefined]),
-  ),
 };
 
-/** No clock, no randomness, no process: given the same data, a pure folder gives the same value. */
+/** Methods whose result depends on the machine's language or time zone. */
+const LOCAL_METHODS = /^(?:toLocale\w*|localeCompare|get(?:Date|Day|FullYear|Hours|Month|TimezoneOffset))$/;
+
+/** No clock, no randomness, no process, no state: the same data always gives the same value. */
 const pure = {
   meta: {
     type: "problem",
-    schema: [],
+    schema: [{ type: "object" }],
     messages: {
       impure: "{{layer}} is pure: plain data in, a value out. Take what {{name}} would give as a parameter.",
+      state: "{{layer}} is pure: {{name}} would keep state between calls. Use a const, typed read-only.",
     },
   },
   create(context) {
-    const layer = layerOf(pathFrom(context.cwd, context.filename));
+    const table = context.options[0];
+    const layer = layerOf(pathFrom(context.cwd, context.filename), table);
+    if (table[layer]?.pure !== true) return {};
+
+    const report = (node, name) => context.report({ node, messageId: "impure", data: { layer, name } });
     return {
       "Program:exit": (node) => {
         const scope = context.sourceCode.getScope(node);
@@ -100,14 +120,31 @@ const pure = {
         const references = [...scope.through, ...undeclared.flatMap(({ references }) => references)];
         for (const { identifier, isValueReference } of references) {
           const { name, parent } = identifier;
-          if (isValueReference === false || !Object.hasOwn(harmless, name)) continue;
-          if (harmless[name]?.(parent) === true) continue;
-          context.report({ node: identifier, messageId: "impure", data: { layer, name } });
+          if (isValueReference === false) continue;
+          if (Object.hasOwn(allowed, name) && allowed[name](parent)) continue;
+          report(identifier, name);
         }
+      },
+      "MemberExpression > Identifier.property": (node) => {
+        if (LOCAL_METHODS.test(node.name)) report(node, node.name);
+      },
+      VariableDeclarator: (node) => {
+        const isOfModule = context.sourceCode.getScope(node).variableScope.type === "module";
+        if (!isOfModule || (node.parent.kind === "const" && !isMutable(node))) return;
+        const { name = "a pattern" } = node.id;
+        context.report({ node, messageId: "state", data: { layer, name } });
       },
     };
   },
 };
+
+/** A Map, a Set, or an empty literal to be filled, whose type lets it change. */
+function isMutable({ id, init }) {
+  const type = id.typeAnnotation?.typeAnnotation;
+  if (/^Readonly/.test(type?.typeName?.name) || type?.operator === "readonly") return false;
+  if (init?.type === "NewExpression") return /^(?:Map|Set)$/.test(init.callee.name);
+  return (init?.properties ?? init?.elements)?.length === 0;
+}
 
 function isMember({ type, computed, property }, allows) {
   return type === "MemberExpression" && !computed && allows(property.name);
@@ -124,9 +161,11 @@ function pathFrom(root, file) {
 }
 
 /**
- * `lib/grants` of lib/grants/parse.ts, `lib/vend.ts` of itself, `local` of local/gateway/server.ts.
+ * The layer of a file: the file itself if it has an entry or is directly in lib/, else its folder
+ * (`lib/grants`, `local`).
  */
-function layerOf(path) {
+function layerOf(path, table) {
+  if (Object.hasOwn(table, path)) return path;
   const [top = "", below] = path.split("/");
   return top === "lib" ? `lib/${below}` : top;
 }

@@ -157,6 +157,14 @@ describe("the functions that read the environment", () => {
     expect([present("a"), present(""), present(undefined)]).toEqual(["a", undefined, undefined]);
   });
 
+  it("are the only ones for which a variable is a string", () => {
+    const { env: renamed } = fakeIo({ env: { A: "" } });
+    const { A = "default" } = renamed;
+    // @ts-expect-error the value is unknown: the default does not replace an empty variable
+    const value: string = A;
+    expect(value).toBe("");
+  });
+
   it("delete empty variables for the AWS SDK, which reads process.env itself", () => {
     const environment: Record<string, string | undefined> = { AWS_REGION: "", AWS_PROFILE: "p", HOME: "" };
     deleteEmpty(environment);

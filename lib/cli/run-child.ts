@@ -38,7 +38,7 @@ export function childRunner(parent: NodeJS.Process): RunChild {
     // child.
     for (const signal of PASSED_ON) parent.on(signal, passOn);
     try {
-      child = spawn(command, args, { stdio: "inherit", env });
+      child = spawn(command, args, { stdio: "inherit", env: env as NodeJS.ProcessEnv });
       return await new Promise<number>((resolve, reject) => {
         child.once("error", reject);
         child.once("exit", (status, signal) => {

@@ -26,7 +26,7 @@ export const sensitiveMethods: readonly string[] = words(`
 `);
 
 /** In lower case, because it is not documented whether the platform distinguishes case. */
-const sensitiveInLowerCase = new Set(sensitiveMethods.map((name) => name.toLowerCase()));
+const sensitiveInLowerCase: ReadonlySet<string> = new Set(sensitiveMethods.map((name) => name.toLowerCase()));
 
 export function isSensitive(method: string): boolean {
   return sensitiveInLowerCase.has(method.toLowerCase());

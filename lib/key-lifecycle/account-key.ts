@@ -2,7 +2,7 @@ import { parseCredentials } from "../keys/credentials-file.ts";
 import { importSigningKey } from "../keys/signing-key.ts";
 import { tokenClaims } from "../token/claims.ts";
 import { mintToken } from "../token/mint.ts";
-import type { Connection } from "../voximplant/call.ts";
+import type { Connection } from "../voximplant/connection.ts";
 import { type ManagementApi, openManagementApi } from "../voximplant/methods.ts";
 
 /** A service account's key, and the Management API, called with this key. */

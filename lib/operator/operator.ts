@@ -10,7 +10,7 @@ import { type ReadSecret, secretReader } from "../key-lifecycle/snapshot.ts";
 import { type OpenKey, openKeysOver } from "../key-lifecycle/account-key.ts";
 import { messageOf } from "../reconciliation/finding.ts";
 import type { SecretStore } from "../key-lifecycle/secret-store.ts";
-import type { Connection } from "../voximplant/call.ts";
+import type { Connection } from "../voximplant/connection.ts";
 import { awsCredentials, awsRegion } from "../client/credentials.ts";
 import { managementApiUrl } from "../cli/api.ts";
 import { CliError, EXIT } from "../cli/cli-error.ts";

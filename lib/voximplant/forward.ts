@@ -1,4 +1,4 @@
-import type { Connection } from "./call.ts";
+import type { Connection } from "./connection.ts";
 import { errorCodeIn } from "./errors.ts";
 import { sendOnce } from "./send.ts";
 

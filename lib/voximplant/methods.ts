@@ -1,5 +1,6 @@
 import * as z from "zod/mini";
-import { callMethod, type Authorization, type Connection, type Parameters } from "./call.ts";
+import { callMethod, type Authorization, type Parameters } from "./call.ts";
+import type { Connection } from "./connection.ts";
 import { isRefusal, VoximplantUnavailableError } from "./errors.ts";
 
 /** How long a key's name may be: `key_name` of CreateKey and UpdateKey. */

@@ -1,4 +1,4 @@
-import type { Connection } from "./call.ts";
+import type { Connection } from "./connection.ts";
 import { networkReason, wasNotSent } from "./errors.ts";
 import { readBounded } from "./read-bounded.ts";
 

@@ -4,6 +4,7 @@ import {
   ResourceNotFoundException,
   SecretsManagerClient,
 } from "@aws-sdk/client-secrets-manager";
+import { readVariable } from "../../lib/environment.ts";
 
 /** A running Secrets Manager to use instead of the stand-in. */
 export interface ExternalSecretsManager {
@@ -25,13 +26,14 @@ export async function provideSecrets(
   secrets: ReadonlyMap<string, string>,
   warn: (message: string) => void,
 ): Promise<Map<string, string>> {
+  const sessionToken = readVariable(env, "AWS_SESSION_TOKEN");
   const client = new SecretsManagerClient({
     endpoint: url,
-    region: env["AWS_REGION"] ?? "us-east-1",
+    region: readVariable(env, "AWS_REGION") ?? "us-east-1",
     credentials: {
-      accessKeyId: env["AWS_ACCESS_KEY_ID"] ?? "",
-      secretAccessKey: env["AWS_SECRET_ACCESS_KEY"] ?? "",
-      ...(env["AWS_SESSION_TOKEN"] !== undefined && { sessionToken: env["AWS_SESSION_TOKEN"] }),
+      accessKeyId: readVariable(env, "AWS_ACCESS_KEY_ID") ?? "",
+      secretAccessKey: readVariable(env, "AWS_SECRET_ACCESS_KEY") ?? "",
+      ...(sessionToken !== undefined && { sessionToken }),
     },
     maxAttempts: 1,
     requestHandler: { connectionTimeout: 1_000, requestTimeout: 2_000, throwOnRequestTimeout: true },

@@ -148,7 +148,7 @@ describe("voxtoken exec", () => {
       {
         runChild: (command, args, env) => {
           ran.push([command, ...args], env["VOXIMPLANT_ACCESS_TOKEN"]);
-          const expiresAt = Date.parse(env["VOXIMPLANT_ACCESS_TOKEN_EXPIRES_AT"] ?? "");
+          const expiresAt = Date.parse(String(env["VOXIMPLANT_ACCESS_TOKEN_EXPIRES_AT"]));
           expect(Math.abs(expiresAt - Date.now() - 300_000)).toBeLessThan(5_000);
           return Promise.resolve(0);
         },

@@ -3,8 +3,13 @@ import { join, resolve } from "node:path";
 import { parse } from "yaml";
 import * as z from "zod";
 import { formatProblem, parseGrants } from "../../lib/grants/parse.ts";
-import type { Template } from "./package-service.ts";
+import type { Output, Resource } from "../../infra/cloudformation.ts";
 import { describeDeployment } from "../../infra/deployment.ts";
+
+export interface Template {
+  readonly Resources: Readonly<Record<string, Resource>>;
+  readonly Outputs: Readonly<Record<string, Output>>;
+}
 
 const root = resolve(import.meta.dirname, "../..");
 const scalar = z.union([z.string(), z.number(), z.boolean()]).transform(String);

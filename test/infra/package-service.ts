@@ -11,14 +11,8 @@ import {
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
-import type { Output, Resource } from "../../infra/cloudformation.ts";
 import { parseDocument } from "yaml";
-import { sampleGrants } from "./describe.ts";
-
-export interface Template {
-  readonly Resources: Readonly<Record<string, Resource>>;
-  readonly Outputs: Readonly<Record<string, Output>>;
-}
+import { sampleGrants, type Template } from "./describe.ts";
 
 export interface Packaged {
   readonly template: Template;

@@ -6,8 +6,15 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { unzipSync } from "fflate";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { grantsOfTokens, provider, sampleGrants, stackOf, WITH_EVERYTHING } from "./describe.ts";
-import { type Packaged, serverlessRuns, type Template, writeService } from "./package-service.ts";
+import {
+  grantsOfTokens,
+  provider,
+  sampleGrants,
+  stackOf,
+  type Template,
+  WITH_EVERYTHING,
+} from "./describe.ts";
+import { type Packaged, serverlessRuns, writeService } from "./package-service.ts";
 import { openMethods, permissions, property, resourcesOf, withProperties } from "./promises.ts";
 
 const service = serverlessRuns();

@@ -1,5 +1,5 @@
 import type { Resource, Statement } from "../../infra/cloudformation.ts";
-import type { Template } from "./package-service.ts";
+import type { Template } from "./describe.ts";
 
 /**
  * Checks of a template that say what is wrong with it, so that the tests can show that each of them

@@ -1,4 +1,4 @@
-import type { Template } from "./package-service.ts";
+import type { Template } from "./describe.ts";
 
 /** A stack as it would stand in AWS: where, and what the intrinsic functions come to. */
 export interface Place {

@@ -9,7 +9,7 @@ import { parseCredentials } from "../../lib/keys/credentials-file.ts";
 import { importSigningKey } from "../../lib/keys/signing-key.ts";
 import { tokenClaims } from "../../lib/token/claims.ts";
 import { mintToken } from "../../lib/token/mint.ts";
-import type { Connection } from "../../lib/voximplant/call.ts";
+import type { Connection } from "../../lib/voximplant/connection.ts";
 import { openManagementApi } from "../../lib/voximplant/methods.ts";
 import { SecretsManagerError } from "../../local/secrets-manager/error.ts";
 import type { InProcessSecretsManager } from "../../local/secrets-manager/in-process.ts";

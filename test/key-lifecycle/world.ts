@@ -15,7 +15,7 @@ import { secretReader } from "../../lib/key-lifecycle/snapshot.ts";
 import { openKeysOver } from "../../lib/key-lifecycle/account-key.ts";
 import { tokenClaims } from "../../lib/token/claims.ts";
 import { mintToken } from "../../lib/token/mint.ts";
-import type { Connection } from "../../lib/voximplant/call.ts";
+import type { Connection } from "../../lib/voximplant/connection.ts";
 import { openManagementApi } from "../../lib/voximplant/methods.ts";
 import type { FaultInjector } from "../../local/fault.ts";
 import { createSecretsManager, type SecretsManagerOptions } from "../../local/secrets-manager/in-process.ts";

@@ -8,7 +8,7 @@ const root = resolve(import.meta.dirname, "../..");
  * The repository's own configuration. The rules that need types are left out: a planted file is on
  * no disk, so that the compiler does not know it.
  */
-const OWN = /^(?:layers\/|no-restricted-(?:properties|syntax)$)/;
+const OWN = /^(?:layers\/|no-restricted-(?:imports|properties|syntax)$)/;
 const eslint = new ESLint({
   cwd: root,
   ruleFilter: ({ ruleId }) => OWN.test(ruleId),
@@ -124,6 +124,70 @@ const violations: [what: string, file: string, code: string, rule: string, says:
     "lib/grants must not use the package voxtoken.",
   ],
   [
+    "declare module across folders",
+    "lib/client/retry.ts",
+    'declare module "../grants/policy.ts" { interface Policy { a: 1 } }',
+    imports,
+    "lib/client must not import lib/grants/policy.ts.",
+  ],
+  ...[
+    'import { createRequire } from "node:module"; export const load = createRequire("/");',
+    "const load = require; export const p = load('../grants/policy.ts');",
+    'export const p = require.resolve("../grants/policy.ts");',
+    'process.getBuiltinModule("node:module");',
+    'new Worker(new URL("../grants/policy.ts", import.meta.url));',
+  ].map((code): [string, string, string, string, string] => [
+    `loading a module by another way: ${code}`,
+    "lib/client/retry.ts",
+    code,
+    imports,
+    "The path of an import must be written out, so that eslint.config.js can check it.",
+  ]),
+  [
+    "the wire contract exports the server",
+    "lib/http/wire.ts",
+    'export { authorize } from "../grants/authorize.ts";',
+    imports,
+    "lib/http/wire.ts must not import lib/grants/authorize.ts. It may import nothing else of this repository.",
+  ],
+  [
+    "the wire contract imports its own folder",
+    "lib/http/wire.ts",
+    'export { route } from "./route.ts";',
+    imports,
+    "lib/http/wire.ts must not import lib/http/route.ts.",
+  ],
+  [
+    "the claims use the signing package",
+    "lib/token/claims.ts",
+    'import "jose";',
+    imports,
+    "lib/token/claims.ts must not use the package jose. It may use no package.",
+  ],
+  ...["lib/grants/clock.mts", "lib/grants/clock.cts", "lib/grants/clock.tsx", "lib/grants/clock.js"].map(
+    (file): [string, string, string, string, string] => [
+      "a file with another extension",
+      file,
+      'import "../client/exchange.ts";',
+      imports,
+      "lib/grants must not import lib/client/exchange.ts.",
+    ],
+  ),
+  [
+    "a new file with another extension",
+    "lib/novelty.mts",
+    "export const a = 1;",
+    imports,
+    "lib/novelty.mts is not in the table of layers.",
+  ],
+  [
+    "a new folder with another extension",
+    "lib/novelty/thing.mts",
+    "export const a = 1;",
+    imports,
+    "lib/novelty is not in the table of layers.",
+  ],
+  [
     "siblings import each other",
     "lib/rotation/handler.ts",
     'import "../reconciliation/handler.ts";',
@@ -164,6 +228,20 @@ const violations: [what: string, file: string, code: string, rule: string, says:
     'import "../local/stack.ts";',
     imports,
     "infra must not import local/",
+  ],
+  [
+    "infra/ imports a script that may import everything",
+    "infra/api.ts",
+    'import "../scripts/chaos.ts";',
+    imports,
+    "infra must not import scripts/chaos.ts.",
+  ],
+  [
+    "a script that infra/ imports exports local/",
+    "scripts/load-policy.ts",
+    'export { startStack } from "../local/stack.ts";',
+    imports,
+    "scripts/load-policy.ts must not import local/stack.ts. It may import lib.",
   ],
   [
     "infra/ requires local/",
@@ -208,23 +286,68 @@ const violations: [what: string, file: string, code: string, rule: string, says:
     ["process.hrtime()", "process"],
     ["setTimeout(() => undefined, 1)", "setTimeout"],
     ['fetch("https://example.com")', "fetch"],
+    ["new Date(...([] as []))", "Date"],
+    ['new Intl.DateTimeFormat("en").format()', "Intl"],
+    ['new Event("x").timeStamp', "Event"],
+    ["AbortSignal.timeout(5)", "AbortSignal"],
+    ["console.log(1)", "console"],
+    ['new WebSocket("wss://example.com")', "WebSocket"],
+    ["(1).toLocaleString()", "toLocaleString"],
+    ["new Date(0).getHours()", "getHours"],
   ].flatMap(([expression = "", name = ""]) =>
-    ["lib/grants/authorize.ts", "lib/caller/caller.ts"].map(
-      (file): [string, string, string, string, string] => [
-        `${expression} in a pure folder`,
-        file,
-        `export const value = ${expression};`,
-        pure,
-        `${file.slice(0, file.lastIndexOf("/"))} is pure: plain data in, a value out. Take what ${name} would give as a parameter.`,
-      ],
-    ),
+    [
+      ["lib/grants", "lib/grants/authorize.ts"],
+      ["lib/caller", "lib/caller/caller.ts"],
+      ["lib/token/claims.ts", "lib/token/claims.ts"],
+      ["lib/epoch.ts", "lib/epoch.ts"],
+    ].map(([layer = "", file = ""]): [string, string, string, string, string] => [
+      `${expression} in a pure layer`,
+      file,
+      `export const value = ${expression};`,
+      pure,
+      `${layer} is pure: plain data in, a value out. Take what ${name} would give as a parameter.`,
+    ]),
   ),
+  ...[
+    "let cached: string | undefined;",
+    "const cached = new Map<string, string>();",
+    "export const cached: Set<string> = new Set();",
+    "const cached: Record<string, string> = {};",
+    "const cached: string[] = [];",
+  ].map((code): [string, string, string, string, string] => [
+    `state of the module in a pure layer: ${code}`,
+    "lib/grants/authorize.ts",
+    code,
+    pure,
+    "lib/grants is pure: cached would keep state between calls.",
+  ]),
+  [
+    "a comment that turns off a rule",
+    "lib/client/retry.ts",
+    '/* eslint layers/imports: "off" */',
+    "parser",
+    "'/* eslint layers/imports: \"off\" */' has no effect because you have 'noInlineConfig' setting in your config.",
+  ],
   [
     "process.env below the composition roots",
     "lib/client/retry.ts",
     "export const a = process.env;",
     "no-restricted-properties",
     "'process.env' is restricted from being used. Take configuration as a parameter.",
+  ],
+  [
+    "the environment through the global object",
+    "lib/client/retry.ts",
+    "const e = globalThis.process.env;",
+    "no-restricted-properties",
+    "'globalThis.process' is restricted from being used. Take configuration as a parameter.",
+  ],
+  [
+    "the environment through node:process",
+    "lib/client/retry.ts",
+    'import { env as all } from "node:process";',
+    "no-restricted-imports",
+    "'node:process' import is restricted from being used. Take configuration as a parameter.",
   ],
   ...['io.env["A"]', "io.env.A", 'env["A"]', "environment.A"].map(
     (code): [string, string, string, string, string] => [
@@ -235,11 +358,45 @@ const violations: [what: string, file: string, code: string, rule: string, says:
       "An empty variable counts as absent: use readVariable or readPath of lib/environment.ts.",
     ],
   ),
+  ...["bin/voxtoken.ts", "functions/vend-token.ts", "infra/api.ts", "local/start.ts"].flatMap((file) =>
+    ['const a = process.env["A"] ?? "x";', 'const { A: a = "" } = process.env;'].map(
+      (code): [string, string, string, string, string] => [
+        `${code} in a composition root`,
+        file,
+        code,
+        "no-restricted-syntax",
+        "An empty variable counts as absent: use readVariable or readPath of lib/environment.ts.",
+      ],
+    ),
+  ),
 ];
 
 describe("eslint-layers refuses", () => {
   it.each(violations)("%s: %s", async (_what, file, code, rule, says) => {
     expect(await problemsOf(file, code)).toEqual([expect.stringContaining(`${rule}: ${says}`)]);
+  });
+});
+
+describe("the table of layers", () => {
+  type Table = Record<string, { folders: string[]; pure?: boolean }>;
+  const table = async (): Promise<Table> => {
+    const config = (await eslint.calculateConfigForFile(resolve(root, "lib/vend.ts"))) as {
+      rules: { "layers/imports": [string, Table] };
+    };
+    return config.rules["layers/imports"][1];
+  };
+  const isOf = (layers: Table, name: string) => layers[name] ?? layers[`lib/${name}`];
+
+  it("has an entry for each file that a layer lists", async () => {
+    const layers = await table();
+    const listed = Object.values(layers).flatMap(({ folders }) => folders);
+    expect(listed.filter((name) => name.endsWith(".ts") && !isOf(layers, name))).toEqual([]);
+  });
+
+  it("lists only pure layers for a pure layer", async () => {
+    const layers = await table();
+    const listed = Object.values(layers).flatMap(({ folders, pure }) => (pure ? folders : []));
+    expect(listed.filter((name) => !isOf(layers, name)?.pure)).toEqual([]);
   });
 });
 
@@ -254,12 +411,15 @@ describe("eslint-layers allows", () => {
       "lib/caller/caller.ts",
       "export const a = (text: string, at: number) => [new Date(text), new Date(at)];",
     ],
+    ["lib/grants/authorize.ts", "const a: ReadonlySet<string> = new Set(); const b: readonly string[] = [];"],
+    ["lib/http/route.ts", 'import "./wire.ts";'],
     ["lib/caller/caller.ts", "export const a = [Date.parse('x'), Date.UTC(2026), Math.max(1, 2)];"],
     ["lib/caller/caller.ts", "export const a = (value: unknown): value is Date => value instanceof Date;"],
     ["lib/caller/caller.ts", "export const a = (Date: { now(): number }) => Date.now();"],
     ["lib/client/runtime.ts", "export const a = Date.now();"],
     ["local/stack.ts", 'import "../lib/vend.ts"; import "../scripts/bundle.ts"; import "./listen.ts";'],
     ["functions/vend-token.ts", 'import "../grants.yml"; import "../lib/vend.ts";'],
+    ["local/start.ts", 'process.env["A"] ??= "true";'],
     ["test/vend.test.ts", 'import "../infra/template.ts"; import "../local/stack.ts";'],
   ])("in %s: %s", async (file, code) => {
     expect(await problemsOf(file, code)).toEqual([]);

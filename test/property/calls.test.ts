@@ -7,7 +7,7 @@ import { createCallHandler } from "../../lib/call.ts";
 import { indexGrants } from "../../lib/grants/authorize.ts";
 import type { HttpResponse } from "../../lib/http/response.ts";
 import { importSigningKey } from "../../lib/keys/signing-key.ts";
-import { platformConnection } from "../../lib/voximplant/call.ts";
+import { platformConnection } from "../../lib/voximplant/connection.ts";
 import { runs } from "../fakes/at-length.ts";
 import { expectAuditRecord } from "../fakes/audit-schema.ts";
 import { httpEvent, restEvent } from "../fakes/events.ts";

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 
-import { callMethod, type Connection } from "../../lib/voximplant/call.ts";
+import { callMethod } from "../../lib/voximplant/call.ts";
+import type { Connection } from "../../lib/voximplant/connection.ts";
 import { isRefusal, VoximplantError, VoximplantUnavailableError } from "../../lib/voximplant/errors.ts";
 
 type Answer = (request: Request) => Response | Promise<Response>;

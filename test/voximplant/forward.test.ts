@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { platformConnection } from "../../lib/voximplant/call.ts";
+import { platformConnection } from "../../lib/voximplant/connection.ts";
 import { forwardMethod } from "../../lib/voximplant/forward.ts";
 
 const forward = (url: string) =>

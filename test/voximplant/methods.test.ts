@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import type { Connection } from "../../lib/voximplant/call.ts";
+import type { Connection } from "../../lib/voximplant/connection.ts";
 import { openManagementApi } from "../../lib/voximplant/methods.ts";
 
 /** Answers each method by what the test says, and keeps the calls. */

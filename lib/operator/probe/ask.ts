@@ -1,6 +1,7 @@
 import * as z from "zod/mini";
 
-import { type Connection, form, type Parameters } from "../../voximplant/call.ts";
+import { form, type Parameters } from "../../voximplant/call.ts";
+import type { Connection } from "../../voximplant/connection.ts";
 import { errorCodes } from "../../voximplant/errors.ts";
 import { readBounded } from "../../voximplant/read-bounded.ts";
 

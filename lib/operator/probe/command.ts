@@ -10,7 +10,7 @@ import { whileWaiting } from "../../cli/spinner.ts";
 import { CredentialsFileError, parseCredentials } from "../../keys/credentials-file.ts";
 import { importSigningKey, type SigningKey } from "../../keys/signing-key.ts";
 import { MANAGEMENT_API_URL } from "../../voximplant/api-url.ts";
-import type { Connection } from "../../voximplant/call.ts";
+import type { Connection } from "../../voximplant/connection.ts";
 import { accountId } from "../import.ts";
 import { connectionOf, orExplain } from "../operator.ts";
 import { readStdin } from "../prompt.ts";

@@ -1,4 +1,4 @@
-import type { Connection } from "../../voximplant/call.ts";
+import type { Connection } from "../../voximplant/connection.ts";
 import { NoAnswerError, pause } from "./ask.ts";
 
 /** How long one wait for the platform may take. */

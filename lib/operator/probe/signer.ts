@@ -1,7 +1,8 @@
 import { CompactSign } from "jose";
 
 import type { SigningKey } from "../../keys/signing-key.ts";
-import type { Connection, Parameters } from "../../voximplant/call.ts";
+import type { Parameters } from "../../voximplant/call.ts";
+import type { Connection } from "../../voximplant/connection.ts";
 import { ask, type AskOptions, type Reply } from "./ask.ts";
 
 /** A key, and the form of `iss` that the platform accepts: a number as documented, or a string. */

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import * as z from "zod/mini";
 
 import { importSigningKey } from "../../keys/signing-key.ts";
-import type { Connection } from "../../voximplant/call.ts";
+import type { Connection } from "../../voximplant/connection.ts";
 import { errorCodes } from "../../voximplant/errors.ts";
 import { ask, describe, NoAnswerError, pause, type Reply } from "./ask.ts";
 import { WAIT_MS } from "./poll.ts";

@@ -1,4 +1,5 @@
-import type { Connection, Parameters } from "../../voximplant/call.ts";
+import type { Parameters } from "../../voximplant/call.ts";
+import type { Connection } from "../../voximplant/connection.ts";
 import { ask, describe, NoAnswerError, type Reply } from "./ask.ts";
 import { askAs, type Signer, signPlain } from "./signer.ts";
 import type { ThrowAwayKey, ThrowAwayKeys } from "./throw-away-keys.ts";
