@@ -11,6 +11,7 @@ import {
   NotRunError,
   type RunCommand,
 } from "./key-functions.ts";
+import { GRANTS_FILE } from "./grants-file.ts";
 import { addOperatorOptions, explain, openOperator, orExplain, serviceAccountOf } from "./operator.ts";
 import { confirmOrStop } from "./prompt.ts";
 import { wrap } from "./wrap.ts";
@@ -25,9 +26,6 @@ interface RevokeFlags extends FunctionFlags {
 
 /** The default of `--timeout`. */
 export const REPLACEMENT_SECONDS = 90;
-
-/** How long the other steps may take. */
-const OTHER_STEPS_SECONDS = 180;
 
 export function revokeCommand(io: Io): Command {
   const command = new Command("revoke")
@@ -66,14 +64,13 @@ export async function revoke(io: Io, name: string, flags: RevokeFlags): Promise<
   const keyId = flags.key ?? (await currentKeyOf(run, name));
   const question = `Delete key ${keyId} of ${name}?\nIts tokens stop working at once.`;
   if (flags.yes !== true) {
-    if (io.stdin.isTerminal) await nameSuperseded(io, run, name, keyId);
+    if (io.stdin.isTerminal) await nameSuperseded(io, run, name, keyId, flags);
     await confirmOrStop(io, question, "--yes");
   }
 
-  const minutes = Math.ceil((flags.timeout + OTHER_STEPS_SECONDS) / 60);
   io.stderr.write(
-    `Revoking key ${keyId}. This takes up to ${minutes} minutes.\nIf it is interrupted, repeat it:\n` +
-      `${revocationOf(name, keyId)}\n`,
+    `Revoking key ${keyId}. This takes up to ten minutes.\nIf it is interrupted, repeat it:\n` +
+      `${inColumns(revocationOf(name, keyId, flags))}\n`,
   );
   const report = await run<"revoke">({
     command: "revoke",
@@ -88,12 +85,12 @@ export async function revoke(io: Io, name: string, flags: RevokeFlags): Promise<
     throw new CliError(
       `${message.replace(/\.$/, "")}. The revocation may have continued, but nothing is proved`,
       EXIT.failure,
-      `run it again: voxtoken admin revoke ${name} --key ${keyId}`,
+      `run it again: ${revocationOf(name, keyId, flags).join(" ")}`,
       { cause: error },
     );
   });
   io.stderr.write(report.steps.map(({ step, ok, seen }) => line(ok ? "ok" : "FAIL", step, seen)).join(""));
-  await nameSuperseded(io, run, name, keyId);
+  await nameSuperseded(io, run, name, keyId, flags);
   conclude(io, report);
 }
 
@@ -103,7 +100,13 @@ export async function revoke(io: Io, name: string, flags: RevokeFlags): Promise<
  * list, an operator might revoke the current key and leave the leaked one. A failure does not stop
  * the revocation.
  */
-async function nameSuperseded(io: Io, run: RunCommand, name: string, revokedId: string): Promise<void> {
+async function nameSuperseded(
+  io: Io,
+  run: RunCommand,
+  name: string,
+  revokedId: string,
+  flags: FunctionFlags,
+): Promise<void> {
   const notKnown = (reason: string) => [
     wrap(`It is not known whether superseded keys of ${name} still work: ${oneLine(reason)}`, 0),
     "See: voxtoken admin keys",
@@ -114,7 +117,7 @@ async function nameSuperseded(io: Io, run: RunCommand, name: string, revokedId: 
       const problem = problems.find((one) => one.startsWith(`${name}: `));
       const others = keys.flatMap(({ keyId, state, serviceAccount }) =>
         state === "superseded" && serviceAccount === name && keyId !== null && keyId !== revokedId
-          ? [revocationOf(name, keyId)]
+          ? [inColumns(revocationOf(name, keyId, flags))]
           : [],
       );
       const intro = `Superseded keys of ${name} still work. If one of them has leaked, revoke it too:`;
@@ -128,11 +131,26 @@ async function nameSuperseded(io: Io, run: RunCommand, name: string, revokedId: 
   io.stderr.write(lines.map((text) => `${text}\n`).join(""));
 }
 
-/** A command line for sh. In two lines if one would be longer than 80 columns. */
-function revocationOf(name: string, keyId: string): string {
-  const command = `voxtoken admin revoke ${name}`;
-  const option = `--key ${keyId}`;
-  return command.length + 1 + option.length <= 80 ? `${command} ${option}` : `${command} \\\n  ${option}`;
+/** A command for sh that revokes a key, with the options that name the same deployment. */
+function revocationOf(name: string, keyId: string, flags: FunctionFlags): readonly string[] {
+  const { deployment, region, profile, grants, direct } = flags;
+  const target = { deployment, region, profile, ...(grants !== GRANTS_FILE && { grants }) };
+  return [
+    `voxtoken admin revoke ${name}`,
+    `--key ${keyId}`,
+    ...Object.entries(target).flatMap(([option, value]) => (value ? [`--${option} ${quoted(value)}`] : [])),
+    ...(direct === true ? ["--direct"] : []),
+  ];
+}
+
+/** The command, in several lines if one would be longer than 80 columns. */
+function inColumns(command: readonly string[]): string {
+  const inOne = command.join(" ");
+  return inOne.length <= 80 ? inOne : command.join(" \\\n  ");
+}
+
+function quoted(text: string): string {
+  return /^[\w./:@-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
 
 async function currentKeyOf(run: RunCommand, name: string): Promise<string> {

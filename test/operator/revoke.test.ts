@@ -35,7 +35,7 @@ async function revoke(flags: readonly string[], answer?: string, otherAccounts =
 
 const named = (keyId: string) =>
   "Superseded keys of outbound-calls still work. If one of them has leaked, revoke\nit too:\n" +
-  `voxtoken admin revoke outbound-calls --key ${keyId}\n`;
+  `voxtoken admin revoke outbound-calls \\\n  --key ${keyId} \\\n  --grants ${join(folder, "grants.yml")} \\\n  --direct\n`;
 
 describe("voxtoken admin revoke after a rotation", () => {
   it("names the superseded key that still works before it asks, and deletes nothing after a no", async () => {
