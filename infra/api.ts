@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { MAX_TTL_SECONDS, MIN_TTL_SECONDS, type Policy } from "../lib/grants/policy.ts";
-import { routes } from "../lib/http/wire.ts";
+import { routes, type TokenRequestBody } from "../lib/http/wire.ts";
 import { admittedBy } from "./admitted.ts";
 import { getAtt, ref, type Resource, type Resources, sub } from "./cloudformation.ts";
 import { gatewayResponseResources } from "./gateway-responses.ts";
@@ -26,14 +26,20 @@ interface ApiMethod {
 }
 
 /**
- * Each route is AWS_IAM. There is no OPTIONS, so CORS is off. Voximplant defines the parameters of
- * its methods, so the route callMethod has no model: the function checks form and size.
+ * Where API Gateway sends each route. Voximplant defines the parameters of its methods, so the
+ * route callMethod has no model: the function checks form and size.
  */
-const methodsOf = ({ callsMethods }: Options): readonly ApiMethod[] => [
-  { ...routes.listEntitlements, function: "vend-token" },
-  { ...routes.vendToken, function: "vend-token", bodyModel: "TokenRequestModel" },
-  ...(callsMethods ? [{ ...routes.callMethod, function: "call-method" } as const] : []),
-];
+const integrations: Readonly<Record<keyof typeof routes, Omit<ApiMethod, "method" | "path">>> = {
+  listEntitlements: { function: "vend-token" },
+  vendToken: { function: "vend-token", bodyModel: "TokenRequestModel" },
+  callMethod: { function: "call-method" },
+};
+
+/** Each route is AWS_IAM. There is no OPTIONS, so CORS is off. */
+const methodsOf = ({ callsMethods }: Options): readonly ApiMethod[] =>
+  (Object.keys(integrations) as (keyof typeof routes)[])
+    .map((name) => ({ ...routes[name], ...integrations[name] }))
+    .filter((route) => callsMethods || route.function !== "call-method");
 
 /**
  * What the gateway can check of a token request. JSON Schema draft 4, as API Gateway reads it. It
@@ -47,7 +53,7 @@ const tokenRequestSchema = {
   properties: {
     ttl_seconds: { type: "integer", minimum: MIN_TTL_SECONDS, maximum: MAX_TTL_SECONDS },
     account_id: { type: "integer", minimum: 1 },
-  },
+  } satisfies Record<keyof TokenRequestBody, object>,
   additionalProperties: false,
 };
 

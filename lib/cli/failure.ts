@@ -8,8 +8,8 @@ import {
 } from "../voximplant/errors.ts";
 import { CliError, EXIT } from "./cli-error.ts";
 
-/** The next step for each error code. */
-const HINTS: Readonly<Partial<Record<TokenErrorCode, string>>> = {
+/** The next step for each error code. Undefined if the message itself says what to do. */
+const HINTS: Readonly<Record<TokenErrorCode, string | undefined>> = {
   access_denied: "no grant allows this: see voxtoken whoami, or ask the owner of grants.yml for a grant",
   unauthenticated: "only IAM roles and users get tokens: see aws sts get-caller-identity",
   ttl_too_long: "ask for a shorter lifetime with --ttl",
@@ -26,6 +26,10 @@ const HINTS: Readonly<Partial<Record<TokenErrorCode, string>>> = {
   platform_unavailable: "Voximplant is unreachable from the vendor: try again in a minute",
   platform_timeout: "Voximplant did not answer the vendor in time: try again in a minute",
   response_too_large: "ask for less at a time (count, offset)",
+  not_authorized: "the API's resource policy or a proxy refused this: run voxtoken doctor",
+  invalid_request: undefined,
+  invalid_options: undefined,
+  method_not_allowed: undefined,
 };
 
 /** API Gateway's own texts, and what each of them means. */
@@ -62,7 +66,7 @@ function hintFor(error: TokenError): string | undefined {
   if (error.mayHaveTakenEffect) return "the method may have run: check that before you call it again";
   if (code === "not_authorized") {
     const known = REFUSALS.find(([text]) => text.test(message));
-    return known?.[1] ?? "the API's resource policy or a proxy refused this: run voxtoken doctor";
+    return known?.[1] ?? HINTS.not_authorized;
   }
   if (code === "network") {
     const known = NETWORK_FAULTS.find(([text]) => text.test(message));

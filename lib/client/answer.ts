@@ -112,20 +112,25 @@ function read<T>(answer: Answer, schema: z.ZodMiniType<T>): T {
 }
 
 /**
- * With these codes, the vendor refused before it called the method. After any other error, the
- * method may have run.
+ * Whether the method may have run. False only if the vendor refuses with this code before it calls
+ * the method: otherwise programs would repeat a call that has taken effect.
  */
-const NOTHING_RAN: ReadonlySet<TokenErrorCode> = new Set([
-  "invalid_request",
-  "ttl_too_long",
-  "unauthenticated",
-  "access_denied",
-  "not_authorized",
-  "not_found",
-  "method_not_allowed",
-  "throttled",
-  "signing_key_unavailable",
-]);
+const MAY_HAVE_RUN: Readonly<Record<ErrorCode | "invalid_response", boolean>> = {
+  invalid_request: false,
+  ttl_too_long: false,
+  unauthenticated: false,
+  access_denied: false,
+  not_authorized: false,
+  not_found: false,
+  method_not_allowed: false,
+  throttled: false,
+  signing_key_unavailable: false,
+  internal_error: true,
+  platform_unavailable: true,
+  platform_timeout: true,
+  response_too_large: true,
+  invalid_response: true,
+};
 
 function refusal(answer: Answer, repeatable = true): TokenError {
   const parsed = errorResponse.safeParse(parseJson(answer.text));
@@ -135,7 +140,7 @@ function refusal(answer: Answer, repeatable = true): TokenError {
     body.error_description ?? body.message ?? body.Message ?? `HTTP status ${answer.status}`;
   return new TokenError(refine(code, description), quotable(description), {
     ...details(answer),
-    mayHaveTakenEffect: !repeatable && !NOTHING_RAN.has(code),
+    mayHaveTakenEffect: !repeatable && MAY_HAVE_RUN[code],
     ...(body.request_id === undefined ? {} : { requestId: quotable(body.request_id) }),
   });
 }

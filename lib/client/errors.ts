@@ -69,13 +69,30 @@ export class TokenError extends Error {
 
   /** The caller is refused. The call fails until a grant, a policy or the credentials change. */
   get denied(): boolean {
-    return DENIALS.has(this.code);
+    return DENIALS[this.code];
   }
 }
 
-const DENIALS: ReadonlySet<TokenErrorCode> = new Set([
-  "access_denied",
-  "not_authorized",
-  "unauthenticated",
-  "ttl_too_long",
-]);
+/** The value of {@link TokenError.denied} for each code. */
+const DENIALS: Readonly<Record<TokenErrorCode, boolean>> = {
+  access_denied: true,
+  not_authorized: true,
+  unauthenticated: true,
+  ttl_too_long: true,
+  invalid_request: false,
+  not_found: false,
+  method_not_allowed: false,
+  throttled: false,
+  internal_error: false,
+  signing_key_unavailable: false,
+  platform_unavailable: false,
+  response_too_large: false,
+  platform_timeout: false,
+  invalid_options: false,
+  no_credentials: false,
+  credentials_expired: false,
+  clock_skew: false,
+  network: false,
+  timeout: false,
+  invalid_response: false,
+};

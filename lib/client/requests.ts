@@ -3,6 +3,7 @@ import {
   methodPath,
   routes,
   tokenPath,
+  type TokenRequestBody,
   type TokenResponse,
 } from "../http/wire.ts";
 import { type PlatformAnswer, readEntitlements, readPlatformAnswer, readToken } from "./answer.ts";
@@ -21,7 +22,8 @@ export function requestToken(
   atMostMs?: number,
 ): Promise<TokenResponse> {
   // JSON omits undefined fields. Without any field, the body stays empty.
-  const wishes = JSON.stringify({ ttl_seconds: ttlSeconds, account_id: accountId });
+  const fields: Required<TokenRequestBody> = { ttl_seconds: ttlSeconds, account_id: accountId };
+  const wishes = JSON.stringify(fields);
   return send(
     {
       method: routes.vendToken.method,

@@ -26,8 +26,6 @@ export interface Question {
   readonly now: EpochMs;
 }
 
-type QuestionWithoutRequest = Omit<Question, "request">;
-
 interface Covering {
   /**
    * Each condition belongs to one field of a grant or of its principal. `covers` compares only this
@@ -39,25 +37,20 @@ interface Covering {
 }
 
 /**
- * One condition of a grant. If the question meets the condition, `unmet` returns undefined.
- * Otherwise it returns the reason, as the end of a sentence whose subject is the grant: "is for the
- * role billing, the caller is dialer".
+ * One condition of a grant. `unmet` gets only the part of the question that `reads` names. If this
+ * part meets the condition, `unmet` returns undefined. Otherwise it returns the reason, as the end
+ * of a sentence whose subject is the grant: "is for the role billing, the caller is dialer".
+ *
+ * A caller that lists its entitlements requests nothing, so a condition that reads the request is
+ * not checked then. The diff of two policies compares conditions that read the caller to find whose
+ * rules to compare, and the other conditions to find what these callers gain or lose.
  */
-export type Condition = Covering &
-  (
-    | {
-        /**
-         * The condition looks at what the caller asks for: a token or a call. When a caller lists
-         * its entitlements, it asks for neither, so this condition is not checked.
-         */
-        readonly needsRequest: true;
-        readonly unmet: (candidate: Candidate, question: Question) => string | undefined;
-      }
-    | {
-        readonly needsRequest: false;
-        readonly unmet: (candidate: Candidate, question: QuestionWithoutRequest) => string | undefined;
-      }
-  );
+export type Condition = {
+  [Part in keyof Question]: Covering & {
+    readonly reads: Part;
+    readonly unmet: (candidate: Candidate, question: Pick<Question, Part>) => string | undefined;
+  };
+}[keyof Question];
 
 /**
  * The type of the table of conditions. Both {@link Grant} and {@link PrincipalPattern} have fields
@@ -77,7 +70,7 @@ export type ConditionsOf<G extends Grant, P extends PrincipalPattern> = Readonly
  */
 export const conditions = {
   arn: {
-    needsRequest: false,
+    reads: "caller",
     unmet: unmetArn,
     covers: ({ pattern: wide }, { pattern: narrow }) => {
       if (wide.arn === narrow.arn) return true;
@@ -87,7 +80,7 @@ export const conditions = {
   },
   // A role that is deleted and created again has the same ARN, and another unique id.
   uniqueId: {
-    needsRequest: false,
+    reads: "caller",
     unmet: ({ pattern: { uniqueId } }, { caller }) =>
       uniqueId === undefined || uniqueId === caller.uniqueId
         ? undefined
@@ -96,7 +89,7 @@ export const conditions = {
       wide.uniqueId === undefined || wide.uniqueId === narrow.uniqueId,
   },
   principalOrgId: {
-    needsRequest: false,
+    reads: "caller",
     unmet: ({ grant: { principalOrgId } }, { caller }) =>
       principalOrgId === undefined || principalOrgId === caller.organizationId
         ? undefined
@@ -105,7 +98,7 @@ export const conditions = {
       wide.principalOrgId === undefined || wide.principalOrgId === narrow.principalOrgId,
   },
   serviceAccounts: {
-    needsRequest: true,
+    reads: "request",
     unmet: ({ grant: { serviceAccounts } }, { request }) =>
       serviceAccounts.includes(request.serviceAccount)
         ? undefined
@@ -114,7 +107,7 @@ export const conditions = {
       narrow.serviceAccounts.every((name) => wide.serviceAccounts.includes(name)),
   },
   childAccountIds: {
-    needsRequest: true,
+    reads: "request",
     unmet: ({ grant: { childAccountIds } }, { request }) => {
       if (request.accountId === undefined || childAccountIds.includes(request.accountId)) return undefined;
       const ids = childAccountIds.join(", ");
@@ -125,7 +118,7 @@ export const conditions = {
   },
   // A token is valid for at least 30 s. If a grant ends in less than 30 s, it gives no token.
   until: {
-    needsRequest: false,
+    reads: "now",
     unmet: ({ grant: { until } }, { now }) => {
       if (until === undefined || !isOver({ until }, now)) return undefined;
       return now >= until
@@ -137,7 +130,7 @@ export const conditions = {
   },
   // A grant with methods gives no token, because a token allows every method.
   methods: {
-    needsRequest: true,
+    reads: "request",
     unmet: ({ grant: { methods } }, { request }) => {
       const method = methodOf(request);
       if (methods === undefined) return method === undefined ? undefined : "allows tokens but no calls";
@@ -152,7 +145,7 @@ export const conditions = {
         : narrow.every((pattern) => wide.some((wider) => coversMethods(wider, pattern))),
   },
   maxTtlSeconds: {
-    needsRequest: true,
+    reads: "request",
     // This condition never refuses a request. `authorize` checks the lifetime later. If it is too
     // long, `authorize` answers `ttl_too_long` and names the maximum, so the caller learns it.
     unmet: () => undefined,
@@ -160,9 +153,14 @@ export const conditions = {
   },
 } satisfies ConditionsOf<Grant, PrincipalPattern>;
 
+/** The conditions that read the caller. */
+export type CallerCondition = {
+  [Name in keyof typeof conditions]: (typeof conditions)[Name]["reads"] extends "caller" ? Name : never;
+}[keyof typeof conditions];
+
 const all: readonly Condition[] = Object.values(conditions);
-const ofCallers: readonly Condition[] = [conditions.arn, conditions.uniqueId, conditions.principalOrgId];
-const ofRequests = all.filter((condition) => !ofCallers.includes(condition));
+const ofCallers = all.filter(({ reads }) => reads === "caller");
+const ofRequests = all.filter(({ reads }) => reads !== "caller");
 
 /**
  * One text for each condition of a grant that the question does not meet. If the grant fits, the
@@ -178,11 +176,11 @@ export function isOver({ until }: Pick<Grant, "until">, now: EpochMs): boolean {
 }
 
 /**
- * Whether a grant is for a caller and has not ended. Ignores the conditions that need a request.
+ * Whether a grant is for a caller and has not ended. Ignores the conditions that read the request.
  */
 export function isFor(candidate: Candidate, caller: Caller, now: EpochMs): boolean {
   return all.every(
-    (condition) => condition.needsRequest || condition.unmet(candidate, { caller, now }) === undefined,
+    (condition) => condition.reads === "request" || condition.unmet(candidate, { caller, now }) === undefined,
   );
 }
 

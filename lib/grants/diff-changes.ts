@@ -1,3 +1,4 @@
+import type { CallerCondition, conditions } from "./conditions.ts";
 import { coversMethods } from "./methods.ts";
 import type { Rule } from "./rules.ts";
 import type { Path } from "./yaml-value.ts";
@@ -101,7 +102,11 @@ export function changesOf(comparison: Comparison): RuleChange[] {
 
 /** What one rule gives and the rules of the other policy do not give. */
 interface Excess {
-  readonly what: "all" | "methods" | "child accounts" | "lifetime" | "end";
+  /**
+   * The condition that differs. Never the service account: only rules for the same one are
+   * compared.
+   */
+  readonly what: "all" | Exclude<keyof typeof conditions, CallerCondition | "serviceAccounts">;
   readonly rule: Rule;
   /** `from` is the value in the other policy, `to` is the value in the rule. */
   readonly from?: number;
@@ -110,32 +115,33 @@ interface Excess {
   readonly nearest?: Rule;
 }
 
-function compare(rule: Rule, others: readonly Rule[]): Excess[] {
+/**
+ * Compares a rule with those rules of the other policy that are for its callers. None of them
+ * covers the rule, so at least one condition differs. If none is found, this program does not
+ * compare a condition that `conditions` has, and the diff would miss a gain.
+ */
+function compare(rule: Rule, others: readonly Rule[]): readonly Excess[] {
   if (others.length === 0) return [{ what: "all", rule }];
   const ofKind = others.filter((other) => givesSame(other, rule));
   if (ofKind.length === 0) return [{ what: rule.method === undefined ? "all" : "methods", rule }];
   const same = ofKind.filter(({ accountId }) => accountId === rule.accountId);
-  if (same.length === 0) return [{ what: "child accounts", rule }];
+  if (same.length === 0) return [{ what: "childAccountIds", rule }];
 
   const lasting = same.filter(({ until }) => until >= rule.until);
   const longest = best(lasting.length > 0 ? lasting : same, ({ maxTtlSeconds }) => maxTtlSeconds);
   const latest = best(same, ({ until }) => until);
-  return [
-    ...(longest.maxTtlSeconds < rule.maxTtlSeconds
-      ? [
-          {
-            what: "lifetime" as const,
-            rule,
-            from: longest.maxTtlSeconds,
-            to: rule.maxTtlSeconds,
-            nearest: longest,
-          },
-        ]
-      : []),
-    ...(latest.until < rule.until
-      ? [{ what: "end" as const, rule, from: latest.until, to: rule.until, nearest: latest }]
-      : []),
-  ];
+  const excesses: Excess[] = [];
+  if (longest.maxTtlSeconds < rule.maxTtlSeconds) {
+    const [from, to] = [longest.maxTtlSeconds, rule.maxTtlSeconds];
+    excesses.push({ what: "maxTtlSeconds", rule, from, to, nearest: longest });
+  }
+  if (latest.until < rule.until) {
+    excesses.push({ what: "until", rule, from: latest.until, to: rule.until, nearest: latest });
+  }
+  if (excesses.length === 0) {
+    throw new Error(`a fault of this program: ${rule.grant.source} gives more, but no condition differs`);
+  }
+  return excesses;
 }
 
 /** Whether both rules give tokens, or the first gives calls of all methods of the second. */
@@ -151,9 +157,9 @@ function best(rules: readonly Rule[], valueOf: (rule: Rule) => number): Rule {
 const kinds = {
   all: ["gained", "lost"],
   methods: ["more methods", "fewer methods"],
-  "child accounts": ["more child accounts", "fewer child accounts"],
-  lifetime: ["longer", "shorter"],
-  end: ["later", "sooner"],
+  childAccountIds: ["more child accounts", "fewer child accounts"],
+  maxTtlSeconds: ["longer", "shorter"],
+  until: ["later", "sooner"],
 } as const satisfies Record<Excess["what"], readonly [ChangeKind, ChangeKind]>;
 
 function wording(what: Excess["what"], gain: boolean): { readonly kind: ChangeKind; readonly gain: boolean } {
@@ -168,12 +174,10 @@ function placeOf(side: Place["side"], rule: Rule, { what, nearest }: Excess, kno
     case "all":
       return known ? of("serviceAccounts", serviceAccount) : of("principals", principal);
     case "methods":
-      return of("methods");
-    case "child accounts":
-      return of("childAccountIds");
-    case "end":
-      return of("until");
-    case "lifetime":
+    case "childAccountIds":
+    case "until":
+      return of(what);
+    case "maxTtlSeconds":
       // If the grants say the same, the service account's own maximum has changed.
       return nearest?.grant.maxTtlSeconds === rule.grant.maxTtlSeconds
         ? { side, path: ["serviceAccounts", rule.serviceAccount, "maxTtlSeconds"] }

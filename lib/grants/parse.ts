@@ -1,7 +1,7 @@
 import type { EpochMs } from "../epoch.ts";
 import { checkPrincipal } from "./principal.ts";
 import type { GrantTest } from "./tests.ts";
-import type { AccessRequest, Grant, Policy, PrincipalPattern, ServiceAccount } from "./policy.ts";
+import type { Grant, Policy, PrincipalPattern, ServiceAccount } from "./policy.ts";
 import { checkReferences, salvageOutline, type References } from "./references.ts";
 import { schemaFindings } from "./schema-findings.ts";
 import { grantsFile, type GrantsFile } from "./schema.ts";
@@ -84,35 +84,34 @@ export function parseGrants(
   return { policy, tests, warnings, place };
 }
 
-function testOf(
-  { principal: arn, uniqueId, principalOrgId, at, expect, ...request }: GrantsFile["tests"][number],
-  position: Position,
-): GrantTest {
+function testOf(test: GrantsFile["tests"][number], position: Position): GrantTest {
+  const { principal: arn, uniqueId, principalOrgId, at, expect, ...request } = test;
+  const { serviceAccount, method, ttlSeconds, accountId, ...ignored } = request;
+  // Does not compile if the schema has a field that is not read here. A test with such a field
+  // would ask something else than the file says, and could pass by mistake.
+  ignored satisfies Record<string, never>;
   const check = checkPrincipal(arn);
   if (!check.ok)
     throw new Error(`a fault of this program: ${arn} is invalid, but the check of the file accepted it`);
-  const { partition, accountId, kind, name } = check.principal;
+  const { partition, accountId: awsAccountId, kind, name } = check.principal;
   const time = at === undefined ? undefined : parseTime(at);
   return {
     ...position,
     caller: {
       principal: check.principal.arn,
-      ...{ partition, accountId, kind, name },
+      ...{ partition, accountId: awsAccountId, kind, name },
       ...(uniqueId === undefined ? {} : { uniqueId }),
       ...(principalOrgId === undefined ? {} : { organizationId: principalOrgId }),
     },
-    request: withoutUndefined(request),
+    request: {
+      serviceAccount,
+      ...(method === undefined ? {} : { method }),
+      ...(ttlSeconds === undefined ? {} : { ttlSeconds }),
+      ...(accountId === undefined ? {} : { accountId }),
+    },
     ...(time === undefined ? {} : { at: time }),
     expect,
   };
-}
-
-function withoutUndefined(
-  request: Pick<GrantsFile["tests"][number], "serviceAccount" | "ttlSeconds" | "accountId" | "method">,
-): AccessRequest {
-  const given = Object.entries(request).filter(([, value]) => value !== undefined);
-  // Object.fromEntries loses the types of the fields. The schema has checked them.
-  return Object.fromEntries(given) as unknown as AccessRequest;
 }
 
 function byPlace(a: Problem, b: Problem): number {

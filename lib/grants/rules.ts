@@ -1,6 +1,13 @@
 import type { EpochMs } from "../epoch.ts";
 import { hasWildcard } from "./arn-like.ts";
-import { type Candidate, coversCallers, coversRequests, isOver, secondsLeft } from "./conditions.ts";
+import {
+  type CallerCondition,
+  type Candidate,
+  coversCallers,
+  coversRequests,
+  isOver,
+  secondsLeft,
+} from "./conditions.ts";
 import { groupBy } from "./group-by.ts";
 import {
   type Grant,
@@ -10,12 +17,12 @@ import {
   type PrincipalPattern,
 } from "./policy.ts";
 
-/** A pattern of principals, with all conditions of the grant about the caller. */
-export interface Callers {
-  readonly arn: string;
-  readonly uniqueId?: string;
-  readonly principalOrgId?: string;
-}
+/**
+ * A pattern of principals, with all conditions of the grant about the caller. No field is optional,
+ * so a new condition does not compile until `callersOf` sets its field. Without the field, the diff
+ * would take rules for different callers as equal, and could miss a gain.
+ */
+export type Callers = { readonly [Name in CallerCondition]: (Grant & PrincipalPattern)[Name] };
 
 /**
  * What a grant gives to one of its principals, for one account of one of its service accounts:
@@ -71,11 +78,7 @@ export function rulesOf({ serviceAccounts, grants }: Policy, now: EpochMs): Rule
 }
 
 function callersOf(grant: Grant, pattern: PrincipalPattern): Callers {
-  return {
-    arn: pattern.arn,
-    ...(pattern.uniqueId === undefined ? {} : { uniqueId: pattern.uniqueId }),
-    ...(grant.principalOrgId === undefined ? {} : { principalOrgId: grant.principalOrgId }),
-  };
+  return { arn: pattern.arn, uniqueId: pattern.uniqueId, principalOrgId: grant.principalOrgId };
 }
 
 function ruleOf(

@@ -22,6 +22,12 @@ export function methodPath(serviceAccount: string, method: string): string {
     .replace("{method}", () => method);
 }
 
+/** The request of `vendToken`. Without any field, the body is empty. */
+export interface TokenRequestBody {
+  readonly ttl_seconds?: number | undefined;
+  readonly account_id?: number | undefined;
+}
+
 /** The answer of `vendToken`. A field that RFC 6749 §5.1 defines has the name that it has there. */
 export interface TokenResponse {
   readonly access_token: string;

@@ -183,8 +183,15 @@ function annotate(
   return annotation(gain ? "warning" : "notice", at);
 }
 
-function callersOf({ arn, uniqueId, principalOrgId }: Callers) {
-  return { principal: arn, unique_id: uniqueId, principal_org_id: principalOrgId };
+const callerFields = {
+  arn: "principal",
+  uniqueId: "unique_id",
+  principalOrgId: "principal_org_id",
+} as const satisfies Record<keyof Callers, string>;
+
+function callersOf(callers: Callers) {
+  const fields = Object.keys(callerFields) as (keyof Callers)[];
+  return Object.fromEntries(fields.map((field) => [callerFields[field], callers[field]]));
 }
 
 /** Undefined if the change has no such time; null if the time is Infinity, which means no end. */

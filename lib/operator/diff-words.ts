@@ -8,10 +8,11 @@ import { formatUntil } from "../grants/until.ts";
 
 /** `arn:aws:iam::…:role/x (only AROAEXAMPLEID, organisation o-a1b2c3d4e5)` */
 export function principalText({ arn, uniqueId, principalOrgId }: Callers): string {
-  const conditions = [
-    ...(uniqueId === undefined ? [] : [`only ${uniqueId}`]),
-    ...(principalOrgId === undefined ? [] : [`organisation ${principalOrgId}`]),
-  ];
+  const texts = {
+    uniqueId: uniqueId === undefined ? undefined : `only ${uniqueId}`,
+    principalOrgId: principalOrgId === undefined ? undefined : `organisation ${principalOrgId}`,
+  } satisfies Record<Exclude<keyof Callers, "arn">, string | undefined>;
+  const conditions = Object.values(texts).filter((text) => text !== undefined);
   return conditions.length === 0 ? arn : `${arn} (${conditions.join(", ")})`;
 }
 

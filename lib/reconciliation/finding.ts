@@ -1,3 +1,4 @@
+import type { MetricName } from "../audit/metrics.ts";
 import type { Key } from "../voximplant/methods.ts";
 
 /** What reconciliation found, and what it did about it. */
@@ -35,9 +36,30 @@ export function reported(reason: Finding["reason"], serviceAccount: string, deta
   return { reason, action: "reported", serviceAccount, detail };
 }
 
+/**
+ * The metric that counts each reason, or undefined if none does. Without a metric, no alarm reports
+ * the finding. docs/audit.schema.json lists the same reasons.
+ */
+export const metricOf = {
+  superseded_key: "KeysRetired",
+  orphan_key: "OrphanKeys",
+  stray_key: "OrphanKeys",
+  unknown_key: "UnknownKeys",
+  // It comes with the secret that could not be read, which is counted.
+  undetermined_key: undefined,
+  roles_changed: "RolesChanged",
+  current_key_missing: "CurrentKeyMissing",
+  wrong_account: "WrongAccountKey",
+  key_overdue: "KeyLifeOverdue",
+  rotation_stuck: "KeyLifeOverdue",
+  replica_behind: "KeyLifeOverdue",
+  unreadable_version: "ReconciliationFailed",
+  not_examined: "ReconciliationFailed",
+} as const satisfies Record<Finding["reason"], MetricName<"reconcile-keys"> | undefined>;
+
 /** Whether the finding says that something could not be examined or deleted. */
 export function isFailure({ reason, action }: Finding): boolean {
-  return reason === "not_examined" || reason === "unreadable_version" || action === "failed";
+  return metricOf[reason] === "ReconciliationFailed" || action === "failed";
 }
 
 export function notExamined(failure: { readonly serviceAccount: string; readonly error: unknown }): Finding {

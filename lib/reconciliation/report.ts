@@ -1,6 +1,6 @@
-import { embeddedMetrics, type MetricValues } from "../audit/metrics.ts";
+import { embeddedMetrics, type MetricName, type MetricValues } from "../audit/metrics.ts";
 import type { WriteLine } from "../audit/log.ts";
-import { type Finding, isFailure } from "./finding.ts";
+import { type Finding, isFailure, metricOf } from "./finding.ts";
 import type { RevocationReport } from "./revoke.ts";
 
 /** One JSON line for each finding, and one with the metrics for each service account. */
@@ -64,19 +64,16 @@ export function revocationRecord(serviceAccount: string, report: RevocationRepor
 
 /** Includes zeros, so that an alarm ends when its cause is gone. */
 function countFindings(findings: readonly Finding[]): MetricValues<"reconcile-keys"> {
-  const count = (isCounted: (finding: Finding) => boolean) => findings.filter(isCounted).length;
-  const reasons =
-    (...counted: Finding["reason"][]) =>
-    ({ reason }: Finding) =>
-      counted.includes(reason);
+  const of = (metric: MetricName<"reconcile-keys">) =>
+    findings.filter(({ reason }) => metricOf[reason] === metric);
   return {
-    UnknownKeys: count(reasons("unknown_key")),
-    OrphanKeys: count(reasons("orphan_key", "stray_key")),
-    KeysRetired: count(({ reason, action }) => reason === "superseded_key" && action === "deleted"),
-    RolesChanged: count(reasons("roles_changed")),
-    CurrentKeyMissing: count(reasons("current_key_missing")),
-    KeyLifeOverdue: count(reasons("key_overdue", "rotation_stuck", "replica_behind")),
-    WrongAccountKey: count(reasons("wrong_account")),
-    ReconciliationFailed: count(isFailure),
+    UnknownKeys: of("UnknownKeys").length,
+    OrphanKeys: of("OrphanKeys").length,
+    KeysRetired: of("KeysRetired").filter(({ action }) => action === "deleted").length,
+    RolesChanged: of("RolesChanged").length,
+    CurrentKeyMissing: of("CurrentKeyMissing").length,
+    KeyLifeOverdue: of("KeyLifeOverdue").length,
+    WrongAccountKey: of("WrongAccountKey").length,
+    ReconciliationFailed: findings.filter(isFailure).length,
   };
 }

@@ -4,6 +4,7 @@ import { format } from "prettier";
 import { describe, expect, it } from "vitest";
 
 import { callQueries, queries } from "../../infra/queries.ts";
+import { metricOf } from "../../lib/reconciliation/finding.ts";
 import { findingRecord, revocationRecord } from "../../lib/reconciliation/report.ts";
 import { auditSchema, expectAuditRecord } from "../fakes/audit-schema.ts";
 
@@ -27,6 +28,10 @@ describe("docs/audit.schema.json", () => {
     const steps = [{ step: "delete", ok: true, seen: "deleted" }] as never;
     const report = { keyId: "k", steps, proved, withoutKey: ["calls"], leftToDo: [] };
     expectAuditRecord(parsed(revocationRecord("calls", report, NOW)));
+  });
+
+  it("lists every reason of a finding, and no other reason", () => {
+    expect(auditSchema.definitions["finding"]?.properties["reason"]?.["enum"]).toEqual(Object.keys(metricOf));
   });
 
   it("rejects a record with an unknown field or an unknown outcome", () => {

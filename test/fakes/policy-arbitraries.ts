@@ -159,22 +159,24 @@ export const policiesAndQuestions: fc.Arbitrary<[Policy, Question]> = policies.c
   return fc.tuple(fc.constant(policy), fc.oneof(anybody, { weight: 2, arbitrary: fitting }));
 });
 
+/** Every field of a grant that changes what it gives. */
+export const grantFields = Object.keys({
+  principals: true,
+  serviceAccounts: true,
+  maxTtlSeconds: true,
+  childAccountIds: true,
+  principalOrgId: true,
+  methods: true,
+  until: true,
+} satisfies Record<Exclude<keyof Grant, "source">, true>) as Exclude<keyof Grant, "source">[];
+
 /** Two grants of which one differs from the other in one field at most, in either order. */
 export const policiesOfTwins: fc.Arbitrary<Policy> = fc
   .record({
     policy: policies,
     one: grants,
     other: grants,
-    field: fc.constantFrom(
-      "principals",
-      "serviceAccounts",
-      "maxTtlSeconds",
-      "childAccountIds",
-      "principalOrgId",
-      "methods",
-      "until",
-      "nothing",
-    ),
+    field: fc.constantFrom(...grantFields, "nothing"),
     swapped: fc.boolean(),
   })
   .map(({ policy, one, other, field, swapped }) => {

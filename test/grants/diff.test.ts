@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { diffPolicies, hasGain } from "../../lib/grants/diff.ts";
+import { changesOf } from "../../lib/grants/diff-changes.ts";
 import { formatProblem, parseGrants } from "../../lib/grants/parse.ts";
+import { rulesOf } from "../../lib/grants/rules.ts";
 import { accountText, changeText, exceptText, principalText } from "../../lib/operator/diff-words.ts";
 import { NOW } from "../fakes/policy.ts";
 
@@ -52,6 +54,15 @@ const to = (names: string, rest = "", serviceAccounts = "calls") => {
   return `principals: [${arns.join(", ")}], serviceAccounts: [${serviceAccounts}]${rest}`;
 };
 const arn = (name: string) => `"arn:aws:iam::111122223333:role/${name}"`;
+
+it("fails rather than lists no change, if it compares too few conditions of two rules", () => {
+  const [rule] = rulesOf(read("grants.yml", file([to("a")])).policy, NOW);
+  if (!rule) throw new Error("one rule");
+  const rules = { gains: [rule], losses: [], was: [rule], is: [rule], successors: [rule] };
+  expect(() => changesOf({ ...rules, knewCallers: true, knowsCallers: true })).toThrow(
+    "grants.yml:5 gives more, but no condition differs",
+  );
+});
 
 describe("a diff names", () => {
   it.each<[string, string[], string[], string[]]>([

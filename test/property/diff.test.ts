@@ -1,12 +1,19 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { authorize, indexGrants } from "../../lib/grants/authorize.ts";
-import { type Question, unmetConditions } from "../../lib/grants/conditions.ts";
+import { type Candidate, type Question, unmetConditions } from "../../lib/grants/conditions.ts";
 import { type Difference, diffPolicies } from "../../lib/grants/diff.ts";
 import type { Grant, Policy } from "../../lib/grants/policy.ts";
 import { isFailure } from "../../lib/outcome.ts";
 import { AT_LENGTH, runs } from "../fakes/at-length.ts";
-import { callers, grants, policies, questionsOf, requests } from "../fakes/policy-arbitraries.ts";
+import {
+  callers,
+  grantFields,
+  grants,
+  policies,
+  questionsOf,
+  requests,
+} from "../fakes/policy-arbitraries.ts";
 import { grant, NOW } from "../fakes/policy.ts";
 
 /** Under a policy, what becomes of a request, so that more is better, and what the token is of. */
@@ -25,13 +32,11 @@ function outcomesOf(policy: Policy) {
 /** Finds the changes for the caller of a question and its service account. */
 function indexChanges(differences: readonly Difference[]) {
   const entries = differences.map(({ serviceAccount, principal, changes }) => {
-    const { principalOrgId, ...pattern } = principal;
-    const named: Grant = grant([pattern], [serviceAccount], {
-      ...(principalOrgId === undefined ? {} : { principalOrgId }),
-    });
-    const [only] = named.principals;
-    if (!only) throw new Error("one principal");
-    return { changes, rule: { grant: named, pattern: only } };
+    // Each condition about the caller is a field of the grant or of its principal. If one were left
+    // out here, a change for other callers would count as a change for this one.
+    const named = grant([], [serviceAccount]);
+    const rule = { grant: { ...named, ...principal }, pattern: { source: named.source, ...principal } };
+    return { changes, rule: rule as Candidate };
   });
   return (question: Question) => {
     const about = { ...question, request: { serviceAccount: question.request.serviceAccount } };
@@ -56,19 +61,11 @@ const edited = (policy: Policy): fc.Arbitrary<Policy> =>
           fc.oneof(
             { weight: 3, arbitrary: fc.constant([grant]) },
             fc.constant([]),
-            fc
-              .tuple(
-                grants,
-                fc.constantFrom(
-                  ...(["principals", "serviceAccounts", "maxTtlSeconds", "childAccountIds"] as const),
-                  ...(["principalOrgId", "methods", "until"] as const),
-                ),
-              )
-              .map(([other, field]) => [
-                // An undefined field of the other grant leaves this one without it, as a file
-                // would.
-                JSON.parse(JSON.stringify({ ...grant, [field]: other[field] })) as Grant,
-              ]),
+            fc.tuple(grants, fc.constantFrom(...grantFields)).map(([other, field]) => [
+              // An undefined field of the other grant leaves this one without it, as a file
+              // would.
+              JSON.parse(JSON.stringify({ ...grant, [field]: other[field] })) as Grant,
+            ]),
           ),
         ),
       ),

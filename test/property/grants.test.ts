@@ -11,7 +11,7 @@ import { grantsJsonSchema } from "../../lib/grants/schema.ts";
 import { parseGrants } from "../../lib/grants/parse.ts";
 import type { Grant, Policy, AccessRequest } from "../../lib/grants/policy.ts";
 import { findRedundantGrants } from "../../lib/grants/suspicions.ts";
-import type { Question } from "../../lib/grants/conditions.ts";
+import { type Condition, conditions, type Question } from "../../lib/grants/conditions.ts";
 import { isFailure } from "../../lib/outcome.ts";
 import { runs } from "../fakes/at-length.ts";
 import { fits, givesMethod, longestLifetime } from "../security/oracle.ts";
@@ -39,6 +39,23 @@ function documentedMaximum(policy: Policy, caller: Caller, request: AccessReques
   const serviceAccounts = Object.fromEntries(policy.serviceAccounts.map((one) => [one.name, one]));
   return longestLifetime({ ...policy, serviceAccounts }, caller, request, NOW);
 }
+
+/** Without this, a property could hold only because no random grant has the condition. */
+describe("the random policies and questions", () => {
+  const cases = fc.sample(policiesAndQuestions, { numRuns: 500, seed: 1 });
+
+  it.each(Object.entries<Condition>(conditions))("meet and break the condition %s", (name, condition) => {
+    const met = cases.flatMap(([policy, question]) =>
+      policy.grants.flatMap((grant) =>
+        grant.principals
+          .filter((pattern) => name in { ...grant, ...pattern })
+          .map((pattern) => condition.unmet({ grant, pattern }, question) === undefined),
+      ),
+    );
+    // `authorize` checks the lifetime later: see the condition maxTtlSeconds.
+    expect(new Set(met)).toEqual(new Set(name === "maxTtlSeconds" ? [true] : [true, false]));
+  });
+});
 
 describe("the decision", () => {
   it("never depends on the order of grants, principals, service accounts or child accounts", () => {
