@@ -1,3 +1,4 @@
+import type { EpochMs } from "../epoch.ts";
 import type { Policy, ServiceAccount } from "../grants/policy.ts";
 import type { AccountKey } from "../key-lifecycle/account-key.ts";
 import { KeyLifecycleError } from "../key-lifecycle/key-lifecycle-error.ts";
@@ -79,6 +80,9 @@ export interface RevocationReport {
 /** How long the leaked key may live while its routing rules are moved. */
 const RULES_BEFORE_DELETION_MS = 120_000;
 
+/** After this time no other signer is tried. */
+const DELETION_MS = 120_000;
+
 /** When the search for rules ends, from the start of a run. The function has 600 seconds. */
 const RULES_END_MS = 540_000;
 
@@ -120,7 +124,7 @@ export async function revokeKey(
   if (makeRoom !== undefined) {
     await step("make room", async () => {
       await checkNotInUse(ports, policy, makeRoom);
-      const outcome = await deleteWith(signersAmong(before.found), makeRoom);
+      const outcome = await deleteWith(ports.now, signersAmong(before.found), makeRoom, { attempts: 1 });
       return outcome === "deleted"
         ? `key ${makeRoom} is deleted`
         : `the Voximplant account has no key ${makeRoom}`;
@@ -188,9 +192,10 @@ export async function revokeKey(
   let isDeleted = false;
   await step("delete", async () => {
     const outcome = await deleteWith(
+      ports.now,
       [...signers, ...(leaked === undefined ? [] : [leaked]), ...others],
       keyId,
-      leaked === undefined,
+      { isAccountUnknown: leaked === undefined },
     );
     isDeleted = outcome === "deleted";
     return isDeleted ? "the platform deleted it" : "it was gone already";
@@ -235,19 +240,25 @@ function distinct(keys: readonly AccountKey[]): AccountKey[] {
 /**
  * Deletes a key. Tries the signers in turn until the platform says that it has deleted the key.
  *
- * @param isAccountUnknown whether the key may be in the account of any signer. If so, the result is
- *   "absent" only if the platform answers "absent" to every signer.
+ * @param options.isAccountUnknown whether the key may be in the account of any signer. If so, the
+ *   result is "absent" only if the platform answers "absent" to every signer.
+ * @param options.attempts see deleteKey in methods.ts
  */
 async function deleteWith(
+  now: () => EpochMs,
   signers: readonly AccountKey[],
   keyId: string,
-  isAccountUnknown = false,
+  { isAccountUnknown = false, attempts }: { readonly isAccountUnknown?: boolean; readonly attempts?: number },
 ): Promise<"deleted" | "absent"> {
   const refusals: string[] = [];
+  const startedAt = now();
   let absent = false;
   for (const { api, keyId: signer } of signers) {
+    // Without this, many signers would use up the time of the function while the platform is down.
+    if (now() - startedAt >= DELETION_MS) break;
     try {
-      if ((await api.deleteKey(keyId)) === "deleted") return "deleted";
+      if ((await api.deleteKey(keyId, attempts === undefined ? undefined : { attempts })) === "deleted")
+        return "deleted";
       // The platform answers "absent" if the key is gone, but also if the signer is a key of
       // another account. So the next signer is tried.
       absent = true;

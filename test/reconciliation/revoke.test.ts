@@ -198,19 +198,24 @@ describe("a revocation", () => {
     });
   });
 
-  it("reports before its time limit while the platform does not answer", async () => {
-    world = await startWorld();
-    const startedAt = world.clock.now;
-    // Each call of the platform takes as long as a call may take.
-    world.faults.platform = (method) => {
-      world.clock.now += 20_000;
-      return method === "GetKeys" ? platformFault(340) : undefined;
-    };
-    const report = await revoke(world.ports, policyFor(), world.keyWith("AWSCURRENT") ?? "");
-    expect(report.proved).toBe(false);
-    // The time-out of the function: infra/deployment.ts.
-    expect(world.clock.now - startedAt).toBeLessThan(600_000);
-  });
+  it.each([1, 15])(
+    "reports before its time limit while the platform does not answer: %i keys",
+    async (count) => {
+      const names = Array.from({ length: count }, (_, n) => (n === 0 ? "outbound-calls" : `account-${n}`));
+      world = await startWorld({ serviceAccounts: names, keyLimit: 100 });
+      const policy = policyFor(Object.fromEntries(names.map((name) => [name, {}])));
+      const startedAt = world.clock.now;
+      // Each call of the platform takes as long as a call may take.
+      world.faults.platform = (method) => {
+        world.clock.now += 20_000;
+        return ["GetKeys", "DeleteKey"].includes(method) ? platformFault(340) : undefined;
+      };
+      const report = await revoke(world.ports, policy, world.keyWith("AWSCURRENT") ?? "");
+      expect(report.proved).toBe(false);
+      // The time-out of the function: infra/deployment.ts.
+      expect(world.clock.now - startedAt).toBeLessThan(600_000);
+    },
+  );
 
   it("finds the leaked key in another version if one version cannot be read", async () => {
     world = await startWorld();
