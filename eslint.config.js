@@ -16,11 +16,11 @@ import { layerPlugin } from "./scripts/eslint-layers.js";
 const library = {
   caller: { folders: ["partitions.ts"], packages: [] },
   grants: {
-    folders: ["caller", "epoch.ts", "partitions.ts", "voximplant/method-name.ts"],
+    folders: ["caller", "epoch.ts", "http/wire.ts", "partitions.ts", "voximplant/method-name.ts"],
     packages: ["yaml", "zod", "fastest-levenshtein"],
   },
   keys: { folders: ["epoch.ts"], packages: ["node:crypto", "zod", "@aws-sdk"] },
-  token: { folders: ["epoch.ts", "keys"], packages: ["jose", "node:crypto"] },
+  token: { folders: ["epoch.ts", "http/wire.ts", "keys"], packages: ["jose", "node:crypto"] },
   http: {
     folders: ["caller", "grants", "token", "outcome.ts", "voximplant/method-name.ts"],
     packages: ["zod"],
