@@ -21,18 +21,18 @@ import { layerPlugin } from "./scripts/eslint-layers.js";
 const library = {
   caller: { folders: ["partitions.ts"], packages: [], pure: true },
   grants: {
-    folders: ["caller", "epoch.ts", "partitions.ts", "voximplant/method-name.ts"],
+    folders: ["caller", "epoch.ts", "http/wire.ts", "partitions.ts", "voximplant/method-name.ts"],
     packages: ["yaml", "zod", "fastest-levenshtein"],
     pure: true,
   },
   keys: { folders: ["epoch.ts"], packages: ["node:crypto", "zod", "@aws-sdk"] },
   token: { folders: ["epoch.ts", "keys"], packages: ["jose", "node:crypto"] },
-  "token/claims.ts": { folders: ["epoch.ts"], packages: [], pure: true },
+  "token/claims.ts": { folders: ["epoch.ts", "http/wire.ts"], packages: [], pure: true },
   http: {
     folders: ["caller", "grants", "token", "outcome.ts", "voximplant/method-name.ts"],
     packages: ["zod"],
   },
-  "http/wire.ts": { folders: [], packages: [] },
+  "http/wire.ts": { folders: [], packages: [], pure: true },
   audit: { folders: ["caller", "epoch.ts", "grants", "http", "keys", "token", "outcome.ts"], packages: [] },
   voximplant: { folders: ["epoch.ts"], packages: ["zod"] },
   "voximplant/api-url.ts": { folders: [], packages: [] },

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { MAX_TTL_SECONDS, MIN_TTL_SECONDS, type Policy } from "../lib/grants/policy.ts";
-import { routes, type TokenRequestBody } from "../lib/http/wire.ts";
+import type { Policy } from "../lib/grants/policy.ts";
+import { MAX_TTL_SECONDS, MIN_TTL_SECONDS, routes, type TokenRequestBody } from "../lib/http/wire.ts";
 import { admittedBy } from "./admitted.ts";
 import { getAtt, ref, type Resource, type Resources, sub } from "./cloudformation.ts";
 import { gatewayResponseResources } from "./gateway-responses.ts";

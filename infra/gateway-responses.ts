@@ -1,4 +1,4 @@
-import type { ErrorCode } from "../lib/http/wire.ts";
+import { type ErrorCode, MAX_TTL_SECONDS, MIN_TTL_SECONDS } from "../lib/http/wire.ts";
 import { ref, type Resources } from "./cloudformation.ts";
 import type { Options } from "./options.ts";
 
@@ -42,7 +42,8 @@ export const gatewayResponses: Readonly<Record<string, GatewayResponse>> = {
     error: "invalid_request",
     status: 400,
     description: JSON.stringify(
-      "The body must be a JSON object with no fields but ttl_seconds (an integer, 30 to 3600) and account_id (an integer).",
+      "The body must be a JSON object with no fields but ttl_seconds (an integer, " +
+        `${MIN_TTL_SECONDS} to ${MAX_TTL_SECONDS}) and account_id (an integer).`,
     ),
   },
   BAD_REQUEST_PARAMETERS: { error: "invalid_request", status: 400, description: awsText },

@@ -5,7 +5,7 @@ import { lifetimeOf } from "../client/lifetime.ts";
 import { parseServiceAccount, parseVendorOptions, type VendorOptions } from "../client/options.ts";
 import { requestToken } from "../client/requests.ts";
 import { type TokenProvider, vendedToken } from "../client/token-provider.ts";
-import type { TokenResponse } from "../http/wire.ts";
+import { BACKDATE_SECONDS, MAX_TTL_SECONDS, MIN_TTL_SECONDS, type TokenResponse } from "../http/wire.ts";
 import { readVariable } from "../environment.ts";
 import { CliError, EXIT } from "./cli-error.ts";
 import { credentialIdentity } from "./credential-identity.ts";
@@ -63,7 +63,10 @@ export function addAccountOption(command: Command): Command {
 export function addRequestOptions(command: Command): Command {
   return addAccountOption(
     addVendorOptions(command).addOption(
-      new Option("--ttl <seconds>", "lifetime of the token, 30 to 3600").argParser(wholeNumber(30, 3600)),
+      new Option(
+        "--ttl <seconds>",
+        `lifetime of the token, ${MIN_TTL_SECONDS} to ${MAX_TTL_SECONDS}`,
+      ).argParser(wholeNumber(MIN_TTL_SECONDS, MAX_TTL_SECONDS)),
     ),
   );
 }
@@ -72,13 +75,10 @@ export function addTokenOptions(command: Command): Command {
   return addRequestOptions(command).option("--no-cache", "request a new token, and do not store it");
 }
 
-/** The longest token: `iat` is 5 s before it is signed, and `exp` at most 3600 s after `iat`. */
-const LONGEST_SECONDS = 3595;
-
 export function addHandOverOptions(command: Command): Command {
   return addTokenOptions(command).addOption(
     new Option("--min-ttl <seconds>", "minimum time left (default: half the lifetime)").argParser(
-      wholeNumber(1, LONGEST_SECONDS),
+      wholeNumber(1, MAX_TTL_SECONDS - BACKDATE_SECONDS),
     ),
   );
 }

@@ -1,12 +1,17 @@
 import * as z from "zod/mini";
-import { type EntitlementsResponse, ERROR_CODES, type ErrorCode, type TokenResponse } from "../http/wire.ts";
+import {
+  type EntitlementsResponse,
+  ERROR_CODES,
+  type ErrorCode,
+  MAX_TTL_SECONDS,
+  type TokenResponse,
+} from "../http/wire.ts";
 import { quotable } from "../voximplant/quotable.ts";
 import { TokenError, type TokenErrorCode, type TokenErrorDetails } from "./errors.ts";
 import type { Answer } from "./exchange.ts";
 
 /** RFC 6750 §2.1. Any other character could end the header, or control the terminal. */
 const BEARER_TOKEN = /^[\w.~+/-]+=*$/;
-const MAX_TTL_SECONDS = 3600;
 /** Text that is printed: a control character could control the terminal. */
 const printable = () => z.string().check(z.regex(/^\P{Cc}*$/u));
 

@@ -1,5 +1,6 @@
 import { types } from "node:util";
 import { present } from "../environment.ts";
+import { MAX_TTL_SECONDS, MIN_TTL_SECONDS } from "../http/wire.ts";
 import { METHOD_NAME } from "../voximplant/method-name.ts";
 import { type CredentialProvider, credentialProvider } from "./credentials.ts";
 import { type Endpoint, parseEndpoint } from "./endpoint.ts";
@@ -143,7 +144,7 @@ function emitter(onEvent: VendorOptions["onEvent"]): (event: ClientEvent) => voi
 
 /** @throws TokenError `invalid_options`: the lifetime or the account is not a valid number */
 export function checkWishes({ ttlSeconds, accountId }: { ttlSeconds?: unknown; accountId?: unknown }): void {
-  if (ttlSeconds !== undefined) wholeNumber("ttlSeconds", ttlSeconds, 30, 3600);
+  if (ttlSeconds !== undefined) wholeNumber("ttlSeconds", ttlSeconds, MIN_TTL_SECONDS, MAX_TTL_SECONDS);
   if (accountId !== undefined) wholeNumber("accountId", accountId, 1, Number.MAX_SAFE_INTEGER);
 }
 

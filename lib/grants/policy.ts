@@ -137,12 +137,9 @@ export function wrongAccount(
   );
 }
 
-/**
- * Limits of a token's lifetime in seconds: see docs/grants.md. Voximplant refuses an `exp` more
- * than 3600 after `iat` (error 454).
- */
-export const MIN_TTL_SECONDS = 30;
+/** Limits of a token's lifetime in seconds. */
+export { MAX_TTL_SECONDS, MIN_TTL_SECONDS } from "../http/wire.ts";
+/** Lifetime of a token whose request names none, in seconds: see docs/grants.md. */
 export const DEFAULT_TTL_SECONDS = 300;
-export const MAX_TTL_SECONDS = 3600;
 /** Lifetime of a token with which the vendor calls a method. The caller never gets this token. */
 export const METHOD_TTL_SECONDS = 60;

@@ -1,7 +1,7 @@
 import * as z from "zod/mini";
-import { MAX_TTL_SECONDS, MIN_TTL_SECONDS, type TokenRequest } from "../grants/policy.ts";
+import type { TokenRequest } from "../grants/policy.ts";
 import type { VendFailure } from "../outcome.ts";
-import type { TokenRequestBody } from "./wire.ts";
+import { MAX_TTL_SECONDS, MIN_TTL_SECONDS, type TokenRequestBody } from "./wire.ts";
 
 export const MAX_BODY_BYTES = 1024;
 

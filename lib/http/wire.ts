@@ -22,6 +22,18 @@ export function methodPath(serviceAccount: string, method: string): string {
     .replace("{method}", () => method);
 }
 
+/**
+ * Limits of a token's lifetime in seconds: see docs/grants.md. Voximplant refuses an `exp` more
+ * than 3600 after `iat` (error 454).
+ */
+export const MIN_TTL_SECONDS = 30;
+export const MAX_TTL_SECONDS = 3600;
+/**
+ * A token's `iat` is this many seconds before its signature, because Voximplant refuses an `iat` in
+ * the future (error 455), and its clock may be behind. So the longest token is valid for 3595 s.
+ */
+export const BACKDATE_SECONDS = 5;
+
 /** The request of `vendToken`. Without any field, the body is empty. */
 export interface TokenRequestBody {
   readonly ttl_seconds?: number | undefined;

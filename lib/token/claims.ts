@@ -1,4 +1,5 @@
 import type { EpochMs } from "../epoch.ts";
+import { BACKDATE_SECONDS, MAX_TTL_SECONDS } from "../http/wire.ts";
 
 /** The claims of a token, in the order of the JSON. Times are whole seconds (RFC 7519 §2). */
 export interface TokenClaims {
@@ -11,11 +12,6 @@ export interface TokenClaims {
   /** UUID, the id of the audit record. */
   readonly jti?: string;
 }
-
-/** Voximplant refuses an `iat` in the future (error 455), and its clock may be behind. */
-const BACKDATE_SECONDS = 5;
-/** Voximplant refuses a larger `exp - iat` (error 454). */
-const MAX_VALIDITY_SECONDS = 3600;
 
 /**
  * The claims of a token. `iat` is 5 s before `now`, and `exp` is at most 3600 s after `iat`. So a
@@ -33,6 +29,6 @@ export function tokenClaims(
 ): TokenClaims {
   const nowSeconds = Math.floor(now / 1000);
   const iat = nowSeconds - BACKDATE_SECONDS;
-  const exp = Math.min(nowSeconds + ttlSeconds, iat + MAX_VALIDITY_SECONDS, Math.floor(until / 1000));
+  const exp = Math.min(nowSeconds + ttlSeconds, iat + MAX_TTL_SECONDS, Math.floor(until / 1000));
   return { iss: accountId, iat, exp, ...identity };
 }

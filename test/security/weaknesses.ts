@@ -62,7 +62,7 @@ export const weaknesses: readonly Weakness[] = [
   {
     name: "a token lives for more than 3600 s",
     file: "lib/token/claims.ts",
-    changes: [["iat + MAX_VALIDITY_SECONDS, ", ""]],
+    changes: [["iat + MAX_TTL_SECONDS, ", ""]],
     caughtBy: {
       file: "test/token/claims.test.ts",
       title: "are never valid for more than 3600 s nor longer than was granted",
