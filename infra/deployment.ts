@@ -107,8 +107,8 @@ function keyFunctions(options: Options) {
       name: functionName("reconcile-keys", options),
       description:
         "Finds keys at Voximplant that no secret holds; deletes superseded keys; revokes, rolls back.",
-      // A revocation: up to 300 s for the replacement, a minute for the proof, a minute for the
-      // containers.
+      // A revocation: up to 300 s for the replacement, and some minutes for the deletion, its proof
+      // and the containers.
       timeout: 600,
       role: sub(`\${${roleOf("reconcile-keys")}.Arn}`),
       ...(options.replicaRegions.length > 0 && {

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { serviceAccountsFor, type Policy } from "../lib/grants/policy.ts";
+import { CALL_DEADLINE_MS } from "../lib/http/wire.ts";
 import { graceMs } from "../lib/key-lifecycle/grace.ts";
 import { REGION } from "../lib/partitions.ts";
 
@@ -82,8 +83,7 @@ const parameters = z.strictObject({
   tripwires: flag,
   alarmEmail: optional(/^[^@\s]+@[^@\s]+$/, "an e-mail address"),
   latencyAlarmMilliseconds: whole(1, 29_000),
-  // A call is given up after 25 s.
-  platformLatencyAlarmMilliseconds: whole(1, 25_000),
+  platformLatencyAlarmMilliseconds: whole(1, CALL_DEADLINE_MS),
   refusalsAlarmCount: whole(1, 1_000_000),
   quietAlarmMinutes: optionalWhole(1, 1_440),
   vpcEndpointIds: listOf(/^vpce-[0-9a-f]+$/, "ids of VPC endpoints, as vpce-0a1b2c3d"),

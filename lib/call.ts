@@ -5,6 +5,7 @@ import type { Allowance } from "./grants/policy.ts";
 import { type MethodCall, readMethodCall } from "./http/method-body.ts";
 import { fitsResponse } from "./http/response.ts";
 import { noSuchPath } from "./http/route.ts";
+import { CALL_DEADLINE_MS } from "./http/wire.ts";
 import type { SigningKey } from "./keys/signing-key.ts";
 import { isFailure, type Outcome } from "./outcome.ts";
 import {
@@ -23,17 +24,11 @@ import { type CallFailure, forwardMethod, type PlatformAnswer } from "./voximpla
 export interface CallDependencies extends RequestDependencies {
   /**
    * The connection to the Management API. Its `deadlineMs` limits the time of all attempts for one
-   * request together. If the connection has no `deadlineMs`, the limit is {@link DEADLINE_MS}.
+   * request together. If the connection has no `deadlineMs`, the limit is {@link CALL_DEADLINE_MS}.
    */
   readonly platform: Connection;
 }
 
-/**
- * The time limit for all attempts together. There is a second attempt if the platform refuses the
- * token and the function then finds another key. The limit is below the 29 s that API Gateway waits
- * for an answer.
- */
-const DEADLINE_MS = 25_000;
 const MAX_ANSWER_BYTES = 5 * 1024 * 1024;
 
 /** The function behind the route that calls one method of the Management API. */
@@ -88,7 +83,7 @@ async function callWithRenewal(
   facts: Facts,
 ): Promise<PlatformAnswer | CallFailure> {
   const { platform, now } = dependencies;
-  const deadline = now() + (platform.deadlineMs ?? DEADLINE_MS);
+  const deadline = now() + (platform.deadlineMs ?? CALL_DEADLINE_MS);
   const attempt = (key: SigningKey) =>
     callOnce(dependencies, caller, allowance, methodCall, key, deadline, facts);
 
@@ -123,7 +118,7 @@ async function callOnce(
   Object.assign(facts, { claims, jti } satisfies Partial<Facts>);
   // If the clock was set back after `deadline` was computed, `deadline - startedAt` is longer than
   // the whole limit. `Math.min` then limits the attempt to the whole limit.
-  const timeoutMs = Math.min(platform.deadlineMs ?? DEADLINE_MS, deadline - startedAt);
+  const timeoutMs = Math.min(platform.deadlineMs ?? CALL_DEADLINE_MS, deadline - startedAt);
   const connection = { ...platform, maxResponseBytes: MAX_ANSWER_BYTES };
   const answer = await forwardMethod(connection, token, method, parameters, timeoutMs);
   Object.assign(platformCall, {

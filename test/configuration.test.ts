@@ -1,6 +1,8 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 
 import { ConfigurationError, readConfiguration } from "../lib/configuration.ts";
+import { describeWith, provider } from "./infra/describe.ts";
 
 describe("the functions' configuration", () => {
   it.each([
@@ -82,5 +84,16 @@ describe("the functions' configuration", () => {
     expect(() => readConfiguration(environment)).toThrow(
       /^SIGNING_KEY_TTL_SECONDS: .*\nSIGNING_KEY_MAX_STALE_SECONDS: .*\nVOXIMPLANT_API_URL: /,
     );
+  });
+});
+
+describe("the deployment", () => {
+  it("sets every variable that is read, and no other", () => {
+    const source = readFileSync(new URL("../lib/configuration.ts", import.meta.url), "utf8");
+    const read = [...source.matchAll(/^ {2}([A-Z_]+): /gm)].map(([, name]) => name);
+    const ofLambda = ["AWS_LAMBDA_FUNCTION_NAME"];
+    const { reconcileKeys } = describeWith({ replicaRegions: "eu-west-1" }).keyFunctions;
+    const set = Object.keys({ ...(provider["environment"] as object), ...reconcileKeys?.environment });
+    expect([...set, ...ofLambda].sort()).toEqual([...read].sort());
   });
 });

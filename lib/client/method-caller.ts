@@ -1,3 +1,4 @@
+import { CALL_DEADLINE_MS } from "../http/wire.ts";
 import { VoximplantError } from "../voximplant/errors.ts";
 import { connect } from "./connection.ts";
 import {
@@ -48,7 +49,7 @@ export function createMethodCaller(options: MethodCallerOptions): MethodCaller {
     parseVendorOptions({
       ...options,
       timeoutMs: options.timeoutMs ?? 60_000,
-      attemptTimeoutMs: options.attemptTimeoutMs ?? 30_000,
+      attemptTimeoutMs: options.attemptTimeoutMs ?? CALL_DEADLINE_MS + 5_000,
     }),
   );
   return async (method, parameters = {}, { accountId, signal } = {}) => {

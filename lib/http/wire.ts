@@ -34,6 +34,14 @@ export const MAX_TTL_SECONDS = 3600;
  */
 export const BACKDATE_SECONDS = 5;
 
+/**
+ * How long the vendor waits for Voximplant in a call of a method, in milliseconds, for all attempts
+ * together: a second one follows if the platform refuses the token and there is another key. Must
+ * be below the 29 s that API Gateway waits, so that the caller learns whether the method may have
+ * run. Clients must wait longer.
+ */
+export const CALL_DEADLINE_MS = 25_000;
+
 /** The request of `vendToken`. Without any field, the body is empty. */
 export interface TokenRequestBody {
   readonly ttl_seconds?: number | undefined;

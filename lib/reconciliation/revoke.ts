@@ -81,7 +81,7 @@ export interface RevocationReport {
 const RULES_BEFORE_DELETION_MS = 120_000;
 
 /** After this time no other signer is tried. */
-const DELETION_MS = 120_000;
+const DELETION_MS = 60_000;
 
 /** When the search for rules ends, from the start of a run. The function has 600 seconds. */
 const RULES_END_MS = 540_000;
