@@ -5,7 +5,7 @@ import type { AwsCredentials } from "./sign.ts";
 
 /** Resolves to AWS credentials. It is called for each request, so it should cache them. */
 export type CredentialProvider = (options?: {
-  /** The credentials returned before were refused as expired. */
+  /** True if the credentials of the last call were refused as expired. */
   forceRefresh?: boolean;
   /** Never set. Declared so that TypeScript accepts the AWS SDK's providers, which declare it. */
   callerClientConfig?: never;

@@ -42,8 +42,8 @@ interface Covering {
  * of a sentence whose subject is the grant: "is for the role billing, the caller is dialer".
  *
  * A caller that lists its entitlements requests nothing, so a condition that reads the request is
- * not checked then. The diff of two policies compares conditions that read the caller to find whose
- * rules to compare, and the other conditions to find what these callers gain or lose.
+ * not checked then. In the diff of two policies, the conditions that read the caller decide whose
+ * rules are compared, and the other conditions decide what these callers gain or lose.
  */
 export type Condition = {
   [Part in keyof Question]: Covering & {

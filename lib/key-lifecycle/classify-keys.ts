@@ -11,11 +11,14 @@ export type KeyState =
   /** Listed under `unmanagedKeys`: something other than the vendor uses it. Never changed. */
   | { readonly state: "unmanaged" }
   /**
-   * No version that was read holds it. If a version was not read, its key has not been in use for a
-   * grace.
+   * No version that was read holds it. If a version was not read, this does not matter: the key in
+   * that version has not been in use for at least the length of the grace.
    */
   | { readonly state: "unknown" }
-  /** No version that was read holds it. A version that was not read may hold it, and be in use. */
+  /**
+   * No version that was read holds it. A version that was not read may hold it, so the key may be
+   * in use.
+   */
   | { readonly state: "undetermined" };
 
 /** The state of a key that belongs to a secret. */
@@ -30,7 +33,7 @@ type OwnKeyState =
   | { readonly state: "superseded"; readonly retireAt: EpochMs }
   /**
    * No version holds it, but it has a name that only rotation, revocation and bootstrap give. One
-   * of them was interrupted, or someone who knows such a name created the key. It may have been
+   * of them was interrupted, or someone copied the form of such a name. It may have been
    * current, so it is kept until `retireAt`.
    */
   | { readonly state: "stray"; readonly retireAt: EpochMs }
@@ -137,8 +140,8 @@ function stateIn(secret: SecretSnapshot, key: Key, context: ClassificationContex
 }
 
 /**
- * When the grace of superseded keys ends. Infinity: a region has no copy of the secret or an old
- * copy, or COPIES_TAG still says that a copy is behind. In the last case, the copy may be up to
+ * When the grace of superseded keys ends. Infinity: in a region, the copy of the secret is missing
+ * or old, or COPIES_TAG still says that a copy is behind. In the last case, the copy may be up to
  * date now, but until it was, its region signed with a superseded key. Reconciliation will change
  * the tag, and this change starts the grace again.
  */

@@ -100,7 +100,7 @@ export async function proveListed(key: AccountKey, asker = key.api): Promise<Acc
 
 class NotListedError extends KeyLifecycleError {}
 
-/** Whether the error of {@link proveListed} may pass. */
+/** Whether {@link proveListed} may succeed later, although it threw this error. */
 export function isNotKnownYet(error: unknown): boolean {
   return isUnknownKey(error) || error instanceof NotListedError;
 }

@@ -144,8 +144,8 @@ interface AccountProblems {
 
 /**
  * Tries each current key of an account, and lists the account's keys with the first one that the
- * platform accepts. If it accepts no current key, the others are tried, from the newest. A refused
- * current key affects only its own service account.
+ * platform accepts. If it accepts no current key, the keys that are not current are tried, from the
+ * newest. A refused current key affects only its own service account.
  *
  * After an outage, no further key is tried. Each would fail after the same wait, and the function
  * would end before it reports anything.

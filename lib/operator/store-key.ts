@@ -32,7 +32,7 @@ export async function findSecret(store: SecretStore, secret: string): Promise<Se
  * one current again, and records the key's roles.
  *
  * @returns what was not done although the key is current, each a sentence
- * @throws CliError it is not known whether the key is current, or another version is
+ * @throws CliError it is not known whether the key is current, or another version is current
  * @throws what {@link storeCurrent} throws, if the key is not current
  */
 export async function storeKey(
@@ -145,5 +145,5 @@ export function reportLeftToDo(keyId: string, leftToDo: readonly string[]): void
 export function warnOfRotation(io: Io, secret: SecretState): void {
   const pending = unfinishedVersion(secret);
   if (pending === undefined) return;
-  io.stderr.write(`A rotation of ${secret.name} is under way (version ${pending}); this ends it.\n`);
+  io.stderr.write(`A rotation of ${secret.name} is under way (version ${pending}); this command ends it.\n`);
 }

@@ -9,7 +9,7 @@ import { type Finding, messageOf, notExamined, reported } from "./finding.ts";
 
 /** Milliseconds for all child accounts of one run. */
 const BUDGET_MS = 45_000;
-/** What is needed of a key of a parent account: to list the keys of its child accounts. */
+/** The part of a parent account's key that is used here: it lists the keys of child accounts. */
 export interface ParentKey {
   readonly apiOf: (childAccountId: number) => Pick<ManagementApi, "getKeys">;
 }
@@ -27,8 +27,8 @@ type ChildPorts = Pick<SnapshotPorts, "readSecret" | "log" | "now" | "graceMs" |
 /**
  * Finds keys in the child accounts that grants list. Such a key is usually not ours, because a
  * child account is used with its parent's key. Keys of a child account are never deleted. A child
- * account in the snapshot has a service account of its own, and is examined like every other
- * account.
+ * account in the snapshot has a service account of its own. It is left out here, because it is
+ * examined like every other account in the snapshot.
  *
  * A refusal is not a failure: Voximplant does not document whether a parent's key may list a
  * child's keys.
@@ -40,8 +40,8 @@ export async function examineChildren(
 ): Promise<Finding[]> {
   const { log, now } = ports;
   const children = childAccounts(policy, accounts);
-  // The milliseconds of the time differ from run to run, so each run begins with any of the child
-  // accounts. If every run began with the same one, the budget might always end before the last.
+  // The current millisecond selects the child account with which a run begins, so it differs from
+  // run to run. If every run began with the same one, the budget might always end before the last.
   const first = now() % Math.max(1, children.length);
   const deadline = now() + BUDGET_MS;
   const findings: Finding[] = [];
@@ -127,8 +127,8 @@ interface ChildAccount {
 }
 
 /**
- * Each child account once, although several service accounts may reach it. Without those that are
- * in the snapshot.
+ * Each child account once, although several service accounts may reach it. Leaves out the child
+ * accounts that are in the snapshot.
  */
 function childAccounts({ grants }: Policy, accounts: Examined["accounts"]): ChildAccount[] {
   const examined = new Set(accounts.map(({ accountId }) => accountId));

@@ -9,8 +9,8 @@ import type { ReplacementPorts } from "./replace-key.ts";
  *
  * @param current undefined if the service account has no other key
  * @param leaked undefined if no secret holds the leaked key
- * @param deadline after this time, no more rules are read, so that a revocation with many
- *   applications still deletes the leaked key
+ * @param deadline after this time, no more rules are read. Otherwise, in an account with many
+ *   Voximplant applications, the revocation might end before it deletes the leaked key
  * @returns what was done, for people
  * @throws KeyLifecycleError rules may be left
  */

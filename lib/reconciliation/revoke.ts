@@ -83,7 +83,7 @@ const RULES_BEFORE_DELETION_MS = 120_000;
 /** After this time no other signer is tried. */
 const DELETION_MS = 60_000;
 
-/** When the search for rules ends, from the start of a run. The function has 600 seconds. */
+/** The search for rules ends this long after the start of a run. The function has 600 seconds. */
 const RULES_END_MS = 540_000;
 
 /**
@@ -138,9 +138,9 @@ export async function revokeKey(
   for (const { serviceAccount, version } of request.deleteFirst ? [] : bySecret.values()) {
     await step("replace", async () => {
       const replace = () => replaceKey(ports, serviceAccount, version, deadline);
-      // ReplacementDeletedError: reconciliation deleted the new key on the platform before the key
-      // was stored. Reconciliation does this only if the secret has not changed for the length of
-      // the grace. The first attempt then stored its deleted key. This changed the secret, so the
+      // ReplacementDeletedError: reconciliation deleted the new key on the platform, and after that
+      // the first attempt stored this key. Reconciliation deletes such a key only if the secret has
+      // not changed for the length of the grace. The first attempt has changed the secret, so the
       // key of the second attempt is safe: see startGrace in replace-key.ts.
       const next = await replace().catch((error: unknown) => {
         if (error instanceof ReplacementDeletedError) return replace();

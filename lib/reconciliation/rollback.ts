@@ -41,7 +41,8 @@ export async function rollBack(
   await dropSupersededPending(ports, state);
   const key = await openKey(version.value);
   checkAccount(serviceAccount, key);
-  // The grace of the key may be over. After this, no reconciliation begins to delete the key.
+  // The grace of the key may be over. Once it has started again, no reconciliation begins to delete
+  // the key.
   await startGrace(ports, state);
   await proveKnown(key).catch((cause: unknown) => {
     if (!isUnknownKey(cause)) throw cause;
@@ -99,7 +100,8 @@ export async function rollBack(
   const snapshot = await attempt("The secret could not be read again", () =>
     readUntil(() => readSecret(serviceAccount), isCurrent, { sleep }),
   );
-  // A rotation that read the secret before may have ended, or someone has changed it.
+  // Another version can be current by now: a rotation that read the secret before the label moved
+  // may have made its own version current, or someone may have moved the label.
   if (snapshot !== undefined && !isCurrent(snapshot))
     throw new KeyLifecycleError(
       `Key ${key.keyId} became current, and then another version did. \`voxtoken admin keys\` shows the current key.`,
