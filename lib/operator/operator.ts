@@ -137,13 +137,20 @@ export function orExplain<Parameters extends unknown[]>(
   };
 }
 
+/** Whether AWS refused a call because the secret will be deleted. Only the message says so. */
+export function isMarkedForDeletion(error: unknown): boolean {
+  return error instanceof Error && /marked for deletion/i.test(error.message);
+}
+
 /** Turns any error of an operator's command into one line and a hint. */
 export function explain(error: unknown, failed: string): CliError {
   if (error instanceof CliError) return error;
   const isDenied = error instanceof Error && error.name === "AccessDeniedException";
   const hint = isDenied
     ? "these AWS credentials lack a permission: docs/keys.md lists what each command needs"
-    : undefined;
+    : isMarkedForDeletion(error)
+      ? "restore the secret: `aws secretsmanager restore-secret --secret-id NAME` (docs/runbook.md#a-secret-was-deleted)"
+      : undefined;
   return new CliError(`${failed}: ${messageOf(error)}`, isDenied ? EXIT.denied : EXIT.failure, hint, {
     cause: error,
   });

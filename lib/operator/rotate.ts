@@ -16,7 +16,14 @@ import { CliError, EXIT } from "../cli/cli-error.ts";
 import type { Io } from "../cli/io.ts";
 import { wholeNumber } from "../cli/whole-number.ts";
 import { addFunctionOptions, type FunctionFlags } from "./key-functions.ts";
-import { addOperatorOptions, deploymentOf, openOperator, orExplain, serviceAccountOf } from "./operator.ts";
+import {
+  addOperatorOptions,
+  deploymentOf,
+  isMarkedForDeletion,
+  openOperator,
+  orExplain,
+  serviceAccountOf,
+} from "./operator.ts";
 import { confirmOrStop } from "./prompt.ts";
 import { REPLACEMENT_SECONDS, revoke } from "./revoke.ts";
 import { findSecret } from "./store-key.ts";
@@ -107,6 +114,7 @@ async function start(
       return VersionId;
     }
   } catch (error) {
+    if (isMarkedForDeletion(error)) throw error;
     if (!(error instanceof Error) || error.name !== "InvalidRequestException")
       throw isRefusedByAws(error) ? error : notKnown(error);
     if (!/previous rotation/i.test(error.message)) {

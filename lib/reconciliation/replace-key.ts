@@ -7,7 +7,7 @@ import { checkAccount, KeyLifecycleError } from "../key-lifecycle/key-lifecycle-
 import { labelKey } from "../key-lifecycle/key-label.ts";
 import { copyRoles, verifySameAccess } from "../key-lifecycle/roles.ts";
 import { GRACE_TAG, type SecretState, type SecretVersion } from "../key-lifecycle/secret-store.ts";
-import { isUnknownKey, readUntil, settle } from "../key-lifecycle/settle.ts";
+import { isUnknownKey, proveKnown, readUntil, settle } from "../key-lifecycle/settle.ts";
 import { storeCurrent } from "../key-lifecycle/store-current.ts";
 import type { SnapshotPorts } from "../key-lifecycle/take-snapshot.ts";
 import { serializeCredentials } from "../keys/credentials-file.ts";
@@ -83,7 +83,7 @@ export async function replaceKey(
     throw error;
   });
   // Until it was stored, the key was a stray, which a reconciliation may have deleted.
-  await settle(() => next.api.getAccountInfo(), isUnknownKey, waiting).catch((cause: unknown) => {
+  await settle(() => proveKnown(next), isUnknownKey, waiting).catch((cause: unknown) => {
     if (!isUnknownKey(cause)) return;
     throw new ReplacementDeletedError(
       `The new key ${created.key_id} was deleted during the replacement, ` +
@@ -127,11 +127,14 @@ export async function startGrace(
  * Deletes a new key that is in no secret. It has no use, and could be stolen.
  *
  * @param reason why the key was not stored
- * @throws KeyLifecycleError the key may still exist: the deletion was refused, or its answer lost
+ * @throws KeyLifecycleError the key may still exist: the deletion was refused, its answer was lost,
+ *   or the platform does not find the key
  */
 export async function deleteAgain(api: ManagementApi, keyId: string, reason: unknown): Promise<void> {
   try {
-    await api.deleteKey(keyId);
+    // "absent" does not prove that the key is gone. The platform may not find a new key yet.
+    if ((await api.deleteKey(keyId)) === "absent")
+      throw new KeyLifecycleError("The platform does not find it. Look for it in the control panel.");
   } catch (error) {
     throw new KeyLifecycleError(
       `${messageOf(reason)} The new key ${keyId} may still exist: ${messageOf(error)}`,

@@ -155,6 +155,16 @@ describe("voxtoken admin rotate", () => {
       "set rotate: all in serverless.yml",
     ],
     [
+      "a secret that is scheduled for deletion",
+      async () => {
+        await start();
+        await world.secrets.call("DeleteSecret", { SecretId: world.secret().arn });
+      },
+      ["--now"],
+      1,
+      "`aws secretsmanager restore-secret --secret-id NAME`",
+    ],
+    [
       "a secret without a key",
       async () => start({ serviceAccounts: [], emptySecrets: ["outbound-calls"] }),
       ["--now"],

@@ -217,6 +217,16 @@ describe("a new key that is not stored", () => {
     });
   });
 
+  it("is named if the platform does not find it, because it may be too new to be found", async () => {
+    const { api } = await world.ports.openKey(world.fileWith(old) ?? "");
+    await expect(deleteAgain(api, "the-new-key", new Error("It has no roles."))).rejects.toMatchObject({
+      name: "KeyLifecycleError",
+      message:
+        "It has no roles. The new key the-new-key may still exist: The platform does not find it. Look for it in the " +
+        "control panel.",
+    });
+  });
+
   it("is named with both reasons if it cannot be deleted either", async () => {
     const { api } = await world.ports.openKey(world.fileWith(old) ?? "");
     world.faults.platform = () => platformFault(104);
