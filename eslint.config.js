@@ -41,7 +41,7 @@ const library = {
     folders: ["audit", "epoch.ts", "grants", "keys", "token", "voximplant"],
     packages: ["*"],
   },
-  // Siblings: neither imports the other.
+  // rotation and reconciliation are siblings: neither imports the other.
   rotation: {
     folders: ["audit", "epoch.ts", "grants", "key-lifecycle", "keys", "voximplant"],
     packages: ["*"],
@@ -159,8 +159,8 @@ export default defineConfig(
     },
   },
   {
-    // The environment is read in functions/, the CLI's entry and local/; below that, configuration
-    // is a parameter.
+    // The environment is read in functions/, the CLI's entry and local/. All code in lib/ takes its
+    // configuration as a parameter.
     files: ["lib/**"],
     rules: {
       "no-restricted-properties": [

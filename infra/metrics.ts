@@ -50,8 +50,8 @@ export const metric = {
 
 /**
  * The metric of how long callers wait for a token. If a grant has methods, the stage's metric also
- * includes the platform's time. So the metric of the route is used then, which stage.ts switches
- * on.
+ * includes the platform's time. Then the metric of the route is used instead. stage.ts switches
+ * that metric on.
  */
 export function tokenLatency(options: Options): MetricSource {
   const { method, path } = routes.vendToken;

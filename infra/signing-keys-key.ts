@@ -52,7 +52,8 @@ export function signingKeysKeyStatement(options: Options) {
 
 /**
  * For the role of a function that reads keys, if `kmsKeyArn` is set: allows decryption with the KMS
- * key that the stack had before. Versions of a secret without a label stay encrypted with it.
+ * key that the stack had before. Those versions of a secret that have no label stay encrypted with
+ * that key.
  * https://docs.aws.amazon.com/secretsmanager/latest/userguide/manage_update-encryption-key.html
  */
 export function earlierKeyStatement(options: Options): Statement {

@@ -6,8 +6,8 @@ import { dirname, relative, resolve, sep } from "node:path";
  * and `declare module`, types included. What loads a module by another way is an error.
  *
  * A layer is a folder (`lib/grants`, `local`), one file directly in lib/ (`lib/vend.ts`), or a
- * file with its own entry (`lib/http/wire.ts`). An entry of the table is a folder, or a file where
- * it has an extension; below lib/ it stands without `lib/`.
+ * file with its own entry (`lib/http/wire.ts`). A name in `folders` is the path of a folder, or of
+ * a file if it has an extension. A layer of lib/ names the paths below lib/ without `lib/`.
  */
 const imports = {
   meta: {
@@ -103,7 +103,7 @@ const pure = {
     type: "problem",
     schema: [{ type: "object" }],
     messages: {
-      impure: "{{layer}} is pure: plain data in, a value out. Take what {{name}} would give as a parameter.",
+      impure: "{{layer}} is pure: plain data in, a value out. Take as a parameter what {{name}} would give.",
       state: "{{layer}} is pure: {{name}} would keep state between calls. Use a const, typed read-only.",
     },
   },

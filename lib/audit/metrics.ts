@@ -46,8 +46,9 @@ export const metricUnits = {
 } as const satisfies Readonly<Record<string, Readonly<Record<string, "Count" | "Seconds" | "Milliseconds">>>>;
 
 /**
- * The metrics that are also counted by `service_account`, a property of the same line. AWS charges
- * for each value of a dimension as for a metric, so here are only metrics that the dashboard shows.
+ * The metrics that are also counted for each service account: the log line has the property
+ * `service_account`. AWS charges for each value of a dimension as if it were one more metric. So
+ * only metrics that the dashboard shows are listed here.
  */
 export const metricsByServiceAccount = {
   "vend-token": ["TokensVended", "KeyAgeSeconds"],

@@ -56,8 +56,8 @@ export interface Comparison {
   readonly was: readonly Rule[];
   readonly is: readonly Rule[];
   /**
-   * The rules of exactly this pattern after the change. A loss is reported at the place of one of
-   * these rules.
+   * The rules of exactly this pattern after the change. If something is lost, but not all, the loss
+   * is reported at the place of one of these rules.
    */
   readonly successors: readonly Rule[];
   /**
@@ -117,8 +117,8 @@ interface Excess {
 
 /**
  * Compares a rule with those rules of the other policy that are for its callers. None of them
- * covers the rule, so at least one condition differs. If none is found, this program does not
- * compare a condition that `conditions` has, and the diff would miss a gain.
+ * covers the rule, so at least one condition differs. If this function finds none, it throws: a
+ * condition that `conditions` has is not compared here, so the diff would miss a gain.
  */
 function compare(rule: Rule, others: readonly Rule[]): readonly Excess[] {
   if (others.length === 0) return [{ what: "all", rule }];

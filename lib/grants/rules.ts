@@ -131,8 +131,8 @@ export function indexRules(rules: readonly Rule[]): RuleIndex {
 /**
  * Rules of the first policy that no single rule of the second policy covers. If a request gets more
  * from the first policy than from the second, one of these rules decides the request in the first
- * policy. For if a rule of the second policy covered the deciding rule, the request would get as
- * much from the second policy.
+ * policy. The reason: if a rule of the second policy covered the deciding rule, the request would
+ * get as much from the second policy.
  */
 export function uncovered({ rules }: RuleIndex, { covering }: RuleIndex): Rule[] {
   return rules.filter(

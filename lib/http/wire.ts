@@ -35,10 +35,10 @@ export const MAX_TTL_SECONDS = 3600;
 export const BACKDATE_SECONDS = 5;
 
 /**
- * How long the vendor waits for Voximplant in a call of a method, in milliseconds, for all attempts
- * together: a second one follows if the platform refuses the token and there is another key. Must
- * be below the 29 s that API Gateway waits, so that the caller learns whether the method may have
- * run. Clients must wait longer.
+ * How long the vendor waits for Voximplant in a call of a method, in milliseconds. The time is for
+ * all attempts together. There is a second attempt if the platform refuses the token and there is
+ * another key. The value must be below the 29 s that API Gateway waits, so that the caller learns
+ * whether the method may have run. Clients must wait longer than this value.
  */
 export const CALL_DEADLINE_MS = 25_000;
 

@@ -31,9 +31,9 @@ export function roleNames(roles: readonly Role[]): string {
 /**
  * Gives the new key the current key's own roles, and removes all others.
  *
- * @param api called with the current key
- * @param advice what to do if the current key may not set the roles. The message lists the roles
- *   before it.
+ * @param api its calls are signed with the current key
+ * @param advice what to do if the current key may not set the roles. In the message, it follows
+ *   the list of the roles.
  * @throws KeyLifecycleError the current key may not set the roles of the new key
  */
 export async function copyRoles(
@@ -53,8 +53,8 @@ export async function copyRoles(
   } catch (error) {
     if (!isRefusal(error, "authorizationFailed", "forbidden", "invalidRoleSet")) throw error;
     throw new KeyLifecycleError(
-      `Key ${currentId} may not set the roles of the new key ${newId} (error ${error.code}): ` +
-        `${roleNames(wanted)}. ${advice}`,
+      `Key ${currentId} may not set the roles of the new key ${newId} (error ${error.code}). ` +
+        `The roles are: ${roleNames(wanted)}. ${advice}`,
       { cause: error },
     );
   }

@@ -36,7 +36,7 @@ export class LostAnswerError extends Error {
 export function addFunctionOptions(command: Command): Command {
   return command.option(
     "--direct",
-    "run on this machine (always, with the local stack of `npm start`); your AWS credentials must be able to read the secrets",
+    "run on this machine, not in the deployed function (required with the local stack of `npm start`); your AWS credentials must be able to read the secrets",
   );
 }
 
@@ -127,5 +127,8 @@ interface FunctionErrorBody {
   readonly errorMessage?: string;
 }
 
-/** Lambda ended the function, such as `Sandbox.Timedout`, so the command may be half done. */
+/**
+ * Types of errors, such as `Sandbox.Timedout`, that Lambda reports after it has ended the function.
+ * Then the command may be half done.
+ */
 const OF_LAMBDA = /^(Sandbox|Runtime)\./;

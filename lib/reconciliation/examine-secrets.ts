@@ -137,7 +137,7 @@ function lateRetirement(
 
 /**
  * A superseded key that is never deleted, because grants.yml lists it as unmanaged. Someone may
- * have listed it until it was imported.
+ * have listed it before it was imported, and then forgotten to remove it from the list.
  */
 function keptAsUnmanaged(
   secrets: readonly SecretSnapshot[],
@@ -178,8 +178,8 @@ function stuckRotation(
   // A superseded version needs no finding: the next rotation takes the label off.
   if (pending === undefined || isSupersededVersion(pending, state, (id) => createdAt.get(id)))
     return undefined;
-  // The list of versions may lack a version without a value. Then the time of the secret's last
-  // change is used.
+  // A version that has no value may be absent from the list of versions. Then the time of the
+  // secret's last change is used.
   const age = now - (createdAt.get(pending) ?? state.lastChangedAt);
   if (!(age > DAY_MS)) return undefined;
   const key = keys.get(pending);
@@ -194,7 +194,7 @@ function stuckRotation(
 
 /**
  * Reads the state of the replicas from the secret, because CloudFormation has reported success for
- * a replica that failed. AWS removes the replicas of a secret without a value.
+ * a replica that failed. A secret without a value has no finding, because AWS removes its replicas.
  * https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/1459
  */
 function replicaBehind(

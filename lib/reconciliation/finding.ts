@@ -31,7 +31,7 @@ export interface Finding {
   readonly accountId?: number;
 }
 
-/** A finding that changes nothing. */
+/** A finding for which reconciliation changes nothing. */
 export function reported(reason: Finding["reason"], serviceAccount: string, detail: string): Finding {
   return { reason, action: "reported", serviceAccount, detail };
 }
@@ -45,7 +45,8 @@ export const metricOf = {
   orphan_key: "OrphanKeys",
   stray_key: "OrphanKeys",
   unknown_key: "UnknownKeys",
-  // It comes with the secret that could not be read, which is counted.
+  // A key is undetermined only if a secret or a version could not be read. That is a finding of its
+  // own, which is counted.
   undetermined_key: undefined,
   roles_changed: "RolesChanged",
   current_key_missing: "CurrentKeyMissing",

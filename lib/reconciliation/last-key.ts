@@ -5,7 +5,8 @@ import type { Snapshot } from "../key-lifecycle/take-snapshot.ts";
 /**
  * Why a key may be the last one that works for a service account. Undefined: in this run, the
  * platform accepted the current key of `owner`, and the current key of every other secret that
- * holds the key `keyId`. A secret with a version that cannot be read may hold it.
+ * holds the key `keyId`. A secret with a version that cannot be read counts as one that holds the
+ * key, because it may hold it.
  */
 export function whyLast(
   { secrets, accounts, refused }: Snapshot,

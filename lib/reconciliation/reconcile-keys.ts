@@ -165,9 +165,9 @@ function warnOfUnseenRules({ log }: ReconciliationPorts, keyId: string, error: u
 
 /**
  * The key that signs the calls which move rules and delete a key. First choice: the current key of
- * `owner`, if there is one and the platform accepts it. Second choice: `lister`, the key with which
- * this run listed the keys of the Voximplant account. `lister` may be the key of another service
- * account. Then it may lack the role to see the routing rules that are bound to the keys of
+ * `owner`, if there is one and the platform did not refuse it. Second choice: `lister`, the key
+ * with which this run listed the keys of the Voximplant account. `lister` may be the key of another
+ * service account. Then it may lack the role to see the routing rules that are bound to the keys of
  * `owner`.
  */
 function signerFor({ current, lister }: AccountSnapshot, owner: string | undefined): AccountKey {

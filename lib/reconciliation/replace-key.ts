@@ -33,7 +33,8 @@ export interface ReplacementPorts extends Omit<SnapshotPorts, "graceMs"> {
  *   then is deleted.
  * @throws MayBeCurrentError the new key may be current
  * @throws ReplacementDeletedError the new key is current, but was deleted
- * @throws other KeyLifecycleErrors and the errors of both services: the old key is still current
+ * @throws other KeyLifecycleErrors, and the errors of Voximplant and of Secrets Manager: the old
+ *   key is still current
  */
 export async function replaceKey(
   ports: ReplacementPorts,

@@ -84,7 +84,7 @@ describe("copyRoles", () => {
       expect(error).toBeInstanceOf(KeyLifecycleError);
       expect(error).toMatchObject({
         message:
-          `Key ${keyId} may not set the roles of the new key ${next} (error ${code}): ` +
+          `Key ${keyId} may not set the roles of the new key ${next} (error ${code}). The roles are: ` +
           "Developer (3), Support (5). Set them by hand.",
         cause: { name: "VoximplantError", code },
       });

@@ -305,7 +305,7 @@ const violations: [what: string, file: string, code: string, rule: string, says:
       file,
       `export const value = ${expression};`,
       pure,
-      `${layer} is pure: plain data in, a value out. Take what ${name} would give as a parameter.`,
+      `${layer} is pure: plain data in, a value out. Take as a parameter what ${name} would give.`,
     ]),
   ),
   ...[
