@@ -1,8 +1,8 @@
 import { sensitiveMethods, words } from "./methods.ts";
 
 /**
- * The other methods of version 4.11 of the official Node.js client. The platform may have more, so
- * for a name that is missing here, lint only warns.
+ * The methods of version 4.11 of the official Node.js client, except the sensitive ones. The
+ * platform may have more, so for a name that is missing here, lint only warns.
  */
 const others = words(`
   A2PGetSmsHistory A2PSendSms ActivateOutboundTestPhoneNumber AddApplication

@@ -20,7 +20,7 @@ import {
 /**
  * A pattern of principals, with all conditions of the grant about the caller. No field is optional,
  * so a new condition does not compile until `callersOf` sets its field. Without the field, the diff
- * would take rules for different callers as equal, and could miss a gain.
+ * would treat rules for different callers as equal, and could miss that a caller gains access.
  */
 export type Callers = { readonly [Name in CallerCondition]: (Grant & PrincipalPattern)[Name] };
 
@@ -31,8 +31,8 @@ export type Callers = { readonly [Name in CallerCondition]: (Grant & PrincipalPa
  */
 export interface Rule {
   /**
-   * A grant of this rule alone. Its `maxTtlSeconds` is the longest lifetime that is still possible:
-   * it respects the service account's maximum and the time until the grant ends.
+   * A grant that gives only this rule. Its `maxTtlSeconds` is the longest lifetime that is still
+   * possible: it respects the service account's maximum and the time until the grant ends.
    */
   readonly candidate: Candidate;
   readonly callers: Callers;
@@ -47,7 +47,7 @@ export interface Rule {
   readonly maxTtlSeconds: number;
   /** Infinity if it does not end. */
   readonly until: number;
-  /** The grant as it stands in the file, and where. */
+  /** The grant as it stands in the file. `at` holds the indexes into the lists of the file. */
   readonly grant: Grant;
   readonly at: { readonly grant: number; readonly principal: number; readonly serviceAccount: number };
 }
@@ -129,10 +129,10 @@ export function indexRules(rules: readonly Rule[]): RuleIndex {
 }
 
 /**
- * Rules of the first policy that no single rule of the second policy covers. If a request gets more
- * from the first policy than from the second, one of these rules decides the request in the first
- * policy. The reason: if a rule of the second policy covered the deciding rule, the request would
- * get as much from the second policy.
+ * Rules of the first policy that no single rule of the second policy covers. Every request that
+ * gets more from the first policy than from the second gets it through one of these rules: if a
+ * rule of the second policy covered the rule that the request uses, the request would get at least
+ * as much from the second policy.
  */
 export function uncovered({ rules }: RuleIndex, { covering }: RuleIndex): Rule[] {
   return rules.filter(

@@ -161,7 +161,7 @@ export function findRedundantGrants(grants: readonly Grant[], index: GrantIndex)
   return redundant;
 }
 
-/** Takes the text of a pattern for the ARN of a caller. Returns the grants that match this ARN. */
+/** Treats the text of a pattern as the ARN of a caller, and returns the grants that match it. */
 function grantsNaming({ arn }: PrincipalPattern, index: GrantIndex): Grant[] {
   const parts = splitPrincipalArn(arn);
   return parts ? candidatesFor(index, { principal: arn, ...parts }).map(({ grant }) => grant) : [];

@@ -142,7 +142,8 @@ const OF_STRANGERS =
  */
 function refuseStrangers({ headers }: IncomingMessage): void {
   const { host = "" } = headers;
-  // Only a name and a port: in a URL, the text before an "@" would be a user name.
+  // Accepts only a name and a port. With an "@", the URL parser would take the text before it as a
+  // user name, and check only the rest.
   if (
     !/^[\w.:[\]-]+$/.test(host) ||
     !URL.canParse(`http://${host}`) ||
