@@ -182,7 +182,7 @@ describe("a revocation", () => {
     }
 
     it("moves the rules that are left after it has deleted the leaked key", async () => {
-      const { report, seconds, boundTo } = await revokeWith(600, 300);
+      const { report, seconds, boundTo } = await revokeWith(180, 1_000);
       expect(linesOf(report)).toContain("FAIL rules: Reading the routing rules took too long.");
       expect(linesOf(report).at(-1)).toBe(`ok rules: 1 rule is now bound to key ${key()}`);
       expect([report.proved, report.leftToDo, boundTo]).toEqual([true, [], key()]);
@@ -190,7 +190,7 @@ describe("a revocation", () => {
     });
 
     it("reports before its time limit that rules may be left", async () => {
-      const { report, seconds } = await revokeWith(2_000, 300);
+      const { report, seconds } = await revokeWith(600, 1_000);
       expect(report.proved).toBe(true);
       expect(report.leftToDo.join()).toContain("bind them to the current key in the control panel");
       // The time-out of the function: infra/deployment.ts.
