@@ -11,6 +11,7 @@ export default defineConfig({
       "test/key-lifecycle/schedules.test.ts",
       "test/property/diff.test.ts",
       "test/property/grants.test.ts",
+      "test/reconciliation/revoke.test.ts",
     ],
     env: { ...common.env, AT_LENGTH: "1" },
     testTimeout: 600_000,

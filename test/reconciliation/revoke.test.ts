@@ -14,6 +14,7 @@ import {
   startWorld,
   type World,
 } from "../key-lifecycle/world.ts";
+import { AT_LENGTH } from "../fakes/at-length.ts";
 import { rsaPem } from "../fakes/rsa-keys.ts";
 
 const OTHER = 7654321;
@@ -149,7 +150,7 @@ describe("a revocation", () => {
     },
   );
 
-  describe("in an account with many applications", () => {
+  describe.runIf(AT_LENGTH)("in an account with many applications", () => {
     /** @param milliseconds how long each call of the platform takes */
     async function revokeWith(applications: number, milliseconds: number) {
       world = await startWorld({
