@@ -42,11 +42,16 @@ an answer is lost, voxtoken repeats the call only for methods named Get….`,
           timeoutMs,
           attemptTimeoutMs: timeoutMs,
         });
-        const accountId = flags.accountId ?? (account === undefined ? undefined : Number(account));
+        const accountId = flags.accountId ?? (account === undefined ? undefined : numberOf(account));
         const answer = await whileWaiting(io, `calling ${method}`, () =>
           call(method, parameters, { accountId }),
         );
         io.stdout.write(`${printableJson(answer, 2)}\n`);
       },
     );
+}
+
+/** Only digits: `Number` alone would take 0x10 and 1e3 for ids. NaN is refused by the client. */
+function numberOf(text: string): number {
+  return /^\d+$/.test(text) ? Number(text) : Number.NaN;
 }

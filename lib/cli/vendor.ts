@@ -40,7 +40,7 @@ export interface HandOverFlags extends TokenFlags {
 export function addVendorOptions(command: Command): Command {
   return command
     .option("--url <url>", "the token vendor, with its stage; several with commas (default: VOXTOKEN_URL)")
-    .option("--profile <name>", "AWS profile (default: AWS_PROFILE)")
+    .option("--profile <name>", "AWS profile (default: as the AWS CLI finds it)")
     .option("--region <region>", "AWS region, if the url does not name it (default: as the AWS SDK finds it)")
     .addOption(
       new Option(

@@ -68,8 +68,10 @@ export function classifyKeys(keys: readonly Key[], context: ClassificationContex
   const { serviceAccounts, secrets, now } = context;
   const unmanaged = new Set(serviceAccounts.flatMap(({ unmanagedKeys }) => unmanagedKeys));
   const unreadUntil = unreadVersionsMatterUntil(context);
+  // If the time is unknown (NaN), it is not over.
+  const isUnreadTimeOver = unreadUntil <= now;
   const isEachKeyInUseKnown =
-    unreadUntil <= now &&
+    isUnreadTimeOver &&
     serviceAccounts.every(({ name }) => secrets.some(({ serviceAccount }) => serviceAccount === name));
 
   return keys.map((key) => {
@@ -86,7 +88,7 @@ export function classifyKeys(keys: readonly Key[], context: ClassificationContex
     // A version that was not read may hold this key too, and may be in use.
     if (latest?.state === "superseded" || latest?.state === "stray")
       return { key, state: { ...latest, retireAt: Math.max(latest.retireAt, unreadUntil) } };
-    if (latest?.state === "orphan" && unreadUntil > now) return { key, state: { state: "undetermined" } };
+    if (latest?.state === "orphan" && !isUnreadTimeOver) return { key, state: { state: "undetermined" } };
     return { key, state: latest ?? { state: isEachKeyInUseKnown ? "unknown" : "undetermined" } };
   });
 }

@@ -36,3 +36,27 @@ function mayHaveRun(error: unknown): error is Error {
   if (error instanceof VoximplantUnavailableError) return !wasNotSent(error);
   return error instanceof VoximplantFileError || isRefusal(error, "sameOperationRecently");
 }
+
+/**
+ * Deletes a new key that is in no secret. It has no use, and could be stolen.
+ *
+ * @param reason why the key was not stored
+ * @throws KeyLifecycleError the key may still exist: the deletion was refused, its answer was lost,
+ *   or the platform does not find the key
+ */
+export async function deleteAgain(api: ManagementApi, keyId: string, reason: unknown): Promise<void> {
+  try {
+    // "absent" does not prove that the key is gone. The platform may not find a new key yet.
+    if ((await api.deleteKey(keyId)) === "absent")
+      throw new KeyLifecycleError("The platform does not find it. Look for it in the control panel.");
+  } catch (error) {
+    throw new KeyLifecycleError(
+      `${messageOf(reason)} The new key ${keyId} may still exist: ${messageOf(error)}`,
+      { cause: error },
+    );
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

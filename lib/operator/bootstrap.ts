@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { Command } from "commander";
 
 import { isRefusedByAws } from "../key-lifecycle/aws-refusal.ts";
-import { createKey, LostKeyError } from "../key-lifecycle/create-key.ts";
+import { createKey, deleteAgain, LostKeyError } from "../key-lifecycle/create-key.ts";
 import { labelKey } from "../key-lifecycle/key-label.ts";
 import { checkAccount } from "../key-lifecycle/key-lifecycle-error.ts";
 import { isNotKnownYet, proveListed, settle } from "../key-lifecycle/settle.ts";
@@ -12,7 +12,7 @@ import type { ServiceAccount } from "../grants/policy.ts";
 import type { AccountKey, OpenKey } from "../key-lifecycle/account-key.ts";
 import { versionWith } from "../key-lifecycle/secret-store.ts";
 import { type ManagementApi, openManagementApi, type Role } from "../voximplant/methods.ts";
-import { deleteAgain, startGrace } from "../reconciliation/replace-key.ts";
+import { startGrace } from "../reconciliation/replace-key.ts";
 import { CliError, EXIT } from "../cli/cli-error.ts";
 import type { Io } from "../cli/io.ts";
 import { accountId } from "./import.ts";

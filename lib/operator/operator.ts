@@ -41,7 +41,7 @@ export function addOperatorOptions(command: Command): Command {
       "--deployment <service-stage>",
       `the deployment to work on (default: VOXTOKEN_DEPLOYMENT, or ${SERVICE}-dev)`,
     )
-    .option("--profile <name>", "AWS profile (default: AWS_PROFILE)")
+    .option("--profile <name>", "AWS profile (default: as the AWS CLI finds it)")
     .option("--region <region>", "AWS region of the secrets (default: as the AWS SDK finds it)");
 }
 

@@ -2,7 +2,7 @@ import type { EpochMs } from "../epoch.ts";
 import type { ServiceAccount } from "../grants/policy.ts";
 import type { AccountKey } from "../key-lifecycle/account-key.ts";
 import { isRefusedByAws } from "../key-lifecycle/aws-refusal.ts";
-import { createKey, LostKeyError } from "../key-lifecycle/create-key.ts";
+import { createKey, deleteAgain, LostKeyError } from "../key-lifecycle/create-key.ts";
 import { checkAccount, KeyLifecycleError } from "../key-lifecycle/key-lifecycle-error.ts";
 import { labelKey } from "../key-lifecycle/key-label.ts";
 import { copyRoles, verifySameAccess } from "../key-lifecycle/roles.ts";
@@ -12,7 +12,6 @@ import { storeCurrent } from "../key-lifecycle/store-current.ts";
 import type { SnapshotPorts } from "../key-lifecycle/take-snapshot.ts";
 import { serializeCredentials } from "../keys/credentials-file.ts";
 import { isRefusal } from "../voximplant/errors.ts";
-import type { ManagementApi } from "../voximplant/methods.ts";
 import { messageOf } from "./finding.ts";
 
 export interface ReplacementPorts extends Omit<SnapshotPorts, "graceMs"> {
@@ -121,25 +120,5 @@ export async function startGrace(
     );
   } catch (error) {
     log("warn", `It is not known whether the grace has started again: ${messageOf(error)}`);
-  }
-}
-
-/**
- * Deletes a new key that is in no secret. It has no use, and could be stolen.
- *
- * @param reason why the key was not stored
- * @throws KeyLifecycleError the key may still exist: the deletion was refused, its answer was lost,
- *   or the platform does not find the key
- */
-export async function deleteAgain(api: ManagementApi, keyId: string, reason: unknown): Promise<void> {
-  try {
-    // "absent" does not prove that the key is gone. The platform may not find a new key yet.
-    if ((await api.deleteKey(keyId)) === "absent")
-      throw new KeyLifecycleError("The platform does not find it. Look for it in the control panel.");
-  } catch (error) {
-    throw new KeyLifecycleError(
-      `${messageOf(reason)} The new key ${keyId} may still exist: ${messageOf(error)}`,
-      { cause: error },
-    );
   }
 }

@@ -1,5 +1,5 @@
 import { KeyLifecycleError } from "../key-lifecycle/key-lifecycle-error.ts";
-import { isBeingReplicated } from "../key-lifecycle/secret-store.ts";
+import { isBeingReplicated, type SecretStore } from "../key-lifecycle/secret-store.ts";
 import { SETTLING_PAUSES_MS } from "../key-lifecycle/settle.ts";
 import { messageOf } from "./finding.ts";
 import type { ReplacementPorts } from "./replace-key.ts";
@@ -14,7 +14,7 @@ import type { ReplacementPorts } from "./replace-key.ts";
  * @throws KeyLifecycleError some containers may use the deleted key; the message says which
  */
 export async function forgetEverywhere(
-  { store, sleep }: Pick<ReplacementPorts, "store" | "sleep">,
+  { store, sleep }: Pick<ReplacementPorts, "sleep"> & { readonly store: Pick<SecretStore, "describe"> },
   secrets: readonly string[],
   forgetKeys: (replicaRegions: readonly string[]) => Promise<string>,
 ): Promise<string> {

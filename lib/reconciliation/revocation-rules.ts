@@ -31,7 +31,9 @@ export async function moveRulesOff(
       : leaked.accountId === current.accountId;
   if (!isSameAccount)
     throw new KeyLifecycleError(
-      `The current key is of account ${current.accountId}, but the leaked key is not. ` +
+      (leaked === undefined
+        ? `Account ${current.accountId} of the current key does not list the leaked key. `
+        : `The current key is of account ${current.accountId}, but the leaked key is not. `) +
         "So rules cannot move to the current key.",
     );
   const moved = await moveRules(current.api, [keyId], current.keyId, log, () => {

@@ -2,6 +2,7 @@ import type { EpochMs } from "../epoch.ts";
 import type { AccountKey } from "../key-lifecycle/account-key.ts";
 import { isRefusedByAws } from "../key-lifecycle/aws-refusal.ts";
 import { classifyKeys, retireAt } from "../key-lifecycle/classify-keys.ts";
+import { deleteAgain } from "../key-lifecycle/create-key.ts";
 import { KeyLifecycleError, noKeyYet } from "../key-lifecycle/key-lifecycle-error.ts";
 import { keyName, labelKey } from "../key-lifecycle/key-label.ts";
 import { moveRules } from "../key-lifecycle/retire-key.ts";
@@ -36,28 +37,21 @@ export async function createSecret(rotation: Rotation): Promise<void> {
     const outcome = await store.putVersion(put).catch(async (error: unknown) => {
       // The key is in no version. If it stayed, each attempt would leave a key behind, until the
       // account is full.
-      if (isRefusedByAws(error)) await deleteUnstored(rotation, api, key.key_id);
+      if (isRefusedByAws(error)) await deleteAgain(api, key.key_id, error);
       throw error;
     });
     if (outcome === "stored") {
       await waitUntilKnown(rotation, api, value);
       return;
     }
-    await api.deleteKey(key.key_id);
-    log("warn", `Another run of this step stored a key first. Deleted key ${key.key_id}.`, {
-      key_id: key.key_id,
-    });
+    const isDeleted = (await api.deleteKey(key.key_id)) === "deleted";
+    const done = isDeleted
+      ? `Deleted key ${key.key_id}.`
+      : `Key ${key.key_id} was not found, and may still exist.`;
+    log("warn", `Another run of this step stored a key first. ${done}`, { key_id: key.key_id });
   }
   const stored = rotation.pending ?? (await store.readVersion(secret.arn, versionId));
   if (stored !== undefined) await waitUntilKnown(rotation, api, stored.value);
-}
-
-/** Only logs a failure, so that the step fails with the reason why the key was not stored. */
-async function deleteUnstored({ log }: Rotation, api: ManagementApi, keyId: string): Promise<void> {
-  await api.deleteKey(keyId).catch((error: unknown) => {
-    const reason = error instanceof Error ? error.message : String(error);
-    log("warn", `Key ${keyId} is in no secret, and may still exist: ${reason}`, { key_id: keyId });
-  });
 }
 
 async function waitUntilKnown({ openKey, sleep }: Rotation, api: ManagementApi, value: string) {

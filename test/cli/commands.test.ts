@@ -315,7 +315,7 @@ describe("voxtoken call", () => {
     expect(vendor.requests).toMatchObject([{ body: '{"account_id":7654321}' }]);
   });
 
-  it.each([[["account_id=x"]], [["account_id=1", "--account-id", "1"]]])(
+  it.each([[["account_id=x"]], [["account_id=0x10"]], [["account_id=1", "--account-id", "1"]]])(
     "calls %j wrong usage",
     async (args) => {
       const { vendor, run } = await setUpCli([json({ result: 1 })]);

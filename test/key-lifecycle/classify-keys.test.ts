@@ -179,6 +179,13 @@ describe("if a version of a secret cannot be read, a key in no other version is"
     ["undetermined if the version is current", "undetermined", "AWSCURRENT", CHANGED + GRACE_MS],
     ["undetermined if the version is pending", "undetermined", "AWSPENDING", CHANGED + GRACE_MS],
     ["undetermined in the grace, also if it is named as an orphan", "undetermined", undefined, CHANGED, "v2"],
+    [
+      "undetermined if the time is unknown, also if it is named as an orphan",
+      "undetermined",
+      undefined,
+      Number.NaN,
+      "v2",
+    ],
     ["an orphan after the grace, if it is named as one", "orphan", undefined, CHANGED + GRACE_MS, "v2"],
   ])("%s", (_, state, label, now, versionId) => {
     const name = versionId === undefined ? "a key" : keyName("arn:s", versionId);

@@ -26,6 +26,7 @@ function suggest(fields: Partial<Grant>): string {
       },
     ],
   };
+  // Only these fields are read; the others need running servers.
   return suggestions(stack as unknown as Stack, { profiles: false });
 }
 

@@ -2,8 +2,8 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import { ROLES_TAG } from "../../lib/key-lifecycle/roles.ts";
 import { GRACE_TAG, type SecretStore } from "../../lib/key-lifecycle/secret-store.ts";
+import { deleteAgain } from "../../lib/key-lifecycle/create-key.ts";
 import {
-  deleteAgain,
   ReplacementDeletedError,
   replaceKey,
   type ReplacementPorts,

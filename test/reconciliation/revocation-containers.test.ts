@@ -19,11 +19,12 @@ async function forget(secrets: Readonly<Record<string, readonly Copies[] | Error
     const n = described.get(name) ?? 0;
     described.set(name, n + 1);
     const replicas = copies[Math.min(n, copies.length - 1)] ?? [];
+    // No other field is read.
     return Promise.resolve({ name, replicas } as unknown as SecretState);
   };
   const outcome = await forgetEverywhere(
     {
-      store: { describe } as unknown as SecretStore,
+      store: { describe },
       sleep: (milliseconds) => Promise.resolve(void pauses.push(milliseconds)),
     },
     Object.keys(secrets),
